@@ -1,0 +1,142 @@
+// The element types of arrays, their sizes, categories and promotion.
+#pragma once
+
+#include <complex>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "olivine/export.h"
+
+namespace olivine {
+
+class Dtype {
+ public:
+  enum class Val : uint8_t {
+    bool_,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    int8,
+    int16,
+    int32,
+    int64,
+    float16,
+    bfloat16,
+    float32,
+    float64,
+    complex64,
+    complex128,
+  };
+  static constexpr int kCount = 15;
+
+  // Categories form a tree; issubdtype(a, b) asks whether a lies under b.
+  enum class Category : uint8_t {
+    complexfloating,
+    floating,
+    inexact,
+    signedinteger,
+    unsignedinteger,
+    integer,
+    number,
+    generic,
+  };
+
+  constexpr Dtype(Val val) : val_(val) {}
+  constexpr Val val() const { return val_; }
+  constexpr int index() const { return static_cast<int>(val_); }
+  constexpr size_t size() const { return kSizes[index()]; }
+  constexpr bool operator==(const Dtype&) const = default;
+
+ private:
+  static constexpr uint8_t kSizes[kCount] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8, 8, 16};
+  Val val_;
+};
+
+inline constexpr Dtype bool_{Dtype::Val::bool_};
+inline constexpr Dtype uint8{Dtype::Val::uint8};
+inline constexpr Dtype uint16{Dtype::Val::uint16};
+inline constexpr Dtype uint32{Dtype::Val::uint32};
+inline constexpr Dtype uint64{Dtype::Val::uint64};
+inline constexpr Dtype int8{Dtype::Val::int8};
+inline constexpr Dtype int16{Dtype::Val::int16};
+inline constexpr Dtype int32{Dtype::Val::int32};
+inline constexpr Dtype int64{Dtype::Val::int64};
+inline constexpr Dtype float16{Dtype::Val::float16};
+inline constexpr Dtype bfloat16{Dtype::Val::bfloat16};
+inline constexpr Dtype float32{Dtype::Val::float32};
+inline constexpr Dtype float64{Dtype::Val::float64};
+inline constexpr Dtype complex64{Dtype::Val::complex64};
+inline constexpr Dtype complex128{Dtype::Val::complex128};
+
+constexpr bool is_complex(Dtype t) { return t.val() >= Dtype::Val::complex64; }
+constexpr bool is_floating(Dtype t) {
+  return t.val() >= Dtype::Val::float16 && t.val() <= Dtype::Val::float64;
+}
+constexpr bool is_inexact(Dtype t) { return t.val() >= Dtype::Val::float16; }
+constexpr bool is_unsigned(Dtype t) {
+  return t.val() >= Dtype::Val::uint8 && t.val() <= Dtype::Val::uint64;
+}
+constexpr bool is_signed_integer(Dtype t) {
+  return t.val() >= Dtype::Val::int8 && t.val() <= Dtype::Val::int64;
+}
+constexpr bool is_integer(Dtype t) { return is_unsigned(t) || is_signed_integer(t); }
+
+// The dtype that holds both operands of a mixed expression, as MLX promotes.
+OLIVINE_API Dtype promote_types(Dtype a, Dtype b);
+// The floating dtype an op such as exp computes in: itself if inexact, else float32.
+constexpr Dtype at_least_float(Dtype t) { return is_inexact(t) ? t : float32; }
+// float32 for complex64, float64 for complex128, else itself.
+constexpr Dtype real_type(Dtype t) {
+  return t == complex64 ? float32 : t == complex128 ? float64 : t;
+}
+
+OLIVINE_API Dtype::Category category(Dtype t);
+OLIVINE_API bool issubdtype(Dtype a, Dtype b);
+OLIVINE_API bool issubdtype(Dtype a, Dtype::Category b);
+OLIVINE_API bool issubdtype(Dtype::Category a, Dtype::Category b);
+OLIVINE_API std::string_view name(Dtype t);
+
+// Storage types of the two 16-bit floats; arithmetic happens in float.
+struct float16_t {
+  uint16_t bits;
+};
+struct bfloat16_t {
+  uint16_t bits;
+};
+using complex64_t = std::complex<float>;
+using complex128_t = std::complex<double>;
+
+OLIVINE_API float to_float(float16_t x);
+OLIVINE_API float to_float(bfloat16_t x);
+OLIVINE_API float16_t to_float16(float x);
+OLIVINE_API bfloat16_t to_bfloat16(float x);
+
+// dtype_of<T>: the dtype whose elements are stored as T.
+template <class T>
+inline constexpr Dtype dtype_of = [] {
+  static_assert(sizeof(T) == 0, "not an element type");
+  return bool_;
+}();
+#define OLIVINE_DTYPE_OF(T, D) \
+  template <>                  \
+  inline constexpr Dtype dtype_of<T> = D;
+OLIVINE_DTYPE_OF(bool, bool_)
+OLIVINE_DTYPE_OF(uint8_t, uint8)
+OLIVINE_DTYPE_OF(uint16_t, uint16)
+OLIVINE_DTYPE_OF(uint32_t, uint32)
+OLIVINE_DTYPE_OF(uint64_t, uint64)
+OLIVINE_DTYPE_OF(int8_t, int8)
+OLIVINE_DTYPE_OF(int16_t, int16)
+OLIVINE_DTYPE_OF(int32_t, int32)
+OLIVINE_DTYPE_OF(int64_t, int64)
+OLIVINE_DTYPE_OF(float16_t, float16)
+OLIVINE_DTYPE_OF(bfloat16_t, bfloat16)
+OLIVINE_DTYPE_OF(float, float32)
+OLIVINE_DTYPE_OF(double, float64)
+OLIVINE_DTYPE_OF(complex64_t, complex64)
+OLIVINE_DTYPE_OF(complex128_t, complex128)
+#undef OLIVINE_DTYPE_OF
+
+}  // namespace olivine

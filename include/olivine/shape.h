@@ -1,0 +1,135 @@
+// Shapes and strides: small vectors of 64-bit sizes that need no heap for usual ranks.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+namespace olivine {
+
+// A vector of trivially copyable T with room for N elements inside the object.
+template <class T, uint32_t N>
+class SmallVector {
+  static_assert(std::is_trivially_copyable_v<T>);
+
+ public:
+  using value_type = T;
+  using iterator = T*;
+  using const_iterator = const T*;
+
+  SmallVector() = default;
+  explicit SmallVector(size_t n, T value = T{}) { resize(n, value); }
+  SmallVector(std::initializer_list<T> list) { assign(list.begin(), list.end()); }
+  SmallVector(std::span<const T> s) { assign(s.begin(), s.end()); }
+  template <class It>
+    requires(!std::is_integral_v<It>)
+  SmallVector(It first, It last) {
+    assign(first, last);
+  }
+  SmallVector(const SmallVector& o) { assign(o.begin(), o.end()); }
+  SmallVector(SmallVector&& o) noexcept { steal(o); }
+  SmallVector& operator=(const SmallVector& o) {
+    if (this != &o) assign(o.begin(), o.end());
+    return *this;
+  }
+  SmallVector& operator=(SmallVector&& o) noexcept {
+    if (this != &o) {
+      free_heap();
+      steal(o);
+    }
+    return *this;
+  }
+  ~SmallVector() { free_heap(); }
+
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  T* data() { return cap_ > N ? heap_ : inline_; }
+  const T* data() const { return cap_ > N ? heap_ : inline_; }
+  T* begin() { return data(); }
+  T* end() { return data() + size_; }
+  const T* begin() const { return data(); }
+  const T* end() const { return data() + size_; }
+  T& operator[](size_t i) { return data()[i]; }
+  const T& operator[](size_t i) const { return data()[i]; }
+  T& front() { return data()[0]; }
+  T& back() { return data()[size_ - 1]; }
+  const T& front() const { return data()[0]; }
+  const T& back() const { return data()[size_ - 1]; }
+
+  void clear() { size_ = 0; }
+  void reserve(size_t n) {
+    if (n > cap_) grow(n);
+  }
+  void push_back(T v) {
+    if (size_ == cap_) grow(size_ + 1);
+    data()[size_++] = v;
+  }
+  void pop_back() { --size_; }
+  void resize(size_t n, T value = T{}) {
+    reserve(n);
+    for (size_t i = size_; i < n; ++i) data()[i] = value;
+    size_ = static_cast<uint32_t>(n);
+  }
+  template <class It>
+  void assign(It first, It last) {
+    size_ = 0;
+    reserve(static_cast<size_t>(last - first));
+    for (T* p = data(); first != last; ++first) p[size_++] = static_cast<T>(*first);
+  }
+  iterator insert(const_iterator pos, T v) {
+    size_t at = static_cast<size_t>(pos - begin());
+    push_back(v);
+    std::rotate(begin() + at, end() - 1, end());
+    return begin() + at;
+  }
+  iterator erase(const_iterator pos) {
+    T* p = begin() + (pos - begin());
+    std::copy(p + 1, end(), p);
+    --size_;
+    return p;
+  }
+  bool operator==(const SmallVector& o) const {
+    return size_ == o.size_ && std::equal(begin(), end(), o.begin());
+  }
+  operator std::span<const T>() const { return {data(), size_}; }
+
+ private:
+  void grow(size_t n) {
+    size_t cap = std::max<size_t>(n, size_t{2} * cap_);
+    T* p = static_cast<T*>(::operator new(cap * sizeof(T)));
+    std::memcpy(static_cast<void*>(p), data(), size_ * sizeof(T));
+    free_heap();
+    heap_ = p;
+    cap_ = static_cast<uint32_t>(cap);
+  }
+  void free_heap() {
+    if (cap_ > N) ::operator delete(heap_);
+  }
+  void steal(SmallVector& o) {
+    size_ = o.size_;
+    cap_ = o.cap_;
+    if (cap_ > N) {
+      heap_ = o.heap_;
+    } else {
+      std::memcpy(static_cast<void*>(inline_), o.inline_, size_ * sizeof(T));
+    }
+    o.size_ = 0;
+    o.cap_ = N;
+  }
+
+  uint32_t size_ = 0;
+  uint32_t cap_ = N;
+  union {
+    T inline_[N];
+    T* heap_;
+  };
+};
+
+using Shape = SmallVector<int64_t, 4>;
+using Strides = SmallVector<int64_t, 4>;
+
+}  // namespace olivine

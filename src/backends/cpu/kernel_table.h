@@ -1,0 +1,43 @@
+// How the CPU's kernel families enter the table: each provides one function per instruction set.
+//
+// A kernel file defines, in namespace olivine::cpu::OLIVINE_ISA, `void register_FAMILY(KernelTable&)`.
+// It is compiled once per instruction set; cpu_backend() calls the set chosen at start.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "backends/backend.h"
+
+namespace olivine::cpu {
+
+// Contiguous loops of an elementwise op. `n` elements; null: that form does not exist.
+struct Loops {
+  using Unary = void (*)(const void* a, void* out, int64_t n);
+  using Binary = void (*)(const void* a, const void* b, void* out, int64_t n);
+  using Ternary = void (*)(const void* a, const void* b, const void* c, void* out, int64_t n);
+  Unary v = nullptr;
+  Binary vv = nullptr, sv = nullptr, vs = nullptr;  // s: the operand is one element
+  Ternary vvv = nullptr;
+};
+
+class KernelTable {
+ public:
+  // `dtype`: the key dtype (core/op.h KernelKey).
+  void add(const char* op, Dtype dtype, Kernel k);
+  void add_all(const char* op, std::initializer_list<Dtype> dtypes, Kernel k);
+  void add_loops(const char* op, Dtype dtype, Loops loops);
+
+  const Kernel* kernel(int op, Dtype dtype) const;
+  const Loops* loops(int op, Dtype dtype) const;
+
+ private:
+  struct Row {
+    std::array<Kernel, Dtype::kCount> kernels{};
+    std::array<Loops, Dtype::kCount> loops{};
+  };
+  std::vector<Row> rows_;  // by op id
+  Row& row(const char* op);
+};
+
+}  // namespace olivine::cpu

@@ -1,0 +1,94 @@
+// Node: one vertex of the lazy graph, what an array's handle points to.
+//
+// A node is `pending` (op, inputs) or `done` (buffer, strides, offset). shape, dtype and op outputs
+// never change; op, params, inputs, strides, offset and buffer change only in the evaluator under
+// its graph lock. An op of several outputs is one tuple node without a value, read by one `output`
+// node per output. Nodes are freed without recursion.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "core/op.h"
+#include "runtime/allocator.h"
+
+namespace olivine {
+
+struct TupleOutput {
+  OutSpec spec;
+  Strides strides;
+  int64_t offset = 0;
+  BufferRef buffer;  // set by the evaluator
+};
+
+enum class NodeState : uint8_t { pending, claimed, done };
+
+struct Node {
+  std::atomic<uint32_t> refs{1};
+  std::atomic<NodeState> state{NodeState::pending};
+  bool tracer = false;       // depends on the input of a running transformation
+  bool placeholder = false;  // stands for a value to come; evaluating it is an error
+  Dtype dtype;
+  uint16_t stream = 0;
+  uint32_t location = 0;  // where the user made it (core/location.h)
+  const Op* op = nullptr;
+  ParamsRef params;
+  SmallVector<Node*, 3> inputs;  // each holds a reference
+  Shape shape;
+  Strides strides;
+  int64_t offset = 0;
+  BufferRef buffer;
+  std::unique_ptr<std::vector<TupleOutput>> tuple;
+  // Scratch of whoever walks the graph under the graph lock.
+  uint32_t mark = 0;
+  uint32_t index = 0;
+
+  explicit Node(Dtype t) : dtype(t) {}
+
+  void retain() { refs.fetch_add(1, std::memory_order_relaxed); }
+  void release() {
+    if (refs.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(this);
+  }
+  bool done() const { return state.load(std::memory_order_acquire) == NodeState::done; }
+  int64_t size() const {
+    int64_t n = 1;
+    for (int64_t d : shape) n *= d;
+    return n;
+  }
+  void* data() const { return static_cast<char*>(buffer->data) + offset * int64_t(dtype.size()); }
+  // Drops op, parameters and inputs (iteratively freeing what dies).
+  void detach();
+
+  static Node* create(Dtype t);
+  OLIVINE_API static void destroy(Node* n);
+};
+
+// A computed array over `buffer`.
+OLIVINE_API array make_done(BufferRef buffer, Shape shape, Strides strides, int64_t offset,
+                            Dtype dtype);
+OLIVINE_API array make_done(BufferRef buffer, Shape shape, Dtype dtype);
+// Stands for an input while a function is traced.
+array make_placeholder(Shape shape, Dtype dtype);
+// An array that means `a` but is a fresh, marked input of a transformation.
+array make_tracer(const array& a);
+
+inline array share(Node* n) {
+  n->retain();
+  return array(array::Adopt{}, n);
+}
+
+// How many vjp/jvp transformations are tracing on this thread; tracer nodes keep their graph then.
+int& tracing_depth();
+struct Tracing {
+  Tracing() { ++tracing_depth(); }
+  ~Tracing() { --tracing_depth(); }
+};
+
+// Reads output `index` of its one input, a tuple node.
+extern const Op output_op;
+struct OutputParams {
+  int index;
+  auto fields() const { return std::tie(index); }
+};
+
+}  // namespace olivine

@@ -1,0 +1,196 @@
+// What an op is: one constant record with its rules. Ops know no backend; transforms know no op.
+//
+// A record is made by one of the constructors at the end of this file, which derive what they can:
+//   elementwise   author writes the local derivative        -> jvp, vjp, vmap, fusion, donation
+//   structural    author writes shape, transpose, batching  -> jvp; `view` makes it free of copies
+//   reduction     author writes its derivative              -> vmap by axis shift
+//   general       author writes what the op needs; absent rules give one uniform error
+#pragma once
+
+#include <atomic>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/layout.h"
+#include "core/params.h"
+#include "olivine/array.h"
+#include "olivine/device.h"
+
+namespace olivine {
+
+using Arrays = std::vector<array>;
+using MaybeArray = std::optional<array>;
+using MaybeArrays = std::vector<MaybeArray>;
+
+struct OutSpec {
+  Shape shape;
+  Dtype dtype;
+};
+
+struct Op;
+
+// Arguments of the rules. `in`/`out` are the op's inputs and outputs as arrays.
+struct VjpCall {
+  const Op& op;
+  const ParamsRef& params;
+  std::span<const array> in;
+  std::span<const array> out;
+  std::span<const array> ct;  // one cotangent per output, never missing
+  std::span<const bool> wanted;  // per input: whether its cotangent is needed
+};
+struct JvpCall {
+  const Op& op;
+  const ParamsRef& params;
+  std::span<const array> in;
+  std::span<const array> out;
+  std::span<const MaybeArray> tangent;  // missing means zero; at least one is present
+};
+struct VmapCall {
+  const Op& op;
+  const ParamsRef& params;
+  std::span<const array> in;  // with the batch axis where `axes` says
+  std::span<const int> axes;  // -1: not batched; at least one is
+  int64_t batch;
+};
+struct VmapResult {
+  Arrays out;
+  std::vector<int> axes;  // of each output; -1: not batched
+};
+
+enum class OpKind : uint8_t { elementwise, structural, reduction, general };
+// Which dtype selects the kernel.
+enum class KernelKey : uint8_t { first_input, last_input, output };
+
+struct Op {
+  const char* name;
+  OpKind kind = OpKind::general;
+  KernelKey key = KernelKey::first_input;
+
+  // Shapes and dtypes of the outputs for these inputs (used when transforms emit the op anew).
+  std::vector<OutSpec> (*infer)(const ParamsRef&, std::span<const array> in) = nullptr;
+  // Cotangents of the inputs (nullopt: zero or not wanted).
+  MaybeArrays (*vjp)(const VjpCall&) = nullptr;
+  // Tangents of the outputs (nullopt: zero).
+  MaybeArrays (*jvp)(const JvpCall&) = nullptr;
+  // Absent: the transform runs the op once per batch element and stacks.
+  VmapResult (*vmap)(const VmapCall&) = nullptr;
+  // Elementwise: d(out)/d(in[arg]) * v, one rule for both modes. nullopt: zero derivative.
+  MaybeArray (*linear)(int arg, const array& v, std::span<const array> in, const array& out) =
+      nullptr;
+  // Structural: where the output's elements already lie in the input's buffer; false: only a
+  // row-contiguous input will do (the evaluator then copies, and asks again).
+  bool (*view)(const ParamsRef&, const Layout& in, const OutSpec& out, Layout& result) = nullptr;
+  // For backends without a kernel: the op in terms of others. Also the tests' reference.
+  Arrays (*composite)(const ParamsRef&, std::span<const array> in) = nullptr;
+  // Gradients stop here.
+  bool stops_gradient = false;
+  // Same inputs give other outputs or other effects: never merged or folded.
+  bool opaque = false;
+
+  // A small integer for kernel tables, given on first use.
+  int id() const {
+    int i = id_.load(std::memory_order_acquire);
+    return i >= 0 ? i : assign_id();
+  }
+  mutable std::atomic<int> id_{-1};
+
+ private:
+  OLIVINE_API int assign_id() const;
+};
+
+// The id of a name: kernels are registered under names before any op is used.
+OLIVINE_API int op_id(std::string_view name);
+OLIVINE_API const char* op_name(int id);
+
+// ---- Making nodes. All checks are done by then; `shape` and `dtype` are those of the output.
+OLIVINE_API array make_node(const Op& op, ParamsRef params, std::span<const array> in, Shape shape,
+                            Dtype dtype, StreamOrDevice s = {});
+inline array make_node(const Op& op, ParamsRef params, std::initializer_list<array> in, Shape shape,
+                       Dtype dtype, StreamOrDevice s = {}) {
+  return make_node(op, std::move(params), std::span<const array>(in.begin(), in.size()),
+                   std::move(shape), dtype, s);
+}
+// An op of several outputs.
+OLIVINE_API Arrays make_nodes(const Op& op, ParamsRef params, std::span<const array> in,
+                              std::vector<OutSpec> outs, StreamOrDevice s = {});
+// An elementwise node: broadcasts the inputs' shapes; the inputs already have the kernel's dtype.
+OLIVINE_API array make_elementwise(const Op& op, std::span<const array> in, Dtype dtype,
+                                   StreamOrDevice s = {});
+inline array make_elementwise(const Op& op, std::initializer_list<array> in, Dtype dtype,
+                              StreamOrDevice s = {}) {
+  return make_elementwise(op, std::span<const array>(in.begin(), in.size()), dtype, s);
+}
+// The op anew on other inputs, its outputs inferred.
+OLIVINE_API Arrays emit(const Op& op, const ParamsRef& params, std::span<const array> in);
+
+// ---- Constructors of records.
+// `out`: dtype of the result given that of the inputs (default: that of the last input).
+using OutDtype = Dtype (*)(Dtype in);
+struct ElementwiseRules {
+  MaybeArray (*linear)(int arg, const array& v, std::span<const array> in, const array& out) =
+      nullptr;  // absent: derivative zero (comparisons, rounding, integer ops)
+  OutDtype out = nullptr;
+};
+OLIVINE_API std::vector<OutSpec> infer_elementwise(const ParamsRef&, std::span<const array> in);
+OLIVINE_API std::vector<OutSpec> infer_elementwise_bool(const ParamsRef&, std::span<const array>);
+OLIVINE_API std::vector<OutSpec> infer_elementwise_real(const ParamsRef&, std::span<const array>);
+OLIVINE_API MaybeArrays vjp_elementwise(const VjpCall&);
+OLIVINE_API MaybeArrays jvp_elementwise(const JvpCall&);
+OLIVINE_API VmapResult vmap_elementwise(const VmapCall&);
+// jvp of an op that is linear in all its array inputs: itself on the tangents, zeros where missing.
+OLIVINE_API MaybeArrays jvp_linear(const JvpCall&);
+
+using LinearRule = MaybeArray (*)(int, const array&, std::span<const array>, const array&);
+using InferRule = std::vector<OutSpec> (*)(const ParamsRef&, std::span<const array>);
+
+inline Op elementwise(const char* name, LinearRule linear, InferRule infer = infer_elementwise) {
+  return Op{.name = name,
+            .kind = OpKind::elementwise,
+            .key = KernelKey::last_input,
+            .infer = infer,
+            .vjp = vjp_elementwise,
+            .jvp = jvp_elementwise,
+            .vmap = vmap_elementwise,
+            .linear = linear};
+}
+
+struct StructuralRules {
+  InferRule infer;
+  MaybeArrays (*transpose)(const VjpCall&);
+  VmapResult (*vmap)(const VmapCall&);
+  bool (*view)(const ParamsRef&, const Layout&, const OutSpec&, Layout&) = nullptr;
+};
+inline Op structural(const char* name, StructuralRules r) {
+  return Op{.name = name,
+            .kind = OpKind::structural,
+            .infer = r.infer,
+            .vjp = r.transpose,
+            .jvp = jvp_linear,
+            .vmap = r.vmap,
+            .view = r.view};
+}
+
+// Parameters of every reduction: the axes, normalized, sorted. The node keeps them as size 1
+// (keepdims); the public function squeezes.
+struct ReduceParams {
+  SmallVector<int, 6> axes;
+  auto fields() const { return std::tie(axes); }
+};
+OLIVINE_API VmapResult vmap_reduction(const VmapCall&);
+struct ReductionRules {
+  MaybeArrays (*vjp)(const VjpCall&) = nullptr;
+  MaybeArrays (*jvp)(const JvpCall&) = nullptr;
+  InferRule infer;
+};
+inline Op reduction(const char* name, ReductionRules r) {
+  return Op{.name = name,
+            .kind = OpKind::reduction,
+            .infer = r.infer,
+            .vjp = r.vjp,
+            .jvp = r.jvp,
+            .vmap = vmap_reduction};
+}
+
+}  // namespace olivine

@@ -77,11 +77,12 @@ inline array share(Node* n) {
   return array(array::Adopt{}, n);
 }
 
-// How many vjp/jvp transformations are tracing on this thread; tracer nodes keep their graph then.
-int& tracing_depth();
+// How many transformations are running: while any is, tracer nodes keep their graph when evaluated.
+std::atomic<int>& active_tracings();
 struct Tracing {
-  Tracing() { ++tracing_depth(); }
-  ~Tracing() { --tracing_depth(); }
+  Tracing() { active_tracings().fetch_add(1, std::memory_order_relaxed); }
+  ~Tracing() { active_tracings().fetch_sub(1, std::memory_order_relaxed); }
+  Tracing(const Tracing&) = delete;
 };
 
 // Reads output `index` of its one input, a tuple node.

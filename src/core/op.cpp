@@ -1,0 +1,151 @@
+// Op ids, and the rules that elementwise, linear and reduction records derive.
+#include "core/op.h"
+
+#include <deque>
+#include <mutex>
+#include <unordered_map>
+
+#include "core/error.h"
+#include "core/node.h"
+#include "olivine/ops/elementwise.h"
+#include "olivine/ops/creation.h"
+#include "olivine/ops/reduction.h"
+#include "olivine/ops/shape.h"
+
+namespace olivine {
+namespace {
+
+struct Names {
+  std::mutex mutex;
+  std::unordered_map<std::string_view, int> ids;
+  std::deque<std::string> names;
+};
+Names& names() {
+  static auto* n = new Names;  // outlives every static destructor
+  return *n;
+}
+
+}  // namespace
+
+int op_id(std::string_view name) {
+  Names& n = names();
+  std::lock_guard lock(n.mutex);
+  if (auto it = n.ids.find(name); it != n.ids.end()) return it->second;
+  int id = static_cast<int>(n.names.size());
+  n.ids.emplace(n.names.emplace_back(name), id);
+  return id;
+}
+
+const char* op_name(int id) {
+  Names& n = names();
+  std::lock_guard lock(n.mutex);
+  return n.names[id].c_str();
+}
+
+int Op::assign_id() const {
+  int id = op_id(name);
+  id_.store(id, std::memory_order_release);
+  return id;
+}
+
+namespace {
+
+Shape broadcast_all(std::span<const array> in) {
+  Shape shape = in[0].shape();
+  for (size_t i = 1; i < in.size(); ++i) shape = broadcast_shapes(shape, in[i].shape());
+  return shape;
+}
+
+// Sums the axes along which `a` was broadcast from `shape`.
+array unbroadcast(const array& a, const Shape& shape) {
+  if (a.shape() == shape) return a;
+  int lead = a.ndim() - static_cast<int>(shape.size());
+  std::vector<int> axes;
+  for (int i = 0; i < a.ndim(); ++i) {
+    if (i < lead || (shape[i - lead] == 1 && a.shape()[i] != 1)) axes.push_back(i);
+  }
+  return reshape(axes.empty() ? a : sum(a, axes, true), shape);
+}
+
+}  // namespace
+
+std::vector<OutSpec> infer_elementwise(const ParamsRef&, std::span<const array> in) {
+  return {{broadcast_all(in), in.back().dtype()}};
+}
+std::vector<OutSpec> infer_elementwise_bool(const ParamsRef&, std::span<const array> in) {
+  return {{broadcast_all(in), bool_}};
+}
+std::vector<OutSpec> infer_elementwise_real(const ParamsRef&, std::span<const array> in) {
+  return {{broadcast_all(in), real_type(in.back().dtype())}};
+}
+
+MaybeArrays vjp_elementwise(const VjpCall& c) {
+  MaybeArrays out(c.in.size());
+  if (!c.op.linear) return out;
+  for (size_t i = 0; i < c.in.size(); ++i) {
+    if (!c.wanted[i]) continue;
+    if (auto d = c.op.linear(static_cast<int>(i), c.ct[0], c.in, c.out[0])) {
+      out[i] = unbroadcast(*d, c.in[i].shape());
+    }
+  }
+  return out;
+}
+
+MaybeArrays jvp_elementwise(const JvpCall& c) {
+  MaybeArray total;
+  if (!c.op.linear) return {total};
+  for (size_t i = 0; i < c.in.size(); ++i) {
+    if (!c.tangent[i]) continue;
+    auto d = c.op.linear(static_cast<int>(i), *c.tangent[i], c.in, c.out[0]);
+    if (d) total = total ? add(*total, *d) : *d;
+  }
+  if (total && total->shape() != c.out[0].shape()) total = broadcast_to(*total, c.out[0].shape());
+  return {total};
+}
+
+// Batched inputs get the batch axis in front of the result's rank; the rest broadcast as they are.
+VmapResult vmap_elementwise(const VmapCall& c) {
+  int rank = 0;
+  for (size_t i = 0; i < c.in.size(); ++i) {
+    rank = std::max(rank, c.in[i].ndim() - (c.axes[i] >= 0 ? 1 : 0));
+  }
+  Arrays in;
+  for (size_t i = 0; i < c.in.size(); ++i) {
+    if (c.axes[i] < 0) {
+      in.push_back(c.in[i]);
+      continue;
+    }
+    array a = moveaxis(c.in[i], c.axes[i], 0);
+    if (a.ndim() - 1 < rank) {
+      Shape shape(size_t(rank) + 1, 1);
+      shape[0] = a.shape()[0];
+      std::copy(a.shape().begin() + 1, a.shape().end(), shape.end() - (a.ndim() - 1));
+      a = reshape(a, shape);
+    }
+    in.push_back(a);
+  }
+  return {emit(c.op, c.params, in), {0}};
+}
+
+MaybeArrays jvp_linear(const JvpCall& c) {
+  Arrays in;
+  for (size_t i = 0; i < c.in.size(); ++i) {
+    in.push_back(c.tangent[i] ? *c.tangent[i] : zeros_like(c.in[i]));
+  }
+  MaybeArrays out;
+  for (auto& a : emit(c.op, c.params, in)) out.emplace_back(std::move(a));
+  return out;
+}
+
+VmapResult vmap_reduction(const VmapCall& c) {
+  Arrays in;
+  for (size_t i = 0; i < c.in.size(); ++i) {
+    in.push_back(c.axes[i] < 0 ? c.in[i] : moveaxis(c.in[i], c.axes[i], 0));
+  }
+  auto axes = c.params.as<ReduceParams>().axes;
+  for (int& a : axes) ++a;
+  Arrays out = emit(c.op, make_params(ReduceParams{axes}), in);
+  return {out, std::vector<int>(out.size(), 0)};
+}
+
+}  // namespace olivine

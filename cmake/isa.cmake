@@ -1,0 +1,45 @@
+# CPU kernels: each source is compiled once per instruction set, with OLIVINE_ISA naming the set.
+#
+# backends/cpu/kernels/*.cpp is built for plain, avx2 and avx512; backends/cpu/gemm/*_isa.cpp also
+# for avx512_bf16. Code in these files lives in namespace olivine::cpu::OLIVINE_ISA, and the core
+# sees OLIVINE_HAS_ISA_<NAME> for every set that is built. Nothing is compiled with -march=native.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  set(default_isas plain avx2 avx512 avx512_bf16)
+else()
+  set(default_isas plain)
+endif()
+set(OLIVINE_ISAS "${default_isas}" CACHE STRING "Instruction sets to build CPU kernels for")
+
+set(isa_flags_plain)
+set(isa_flags_avx2 -mavx2 -mfma -mf16c -mbmi2)
+set(isa_flags_avx512 ${isa_flags_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl
+                     -mprefer-vector-width=512)
+set(isa_flags_avx512_bf16 ${isa_flags_avx512} -mavx512bf16 -mavx512vnni -mavx512vbmi)
+
+set(kernel_flags -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off)
+if(OLIVINE_SANITIZE)
+  list(TRANSFORM kernel_flags REPLACE "-O3" "-O1")
+endif()
+
+file(GLOB kernel_sources CONFIGURE_DEPENDS src/backends/cpu/kernels/*.cpp)
+file(GLOB gemm_sources CONFIGURE_DEPENDS src/backends/cpu/gemm/*_isa.cpp)
+
+# The order of this list is the link order: oldest instruction set first.
+set(OLIVINE_ISA_TARGETS)
+foreach(isa IN LISTS OLIVINE_ISAS)
+  set(sources ${kernel_sources} ${gemm_sources})
+  if(isa STREQUAL "avx512_bf16")
+    set(sources ${gemm_sources})
+  endif()
+  if(sources)
+    set(target olivine_kernels_${isa})
+    add_library(${target} OBJECT ${sources})
+    target_link_libraries(${target} PRIVATE olivine_options)
+    # -Wno-psabi: GCC notes that wide vectors passed by value changed ABI; none leaves an object.
+    target_compile_options(${target} PRIVATE ${kernel_flags} ${isa_flags_${isa}} -Wno-psabi)
+    target_compile_definitions(${target} PRIVATE OLIVINE_ISA=${isa})
+    list(APPEND OLIVINE_ISA_TARGETS ${target})
+  endif()
+  string(TOUPPER ${isa} isa_upper)
+  target_compile_definitions(olivine_options INTERFACE OLIVINE_HAS_ISA_${isa_upper}=1)
+endforeach()

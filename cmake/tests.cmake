@@ -1,0 +1,28 @@
+# The C++ tests: one executable from tests/**/*.cpp, and the check of the kernels' symbols.
+find_package(GTest REQUIRED)
+include(GoogleTest)
+
+file(GLOB_RECURSE test_sources CONFIGURE_DEPENDS tests/*.cpp)
+if(test_sources)
+  # Made of the core's objects, not of libolivine, so that tests reach internal functions. It lies
+  # beside libolivine because OpenBLAS is looked for in the folder of the running code.
+  add_executable(olivine_tests ${test_sources} ${library_objects})
+  target_include_directories(olivine_tests PRIVATE tests)
+  target_link_libraries(olivine_tests PRIVATE olivine_options GTest::gtest_main Threads::Threads
+                                              ${CMAKE_DL_LIBS})
+  gtest_discover_tests(olivine_tests DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120)
+endif()
+
+# Unoptimised and sanitised code keeps out-of-line copies of inline functions; there only the link
+# order protects, so the check looks at what is shipped.
+if(OLIVINE_ISA_TARGETS AND NOT OLIVINE_SANITIZE AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+  set(objects "")
+  foreach(target IN LISTS OLIVINE_ISA_TARGETS)
+    string(REPLACE olivine_kernels_ "" isa ${target})
+    string(APPEND objects "${isa} $<JOIN:$<TARGET_OBJECTS:${target}>,\n${isa} >\n")
+  endforeach()
+  file(GENERATE OUTPUT "${PROJECT_BINARY_DIR}/isa_objects.txt" CONTENT "${objects}")
+  add_test(NAME isa_symbols
+           COMMAND ${Python_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/check_isa_symbols.py
+                   ${PROJECT_BINARY_DIR}/isa_objects.txt)
+endif()

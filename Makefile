@@ -1,0 +1,38 @@
+# The commands of daily work. All state lies in .venv/, build/ and runs/.
+PYTHON ?= python3
+JOBS ?= $(shell nproc)
+PRESET ?= release
+DEMO_ARGS ?=
+TEST_ARGS ?=
+BENCH_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+CMAKE := $(BIN)/cmake
+
+.PHONY: build demo test bench format clean setup
+
+build: setup
+	@test -f build/$(PRESET)/build.ninja || $(CMAKE) --preset $(PRESET) \
+		-DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja
+	@$(CMAKE) --build build/$(PRESET) -j $(JOBS)
+
+demo: build
+	$(BIN)/olivine train-lm --out runs/demo $(DEMO_ARGS)
+
+test: build
+	$(BIN)/python tools/run_tests.py --jobs $(JOBS) $(TEST_ARGS)
+
+bench: build
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+format: setup
+	git ls-files '*.h' '*.cpp' | grep -v /generated/ | xargs -r $(BIN)/clang-format -i
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format --quiet .
+
+clean:
+	rm -rf build runs
+
+setup:
+	@tools/setup.sh "$(PYTHON)"

@@ -1,0 +1,1 @@
+"""The Python tests; C++ tests lie beside them as .cpp files."""

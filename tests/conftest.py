@@ -1,0 +1,27 @@
+"""What all Python tests share: the --slow option and Hypothesis settings that repeat exactly."""
+
+import pytest
+
+try:
+    import hypothesis
+
+    # The same examples on every run, and no deadline: machines that test are shared and slow.
+    hypothesis.settings.register_profile(
+        "olivine", derandomize=True, deadline=None, max_examples=50, database=None
+    )
+    hypothesis.settings.load_profile("olivine")
+except ImportError:
+    pass
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--slow"):
+        return
+    skip = pytest.mark.skip(reason="slow; run with --slow")
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(skip)

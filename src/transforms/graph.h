@@ -1,0 +1,32 @@
+// Walking the lazy graph in topological order without recursion.
+#pragma once
+
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "core/node.h"
+
+namespace olivine {
+
+// Guards op, params, inputs, buffers and scratch fields of pending nodes. Held for planning and
+// publishing, never while kernels run. Re-made in the child of a fork.
+std::mutex& graph_lock();
+
+// One node of a walk; `inputs[i]` is the position of its i-th input in the walk, -1 if outside.
+struct WalkEntry {
+  Node* node;
+  SmallVector<int32_t, 3> inputs;
+};
+
+// The tracer nodes that `outputs` depend on, inputs before users, stopping at `stops` (which are
+// included, with no inputs). Nodes stay alive as long as `outputs` do.
+std::vector<WalkEntry> walk_tracers(std::span<const array> outputs, std::span<const array> stops);
+
+// For each entry of a walk: whether it depends on one of `sources` (position in the walk or -1).
+std::vector<bool> depends_on(const std::vector<WalkEntry>& walk, std::span<const int32_t> sources,
+                             bool through_stop_gradient);
+// Position of each array's node in the walk, -1 if absent.
+std::vector<int32_t> positions(const std::vector<WalkEntry>& walk, std::span<const array> arrays);
+
+}  // namespace olivine

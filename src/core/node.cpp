@@ -70,12 +70,14 @@ void Node::destroy(Node* n) {
   }
 }
 
-void Node::detach() {
+Node::Detached Node::detach() {
+  Detached d;
   op = nullptr;
+  d.params = std::move(params);
   params = {};
-  auto old = std::move(inputs);
+  d.inputs = std::move(inputs);
   inputs.clear();
-  for (Node* in : old) in->release();
+  return d;
 }
 
 std::atomic<int>& active_tracings() {

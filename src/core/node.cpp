@@ -72,6 +72,7 @@ void Node::destroy(Node* n) {
 
 Node::Detached Node::detach() {
   Detached d;
+  tracer.store(false, std::memory_order_relaxed);  // a constant from now on
   op = nullptr;
   d.params = std::move(params);
   params = {};
@@ -98,9 +99,9 @@ Node* new_pending(const Op& op, ParamsRef&& params, std::span<const array> in, D
     Node* i = a.node();
     i->retain();
     n->inputs.push_back(i);
-    tracer |= i->tracer;
+    tracer |= i->tracer.load(std::memory_order_relaxed);
   }
-  n->tracer = tracer;
+  n->tracer.store(tracer, std::memory_order_relaxed);
   n->stream = static_cast<uint16_t>(s.index() < 0 ? default_stream_index() : s.index());
   n->location = capture_location();
   return n;

@@ -26,8 +26,8 @@ enum class NodeState : uint8_t { pending, claimed, done };
 struct Node {
   std::atomic<uint32_t> refs{1};
   std::atomic<NodeState> state{NodeState::pending};
-  bool tracer = false;       // depends on the input of a running transformation
-  bool placeholder = false;  // stands for a value to come; evaluating it is an error
+  std::atomic<bool> tracer{false};  // depends on the input of a running transformation
+  bool placeholder = false;         // stands for a value to come; evaluating it is an error
   Dtype dtype;
   uint16_t stream = 0;
   uint32_t location = 0;  // where the user made it (core/location.h)

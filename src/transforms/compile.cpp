@@ -9,6 +9,7 @@
 #include <cstring>
 #include <mutex>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "core/error.h"
 #include "transforms/graph.h"
@@ -29,7 +30,7 @@ std::atomic<bool>& disabled() {
 struct TracedGraph {
   Arrays placeholders;
   Arrays outputs;  // all that the function returned
-  // Where output i comes from: the compiled node's output (>= 0), an input (~input), …
+  // Where an output comes from: number `index` of `computed` or of the inputs, or a constant.
   struct Source {
     enum class Kind : uint8_t { computed, input, constant } kind;
     int index;
@@ -64,7 +65,7 @@ class Rebuild {
  private:
   void make(size_t i) {
     Node* n = walk_[i].node;
-    if (!n->op) {  // computed meanwhile, or a placeholder of somebody else
+    if (n->done() || !n->op) {  // a constant, or a placeholder of somebody else
       made_[i] = share(n);
       return;
     }
@@ -222,7 +223,9 @@ std::shared_ptr<const Plan> compiled_plan(const ParamsRef& params,
     auto it = inputs.find(n);
     return it == inputs.end() ? -1 : it->second;
   };
-  builder.is_held = [](Node*, uint32_t) { return false; };
+  std::unordered_set<Node*> roots;
+  for (const array& a : g.computed) roots.insert(a.node());
+  builder.is_held = [&](Node* n, uint32_t) { return roots.count(n) > 0; };
   builder.collect(g.computed, nullptr);
   builder.build(g.computed);
   for (int32_t i : builder.leaf_entries) {

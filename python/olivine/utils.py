@@ -11,9 +11,7 @@ def _rebuild(like: Any, items: Any) -> Any:
     return type(like)(*items) if hasattr(like, "_fields") else type(like)(items)
 
 
-def tree_map(
-    fn: Callable, tree: Any, *rest: Any, is_leaf: Callable | None = None
-) -> Any:
+def tree_map(fn: Callable, tree: Any, *rest: Any, is_leaf: Callable | None = None) -> Any:
     """Apply `fn` to every leaf of `tree` and return a tree of the results.
 
     Trees in `rest` are walked along; `fn` then gets one argument from each. `is_leaf(node)` may
@@ -57,9 +55,7 @@ def tree_map_with_path(
 
     def below(key: Any, child: Any) -> Any:
         here = f"{path}.{key}" if path else f"{key}"
-        return tree_map_with_path(
-            fn, child, *(r[key] for r in rest), is_leaf=is_leaf, path=here
-        )
+        return tree_map_with_path(fn, child, *(r[key] for r in rest), is_leaf=is_leaf, path=here)
 
     if isinstance(tree, (list, tuple)):
         return _rebuild(tree, [below(i, child) for i, child in enumerate(tree)])

@@ -82,7 +82,7 @@ def glorot_uniform(dtype: mx.Dtype = mx.float32) -> Callable[[mx.array, float], 
 
 
 def _he_fan(op: str, a: mx.array, mode: str) -> int:
-    fans = dict(zip(("fan_in", "fan_out"), _fans(op, a)))
+    fans = dict(zip(("fan_in", "fan_out"), _fans(op, a), strict=True))
     if mode not in fans:
         raise ValueError(f"[init.{op}] expected mode fan_in or fan_out; got {mode!r}")
     return fans[mode]
@@ -132,9 +132,7 @@ def sparse(
     return initializer
 
 
-def orthogonal(
-    gain: float = 1.0, dtype: mx.Dtype = mx.float32
-) -> Callable[[mx.array], mx.array]:
+def orthogonal(gain: float = 1.0, dtype: mx.Dtype = mx.float32) -> Callable[[mx.array], mx.array]:
     """A random matrix with orthonormal rows or columns (whichever are fewer), times `gain`.
 
     The orthogonal factor of a Gaussian matrix's polar decomposition, which is uniformly

@@ -90,17 +90,13 @@ def binary_cross_entropy(
     return _reduce(loss, reduction)
 
 
-def l1_loss(
-    predictions: mx.array, targets: mx.array, reduction: Reduction = "mean"
-) -> mx.array:
+def l1_loss(predictions: mx.array, targets: mx.array, reduction: Reduction = "mean") -> mx.array:
     """`|predictions - targets|`."""
     _check_same_shape("l1_loss", predictions, targets)
     return _reduce(mx.abs(predictions - targets), reduction)
 
 
-def mse_loss(
-    predictions: mx.array, targets: mx.array, reduction: Reduction = "mean"
-) -> mx.array:
+def mse_loss(predictions: mx.array, targets: mx.array, reduction: Reduction = "mean") -> mx.array:
     """`(predictions - targets) ** 2`."""
     _check_same_shape("mse_loss", predictions, targets)
     return _reduce(mx.square(predictions - targets), reduction)
@@ -151,9 +147,7 @@ def smooth_l1_loss(
     """Quadratic for differences below `beta`, linear above."""
     _check_same_shape("smooth_l1_loss", predictions, targets)
     difference = mx.abs(predictions - targets)
-    loss = mx.where(
-        difference < beta, 0.5 * mx.square(difference) / beta, difference - 0.5 * beta
-    )
+    loss = mx.where(difference < beta, 0.5 * mx.square(difference) / beta, difference - 0.5 * beta)
     return _reduce(loss, reduction)
 
 
@@ -176,9 +170,7 @@ def triplet_loss(
     return _reduce(loss, reduction)
 
 
-def hinge_loss(
-    inputs: mx.array, targets: mx.array, reduction: Reduction = "none"
-) -> mx.array:
+def hinge_loss(inputs: mx.array, targets: mx.array, reduction: Reduction = "none") -> mx.array:
     """`max(1 - inputs * targets, 0)` for targets of -1 and 1."""
     return _reduce(mx.maximum(1 - inputs * targets, 0), reduction)
 
@@ -199,9 +191,7 @@ def huber_loss(
     return _reduce(loss, reduction)
 
 
-def log_cosh_loss(
-    inputs: mx.array, targets: mx.array, reduction: Reduction = "none"
-) -> mx.array:
+def log_cosh_loss(inputs: mx.array, targets: mx.array, reduction: Reduction = "none") -> mx.array:
     """The logarithm of the hyperbolic cosine of the difference, without overflow."""
     errors = inputs - targets
     return _reduce(mx.logaddexp(errors, -errors) - math.log(2), reduction)

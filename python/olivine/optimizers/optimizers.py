@@ -2,7 +2,7 @@
 
 An optimizer's whole memory is `state`: the step, the scheduled hyper-parameters, and for every
 parameter, at the parameter's place in the tree, a dictionary of arrays. A subclass gives
-`init_single` and `apply_single` for one parameter; the base class walks the trees.
+`init_single` and `apply_single` for one parameter; the base class walks the trees. Default arguments that are lists are never written to.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Adam(Optimizer):
     def __init__(
         self,
         learning_rate: Rate,
-        betas: list[float] = [0.9, 0.999],
+        betas: list[float] = [0.9, 0.999],  # noqa: B006
         eps: float = 1e-8,
         bias_correction: bool = False,
     ):
@@ -194,7 +194,7 @@ class AdamW(Adam):
     def __init__(
         self,
         learning_rate: Rate,
-        betas: list[float] = [0.9, 0.999],
+        betas: list[float] = [0.9, 0.999],  # noqa: B006
         eps: float = 1e-8,
         weight_decay: float = 0.01,
         bias_correction: bool = False,
@@ -216,7 +216,7 @@ class MultiOptimizer(Optimizer):
     >>> MultiOptimizer([AdamW(1e-3), SGD(0.1)], [lambda path, g: path.endswith("weight")])
     """
 
-    def __init__(self, optimizers, filters: list = []):
+    def __init__(self, optimizers, filters: list = []):  # noqa: B006
         super().__init__()
         if len(filters) != len(optimizers) - 1:
             raise ValueError(
@@ -235,13 +235,13 @@ class MultiOptimizer(Optimizer):
         return [tree_unflatten(part) if part else {} for part in parts]
 
     def init(self, parameters: dict):
-        for optimizer, part in zip(self.optimizers, self._split(parameters)):
+        for optimizer, part in zip(self.optimizers, self._split(parameters), strict=True):
             optimizer.init(part)
         self._initialized = True
 
     def apply_gradients(self, gradients: dict, parameters: dict):
         result: dict = {}
-        for optimizer, part in zip(self.optimizers, self._split(gradients)):
+        for optimizer, part in zip(self.optimizers, self._split(gradients), strict=True):
             if part:
                 result = tree_merge(result, optimizer.apply_gradients(part, parameters))
         return result
@@ -257,7 +257,7 @@ class MultiOptimizer(Optimizer):
                 f"[MultiOptimizer] expected states of {len(self.optimizers)} optimizers; "
                 f"got keys {', '.join(state)}"
             )
-        for optimizer, own in zip(self.optimizers, state["states"]):
+        for optimizer, own in zip(self.optimizers, state["states"], strict=True):
             optimizer.state = own
 
     @property

@@ -63,7 +63,7 @@ def join_schedules(schedules: list[Callable], boundaries: list[int]) -> Callable
 
     def schedule(step):
         rate = schedules[0](step)
-        for later, boundary in zip(schedules[1:], boundaries):
+        for later, boundary in zip(schedules[1:], boundaries, strict=True):
             rate = mx.where(step < boundary, rate, later(step - boundary))
         return rate
 

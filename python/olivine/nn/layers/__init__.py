@@ -1,5 +1,7 @@
 """All layers and activations, one family per file."""
 
+# ruff: noqa: F401  __all__ below is everything imported here
+
 from olivine.nn.layers import (
     activations,
     base,

@@ -132,7 +132,7 @@ class Module(dict):
 
     @property
     def state(self):
-        """All arrays of the module, for `mx.compile(inputs=..., outputs=...)`: the module itself."""
+        """The module itself, as a tree of all its arrays: for `mx.compile(inputs=..., outputs=...)`."""
         return self
 
     def parameters(self):

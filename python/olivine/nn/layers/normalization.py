@@ -126,7 +126,9 @@ class GroupNorm(Module):
         return ((x - mean) * mx.rsqrt(variance + self.eps)).reshape(shape)
 
     def __call__(self, x):
-        normalize = self._normalize_neighbours if self.pytorch_compatible else self._normalize_strided
+        normalize = (
+            self._normalize_neighbours if self.pytorch_compatible else self._normalize_strided
+        )
         return _affine(self, normalize(x))
 
 

@@ -60,9 +60,7 @@ class MultiHeadAttention(Module):
         keys = self._heads(self.key_proj(keys))
         values = self._heads(self.value_proj(values))
         scale = math.sqrt(1 / queries.shape[-1])
-        output = mx.fast.scaled_dot_product_attention(
-            queries, keys, values, scale=scale, mask=mask
-        )
+        output = mx.fast.scaled_dot_product_attention(queries, keys, values, scale=scale, mask=mask)
         return self.out_proj(output.transpose(0, 2, 1, 3).flatten(-2, -1))
 
     @staticmethod

@@ -30,6 +30,7 @@ bool Arguments::fits(const Signature& s, Py_ssize_t nargs, PyObject* kwnames) {
   Py_ssize_t keywords = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
   for (Py_ssize_t k = 0; k < keywords; ++k) {
     int i = find_name(s, PyTuple_GET_ITEM(kwnames, k));
+    if (i < 0 && s.keywords) continue;
     if (i < 0 || (given >> i & 1)) return false;
     given |= uint32_t{1} << i;
   }
@@ -62,6 +63,13 @@ void Arguments::bind_keywords(PyObject* const* values, PyObject* kwnames) {
   for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(kwnames); ++k) {
     PyObject* name = PyTuple_GET_ITEM(kwnames, k);
     int i = find_name(sig_, name);
+    if (i < 0 && sig_.keywords) {
+      if (!keywords_.is_valid()) keywords_ = nb::steal(PyDict_New());
+      if (!keywords_.is_valid() || PyDict_SetItem(keywords_.ptr(), name, values[k])) {
+        throw nb::python_error();
+      }
+      continue;
+    }
     if (i < 0) {
       fail<TypeError>("[", sig_.function, "] expected no argument named ", PyUnicode_AsUTF8(name));
     }
@@ -101,6 +109,10 @@ const array& Arguments::ref(int i) {
   std::optional<array> a = from_operand(o, std::nullopt);
   if (!a) mismatch(i, "array or scalar");
   return own(i, std::move(*a));
+}
+
+const array& Arguments::ref(int i, array otherwise) {
+  return given(i) ? ref(i) : own(i, std::move(otherwise));
 }
 
 void Arguments::promote(std::initializer_list<int> params) {
@@ -165,7 +177,7 @@ bool Arguments::boolean(int i, bool otherwise) const {
 
 Int Arguments::integer(int i, int64_t otherwise) const {
   PyObject* o = values_[i];
-  if (!o) return {otherwise, sig_.function};
+  if (!o || (o == Py_None && !(sig_.required >> i & 1))) return {otherwise, sig_.function};
   std::optional<int64_t> v = to_int64(o, sig_.function);
   if (!v) mismatch(i, "an int");
   return {*v, sig_.function};
@@ -273,10 +285,10 @@ StreamOrDevice Arguments::stream(int i) const {
 }
 
 // ---- Registration.
-PyObject* overloaded(const char* name, std::initializer_list<Form> forms, PyObject* self,
+PyObject* overloaded(const char* name, std::initializer_list<Overload> forms, PyObject* self,
                      PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   Py_ssize_t places = nargs + (self ? 1 : 0);
-  for (const Form& form : forms) {
+  for (const Overload& form : forms) {
     if (Arguments::fits(form.signature, places, kwnames)) {
       return form.function(self, args, nargs, kwnames);
     }
@@ -287,29 +299,48 @@ PyObject* overloaded(const char* name, std::initializer_list<Form> forms, PyObje
   return nullptr;
 }
 
-static void add_aliases(PyObject* owner, std::span<const Alias> aliases) {
+static void set_attribute(PyObject* owner, const char* name, PyObject* value) {
+  nb::object held = nb::steal(value);
+  if (!value || PyObject_SetAttrString(owner, name, value)) throw nb::python_error();
+}
+
+static void add_aliases(PyObject* owner, std::initializer_list<Alias> aliases) {
   for (const Alias& alias : aliases) {
-    nb::object f = nb::steal(PyObject_GetAttrString(owner, alias.of));
-    if (!f.is_valid() || PyObject_SetAttrString(owner, alias.name, f.ptr())) {
-      throw nb::python_error();
-    }
+    set_attribute(owner, alias.name, PyObject_GetAttrString(owner, alias.of));
   }
 }
 
-void add_functions(PyObject* module, PyMethodDef* functions, std::span<const Alias> aliases) {
+void add_family(PyObject* module, PyMethodDef* functions, PyMethodDef* methods,
+                PyGetSetDef* properties, const ClassDoc* classes,
+                std::initializer_list<Alias> aliases,
+                std::initializer_list<Alias> method_aliases) {
+  auto* type = reinterpret_cast<PyObject*>(array_type);
   if (PyModule_AddFunctions(module, functions)) throw nb::python_error();
   add_aliases(module, aliases);
+  for (PyMethodDef* m = methods; m->ml_name; ++m) {
+    set_attribute(type, m->ml_name, PyDescr_NewMethod(array_type, m));
+  }
+  for (PyGetSetDef* p = properties; p->name; ++p) {
+    set_attribute(type, p->name, PyDescr_NewGetSet(array_type, p));
+  }
+  add_aliases(type, method_aliases);
+  for (const ClassDoc* c = classes; c->name; ++c) {
+    if (!*c->doc) continue;
+    nb::object owner = nb::steal(PyObject_GetAttrString(module, c->name));
+    if (!owner.is_valid()) throw nb::python_error();
+    set_attribute(owner.ptr(), "__doc__", PyUnicode_FromString(c->doc));
+  }
 }
 
-void add_methods(PyMethodDef* methods, std::span<const Alias> aliases) {
-  auto* type = reinterpret_cast<PyObject*>(array_type);
-  for (PyMethodDef* m = methods; m->ml_name; ++m) {
-    nb::object method = nb::steal(PyDescr_NewMethod(array_type, m));
-    if (!method.is_valid() || PyObject_SetAttrString(type, m->ml_name, method.ptr())) {
-      throw nb::python_error();
-    }
+PyObject* submodule(PyObject* module, const char* name) {
+  if (PyObject_HasAttrString(module, name)) {  // the module keeps it alive
+    return nb::steal(PyObject_GetAttrString(module, name)).ptr();
   }
-  add_aliases(type, aliases);
+  std::string full = std::string(PyModule_GetName(module)) + "." + name;
+  PyObject* made = PyImport_AddModule(full.c_str());
+  if (!made) throw nb::python_error();
+  set_attribute(module, name, Py_NewRef(made));
+  return made;
 }
 
 }  // namespace olivine::python

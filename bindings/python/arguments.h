@@ -31,6 +31,7 @@ struct Signature {
   uint8_t positional;
   bool variadic = false;
   uint32_t required = 0;  // bit i: parameter i has no default
+  bool keywords = false;  // unknown names are collected
 };
 
 class Arguments {
@@ -54,9 +55,12 @@ class Arguments {
   bool none(int i) const { return !values_[i] || values_[i] == Py_None; }
   // The object itself, or null.
   PyObject* raw(int i) const { return values_[i]; }
+  // Unknown keyword arguments as a dict; null if there were none.
+  PyObject* keywords() const { return keywords_.ptr(); }
 
   // An array; scalars and array-likes are converted.
   const array& ref(int i);
+  const array& ref(int i, array otherwise);
   // Converts the scalars among these parameters to the dtype that the arrays among them have.
   void promote(std::initializer_list<int> params);
   Maybe<array> maybe_ref(int i);
@@ -93,7 +97,7 @@ class Arguments {
 
   const Signature& sig_;
   PyObject* values_[kMax] = {};
-  nb::object variadic_;
+  nb::object variadic_, keywords_;
   // Conversions live here; by parameter, so that ref(i) finds what promote made.
   std::vector<std::pair<int, array>> owned_;
 };
@@ -103,36 +107,54 @@ using Body = PyObject* (*)(Arguments&);
 
 // A function written by hand: binds the arguments and calls its body.
 template <const Signature& signature, Body body>
-PyObject* manual(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* by_hand(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   return guarded([&] {
     Arguments in(signature, self, args, nargs, kwnames);
     return body(in);
   });
 }
-// A function whose first form fitting the number and names of the arguments is called.
-struct Form {
+// A function of several forms: the first that fits the number and names of the arguments.
+struct Overload {
   const Signature& signature;
   Function function;
 };
-PyObject* overloaded(const char* name, std::initializer_list<Form> forms, PyObject* self,
+PyObject* overloaded(const char* name, std::initializer_list<Overload> forms, PyObject* self,
                      PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 
+// ---- Tables of a family, for generated code.
 // A module function gets no self.
 template <Function f>
-PyObject* function(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+PyObject* without_self(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   return f(nullptr, args, nargs, kwnames);
 }
 template <Function f>
-constexpr PyMethodDef function_entry(const char* name, const char* doc) {
-  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(&function<f>)),
+PyMethodDef method_entry(const char* name, const char* doc) {
+  return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(f)),
           METH_FASTCALL | METH_KEYWORDS, doc};
 }
-
+template <Function f>
+PyMethodDef function_entry(const char* name, const char* doc) {
+  return method_entry<&without_self<f>>(name, doc);
+}
+template <PyObject* (*get)(PyObject*)>
+PyGetSetDef property_entry(const char* name, const char* doc) {
+  return {name, [](PyObject* self, void*) { return guarded([&] { return get(self); }); }, nullptr,
+          doc, nullptr};
+}
 struct Alias {
   const char* name;
   const char* of;
 };
-void add_functions(PyObject* module, PyMethodDef* functions, std::span<const Alias> aliases);
-void add_methods(PyMethodDef* methods, std::span<const Alias> aliases);
+struct ClassDoc {
+  const char* name;
+  const char* doc;
+};
+// Adds what the tables hold, each ended by an empty entry, to a module and to the class array.
+void add_family(PyObject* module, PyMethodDef* functions, PyMethodDef* methods,
+                PyGetSetDef* properties, const ClassDoc* classes,
+                std::initializer_list<Alias> aliases, std::initializer_list<Alias> method_aliases);
+PyObject* submodule(PyObject* module, const char* name);
+// All families (generated/families.cpp).
+void add_families(PyObject* module);
 
 }  // namespace olivine::python

@@ -67,10 +67,17 @@ inline PyObject* to_python(double v) { return PyFloat_FromDouble(v); }
 PyObject* to_python(Dtype t);
 PyObject* to_python(const Shape& s);
 inline PyObject* to_python(const std::vector<array>& v) { return wrap_list(v); }
+PyObject* to_python(const std::string& s);
 template <class Tuple>
   requires requires { std::tuple_size<Tuple>::value; }
 PyObject* to_python(const Tuple& t) {
   return std::apply([](const auto&... x) { return wrap_tuple({x...}); }, t);
+}
+// Where the definition says tuple.
+inline PyObject* to_tuple(const std::vector<array>& v) { return wrap_tuple(v); }
+template <class T>
+PyObject* to_tuple(const T& v) {
+  return to_python(v);
 }
 
 // Sets the Python error that the exception in flight means. For catch (...) blocks.

@@ -94,47 +94,16 @@ void install_signals() {
 }
 
 // ---- Evaluation.
-namespace {
-
-// Whether computing these takes less time than handing over the GIL is worth: few nodes, all
-// small. Bounds the walk by its own size, so that it needs no marks.
-struct Small {
-  int budget = 24;
-  bool operator()(const Node* n) {
-    if (n->done()) return true;
-    if (--budget < 0 || n->size() > 4096 || n->inputs.size() > 4) return false;
-    if (n->op && n->op->kind == OpKind::general) {
-      for (const Node* in : n->inputs) {
-        if (in->size() > 1024) return false;
-      }
-    }
-    for (const Node* in : n->inputs) {
-      if (!(*this)(in)) return false;
-    }
-    return true;
-  }
-};
-
-}  // namespace
-
 void evaluate(const std::vector<array>& arrays) {
   bool done = true;
-  Small small;
-  bool tiny = true;
-  for (const array& a : arrays) {
-    done = done && a.node()->done();
-    tiny = tiny && small(a.node());
-  }
+  for (const array& a : arrays) done = done && a.node()->done();
   if (done) return;
-  if (tiny) return olivine::eval(arrays);
   nb::gil_scoped_release unlocked;
   olivine::eval(arrays);
 }
 
 void evaluate(const array& a) {
   if (a.node()->done()) return;
-  std::span<const array> one(&a, 1);
-  if (Small small; small(a.node())) return olivine::eval(one);
   array held = a;  // the Python object may be changed meanwhile
   nb::gil_scoped_release unlocked;
   olivine::eval(std::span<const array>(&held, 1));

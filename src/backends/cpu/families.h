@@ -10,11 +10,12 @@
   X(elementwise_integer)        \
   X(elementwise_compare)        \
   X(elementwise_cast)           \
-  X(elementwise_math)          \
-  X(shape)                     \
-  X(indexing)                  \
-  X(scatter)                   \
-  X(creation)
+  X(elementwise_math)           \
+  X(shape)                      \
+  X(indexing)                   \
+  X(scatter)                    \
+  X(creation)                   \
+  X(random)
 
 // Defined once, in namespace olivine::cpu.
-#define OLIVINE_COMMON_FAMILIES(X) X(matmul)
+#define OLIVINE_COMMON_FAMILIES(X)

@@ -15,7 +15,7 @@
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/reduction.h"
 #include "ops/batching.h"
-#include "ops/shape_params.h"
+#include "ops/indexing_params.h"
 
 namespace olivine {
 namespace {

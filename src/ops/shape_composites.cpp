@@ -9,7 +9,7 @@
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/shape.h"
-#include "ops/shape_params.h"
+#include "ops/indexing_params.h"
 
 namespace olivine {
 namespace {

@@ -175,6 +175,8 @@ StreamOrDevice::StreamOrDevice(Device::Type t) : StreamOrDevice(Device{t}) {}
 bool is_available(Device d) { return d.index >= 0 && d.index < device_count(d.type); }
 int device_count(Device::Type t) { return t == Device::cpu ? 1 : 0; }
 
+int default_stream_index() { return default_index; }
+
 Device default_device() { return Device{}; }
 void set_default_device(Device d) { check_device(d); }
 

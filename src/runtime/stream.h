@@ -8,6 +8,9 @@
 
 namespace olivine {
 
+// Index of the calling thread's default stream.
+OLIVINE_API int default_stream_index();
+
 // Runs `task` after everything enqueued before it on this stream. The task must not throw. A child
 // of fork() does not inherit what was still queued; at exit what has not started is dropped.
 OLIVINE_API void enqueue(int stream_index, std::function<void()> task);

@@ -83,7 +83,8 @@ bool PlanBuilder::collect(std::span<const array> roots, std::function<bool(Node*
     n->index = UINT32_MAX;
     if (!n->done() && n->op == &output_op && n->inputs[0]->done()) take_output(n);
     if (!n->done() && !n->placeholder && is_busy && is_busy(n)) busy = true;
-    PlanEntry e{n, {}};
+    PlanEntry e;
+    e.node = n;
     if (n->done() || n->placeholder) {
       if (n->placeholder && placeholder_index(n) < 0) {
         fail("[eval] expected an array with a value; got one that a function being compiled or "
@@ -108,7 +109,8 @@ bool PlanBuilder::collect(std::span<const array> roots, std::function<bool(Node*
         visit(f.composite >= 0 ? composites[f.composite][k].node() : f.node->inputs[k]);
         continue;
       }
-      PlanEntry e{f.node, {}};
+      PlanEntry e;
+      e.node = f.node;
       e.kind = f.kind;
       for (size_t k = 0; k < count; ++k) {
         Node* in = f.composite >= 0 ? composites[f.composite][k].node() : f.node->inputs[k];

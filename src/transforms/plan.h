@@ -78,7 +78,7 @@ struct Plan {
 // One node of the graph being planned.
 struct PlanEntry {
   enum class Kind : uint8_t { leaf, view, tuple_output, alias, elementwise, compiled, kernel };
-  Node* node;
+  Node* node = nullptr;
   SmallVector<int32_t, 3> in;
   Kind kind = Kind::kernel;
   bool held = false;       // its value must outlive the plan

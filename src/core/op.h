@@ -4,6 +4,7 @@
 //   elementwise   author writes the local derivative        -> jvp, vjp, vmap, fusion, donation
 //   structural    author writes shape, transpose, batching  -> jvp; `view` makes it free of copies
 //   reduction     author writes its derivative              -> vmap by axis shift
+//   fused         author writes its composite               -> every rule, unless a better one is given
 //   general       author writes what the op needs; absent rules give one uniform error
 #pragma once
 
@@ -191,6 +192,21 @@ inline Op reduction(const char* name, ReductionRules r) {
             .vjp = r.vjp,
             .jvp = r.jvp,
             .vmap = vmap_reduction};
+}
+
+// Fused ops: one kernel for what `composite` says in other ops. Their rules are those of the
+// composite unless the author sets a better one.
+OLIVINE_API MaybeArrays vjp_composite(const VjpCall&);
+OLIVINE_API MaybeArrays jvp_composite(const JvpCall&);
+OLIVINE_API VmapResult vmap_composite(const VmapCall&);
+inline Op fused(const char* name, InferRule infer,
+                Arrays (*composite)(const ParamsRef&, std::span<const array> in)) {
+  return Op{.name = name,
+            .infer = infer,
+            .vjp = vjp_composite,
+            .jvp = jvp_composite,
+            .vmap = vmap_composite,
+            .composite = composite};
 }
 
 }  // namespace olivine

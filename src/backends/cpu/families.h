@@ -18,9 +18,7 @@
   X(random)                     \
   X(reduction)                  \
   X(arg_reduction)              \
-  X(softmax)                    \
-  X(scan)                       \
-  X(sort)
+  X(softmax)
 
 // Defined once, in namespace olivine::cpu.
 #define OLIVINE_COMMON_FAMILIES(X) X(matmul)

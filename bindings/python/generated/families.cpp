@@ -7,6 +7,9 @@ void add_array(PyObject* module);
 void add_cuda(PyObject* module);
 void add_device(PyObject* module);
 void add_dtype(PyObject* module);
+void add_elementwise(PyObject* module);
+void add_fast(PyObject* module);
+void add_matmul(PyObject* module);
 void add_metal(PyObject* module);
 void add_transforms(PyObject* module);
 
@@ -15,6 +18,9 @@ void add_families(PyObject* module) {
   add_cuda(submodule(module, "cuda"));
   add_device(module);
   add_dtype(module);
+  add_elementwise(module);
+  add_fast(submodule(module, "fast"));
+  add_matmul(module);
   add_metal(submodule(module, "metal"));
   add_transforms(module);
 }

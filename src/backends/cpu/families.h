@@ -15,7 +15,10 @@
   X(indexing)                   \
   X(scatter)                    \
   X(creation)                   \
-  X(random)
+  X(random)                     \
+  X(reduction)                  \
+  X(arg_reduction)              \
+  X(softmax)
 
 // Defined once, in namespace olivine::cpu.
-#define OLIVINE_COMMON_FAMILIES(X)
+#define OLIVINE_COMMON_FAMILIES(X) X(matmul)

@@ -305,7 +305,7 @@ def python_body(family, f, tag):
                      f"{p.annotation and ast.unparse(p.annotation)} of {f.name}; mark it @manual")
         default = literal(p.default) if kind.default else None
         arguments.append(kind.fetch.format(i=i, d=f", {default}" if default is not None else ""))
-        if kind.name in ("ref", "maybe_ref") and p.name != "condition":
+        if kind.name in ("ref", "maybe_ref") and p.name not in ("condition", "indices", "key"):
             weak.append((i, bool(p.types & {"scalar", "int", "float", "bool"})))
     promote = ""
     if any(w for _, w in weak) and len(weak) > 1:

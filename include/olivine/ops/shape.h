@@ -1,6 +1,7 @@
 // Shape ops: views of the same elements under another shape, and joining and repeating arrays.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -47,6 +48,10 @@ OLIVINE_API std::vector<array> broadcast_arrays(const std::vector<array>& arrays
 OLIVINE_API Shape broadcast_shapes(const Shape& a, const Shape& b);
 // Any strides (in elements) over the row-major elements of `a`, checked against its size.
 OLIVINE_API array as_strided(const array& a, Shape shape, Strides strides, int64_t offset,
+                             StreamOrDevice s = {});
+// Absent: the shape of `a`, row-major strides.
+OLIVINE_API array as_strided(const array& a, const std::optional<Shape>& shape,
+                             const std::optional<Strides>& strides, int64_t offset,
                              StreamOrDevice s = {});
 // The bytes read as another dtype; the last axis grows or shrinks with the item size.
 OLIVINE_API array view(const array& a, Dtype dtype, StreamOrDevice s = {});

@@ -92,10 +92,16 @@ struct Op {
 
   // A small integer for kernel tables, given on first use.
   int id() const {
-    int i = id_.load(std::memory_order_acquire);
+    int i = id_.value.load(std::memory_order_acquire);
     return i >= 0 ? i : assign_id();
   }
-  mutable std::atomic<int> id_{-1};
+
+  struct Id {
+    mutable std::atomic<int> value{-1};
+    Id() = default;
+    Id(const Id&) {}  // a copy is another op
+  };
+  Id id_;
 
  private:
   OLIVINE_API int assign_id() const;

@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "core/error.h"
 #include "runtime/background_thread.h"
@@ -27,13 +28,15 @@ class Queue {
   bool drain(std::optional<std::chrono::milliseconds> limit = std::nullopt);
   void drop();
 
+  Queue* forgotten_before = nullptr;
+
  private:
   static void work(void* self) { static_cast<Queue*>(self)->work(); }
   void work();
 
   std::mutex mutex_;
   std::condition_variable pushed_, finished_;
-  std::deque<std::function<void()>> tasks_;
+  std::deque<std::function<void()>> tasks_, dropped_;
   bool started_ = false;
   uint64_t pushes_ = 0, done_ = 0;
 };
@@ -87,9 +90,7 @@ bool Queue::drain(std::optional<std::chrono::milliseconds> limit) {
 void Queue::drop() {
   std::lock_guard lock(mutex_);
   pushes_ -= tasks_.size();
-  // Not destroyed: what tasks hold may need things that are gone at exit.
-  new std::deque<std::function<void()>>(std::move(tasks_));
-  tasks_.clear();
+  dropped_.swap(tasks_);  // not destroyed: what tasks hold may need things that are gone at exit
 }
 
 struct StreamTable {
@@ -102,12 +103,17 @@ StreamTable& table() {
   return *t;
 }
 
-// A child of fork() has none of the threads: it forgets the queues, whatever state they were in.
+// A child of fork() has none of the threads: it forgets the queues, whatever state they were in
+// (but keeps them reachable, for leak checkers).
+Queue* forgotten = nullptr;
 [[maybe_unused]] const int fork_handlers =
     pthread_atfork([] { table().mutex.lock(); }, [] { table().mutex.unlock(); },
                    [] {
                      own_queue = nullptr;
-                     for (Queue*& q : table().queues) q = nullptr;
+                     for (Queue*& q : table().queues) {
+                       if (q) q->forgotten_before = std::exchange(forgotten, q);
+                       q = nullptr;
+                     }
                      table().mutex.unlock();
                    });
 

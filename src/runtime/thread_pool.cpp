@@ -16,7 +16,8 @@
 
 #include <algorithm>
 #include <exception>
-#include <mutex>
+#include <new>
+#include <type_traits>
 
 #include "core/error.h"
 #include "runtime/background_thread.h"
@@ -198,24 +199,13 @@ bool Pool::try_run(Job& job, int threads) {
   return true;
 }
 
-// Never destroyed: workers and static destructors may use it until the process is gone.
-std::atomic<Pool*> pool{nullptr};
-constinit std::mutex start_mutex;
+// Without a destructor: workers and static objects may use it until the process is gone.
+constinit Pool pool;
+static_assert(std::is_trivially_destructible_v<Pool>);
 
-// In a child of fork() no worker exists: it forgets the pool and makes its own when needed.
+// A child of fork() has no workers, whatever they were doing: it starts from an unused pool.
 [[maybe_unused]] const int fork_handlers =
-    pthread_atfork([] { start_mutex.lock(); }, [] { start_mutex.unlock(); },
-                   [] {
-                     pool.store(nullptr);
-                     start_mutex.unlock();
-                   });
-
-Pool& the_pool() {
-  if (Pool* p = pool.load(std::memory_order_acquire)) return *p;
-  std::lock_guard lock(start_mutex);
-  if (!pool.load(std::memory_order_relaxed)) pool.store(new Pool, std::memory_order_release);
-  return *pool.load(std::memory_order_relaxed);
-}
+    pthread_atfork(nullptr, nullptr, [] { new (&pool) Pool; });
 
 // All chunks on this thread. Inside a chunk of another job, gives up when that job is stopped.
 void run_alone(Job& job) {
@@ -245,7 +235,7 @@ void parallel_chunks(int64_t n, int64_t grain, void* body, ChunkFn fn) {
   job.chunks = (n - 1) / job.grain + 1;
   int threads = thread_count();
   job.batch = std::max<int64_t>(1, job.chunks / (int64_t{threads} * 32));
-  if (current || threads == 1 || job.chunks == 1 || !the_pool().try_run(job, threads)) {
+  if (current || threads == 1 || job.chunks == 1 || !pool.try_run(job, threads)) {
     return run_alone(job);
   }
   if (job.error) std::rethrow_exception(job.error);

@@ -16,6 +16,19 @@ namespace olivine::testing {
 // Seconds allowed to code that may hang; sanitizers and busy machines are slow.
 inline constexpr unsigned kPatience = 60;
 
+// A child forked while other threads allocate or end can hang inside these two sanitizers.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kBusyForkHangs = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+inline constexpr bool kBusyForkHangs = true;
+#else
+inline constexpr bool kBusyForkHangs = false;
+#endif
+#else
+inline constexpr bool kBusyForkHangs = false;
+#endif
+
 // While one lives, SIGALRM ends the process after kPatience seconds.
 struct Watchdog {
   Watchdog() { alarm(kPatience); }

@@ -2,7 +2,8 @@
 
 An optimizer's whole memory is `state`: the step, the scheduled hyper-parameters, and for every
 parameter, at the parameter's place in the tree, a dictionary of arrays. A subclass gives
-`init_single` and `apply_single` for one parameter; the base class walks the trees. Default arguments that are lists are never written to.
+`init_single` and `apply_single` for one parameter; the base class walks the trees. Default
+arguments that are lists are never written to.
 """
 
 from __future__ import annotations

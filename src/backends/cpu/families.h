@@ -10,7 +10,15 @@
   X(elementwise_integer)        \
   X(elementwise_compare)        \
   X(elementwise_cast)           \
-  X(elementwise_math)
+  X(elementwise_math)           \
+  X(shape)                      \
+  X(indexing)                   \
+  X(scatter)                    \
+  X(creation)                   \
+  X(random)                     \
+  X(reduction)                  \
+  X(arg_reduction)              \
+  X(softmax)
 
 // Defined once, in namespace olivine::cpu.
-#define OLIVINE_COMMON_FAMILIES(X)
+#define OLIVINE_COMMON_FAMILIES(X) X(matmul)

@@ -132,7 +132,7 @@ class Module(dict):
 
     @property
     def state(self):
-        """The module itself, as a tree of all its arrays: for `mx.compile(inputs=..., outputs=...)`."""
+        """The module itself: the tree of all its arrays, for the inputs of `mx.compile`."""
         return self
 
     def parameters(self):

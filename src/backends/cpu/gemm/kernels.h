@@ -31,7 +31,7 @@ struct MultiplyArgs {
   int64_t k_begin, k_end;
   int64_t rows, row_panels, row_begin, row_end;
   int64_t cols, col_begin, col_end;
-  void* acc;  // element (0, 0) of the whole block
+  void* acc;  // the first element of the tile
   int64_t acc_stride;
   bool accumulate;
 };
@@ -74,19 +74,14 @@ struct GemmKernels {
 // In the order of Dtype, from float16 on.
 inline constexpr int kGemmDtypes = 6;
 
-namespace plain {
-extern const GemmKernels gemm_kernels[kGemmDtypes];
-}
-#if defined(__x86_64__)
-namespace avx2 {
-extern const GemmKernels gemm_kernels[kGemmDtypes];
-}
-namespace avx512 {
-extern const GemmKernels gemm_kernels[kGemmDtypes];
-}
-namespace avx512_bf16 {
-extern const GemmKernels gemm_kernels[kGemmDtypes];
-}
-#endif
+#define OLIVINE_DECLARE_GEMM_KERNELS(isa)             \
+  namespace isa {                                     \
+  extern const GemmKernels gemm_kernels[kGemmDtypes]; \
+  }
+OLIVINE_DECLARE_GEMM_KERNELS(plain)
+OLIVINE_DECLARE_GEMM_KERNELS(avx2)
+OLIVINE_DECLARE_GEMM_KERNELS(avx512)
+OLIVINE_DECLARE_GEMM_KERNELS(avx512_bf16)
+#undef OLIVINE_DECLARE_GEMM_KERNELS
 
 }  // namespace olivine::cpu

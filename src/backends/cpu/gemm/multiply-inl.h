@@ -90,6 +90,7 @@ void multiply(const MultiplyArgs& args) {
   constexpr int lanes = kLanes<T>;
   constexpr int64_t nr = kMaxVectors * lanes;
   const int64_t k = args.k_end - args.k_begin;
+  const int64_t first_row = split(args.row_begin, args.row_panels, args.rows);
   for (int64_t j = args.col_begin; j < args.col_end; ++j) {
     const int64_t cols = min(nr, args.cols - j * nr);
     const int64_t vectors = panel_vectors<T>(cols);
@@ -99,7 +100,8 @@ void multiply(const MultiplyArgs& args) {
       const int64_t row = split(i, args.row_panels, args.rows);
       const int64_t rows = split(i + 1, args.row_panels, args.rows) - row;
       const T* a = static_cast<const T*>(args.a) + row * args.packed_k + args.k_begin * rows;
-      T* acc = static_cast<T*>(args.acc) + row * args.acc_stride + j * nr;
+      T* acc = static_cast<T*>(args.acc) + (row - first_row) * args.acc_stride +
+               (j - args.col_begin) * nr;
       const auto panels = kPanelFunctions<T>.at[rows - 1][vectors - 1];
       if (cols == width) {
         panels(a, b, width, k, acc, args.acc_stride, args.accumulate);

@@ -1,0 +1,106 @@
+"""The command `olivine`: one file per sub-command, loaded when it is called for.
+
+A mistake of the user's ends with one line on stderr and status 2; a run that fails otherwise,
+with one line and status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+
+from olivine.cli.errors import RunError, UsageError
+
+COMMANDS = {
+    "train-lm": "train a small language model on a text file",
+    "generate": "write text with a trained model",
+    "doctor": "show what Olivine sees of this machine",
+}
+
+EXAMPLES = """\
+examples:
+  olivine train-lm --out runs/demo          learn to write like Shakespeare, in about two minutes
+  olivine train-lm mytext.txt               learn from a text of your own
+  olivine generate runs/demo --prompt ROMEO:
+  olivine doctor
+
+olivine COMMAND --help explains a command.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a mistake in one line, without the usage text."""
+
+    def error(self, message):
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def _parser(command: str | None) -> Parser:
+    """The parser; only the sub-command that is used gets its options."""
+    parser = Parser(
+        prog="olivine",
+        description="Olivine, an array framework for machine learning on Linux CPUs.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, summary in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=summary,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        if name == command:
+            _module(name).add_arguments(sub)
+    return parser
+
+
+def _module(command: str):
+    return importlib.import_module(f"olivine.cli.{command.replace('-', '_')}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line `argv` (by default the process's own); returns the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    command = next((word for word in argv if word in COMMANDS), None)
+    try:
+        return _run(_parser(command), argv)
+    except UsageError as error:
+        return _fail(error, 2)
+    except RunError as error:
+        return _fail(error, 1)
+    except MemoryError as error:
+        return _fail(f"out of memory: {error}" if str(error) else "out of memory", 1)
+    except BrokenPipeError:
+        # The reader has gone, as in `olivine generate ... | head`; keep Python's exit quiet too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror or error}", 1)
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+
+
+def _run(parser: Parser, argv: list[str]) -> int:
+    options = parser.parse_args(argv)
+    if options.version:
+        from olivine.cli.doctor import package_version
+
+        print(f"olivine {package_version()}")
+        return 0
+    if options.command is None:
+        parser.print_help()
+        return 0
+    return _module(options.command).run(options)
+
+
+def _fail(message: object, status: int) -> int:
+    print(f"olivine: error: {message}", file=sys.stderr)
+    return status

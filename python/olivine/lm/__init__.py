@@ -1,0 +1,1 @@
+"""A small character-level language model: the model, its data, training, checkpoints, text."""

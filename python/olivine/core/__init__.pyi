@@ -14,6 +14,8 @@ from . import fast as fast
 
 from . import metal as metal
 
+from . import random as random
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -405,6 +407,182 @@ class array:
     Reals become integers by truncation; what does not fit wraps as in NumPy on x86. Complex numbers
     become real by dropping the imaginary part, numbers bool by comparing with 0."""
 
+    def sum(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+        """Sum along axes.
+
+    float16 and bfloat16 are summed in float32 and rounded once. Sums of floats are made as a tree,
+    so their error grows with the logarithm of the number of elements, and do not depend on the
+    number of threads.
+
+    Args:
+        a: any dtype.
+        axis: the axes to sum along; ``None``: all of them.
+        keepdims: leave the axes in the result with size 1.
+
+    Returns:
+        the dtype of ``a``, but ``int32`` for ``bool``, ``int8`` and ``int16`` and ``uint32`` for
+        ``uint8`` and ``uint16``. 0 where there are no elements.
+
+    Raises:
+        IndexError: an axis is out of range.
+        ValueError: an axis is named twice."""
+
+    def prod(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+        """Product along axes; dtypes as for ``sum``, 1 where there are no elements."""
+
+    def max(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+        """Largest element along axes.
+
+    NaN if one of them is NaN. Complex numbers compare by real part, then by imaginary part.
+    Elements that tie share the gradient equally.
+
+    Raises:
+        ValueError: an axis has no elements."""
+
+    def min(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+        """Smallest element along axes; otherwise as ``max``."""
+
+    def all(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+        """Whether all elements along axes are nonzero (NaN is); true where there are none."""
+
+    def any(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+        """Whether any element along axes is nonzero (NaN is); false where there are none."""
+
+    def mean(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+        """Arithmetic mean along axes.
+
+    float16 and bfloat16 are averaged in float32, integers as ``float32``. NaN where there are no
+    elements."""
+
+    def var(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, ddof: int=0, *, correction: int | None=None, stream: StreamOrDevice=None) -> array:
+        """Variance along axes: the mean squared distance from the mean.
+
+    Args:
+        a: any dtype; the result of complex input is real.
+        axis: the axes to reduce; ``None``: all of them.
+        keepdims: leave the axes in the result with size 1.
+        ddof: the sum of ``n`` squares is divided by ``n - ddof``.
+        correction: another name for ``ddof``, which it overrides."""
+
+    def std(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, ddof: int=0, *, correction: int | None=None, stream: StreamOrDevice=None) -> array:
+        """Standard deviation along axes: the square root of ``var``, with the same arguments."""
+
+    def argmax(self, axis: None | int=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+        """Index of the first largest element along an axis, as ``uint32``.
+
+    The first NaN counts as largest. Without ``axis``: the index into the flattened array.
+
+    Raises:
+        ValueError: the axis has no elements."""
+
+    def argmin(self, axis: None | int=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+        """Index of the first smallest element along an axis; otherwise as ``argmax``."""
+
+    def logsumexp(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+        """``log(sum(exp(a)))`` along axes, without overflow; integers give ``float32``.
+
+    Raises:
+        ValueError: an axis has no elements."""
+
+    def cumsum(self, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
+        """Running sum along an axis.
+
+    Args:
+        a: any dtype; ``bool`` counts in ``int32``.
+        axis: ``None``: of the flattened array.
+        reverse: run from the end to the start.
+        inclusive: whether an element counts towards its own result; without it, the first result
+            is 0.
+        dtype: convert ``a`` to this dtype first.
+
+    Returns:
+        the shape of ``a`` (1-d without ``axis``).
+
+    Raises:
+        IndexError: the axis is out of range."""
+
+    def cumulative_sum(self, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
+        """Running sum along an axis.
+
+    Args:
+        a: any dtype; ``bool`` counts in ``int32``.
+        axis: ``None``: of the flattened array.
+        reverse: run from the end to the start.
+        inclusive: whether an element counts towards its own result; without it, the first result
+            is 0.
+        dtype: convert ``a`` to this dtype first.
+
+    Returns:
+        the shape of ``a`` (1-d without ``axis``).
+
+    Raises:
+        IndexError: the axis is out of range."""
+
+    def cumprod(self, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
+        """Running product along an axis; arguments as for ``cumsum``.
+
+    The gradient is right where elements are zero, too."""
+
+    def cumulative_prod(self, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
+        """Running product along an axis; arguments as for ``cumsum``.
+
+    The gradient is right where elements are zero, too."""
+
+    def cummax(self, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, stream: StreamOrDevice=None) -> array:
+        """Running maximum along an axis; NaN stays.
+
+    Without ``inclusive`` the first result is the lowest value of the dtype."""
+
+    def cummin(self, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, stream: StreamOrDevice=None) -> array:
+        """Running minimum along an axis; NaN stays.
+
+    Without ``inclusive`` the first result is the highest value of the dtype."""
+
+    def logcumsumexp(self, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, stream: StreamOrDevice=None) -> array:
+        """Running ``log(sum(exp(a)))`` along an axis, without overflow; integers give ``float32``."""
+
+    def flatten(self, start_axis: int=0, end_axis: int=-1, *, stream: StreamOrDevice=None) -> array:
+        """Merges the axes ``start_axis`` to ``end_axis`` (inclusive) into one.
+
+    Axes beyond the ends are clipped; a scalar becomes an array of one element."""
+
+    def squeeze(self, axis: None | int | Sequence[int]=None, *, stream: StreamOrDevice=None) -> array:
+        """Removes axes of size 1: the given ones, or all of them.
+
+    Raises:
+        ValueError: a given axis has another size."""
+
+    def swapaxes(self, axis1: int, axis2: int, *, stream: StreamOrDevice=None) -> array:
+        """Swaps two axes."""
+
+    def moveaxis(self, source: int, destination: int, *, stream: StreamOrDevice=None) -> array:
+        """Moves one axis to another position; the others keep their order."""
+
+    def view(self, dtype: Dtype, stream: StreamOrDevice=None) -> array:
+        """The bytes of ``a`` read as another dtype.
+
+    With another item size the last axis grows or shrinks by the ratio.
+
+    Raises:
+        ValueError: the last axis does not hold whole elements of ``dtype``."""
+
+    def split(self, indices_or_sections: int | Sequence[int], axis: int=0, *, stream: StreamOrDevice=None) -> list[array]:
+        """Cuts an axis into equal parts (an int), or before the given indices.
+
+    Raises:
+        ValueError: the axis does not divide into that many equal parts."""
+
+    def diagonal(self, offset: int=0, axis1: int=0, axis2: int=1, stream: StreamOrDevice=None) -> array:
+        """The diagonals of the planes that two axes span, as a new last axis, without a copy.
+
+    A positive ``offset`` lies above the main diagonal."""
+
+    def diag(self, k: int=0, *, stream: StreamOrDevice=None) -> array:
+        """The ``k``-th diagonal of a matrix, or a matrix with a 1-D ``a`` on that diagonal.
+
+    Raises:
+        ValueError: ``a`` has neither one nor two axes."""
+
 class ArrayAt:
     """An index into an array, whose elements can be updated: the value of `x.at[index]`."""
 
@@ -446,6 +624,79 @@ memory afterwards, in the library that owns it, changes the array."""
 
 def from_dlpack(x: DLPackCompatible, /, *, copy: bool | None=None) -> array:
     """An array over the memory that another library exports by DLPack."""
+
+def full(shape: int | Sequence[int], vals: scalar | array, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
+    """``vals`` broadcast to ``shape``, by default in the dtype of ``vals``."""
+
+def full_like(a: array, vals: scalar | array, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
+    """``vals`` broadcast to the shape of ``a``, by default in its dtype."""
+
+def zeros(shape: int | Sequence[int], dtype: Dtype | None=float32, *, stream: StreamOrDevice=None) -> array:
+    """Zeros."""
+
+def zeros_like(a: array, /, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
+    """Zeros in the shape of ``a``, by default in its dtype."""
+
+def ones(shape: int | Sequence[int], dtype: Dtype | None=float32, *, stream: StreamOrDevice=None) -> array:
+    """Ones."""
+
+def ones_like(a: array, /, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
+    """Ones in the shape of ``a``, by default in its dtype."""
+
+def empty(shape: int | Sequence[int], dtype: Dtype | None=float32, *, stream: StreamOrDevice=None) -> array:
+    """An array whose values mean nothing yet."""
+
+def empty_like(a: array, /, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
+    """An array in the shape of ``a`` whose values mean nothing yet."""
+
+@overload
+def arange(start: int | float, stop: None | int | float, step: None | int | float, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
+    """``start``, ``start + step``, … up to but without ``stop``.
+
+Element ``i`` is ``start + i * step``, computed in double precision (or 64-bit integers) and then
+cast.
+
+Args:
+    start: 0 by default.
+    step: 1 by default.
+    dtype: by default int32 for integers (int64 where a bound needs it), else float32.
+
+Raises:
+    ValueError: the step is 0, a bound is not finite, or the dtype is bool."""
+
+@overload
+def arange(stop: int | float, step: None | int | float=None, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
+    ...
+
+def linspace(start: scalar, stop: scalar, num: int | None=50, endpoint: bool=True, dtype: Dtype | None=float32, stream: StreamOrDevice=None) -> array:
+    """``num`` evenly spaced values from ``start`` to ``stop``, which is the last if ``endpoint``."""
+
+def eye(n: int, m: int | None=None, k: int=0, dtype: Dtype | None=float32, *, stream: StreamOrDevice=None) -> array:
+    """``n`` by ``m`` (``n`` by default) zeros with ones on the ``k``-th diagonal."""
+
+def identity(n: int, dtype: Dtype | None=float32, *, stream: StreamOrDevice=None) -> array:
+    """The ``n`` by ``n`` identity matrix."""
+
+def tri(n: int, m: int | None=None, k: int=0, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
+    """``n`` by ``m`` ones at and below the ``k``-th diagonal, zeros above; float32 by default."""
+
+def tril(x: array, k: int=0, *, stream: StreamOrDevice=None) -> array:
+    """The last two axes with zeros above the ``k``-th diagonal."""
+
+def triu(x: array, k: int=0, *, stream: StreamOrDevice=None) -> array:
+    """The last two axes with zeros below the ``k``-th diagonal."""
+
+def bartlett(M: int, *, stream: StreamOrDevice=None) -> array:
+    """The Bartlett (triangular) window of ``M`` points."""
+
+def blackman(M: int, *, stream: StreamOrDevice=None) -> array:
+    """The Blackman window ``0.42 - 0.5 cos(2 pi i / (M - 1)) + 0.08 cos(4 pi i / (M - 1))``."""
+
+def hamming(M: int, *, stream: StreamOrDevice=None) -> array:
+    """The Hamming window ``0.54 - 0.46 cos(2 pi i / (M - 1))``."""
+
+def hanning(M: int, *, stream: StreamOrDevice=None) -> array:
+    """The Hann window ``0.5 - 0.5 cos(2 pi i / (M - 1))``."""
 
 class DeviceType(enum.Enum):
     """Kinds of devices."""
@@ -1187,6 +1438,50 @@ def astype(a: array, dtype: Dtype, /, *, stream: StreamOrDevice=None) -> array:
 Reals become integers by truncation; what does not fit wraps as in NumPy on x86. Complex numbers
 become real by dropping the imaginary part, numbers bool by comparing with 0."""
 
+def slice(a: array, start_indices: array, axes: Sequence[int], slice_size: Sequence[int], *, stream: StreamOrDevice=None) -> array:
+    """A block of ``slice_size`` whose position along ``axes`` is the value of ``start_indices``.
+
+Args:
+    start_indices: one integer per entry of ``axes``; other axes start at 0.
+    slice_size: the size of the block along every axis of ``a``.
+
+Raises:
+    IndexError: the block does not lie inside ``a``."""
+
+def slice_update(a: array, update: array, start_indices: array, axes: Sequence[int], *, stream: StreamOrDevice=None) -> array:
+    """``a`` with the block at ``start_indices`` replaced by ``update``, which has its size.
+
+Raises:
+    IndexError: the block does not lie inside ``a``."""
+
+def take(a: array, /, indices: int | array, axis: int | None=None, *, stream: StreamOrDevice=None) -> array:
+    """The slices of ``a`` across ``axis`` at ``indices``, or elements of the flattened array.
+
+Returns:
+    shape ``a.shape[:axis] + indices.shape + a.shape[axis + 1:]``.
+
+Raises:
+    IndexError: an index is out of bounds.
+    ValueError: the indices are not integers."""
+
+def take_along_axis(a: array, /, indices: array, axis: int | None=-1, *, stream: StreamOrDevice=None) -> array:
+    """One element per index: ``out[i, j] = a[i, indices[i, j]]`` for the last of two axes.
+
+``a`` and ``indices`` have equally many axes and broadcast along all but ``axis``; with
+``axis=None`` both are flattened.
+
+Raises:
+    IndexError: an index is out of bounds."""
+
+def put_along_axis(a: array, /, indices: array, values: array, axis: int | None=None, *, stream: StreamOrDevice=None) -> array:
+    """``a`` with the elements that ``take_along_axis`` would read replaced by ``values``.
+
+Of several values for one element the last one stays. With ``axis=None`` the indices are into
+the flattened array. ``values`` broadcast to the shape of the indices.
+
+Raises:
+    IndexError: an index is out of bounds."""
+
 def matmul(a: array, b: array, /, *, stream: StreamOrDevice=None) -> array:
     """Matrix product ``a @ b``.
 
@@ -1217,6 +1512,370 @@ def tensordot(a: array, b: array, /, axes: int | list[Sequence[int]]=2, *, strea
 
 An int ``axes`` pairs the last ``axes`` axes of ``a`` with the first of ``b``; a pair of lists
 names the axes of each. The result has the remaining axes of ``a``, then those of ``b``."""
+
+def sum(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+    """Sum along axes.
+
+float16 and bfloat16 are summed in float32 and rounded once. Sums of floats are made as a tree,
+so their error grows with the logarithm of the number of elements, and do not depend on the
+number of threads.
+
+Args:
+    a: any dtype.
+    axis: the axes to sum along; ``None``: all of them.
+    keepdims: leave the axes in the result with size 1.
+
+Returns:
+    the dtype of ``a``, but ``int32`` for ``bool``, ``int8`` and ``int16`` and ``uint32`` for
+    ``uint8`` and ``uint16``. 0 where there are no elements.
+
+Raises:
+    IndexError: an axis is out of range.
+    ValueError: an axis is named twice."""
+
+def prod(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+    """Product along axes; dtypes as for ``sum``, 1 where there are no elements."""
+
+def max(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+    """Largest element along axes.
+
+NaN if one of them is NaN. Complex numbers compare by real part, then by imaginary part.
+Elements that tie share the gradient equally.
+
+Raises:
+    ValueError: an axis has no elements."""
+
+def min(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+    """Smallest element along axes; otherwise as ``max``."""
+
+def minmax(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> tuple[array, array]:
+    """The smallest and the largest element along axes, as ``(min(a), max(a))``."""
+
+def all(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+    """Whether all elements along axes are nonzero (NaN is); true where there are none."""
+
+def any(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+    """Whether any element along axes is nonzero (NaN is); false where there are none."""
+
+def count_nonzero(a: array, /, *, axis: None | int | Sequence[int]=None, keepdims: bool=False, stream: StreamOrDevice=None) -> array:
+    """How many elements along axes are nonzero, as ``int32``."""
+
+def mean(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+    """Arithmetic mean along axes.
+
+float16 and bfloat16 are averaged in float32, integers as ``float32``. NaN where there are no
+elements."""
+
+def median(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+    """Middle element along axes, or the mean of the two middle ones.
+
+NaN if an element is NaN. Integers give ``float32``.
+
+Raises:
+    ValueError: an axis has no elements."""
+
+def var(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, ddof: int=0, *, correction: int | None=None, stream: StreamOrDevice=None) -> array:
+    """Variance along axes: the mean squared distance from the mean.
+
+Args:
+    a: any dtype; the result of complex input is real.
+    axis: the axes to reduce; ``None``: all of them.
+    keepdims: leave the axes in the result with size 1.
+    ddof: the sum of ``n`` squares is divided by ``n - ddof``.
+    correction: another name for ``ddof``, which it overrides."""
+
+def std(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, ddof: int=0, *, correction: int | None=None, stream: StreamOrDevice=None) -> array:
+    """Standard deviation along axes: the square root of ``var``, with the same arguments."""
+
+def argmax(a: array, /, axis: None | int=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+    """Index of the first largest element along an axis, as ``uint32``.
+
+The first NaN counts as largest. Without ``axis``: the index into the flattened array.
+
+Raises:
+    ValueError: the axis has no elements."""
+
+def argmin(a: array, /, axis: None | int=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+    """Index of the first smallest element along an axis; otherwise as ``argmax``."""
+
+def logsumexp(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+    """``log(sum(exp(a)))`` along axes, without overflow; integers give ``float32``.
+
+Raises:
+    ValueError: an axis has no elements."""
+
+def softmax(a: array, /, axis: None | int | Sequence[int]=None, *, precise: bool=False, stream: StreamOrDevice=None) -> array:
+    """``exp(a) / sum(exp(a))`` along axes, without overflow; integers give ``float32``.
+
+Args:
+    a: the logits.
+    axis: the axes whose elements sum to one; ``None``: all of them.
+    precise: accepted for compatibility; 16-bit floats are always computed in float32."""
+
+def cumsum(a: array, /, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
+    """Running sum along an axis.
+
+Args:
+    a: any dtype; ``bool`` counts in ``int32``.
+    axis: ``None``: of the flattened array.
+    reverse: run from the end to the start.
+    inclusive: whether an element counts towards its own result; without it, the first result
+        is 0.
+    dtype: convert ``a`` to this dtype first.
+
+Returns:
+    the shape of ``a`` (1-d without ``axis``).
+
+Raises:
+    IndexError: the axis is out of range."""
+
+def cumulative_sum(a: array, /, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
+    """Running sum along an axis.
+
+Args:
+    a: any dtype; ``bool`` counts in ``int32``.
+    axis: ``None``: of the flattened array.
+    reverse: run from the end to the start.
+    inclusive: whether an element counts towards its own result; without it, the first result
+        is 0.
+    dtype: convert ``a`` to this dtype first.
+
+Returns:
+    the shape of ``a`` (1-d without ``axis``).
+
+Raises:
+    IndexError: the axis is out of range."""
+
+def cumprod(a: array, /, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
+    """Running product along an axis; arguments as for ``cumsum``.
+
+The gradient is right where elements are zero, too."""
+
+def cumulative_prod(a: array, /, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
+    """Running product along an axis; arguments as for ``cumsum``.
+
+The gradient is right where elements are zero, too."""
+
+def cummax(a: array, /, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, stream: StreamOrDevice=None) -> array:
+    """Running maximum along an axis; NaN stays.
+
+Without ``inclusive`` the first result is the lowest value of the dtype."""
+
+def cummin(a: array, /, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, stream: StreamOrDevice=None) -> array:
+    """Running minimum along an axis; NaN stays.
+
+Without ``inclusive`` the first result is the highest value of the dtype."""
+
+def logcumsumexp(a: array, /, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, stream: StreamOrDevice=None) -> array:
+    """Running ``log(sum(exp(a)))`` along an axis, without overflow; integers give ``float32``."""
+
+def reshape(a: array, /, shape: Sequence[int], *, stream: StreamOrDevice=None) -> array:
+    """The same elements in row-major order under another shape.
+
+One size may be -1: it follows from the others. No copy where the strides allow it.
+
+Raises:
+    ValueError: the number of elements differs, or the -1 is not determined."""
+
+def flatten(a: array, /, start_axis: int=0, end_axis: int=-1, *, stream: StreamOrDevice=None) -> array:
+    """Merges the axes ``start_axis`` to ``end_axis`` (inclusive) into one.
+
+Axes beyond the ends are clipped; a scalar becomes an array of one element."""
+
+def unflatten(a: array, /, axis: int, shape: Sequence[int], *, stream: StreamOrDevice=None) -> array:
+    """Splits one axis into axes of the given sizes, one of which may be -1."""
+
+def squeeze(a: array, /, axis: None | int | Sequence[int]=None, *, stream: StreamOrDevice=None) -> array:
+    """Removes axes of size 1: the given ones, or all of them.
+
+Raises:
+    ValueError: a given axis has another size."""
+
+def expand_dims(a: array, /, axis: int | Sequence[int], *, stream: StreamOrDevice=None) -> array:
+    """Inserts axes of size 1; ``axis`` gives their positions in the result."""
+
+def transpose(a: array, /, axes: Sequence[int] | None=None, *, stream: StreamOrDevice=None) -> array:
+    """Permutes the axes: axis ``i`` of the result is axis ``axes[i]`` of ``a``; reversed by default.
+
+No copy is made."""
+
+def permute_dims(a: array, /, axes: Sequence[int] | None=None, *, stream: StreamOrDevice=None) -> array:
+    """Permutes the axes: axis ``i`` of the result is axis ``axes[i]`` of ``a``; reversed by default.
+
+No copy is made."""
+
+def matrix_transpose(a: array, /, *, stream: StreamOrDevice=None) -> array:
+    """Swaps the last two axes."""
+
+def swapaxes(a: array, /, axis1: int, axis2: int, *, stream: StreamOrDevice=None) -> array:
+    """Swaps two axes."""
+
+def moveaxis(a: array, /, source: int, destination: int, *, stream: StreamOrDevice=None) -> array:
+    """Moves one axis to another position; the others keep their order."""
+
+def broadcast_to(a: scalar | array, /, shape: Sequence[int], *, stream: StreamOrDevice=None) -> array:
+    """Repeats axes of size 1, and new leading axes, to reach ``shape``, without a copy.
+
+Raises:
+    ValueError: an axis of another size would have to change."""
+
+def broadcast_arrays(*arrays: array, stream: StreamOrDevice=None) -> tuple[array, ...]:
+    """Broadcasts all arrays to their common shape."""
+
+def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int]:
+    """The shape that arrays of these shapes broadcast to.
+
+Raises:
+    ValueError: two sizes differ and neither is 1, or no shape is given."""
+
+def as_strided(a: array, /, shape: Sequence[int] | None=None, strides: Sequence[int] | None=None, offset: int=0, *, stream: StreamOrDevice=None) -> array:
+    """Reads the row-major elements of ``a`` with any strides, counted in elements from ``offset``.
+
+Elements may be read more than once; gradients then add up.
+
+Args:
+    shape: of the result; that of ``a`` by default.
+    strides: one per axis of the result; row-major by default.
+
+Raises:
+    ValueError: an element outside ``a`` would be read."""
+
+def view(a: scalar | array, dtype: Dtype, stream: StreamOrDevice=None) -> array:
+    """The bytes of ``a`` read as another dtype.
+
+With another item size the last axis grows or shrinks by the ratio.
+
+Raises:
+    ValueError: the last axis does not hold whole elements of ``dtype``."""
+
+def concatenate(arrays: list[array], axis: int | None=0, *, stream: StreamOrDevice=None) -> array:
+    """Joins arrays along an existing axis; with ``axis=None`` all are flattened first.
+
+Returns:
+    an array of the promoted dtype.
+
+Raises:
+    ValueError: no arrays, or shapes that differ along another axis."""
+
+def concat(arrays: list[array], axis: int | None=0, *, stream: StreamOrDevice=None) -> array:
+    """Joins arrays along an existing axis; with ``axis=None`` all are flattened first.
+
+Returns:
+    an array of the promoted dtype.
+
+Raises:
+    ValueError: no arrays, or shapes that differ along another axis."""
+
+def stack(arrays: list[array], axis: int | None=0, *, stream: StreamOrDevice=None) -> array:
+    """Joins arrays of one shape along a new axis."""
+
+def split(a: array, /, indices_or_sections: int | Sequence[int], axis: int=0, *, stream: StreamOrDevice=None) -> list[array]:
+    """Cuts an axis into equal parts (an int), or before the given indices.
+
+Raises:
+    ValueError: the axis does not divide into that many equal parts."""
+
+def pad(a: array, pad_width: int | tuple[int] | tuple[int, int] | list[tuple[int, int]], mode: Literal['constant', 'edge', 'reflect', 'symmetric']='constant', constant_values: scalar | array=0, *, stream: StreamOrDevice=None) -> array:
+    """Adds elements before and after along each axis.
+
+Args:
+    pad_width: one width for all ends, one ``(before, after)`` for all axes, or one per axis.
+    mode: "constant" adds ``constant_values``; "edge" repeats the outermost element; "reflect"
+        mirrors at it and "symmetric" mirrors including it, as often as the width needs.
+    constant_values: cast to the dtype of ``a``; an array broadcasts to the result's shape.
+
+Raises:
+    ValueError: a negative width, an unknown mode, or no element to repeat."""
+
+def tile(a: array, reps: int | Sequence[int], /, *, stream: StreamOrDevice=None) -> array:
+    """Repeats the whole array ``reps[i]`` times along axis ``i``, counted from the last."""
+
+def repeat(array: array, repeats: int, axis: int | None=None, *, stream: StreamOrDevice=None) -> array:
+    """Repeats every element ``repeats`` times along an axis, or of the flattened array."""
+
+def roll(a: array, shift: int | tuple[int], axis: None | int | tuple[int]=None, /, *, stream: StreamOrDevice=None) -> array:
+    """Shifts elements along axes; those pushed out come back at the other end.
+
+Without an axis the flattened array is shifted and the shape restored."""
+
+def flip(a: array, /, axis: None | int | Sequence[int]=None, *, stream: StreamOrDevice=None) -> array:
+    """Reverses the order of elements along axes, all of them by default, without a copy."""
+
+def contiguous(a: array, /, allow_col_major: bool=False, *, stream: StreamOrDevice=None) -> array:
+    """The same values in row-major memory; column-major is kept if ``allow_col_major``."""
+
+def stop_gradient(a: array, /, *, stream: StreamOrDevice=None) -> array:
+    """The same values as a constant: no gradient passes."""
+
+def depends(inputs: array | Sequence[array], dependencies: array | Sequence[array]) -> array | list[array]:
+    """The inputs, computed only after all ``dependencies`` are."""
+
+def atleast_1d(*arys: array, stream: StreamOrDevice=None) -> array | list[array]:
+    """Each array with at least one axis; a list for several arrays."""
+
+def atleast_2d(*arys: array, stream: StreamOrDevice=None) -> array | list[array]:
+    """Each array with at least two axes (added in front); a list for several arrays."""
+
+def atleast_3d(*arys: array, stream: StreamOrDevice=None) -> array | list[array]:
+    """Each array with at least three axes; a list for several arrays.
+
+Shape ``(n,)`` becomes ``(1, n, 1)`` and ``(m, n)`` becomes ``(m, n, 1)``."""
+
+def diagonal(a: array, offset: int=0, axis1: int=0, axis2: int=1, stream: StreamOrDevice=None) -> array:
+    """The diagonals of the planes that two axes span, as a new last axis, without a copy.
+
+A positive ``offset`` lies above the main diagonal."""
+
+def diag(a: array, /, k: int=0, *, stream: StreamOrDevice=None) -> array:
+    """The ``k``-th diagonal of a matrix, or a matrix with a 1-D ``a`` on that diagonal.
+
+Raises:
+    ValueError: ``a`` has neither one nor two axes."""
+
+def trace(a: array, /, offset: int=0, axis1: int=0, axis2: int=1, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
+    """Sum along the diagonals of the planes that two axes span, in ``dtype`` if given."""
+
+def meshgrid(*arrays: array, sparse: bool | None=False, indexing: str | None='xy', stream: StreamOrDevice=None) -> tuple[array, ...]:
+    """Coordinate grids of 1-D arrays.
+
+Args:
+    sparse: keep size 1 along the axes an array does not vary along.
+    indexing: "ij" gives axis ``i`` to array ``i``; "xy" swaps the first two."""
+
+def sort(a: array, /, axis: None | int=-1, *, stream: StreamOrDevice=None) -> array:
+    """The elements in rising order along an axis (``None``: of the flattened array).
+
+Raises:
+    IndexError: the axis is out of range."""
+
+def argsort(a: array, /, axis: None | int=-1, *, stream: StreamOrDevice=None) -> array:
+    """The indices that sort along an axis, as ``uint32``; equal elements keep their order."""
+
+def partition(a: array, /, kth: int, axis: None | int=-1, *, stream: StreamOrDevice=None) -> array:
+    """The elements arranged around the one that sorting would put at ``kth``.
+
+Those before it are not larger, those after it are not smaller; otherwise their order is
+unspecified.
+
+Raises:
+    ValueError: ``kth`` is out of range (negative values count from the end)."""
+
+def argpartition(a: array, /, kth: int, axis: None | int=-1, *, stream: StreamOrDevice=None) -> array:
+    """The indices that ``partition`` along an axis, as ``uint32``."""
+
+def topk(a: array, /, k: int, axis: None | int=-1, *, stream: StreamOrDevice=None) -> array:
+    """The ``k`` largest elements along an axis, in no particular order.
+
+Raises:
+    ValueError: the axis has fewer than ``k`` elements."""
+
+def searchsorted(sorted_sequence: array, values: array, /, side: str='left', *, stream: StreamOrDevice=None) -> array:
+    """Where to insert values into a sorted sequence so that it stays sorted, as ``uint32``.
+
+Args:
+    sorted_sequence: 1-d, in rising order.
+    values: any shape, which the result has too.
+    side: ``"left"``: before equal elements; ``"right"``: after them."""
 
 class custom_function:
     """A function with derivative and batching rules of one's own.

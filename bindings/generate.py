@@ -350,7 +350,7 @@ def alias_table(groups):
     return "{" + ", ".join(pairs) + "}"
 
 
-def python_file(family, has_header):
+def python_file(family, header):
     code, declared = "", []
     groups = list(family.functions.values())
     groups += [forms for forms in family.methods.values() if forms[0].owner]
@@ -370,7 +370,7 @@ def python_file(family, has_header):
     declared += [f"PyObject* array_{p.name}(PyObject* self);\n" for p in family.properties]
     classes = "".join(f'    {{"{c.name}",\nR"doc({ast.get_docstring(c) or ""})doc"}},\n'
                       for c in family.classes)
-    include = f'#include "olivine/ops/{family.name}.h"\n' if has_header else ""
+    include = f'#include "{header}"\n' if header and family.generated else ""
     parts = [NOTE.format(family.name), f'#include "arguments.h"\n{include}',
              "namespace olivine::python {"]
     if declared:
@@ -400,9 +400,10 @@ def outputs():
     families = [read_family(p) for p in sorted((ROOT / "api").glob("*.pyi"))]
     files = {}
     for family in families:
-        has_header = (ROOT / f"include/olivine/ops/{family.name}.h").exists()
-        files[f"bindings/python/generated/{family.name}.cpp"] = python_file(family, has_header)
-        if has_header:
+        headers = [f"olivine/ops/{family.name}.h", f"olivine/{family.name}.h"]
+        header = next((h for h in headers if (ROOT / "include" / h).exists()), "")
+        files[f"bindings/python/generated/{family.name}.cpp"] = python_file(family, header)
+        if family.generated:
             files |= c_files(family) | swift_files(family)
     files["bindings/python/generated/families.cpp"] = python_list(families)
     return files | stub_files(families)

@@ -89,14 +89,14 @@ class Trainer:
         )
         self.optimizer.init(self.model.trainable_parameters())
         mx.eval(self.model.state, self.optimizer.state)
-        self._compile()
+        self.compile()
 
     @property
     def step(self) -> int:
         """How many steps were taken."""
         return self.sampler.step
 
-    def _compile(self) -> None:
+    def compile(self) -> None:
         model, optimizer, clip = self.model, self.optimizer, self.config.clip
 
         def mean_loss(inputs, targets):
@@ -171,7 +171,7 @@ class Trainer:
             raise checkpoint.CheckpointError(
                 f"the checkpoint does not fit the model it names: {error}"
             ) from None
-        self._compile()
+        self.compile()
 
 
 class Budget:

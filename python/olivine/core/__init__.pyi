@@ -1769,6 +1769,9 @@ Raises:
 def stack(arrays: list[array], axis: int | None=0, *, stream: StreamOrDevice=None) -> array:
     """Joins arrays of one shape along a new axis."""
 
+def unstack(x: array, /, *, axis: int=0, stream: StreamOrDevice=None) -> tuple[array, ...]:
+    """The slices across one axis, each without that axis."""
+
 def split(a: array, /, indices_or_sections: int | Sequence[int], axis: int=0, *, stream: StreamOrDevice=None) -> list[array]:
     """Cuts an axis into equal parts (an int), or before the given indices.
 

@@ -107,7 +107,7 @@ with RunFolder(sys.argv[1]) as folder:
     number = int(sys.argv[2])
     while True:
         number += 1
-        arrays = {"model": {str(i): mx.full((200, 200), number) for i in range(8)}}
+        arrays = {"model": {f"w{i}": mx.full((200, 200), number) for i in range(8)}}
         checkpoint.save(folder.checkpoint, arrays, {"number": number})
         print(number, flush=True)
 """

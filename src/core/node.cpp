@@ -70,12 +70,15 @@ void Node::destroy(Node* n) {
   }
 }
 
-void Node::detach() {
+Node::Detached Node::detach() {
+  Detached d;
+  tracer.store(false, std::memory_order_relaxed);  // a constant from now on
   op = nullptr;
+  d.params = std::move(params);
   params = {};
-  auto old = std::move(inputs);
+  d.inputs = std::move(inputs);
   inputs.clear();
-  for (Node* in : old) in->release();
+  return d;
 }
 
 std::atomic<int>& active_tracings() {
@@ -96,9 +99,9 @@ Node* new_pending(const Op& op, ParamsRef&& params, std::span<const array> in, D
     Node* i = a.node();
     i->retain();
     n->inputs.push_back(i);
-    tracer |= i->tracer;
+    tracer |= i->tracer.load(std::memory_order_relaxed);
   }
-  n->tracer = tracer;
+  n->tracer.store(tracer, std::memory_order_relaxed);
   n->stream = static_cast<uint16_t>(s.index() < 0 ? default_stream_index() : s.index());
   n->location = capture_location();
   return n;

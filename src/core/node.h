@@ -26,8 +26,8 @@ enum class NodeState : uint8_t { pending, claimed, done };
 struct Node {
   std::atomic<uint32_t> refs{1};
   std::atomic<NodeState> state{NodeState::pending};
-  bool tracer = false;       // depends on the input of a running transformation
-  bool placeholder = false;  // stands for a value to come; evaluating it is an error
+  std::atomic<bool> tracer{false};  // depends on the input of a running transformation
+  bool placeholder = false;         // stands for a value to come; evaluating it is an error
   Dtype dtype;
   uint16_t stream = 0;
   uint32_t location = 0;  // where the user made it (core/location.h)
@@ -42,6 +42,7 @@ struct Node {
   // Scratch of whoever walks the graph under the graph lock.
   uint32_t mark = 0;
   uint32_t index = 0;
+  uint32_t claim = 0;  // the evaluation that is computing it
 
   explicit Node(Dtype t) : dtype(t) {}
 
@@ -56,8 +57,18 @@ struct Node {
     return n;
   }
   void* data() const { return static_cast<char*>(buffer->data) + offset * int64_t(dtype.size()); }
-  // Drops op, parameters and inputs (iteratively freeing what dies).
-  void detach();
+  // Gives up op, parameters and inputs. The caller lets them die outside of every lock, since the
+  // parameters may own a user's objects.
+  struct Detached {
+    ParamsRef params;
+    SmallVector<Node*, 3> inputs;
+    Detached() = default;
+    Detached(Detached&&) = default;
+    ~Detached() {
+      for (Node* in : inputs) in->release();
+    }
+  };
+  Detached detach();
 
   static Node* create(Dtype t);
   OLIVINE_API static void destroy(Node* n);

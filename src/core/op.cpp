@@ -44,7 +44,7 @@ const char* op_name(int id) {
 
 int Op::assign_id() const {
   int id = op_id(name);
-  id_.store(id, std::memory_order_release);
+  id_.value.store(id, std::memory_order_release);
   return id;
 }
 

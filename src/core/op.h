@@ -4,6 +4,7 @@
 //   elementwise   author writes the local derivative        -> jvp, vjp, vmap, fusion, donation
 //   structural    author writes shape, transpose, batching  -> jvp; `view` makes it free of copies
 //   reduction     author writes its derivative              -> vmap by axis shift
+//   fused         author writes its composite               -> every rule, unless a better one is given
 //   general       author writes what the op needs; absent rules give one uniform error
 #pragma once
 
@@ -91,10 +92,16 @@ struct Op {
 
   // A small integer for kernel tables, given on first use.
   int id() const {
-    int i = id_.load(std::memory_order_acquire);
+    int i = id_.value.load(std::memory_order_acquire);
     return i >= 0 ? i : assign_id();
   }
-  mutable std::atomic<int> id_{-1};
+
+  struct Id {
+    mutable std::atomic<int> value{-1};
+    Id() = default;
+    Id(const Id&) {}  // a copy is another op
+  };
+  Id id_{};
 
  private:
   OLIVINE_API int assign_id() const;
@@ -191,6 +198,21 @@ inline Op reduction(const char* name, ReductionRules r) {
             .vjp = r.vjp,
             .jvp = r.jvp,
             .vmap = vmap_reduction};
+}
+
+// Fused ops: one kernel for what `composite` says in other ops. Their rules are those of the
+// composite unless the author sets a better one.
+OLIVINE_API MaybeArrays vjp_composite(const VjpCall&);
+OLIVINE_API MaybeArrays jvp_composite(const JvpCall&);
+OLIVINE_API VmapResult vmap_composite(const VmapCall&);
+inline Op fused(const char* name, InferRule infer,
+                Arrays (*composite)(const ParamsRef&, std::span<const array> in)) {
+  return Op{.name = name,
+            .infer = infer,
+            .vjp = vjp_composite,
+            .jvp = jvp_composite,
+            .vmap = vmap_composite,
+            .composite = composite};
 }
 
 }  // namespace olivine

@@ -1,7 +1,8 @@
 // How the CPU's kernel families enter the table: each provides one function per instruction set.
 //
-// A kernel file defines, in namespace olivine::cpu::OLIVINE_ISA, `void register_FAMILY(KernelTable&)`.
-// It is compiled once per instruction set; cpu_backend() calls the set chosen at start.
+// A kernel file defines, in namespace olivine::cpu::OLIVINE_ISA, `void
+// register_FAMILY(KernelTable&)`. It is compiled once per instruction set; cpu_backend() calls the
+// set chosen at start.
 #pragma once
 
 #include <array>

@@ -1,0 +1,7 @@
+"""CUDA, which is not part of this build."""
+
+MANUAL = True
+
+
+def is_available() -> bool:
+    """False: CUDA is not available."""

@@ -1,0 +1,2 @@
+def c_files(family):
+    return {}

@@ -1,0 +1,196 @@
+// The user's line of an op: which code object and instruction of the Python program made it.
+//
+// The current interpreter frame is read without making a frame object for it. A pair (code,
+// instruction) gets a number, looked up in a small direct-mapped cache first; code of this package
+// is skipped, so that the number names the caller. Code objects are kept alive for the description.
+#include "location.h"
+
+#if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030D0000
+#define Py_BUILD_CORE
+#include <internal/pycore_frame.h>
+#undef Py_BUILD_CORE
+#endif
+
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/location.h"
+
+namespace olivine::python {
+namespace {
+
+// ---- Frames.
+struct Site {
+  PyCodeObject* code = nullptr;
+  int instruction = 0;
+};
+
+#if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030C0000
+using Frame = _PyInterpreterFrame*;
+Frame current_frame(PyThreadState* state) { return state->cframe->current_frame; }
+Frame caller(Frame f) { return f->previous; }
+Site site(Frame f) { return {f->f_code, _PyInterpreterFrame_LASTI(f)}; }
+void done(Frame) {}
+#elif PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+using Frame = _PyInterpreterFrame*;
+Frame current_frame(PyThreadState* state) { return state->cframe->current_frame; }
+Frame caller(Frame f) { return f->previous; }
+Site site(Frame f) { return {f->f_code, PyUnstable_InterpreterFrame_GetLasti(f)}; }
+void done(Frame) {}
+#else
+using Frame = PyFrameObject*;
+Frame current_frame(PyThreadState* state) { return PyThreadState_GetFrame(state); }
+Frame caller(Frame f) {
+  Frame back = PyFrame_GetBack(f);
+  Py_DECREF(f);
+  return back;
+}
+Site site(Frame f) {
+  PyCodeObject* code = PyFrame_GetCode(f);
+  Py_DECREF(code);  // the frame keeps it
+#if PY_VERSION_HEX >= 0x030B0000
+  return {code, PyFrame_GetLasti(f)};
+#else
+  return {code, PyFrame_GetLineNumber(f)};
+#endif
+}
+void done(Frame f) { Py_XDECREF(f); }
+#endif
+
+// ---- Numbers of sites.
+constexpr uint32_t kSkip = UINT32_MAX;  // code of this package
+constexpr size_t kMaxSites = 1 << 20;   // a program that makes code without end gets no more
+
+struct SiteHash {
+  size_t operator()(const Site& s) const {
+    return reinterpret_cast<uintptr_t>(s.code) * 0x9E3779B97F4A7C15u + static_cast<size_t>(s.instruction);
+  }
+};
+struct SiteEqual {
+  bool operator()(const Site& a, const Site& b) const {
+    return a.code == b.code && a.instruction == b.instruction;
+  }
+};
+
+struct Sites {
+  std::mutex mutex;
+  std::unordered_map<Site, uint32_t, SiteHash, SiteEqual> numbers;
+  std::vector<Site> list{Site{}};
+  std::unordered_map<PyCodeObject*, bool> own;  // code of this package
+  std::string package;
+};
+Sites& sites() {
+  static auto* s = new Sites;  // outlives the interpreter's threads
+  return *s;
+}
+
+bool is_own(Sites& s, PyCodeObject* code) {
+  auto [it, is_new] = s.own.try_emplace(code, false);
+  if (is_new) {
+    Py_INCREF(code);
+    const char* file = PyUnicode_AsUTF8(code->co_filename);
+    if (!file) PyErr_Clear();
+    it->second = file && !s.package.empty() && std::string_view(file).starts_with(s.package);
+  }
+  return it->second;
+}
+
+uint32_t number_of(const Site& site) {
+  Sites& s = sites();
+  std::lock_guard lock(s.mutex);
+  if (s.own.size() < kMaxSites && is_own(s, site.code)) return kSkip;
+  auto found = s.numbers.find(site);
+  if (found != s.numbers.end()) return found->second;
+  if (s.list.size() >= kMaxSites) return 0;
+  Py_INCREF(site.code);
+  auto number = static_cast<uint32_t>(s.list.size());
+  s.numbers.emplace(site, number);
+  s.list.push_back(site);
+  return number;
+}
+
+struct CacheEntry {
+  Site site;
+  uint32_t number = 0;
+};
+constexpr size_t kCacheSize = 1024;
+#ifdef Py_GIL_DISABLED
+thread_local CacheEntry cache[kCacheSize];
+#else
+CacheEntry cache[kCacheSize];  // the GIL guards it
+#endif
+
+uint32_t lookup(const Site& site) {
+  auto bits = reinterpret_cast<uintptr_t>(site.code);
+  size_t slot = ((bits >> 4) + static_cast<size_t>(site.instruction) * 31) % kCacheSize;
+  CacheEntry& e = cache[slot];
+  if (e.site.code != site.code || e.site.instruction != site.instruction) {
+    uint32_t number = number_of(site);
+    if (number == 0) return 0;  // not kept alive, so that its address may come again
+    e = {site, number};
+  }
+  return e.number;
+}
+
+// Zero on threads that do not hold the GIL (or are not Python's).
+uint32_t capture() {
+  PyThreadState* state = PyGILState_GetThisThreadState();
+#if PY_VERSION_HEX >= 0x030D0000
+  if (!state || state != PyThreadState_GetUnchecked()) return 0;
+#else
+  if (!state || state != _PyThreadState_UncheckedGet()) return 0;
+#endif
+  Frame f = current_frame(state);
+  uint32_t number = 0;
+  while (f) {
+    number = lookup(site(f));
+    if (number != kSkip) break;
+    f = caller(f);
+  }
+  done(f);
+  return number == kSkip ? 0 : number;
+}
+
+int line_of(const Site& site) {
+#if PY_VERSION_HEX >= 0x030B0000
+  return PyCode_Addr2Line(site.code, site.instruction);
+#else
+  return site.instruction;
+#endif
+}
+
+std::string describe(uint32_t number) {
+  if (!Py_IsInitialized()) return {};
+  Site site;
+  {
+    Sites& s = sites();
+    std::lock_guard lock(s.mutex);
+    if (number >= s.list.size()) return {};
+    site = s.list[number];
+  }
+  PyGILState_STATE state = PyGILState_Ensure();
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  const char* file = PyUnicode_AsUTF8(site.code->co_filename);
+  const char* name = PyUnicode_AsUTF8(site.code->co_name);
+  std::string text;
+  if (file && name) {
+    std::string_view base(file);
+    base.remove_prefix(base.rfind('/') + 1);
+    text = std::string(base) + ":" + std::to_string(line_of(site)) + " in " + name;
+  }
+  PyErr_Restore(type, value, trace);
+  PyGILState_Release(state);
+  return text;
+}
+
+}  // namespace
+
+void install_locations(const std::string& package) {
+  sites().package = package;
+  set_location_hooks(capture, describe);
+}
+
+}  // namespace olivine::python

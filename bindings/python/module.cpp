@@ -1,0 +1,51 @@
+// The module olivine.core: puts its parts together.
+#include <dlfcn.h>
+
+#include "arguments.h"
+#include "array.h"
+#include "core/error.h"
+#include "device.h"
+#include "dtype.h"
+#include "location.h"
+#include "transforms.h"
+
+namespace olivine::python {
+
+void install_signals();
+
+// The folder that this module was loaded from.
+static std::string package_folder() {
+  Dl_info info;
+  if (!dladdr(reinterpret_cast<void*>(&install_signals), &info) || !info.dli_fname) return {};
+  std::string path = info.dli_fname;
+  return path.substr(0, path.rfind('/') + 1);
+}
+
+}  // namespace olivine::python
+
+NB_MODULE(core, m) {
+  using namespace olivine::python;
+  m.doc() = "Arrays, their operations and the transformations of functions.";
+  nb::register_exception_translator(
+      [](const std::exception_ptr& p, void*) {
+        try {
+          std::rethrow_exception(p);
+        } catch (const olivine::TypeError&) {
+          set_error();
+        } catch (const olivine::OutOfMemory&) {
+          set_error();
+        } catch (const olivine::Interrupted&) {
+          set_error();
+        }
+      },
+      nullptr);
+  make_array_type(m.ptr());
+  bind_array_at(m);
+  bind_dtype(m);
+  bind_device(m);
+  bind_transforms(m);
+  add_families(m.ptr());
+  make_construction_fast();
+  install_signals();
+  install_locations(package_folder());
+}

@@ -1,0 +1,112 @@
+// Evaluation without the GIL, errors between C++ and Python, signals, and references dropped late.
+#include <mutex>
+#include <new>
+#include <thread>
+
+#include "core/error.h"
+#include "core/node.h"
+#include "object.h"
+#include "runtime/interrupt.h"
+
+namespace olivine::python {
+
+// ---- Errors.
+void set_error() {
+  try {
+    throw;
+  } catch (nb::python_error& e) {
+    e.restore();
+  } catch (const Interrupted& e) {
+    // The check below left the exception of the signal handler in place.
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_KeyboardInterrupt, e.what());
+  } catch (const TypeError& e) {
+    PyErr_SetString(PyExc_TypeError, e.what());
+  } catch (const std::out_of_range& e) {
+    PyErr_SetString(PyExc_IndexError, e.what());
+  } catch (const std::invalid_argument& e) {
+    PyErr_SetString(PyExc_ValueError, e.what());
+  } catch (const OutOfMemory& e) {
+    PyErr_SetString(PyExc_MemoryError, e.what());
+  } catch (const std::bad_alloc& e) {
+    PyErr_SetString(PyExc_MemoryError, e.what());
+  } catch (const nb::builtin_exception& e) {
+    PyErr_SetString(PyExc_ValueError, e.what());
+  } catch (const std::exception& e) {
+    PyErr_SetString(PyExc_RuntimeError, e.what());
+  } catch (...) {
+    PyErr_SetString(PyExc_RuntimeError, "unknown error");
+  }
+}
+
+// ---- Signals.
+namespace {
+
+std::thread::id main_thread;
+
+// Python runs signal handlers on the main thread alone.
+bool signal_pending() {
+  if (std::this_thread::get_id() != main_thread || !Py_IsInitialized()) return false;
+  PyGILState_STATE state = PyGILState_Ensure();
+  bool pending = PyErr_CheckSignals() != 0;  // the exception stays set on this thread
+  PyGILState_Release(state);
+  return pending;
+}
+
+// ---- What must wait for the GIL.
+struct Later {
+  void (*f)(void*);
+  void* arg;
+};
+std::mutex later_mutex;
+std::vector<Later> later;
+
+int run_later(void*) {
+  std::vector<Later> work;
+  {
+    std::lock_guard lock(later_mutex);
+    work.swap(later);
+  }
+  for (const Later& l : work) l.f(l.arg);
+  return 0;
+}
+
+}  // namespace
+
+void with_gil(void (*f)(void*), void* arg) {
+  if (!Py_IsInitialized()) return;  // nothing of Python is left to release
+  if (PyGILState_Check()) return f(arg);
+  bool first;
+  {
+    std::lock_guard lock(later_mutex);
+    first = later.empty();
+    later.push_back({f, arg});
+  }
+  if (first) Py_AddPendingCall(run_later, nullptr);
+}
+
+void release_reference(PyObject* o) {
+  with_gil([](void* p) { Py_DECREF(static_cast<PyObject*>(p)); }, o);
+}
+
+void install_signals() {
+  main_thread = std::this_thread::get_id();
+  set_interrupt_check(signal_pending);
+}
+
+// ---- Evaluation.
+void evaluate(const std::vector<array>& arrays) {
+  bool done = true;
+  for (const array& a : arrays) done = done && a.node()->done();
+  if (done) return;
+  nb::gil_scoped_release unlocked;
+  olivine::eval(arrays);
+}
+
+void evaluate(const array& a) {
+  if (a.node()->done()) return;
+  array held = a;  // the Python object may be changed meanwhile
+  nb::gil_scoped_release unlocked;
+  olivine::eval(std::span<const array>(&held, 1));
+}
+
+}  // namespace olivine::python

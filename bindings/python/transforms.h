@@ -1,0 +1,11 @@
+// Transformations of Python functions.
+#pragma once
+
+#include "object.h"
+
+namespace olivine::python {
+
+void bind_transforms(nb::module_& m);       // transforms.cpp
+void bind_custom_function(nb::module_& m);  // custom_function.cpp
+
+}  // namespace olivine::python

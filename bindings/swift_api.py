@@ -1,0 +1,2 @@
+def swift_files(family):
+    return {}

@@ -1,0 +1,31 @@
+// Compiling functions of arrays: traced once per shapes and dtypes, then run from a plan.
+#pragma once
+
+#include <memory>
+
+#include "olivine/transforms.h"
+
+namespace olivine {
+
+// A traced function. Calls from any thread; a call with new shapes or dtypes traces again.
+class OLIVINE_API CompiledFunction {
+ public:
+  explicit CompiledFunction(ArrayFn fn);
+  ~CompiledFunction();
+  CompiledFunction(const CompiledFunction&) = delete;
+  // Lazy, like every op: the plan runs when a result is evaluated.
+  std::vector<array> operator()(const std::vector<array>& inputs);
+  // The same with the function to trace given at the call (for bindings whose outputs change).
+  std::vector<array> call(const std::vector<array>& inputs, const ArrayFn& fn);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+OLIVINE_API ArrayFn compile(ArrayFn fn, bool shapeless = false);
+// While disabled (also by OLIVINE_DISABLE_COMPILE=1), compiled functions run as they are.
+OLIVINE_API void disable_compile();
+OLIVINE_API void enable_compile();
+
+}  // namespace olivine

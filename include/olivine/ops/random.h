@@ -1,0 +1,84 @@
+// Random numbers from a counter-based generator (Threefry-2x32): the same key, the same numbers, on
+// any machine and any number of threads.
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "olivine/array.h"
+#include "olivine/device.h"
+
+namespace olivine::random {
+
+// A key of two uint32 from a seed.
+OLIVINE_API array key(uint64_t seed);
+// Independent keys made from one: `num` rows, or two.
+OLIVINE_API array split(const array& key, int num, StreamOrDevice s = {});
+OLIVINE_API std::pair<array, array> split(const array& key, StreamOrDevice s = {});
+
+// The process-wide sequence of keys, used where no key is given. Safe from any thread.
+OLIVINE_API void seed(uint64_t seed);
+OLIVINE_API array next_key();
+// The key that the sequence continues from; a transformation may put its own in place.
+OLIVINE_API array state();
+OLIVINE_API void set_state(const array& key);
+
+// Random bits in unsigned integers of `width` bytes (1, 2 or 4).
+OLIVINE_API array bits(const Shape& shape, int width, const std::optional<array>& key = {},
+                       StreamOrDevice s = {});
+inline array bits(const Shape& shape, const std::optional<array>& key = {},
+                  StreamOrDevice s = {}) {
+  return bits(shape, 4, key, s);
+}
+// Uniform in [low, high).
+OLIVINE_API array uniform(const array& low, const array& high, const Shape& shape,
+                          Dtype dtype = float32, const std::optional<array>& key = {},
+                          StreamOrDevice s = {});
+inline array uniform(const Shape& shape, Dtype dtype = float32,
+                     const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+  return uniform(array(0.f), array(1.f), shape, dtype, key, s);
+}
+// Normal with mean `loc` and standard deviation `scale`.
+OLIVINE_API array normal(const Shape& shape, Dtype dtype, const std::optional<array>& loc,
+                         const std::optional<array>& scale, const std::optional<array>& key = {},
+                         StreamOrDevice s = {});
+inline array normal(const Shape& shape, Dtype dtype = float32,
+                    const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+  return normal(shape, dtype, std::nullopt, std::nullopt, key, s);
+}
+// Integers in [low, high).
+OLIVINE_API array randint(const array& low, const array& high, const Shape& shape,
+                          Dtype dtype = int32, const std::optional<array>& key = {},
+                          StreamOrDevice s = {});
+// True with probability `p`.
+OLIVINE_API array bernoulli(const array& p, const std::optional<Shape>& shape,
+                            const std::optional<array>& key = {}, StreamOrDevice s = {});
+inline array bernoulli(const array& p = array(0.5f), const std::optional<array>& key = {},
+                       StreamOrDevice s = {}) {
+  return bernoulli(p, std::nullopt, key, s);
+}
+// Standard normal within [lower, upper].
+OLIVINE_API array truncated_normal(const array& lower, const array& upper,
+                                   const std::optional<Shape>& shape, Dtype dtype = float32,
+                                   const std::optional<array>& key = {}, StreamOrDevice s = {});
+// Standard Gumbel.
+OLIVINE_API array gumbel(const Shape& shape, Dtype dtype = float32,
+                         const std::optional<array>& key = {}, StreamOrDevice s = {});
+// Laplace with mean `loc` and scale `scale`.
+OLIVINE_API array laplace(const Shape& shape, Dtype dtype, double loc, double scale,
+                          const std::optional<array>& key = {}, StreamOrDevice s = {});
+inline array laplace(const Shape& shape, Dtype dtype = float32,
+                     const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+  return laplace(shape, dtype, 0.0, 1.0, key, s);
+}
+// Indices along `axis` with probabilities softmax(logits); `shape` of the result, or `num_samples`
+// per row as a new last axis.
+OLIVINE_API array categorical(const array& logits, int axis, const std::optional<Shape>& shape,
+                              const std::optional<int>& num_samples,
+                              const std::optional<array>& key = {}, StreamOrDevice s = {});
+inline array categorical(const array& logits, int axis = -1,
+                         const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+  return categorical(logits, axis, std::nullopt, std::nullopt, key, s);
+}
+
+}  // namespace olivine::random

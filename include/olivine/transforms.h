@@ -1,0 +1,53 @@
+// Transformations of functions of arrays. They compose in any order and to any depth.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "olivine/array.h"
+
+namespace olivine {
+
+using ArrayFn = std::function<std::vector<array>(const std::vector<array>&)>;
+
+// Outputs of fn at primals, and the cotangents of the primals for those of the outputs.
+OLIVINE_API std::pair<std::vector<array>, std::vector<array>> vjp(
+    const ArrayFn& fn, const std::vector<array>& primals, const std::vector<array>& cotangents);
+// Outputs of fn at primals, and their tangents for those of the primals.
+OLIVINE_API std::pair<std::vector<array>, std::vector<array>> jvp(
+    const ArrayFn& fn, const std::vector<array>& primals, const std::vector<array>& tangents);
+// All outputs, and the gradients of the first (a scalar) with respect to the inputs `argnums`.
+OLIVINE_API std::pair<std::vector<array>, std::vector<array>> value_and_grad(
+    const ArrayFn& fn, const std::vector<array>& inputs, const std::vector<int>& argnums);
+OLIVINE_API std::function<std::pair<std::vector<array>, std::vector<array>>(
+    const std::vector<array>&)>
+value_and_grad(ArrayFn fn, std::vector<int> argnums = {0});
+OLIVINE_API ArrayFn grad(ArrayFn fn, std::vector<int> argnums = {0});
+
+// fn mapped over one axis of each input (-1: not mapped); outputs get theirs where out_axes says.
+// Missing out_axes means axis 0 for every output.
+OLIVINE_API ArrayFn vmap(ArrayFn fn, std::vector<int> in_axes, std::vector<int> out_axes = {});
+
+// fn whose intermediate results are not kept for its gradient but computed again.
+OLIVINE_API ArrayFn checkpoint(ArrayFn fn);
+
+// fn with rules of the user's own; each may be missing.
+struct CustomRules {
+  // (primals, cotangents, outputs) -> cotangents of the primals
+  std::function<std::vector<array>(const std::vector<array>&, const std::vector<array>&,
+                                   const std::vector<array>&)>
+      vjp;
+  // (primals, tangents, which primals the tangents belong to) -> tangents of the outputs
+  std::function<std::vector<array>(const std::vector<array>&, const std::vector<array>&,
+                                   const std::vector<int>&)>
+      jvp;
+  // (inputs, their mapped axes or -1) -> (outputs, their axes)
+  std::function<std::pair<std::vector<array>, std::vector<int>>(const std::vector<array>&,
+                                                                const std::vector<int>&)>
+      vmap;
+};
+OLIVINE_API ArrayFn custom_function(ArrayFn fn, CustomRules rules);
+
+}  // namespace olivine

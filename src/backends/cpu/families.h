@@ -1,0 +1,24 @@
+// The kernel families of the CPU: adding one costs one line here.
+//
+// Each name F stands for `void register_F(KernelTable&)`.
+#pragma once
+
+// Defined in kernels/*.cpp or gemm/*_isa.cpp, once per instruction set, in namespace
+// olivine::cpu::<isa>.
+#define OLIVINE_ISA_FAMILIES(X) \
+  X(elementwise_arithmetic)     \
+  X(elementwise_integer)        \
+  X(elementwise_compare)        \
+  X(elementwise_cast)           \
+  X(elementwise_math)           \
+  X(shape)                      \
+  X(indexing)                   \
+  X(scatter)                    \
+  X(creation)                   \
+  X(random)                     \
+  X(reduction)                  \
+  X(arg_reduction)              \
+  X(softmax)
+
+// Defined once, in namespace olivine::cpu.
+#define OLIVINE_COMMON_FAMILIES(X) X(matmul)

@@ -1,0 +1,412 @@
+// Runs an element-wise program over tiles that stay in cache.
+//
+// The result of each instruction lives in a slot, an array of one tile's length; slots are reused as
+// values die (assign_slots). A run first binds the program to its operands (Binding): it merges
+// dimensions, then decides for every value where it lies:
+//   direct    in the operand's or output's own memory, at the tile's position
+//   uniform   one element for the whole tile, computed once (broadcast operands and what follows
+//             from them alone)
+//   packed    a strided operand, gathered into a slot of its own for each tile
+//   slot      a result
+// Then every unit of work (a piece of a row, or of a few rows when some operand is read across its
+// rows) sets the pointers and calls the loops one after another (Worker).
+#include "backends/cpu/fused.h"
+
+#include <cstring>
+#include <new>
+
+#include "backends/cpu/tile.h"
+#include "core/error.h"
+#include "core/op.h"
+#include "runtime/thread_pool.h"
+
+namespace olivine::cpu {
+namespace {
+
+constexpr int64_t kSlotBytes = 8192;
+// Shorter rows are gathered into tiles of several rows.
+constexpr int64_t kMinRow = 256;
+// Rows walked together when an operand is read across rows, so that its cache lines are used whole.
+constexpr int64_t kRowBlock = 16;
+constexpr size_t kCellBytes = 16;
+
+enum class Form : uint8_t { v, vv, sv, vs, vvv, fill, copy };
+
+struct Exec {
+  Form form;
+  bool uniform;      // one element, not a tile
+  uint8_t itemsize;  // of fill and copy
+  uint16_t dst;
+  uint16_t src[3];
+  const Loops* loops;
+};
+
+enum class Place : uint8_t { slot, cell, direct, uniform, strided, packed };
+
+struct Value {
+  Place place;
+  uint8_t itemsize;
+  bool constant;  // uniform over the whole run, not only over a row
+  bool is_leaf;   // an operand: its index is the value's
+  uint16_t slot;
+  char* base;
+};
+
+struct Step {
+  const Loops* loops;
+  uint8_t arity;
+  uint16_t src[3];
+};
+
+class FusedProgram final : public PreparedProgram {
+ public:
+  FusedProgram(const Program& program, const KernelTable& table);
+  void run(std::span<const View> in, std::span<const View> out) const override;
+
+  size_t leaves = 0;
+  std::vector<uint8_t> itemsize;  // per value
+  std::vector<int> last_use;      // per value: step, or -1
+  std::vector<uint16_t> slot;     // per step
+  std::vector<Step> steps;
+  std::vector<uint16_t> outputs;
+  uint16_t slots = 0;
+  int64_t tile = 0;
+
+ private:
+  void assign_slots();
+};
+
+// A program bound to operands, read by all threads of a run.
+struct Binding {
+  Binding(const FusedProgram& p, std::span<const View> in, std::span<const View> out);
+
+  const FusedProgram& program;
+  Walk walk;
+  int64_t inner, rows;
+  int64_t row_block = 1, pieces = 1, units = 1;
+  uint16_t slots;
+  SmallVector<Value, 24> values;  // of the program, then temporaries
+  SmallVector<uint16_t, 12> moving;
+  SmallVector<Exec, 8> prologue;  // once per chunk
+  SmallVector<Exec, 16> body;     // once per tile
+
+ private:
+  void place_leaves(std::span<const View> in);
+  void place_outputs(std::span<const View> in, std::span<const View> out);
+  void add_step(size_t i);
+  uint16_t fill_slot(uint16_t value);
+  uint16_t add_temporary(Value v);
+  void emit(const Exec& e, bool constant) {
+    if (constant) {
+      prologue.push_back(e);
+    } else {
+      body.push_back(e);
+    }
+  }
+  bool is_uniform(uint16_t v) const {
+    return values[v].place == Place::uniform || values[v].place == Place::cell;
+  }
+};
+
+// Scratch memory of a thread, kept for its next run.
+struct Arena {
+  char* data = nullptr;
+  size_t bytes = 0;
+  ~Arena() { ::operator delete(data, std::align_val_t{64}); }
+  char* get(size_t n) {
+    if (n > bytes) {
+      ::operator delete(data, std::align_val_t{64});
+      data = nullptr, bytes = 0;
+      data = static_cast<char*>(::operator new(n, std::align_val_t{64}));
+      bytes = n;
+    }
+    return data;
+  }
+};
+thread_local Arena arena;
+
+class Worker {
+ public:
+  explicit Worker(const Binding& b);
+  void run(int64_t begin, int64_t end);
+
+ private:
+  void set_row(int64_t row, int64_t column, int64_t n);
+  void execute(const Exec& e, int64_t n) const;
+
+  const Binding& b_;
+  SmallVector<char*, 24> p_;
+};
+
+FusedProgram::FusedProgram(const Program& program, const KernelTable& table)
+    : leaves(program.leaves.size()), outputs(program.outputs) {
+  for (Dtype t : program.leaves) itemsize.push_back(static_cast<uint8_t>(t.size()));
+  for (const Instr& i : program.code) {
+    const Loops* l = table.loops(i.op, i.key);
+    if (!l) fail("[", op_name(i.op), "] expected a dtype with a CPU kernel; got ", i.key);
+    steps.push_back({l, i.arity, {i.src[0], i.src[1], i.src[2]}});
+    itemsize.push_back(static_cast<uint8_t>(i.out.size()));
+  }
+  assign_slots();
+}
+
+// A result may take the slot of an operand that dies with it, if their items have one size: loops
+// read element i before they write it.
+void FusedProgram::assign_slots() {
+  last_use.assign(itemsize.size(), -1);
+  for (size_t i = 0; i < steps.size(); ++i) {
+    for (int k = 0; k < steps[i].arity; ++k) last_use[steps[i].src[k]] = static_cast<int>(i);
+  }
+  std::vector<bool> kept(itemsize.size(), false);
+  for (uint16_t v : outputs) kept[v] = true;
+  std::vector<uint16_t> free;
+  auto release = [&](size_t step, bool same_size) {
+    for (int k = 0; k < steps[step].arity; ++k) {
+      const uint16_t v = steps[step].src[k];
+      bool repeated = false;
+      for (int j = 0; j < k; ++j) repeated |= steps[step].src[j] == v;
+      if (v < leaves || kept[v] || repeated || last_use[v] != static_cast<int>(step)) continue;
+      if ((itemsize[v] == itemsize[leaves + step]) == same_size) free.push_back(slot[v - leaves]);
+    }
+  };
+  for (size_t i = 0; i < steps.size(); ++i) {
+    release(i, true);
+    if (free.empty()) free.push_back(slots++);
+    slot.push_back(free.back());
+    free.pop_back();
+    release(i, false);
+    if (last_use[leaves + i] < 0 && !kept[leaves + i]) free.push_back(slot.back());
+  }
+  const size_t width = *std::max_element(itemsize.begin(), itemsize.end());
+  tile = kSlotBytes / static_cast<int64_t>(width);
+}
+
+Binding::Binding(const FusedProgram& p, std::span<const View> in, std::span<const View> out)
+    : program(p), walk(collapse(out[0].shape, in)), inner(walk.inner()), rows(1), slots(p.slots) {
+  for (int d = 0; d + 1 < walk.ndim(); ++d) rows *= walk.shape[static_cast<size_t>(d)];
+  if (rows > 1 && inner < kMinRow) inner *= rows, rows = 1;
+  values.resize(p.itemsize.size());
+  for (size_t v = 0; v < p.itemsize.size(); ++v) {
+    values[v].itemsize = p.itemsize[v];
+    if (v >= p.leaves) values[v].slot = p.slot[v - p.leaves];
+  }
+  place_leaves(in);
+  place_outputs(in, out);
+  pieces = (inner + p.tile - 1) / p.tile;
+  units = (rows + row_block - 1) / row_block * pieces;
+}
+
+void Binding::place_leaves(std::span<const View> in) {
+  const int ndim = walk.ndim();
+  const bool whole = rows == 1;
+  for (size_t k = 0; k < in.size(); ++k) {
+    Value& v = values[k];
+    const int64_t* strides = walk.of(static_cast<int>(k));
+    v.is_leaf = true;
+    v.base = static_cast<char*>(in[k].data);
+    bool zero = true, contiguous = true;
+    int64_t expected = 1;
+    for (int d = ndim - 1; d >= 0; --d) {
+      zero &= strides[d] == 0;
+      contiguous &= strides[d] == expected;
+      expected *= walk.shape[static_cast<size_t>(d)];
+    }
+    v.constant = zero;
+    if (zero || (!whole && strides[ndim - 1] == 0)) {
+      v.place = Place::uniform;
+    } else if (contiguous || (!whole && strides[ndim - 1] == 1)) {
+      v.place = Place::direct;
+    } else {
+      v.place = whole ? Place::packed : Place::strided;
+      v.slot = slots++;
+      if (!whole) row_block = kRowBlock;
+    }
+    moving.push_back(static_cast<uint16_t>(k));
+  }
+}
+
+// Results that are outputs are computed in the output's memory, unless that is also an operand
+// which a later step still reads.
+void Binding::place_outputs(std::span<const View> in, std::span<const View> out) {
+  SmallVector<Exec, 4> copies;  // of values that had to be kept elsewhere
+  for (size_t o = 0; o < out.size(); ++o) {
+    const uint16_t v = program.outputs[o];
+    bool direct = v >= program.leaves && values[v].place == Place::slot;
+    for (size_t k = 0; direct && k < in.size(); ++k) {
+      const int producer = static_cast<int>(v - program.leaves);
+      direct = in[k].data != out[o].data || program.last_use[k] <= producer;
+    }
+    for (size_t j = 0; direct && j < in.size(); ++j) {  // an operand that is itself an output
+      for (uint16_t w : program.outputs) direct &= w != j || in[j].data != out[o].data;
+    }
+    Value place{};
+    place.place = Place::direct;
+    place.itemsize = values[v].itemsize;
+    place.base = static_cast<char*>(out[o].data);
+    if (direct) {
+      values[v] = place;
+      moving.push_back(v);
+    } else {
+      const uint16_t to = add_temporary(place);
+      copies.push_back({Form::copy, false, place.itemsize, to, {v}, nullptr});
+      moving.push_back(to);
+    }
+  }
+  for (size_t i = 0; i < program.steps.size(); ++i) add_step(i);
+  for (Exec e : copies) {
+    if (is_uniform(e.src[0])) e.form = Form::fill;
+    body.push_back(e);
+  }
+}
+
+void Binding::add_step(size_t i) {
+  const Step& s = program.steps[i];
+  const uint16_t dst = static_cast<uint16_t>(program.leaves + i);
+  Exec e{Form::v, false, 0, dst, {s.src[0], s.src[1], s.src[2]}, s.loops};
+  bool uniform = true, constant = true;
+  for (int k = 0; k < s.arity; ++k) {
+    uniform &= is_uniform(s.src[k]);
+    constant &= is_uniform(s.src[k]) && values[s.src[k]].constant;
+  }
+  if (s.arity == 2) {
+    const bool a = is_uniform(s.src[0]), b = is_uniform(s.src[1]);
+    e.form = a == b ? Form::vv : a ? Form::sv : Form::vs;
+  } else if (s.arity == 3) {
+    e.form = Form::vvv;
+    for (int k = 0; !uniform && k < 3; ++k) {
+      if (is_uniform(s.src[k])) e.src[k] = fill_slot(s.src[k]);
+    }
+  }
+  if (uniform) {
+    e.uniform = true;
+    if (values[dst].place == Place::direct) {  // an output: computed in a cell, then spread
+      Value cell{};
+      cell.place = Place::cell;
+      cell.itemsize = values[dst].itemsize;
+      cell.constant = constant;
+      // Later steps read the spread tile, as any other output.
+      const uint16_t c = add_temporary(cell);
+      e.dst = c;
+      emit(e, constant);
+      body.push_back({Form::fill, false, cell.itemsize, dst, {c}, nullptr});
+      return;
+    }
+    values[dst].place = Place::cell;
+    values[dst].constant = constant;
+  }
+  emit(e, uniform && constant);
+}
+
+uint16_t Binding::fill_slot(uint16_t value) {
+  Value v{};
+  v.itemsize = values[value].itemsize;
+  v.slot = slots++;
+  const bool constant = values[value].constant;
+  const uint16_t to = add_temporary(v);
+  emit({Form::fill, false, v.itemsize, to, {value}, nullptr}, constant);
+  return to;
+}
+
+uint16_t Binding::add_temporary(Value v) {
+  values.push_back(v);
+  return static_cast<uint16_t>(values.size() - 1);
+}
+
+Worker::Worker(const Binding& b) : b_(b) {
+  const size_t n = b.values.size();
+  char* scratch = arena.get(static_cast<size_t>(b.slots) * kSlotBytes + n * kCellBytes);
+  char* cells = scratch + static_cast<size_t>(b.slots) * kSlotBytes;
+  p_.resize(n);
+  for (size_t v = 0; v < n; ++v) {
+    const Value& value = b.values[v];
+    const bool in_slot = value.place == Place::slot || value.place == Place::strided ||
+                         value.place == Place::packed;
+    p_[v] = in_slot                      ? scratch + value.slot * kSlotBytes
+            : value.place == Place::cell ? cells + v * kCellBytes
+                                         : value.base;
+  }
+}
+
+void Worker::run(int64_t begin, int64_t end) {
+  const int64_t tile = b_.program.tile;
+  for (const Exec& e : b_.prologue) execute(e, tile);
+  for (int64_t unit = begin; unit < end; ++unit) {
+    const int64_t row = unit / b_.pieces * b_.row_block;
+    const int64_t column = unit % b_.pieces * tile;
+    const int64_t n = std::min(tile, b_.inner - column);
+    const int64_t row_end = std::min(row + b_.row_block, b_.rows);
+    for (int64_t r = row; r < row_end; ++r) {
+      set_row(r, column, n);
+      for (const Exec& e : b_.body) execute(e, n);
+    }
+  }
+}
+
+// Points the operands and outputs at n elements from (row, column) on, packing where needed.
+void Worker::set_row(int64_t row, int64_t column, int64_t n) {
+  const Walk& w = b_.walk;
+  const int ndim = w.ndim();
+  for (uint16_t v : b_.moving) {
+    const Value& value = b_.values[v];
+    const int64_t size = value.itemsize;
+    if (!value.is_leaf) {
+      p_[v] = value.base + (row * b_.inner + column) * size;
+      continue;
+    }
+    if (value.place == Place::uniform && value.constant) continue;
+    const int64_t* strides = w.of(v);
+    if (value.place == Place::packed) {
+      pack(value.base, w.shape, strides, value.itemsize, column, n, p_[v]);
+      continue;
+    }
+    int64_t offset = column * strides[ndim - 1];
+    for (int64_t d = ndim - 2, rest = row; b_.rows > 1 && d >= 0; --d) {
+      const int64_t extent = w.shape[static_cast<size_t>(d)];
+      offset += (d == 0 ? rest : rest % extent) * strides[d];
+      if (d > 0) rest /= extent;
+    }
+    char* at = value.base + offset * size;
+    if (value.place == Place::strided) {
+      pack_run(at, strides[ndim - 1], value.itemsize, n, p_[v]);
+    } else {
+      p_[v] = at;
+    }
+  }
+}
+
+void Worker::execute(const Exec& e, int64_t n) const {
+  if (e.uniform) n = 1;
+  void* dst = p_[e.dst];
+  const void* a = p_[e.src[0]];
+  switch (e.form) {
+    case Form::v: return e.loops->v(a, dst, n);
+    case Form::vv: return e.loops->vv(a, p_[e.src[1]], dst, n);
+    case Form::sv: return e.loops->sv(a, p_[e.src[1]], dst, n);
+    case Form::vs: return e.loops->vs(a, p_[e.src[1]], dst, n);
+    case Form::vvv: return e.loops->vvv(a, p_[e.src[1]], p_[e.src[2]], dst, n);
+    case Form::fill: return fill(a, e.itemsize, n, dst);
+    case Form::copy: std::memcpy(dst, a, static_cast<size_t>(n) * e.itemsize); return;
+  }
+}
+
+void FusedProgram::run(std::span<const View> in, std::span<const View> out) const {
+  if (out.empty() || out[0].size() == 0) return;
+  const Binding binding(*this, in, out);
+  const int64_t per_unit = std::min(tile, binding.inner) * binding.row_block;
+  const int64_t grain = std::max<int64_t>(1, elementwise_grain(steps.size()) / per_unit);
+  parallel_for(binding.units, grain,
+               [&](int64_t begin, int64_t end) { Worker(binding).run(begin, end); });
+}
+
+}  // namespace
+
+std::unique_ptr<PreparedProgram> prepare_program(const Program& program,
+                                                 const KernelTable& table) {
+  return std::make_unique<FusedProgram>(program, table);
+}
+
+int64_t elementwise_grain(size_t steps) {
+  return 65536 / (1 + static_cast<int64_t>(steps) / 4);
+}
+
+}  // namespace olivine::cpu

@@ -1,0 +1,131 @@
+// Matrix products: checks, the loop over a batch, and the choice of a method per product.
+//
+// Start at gemm(). product.cpp does the general case, gemv.cpp products with a vector, and the
+// files ending in -inl.h the arithmetic, once per instruction set (kernels_isa.cpp).
+//
+// Every element of c is a sum of sums over blocks along k that depend on k alone, and no two tasks
+// share an element, so results do not depend on how the work is spread over threads.
+#include "backends/cpu/gemm/gemm.h"
+
+#include <algorithm>
+
+#include "backends/cpu/gemm/product.h"
+#include "core/size.h"
+#include "runtime/thread_pool.h"
+
+namespace olivine::cpu {
+namespace {
+
+constexpr double kTaskFlops = 4e6;     // of a task that computes several small products
+constexpr double kLargeProduct = 1e8;  // flops from which threads share one product
+
+const GemmKernels& kernels_for(Dtype dtype, Isa isa) {
+  const int index = dtype.index() - float16.index();
+  if (index < 0) fail<TypeError>("[gemm] expected a floating or complex dtype; got ", dtype);
+  switch (isa) {
+#if OLIVINE_HAS_ISA_AVX512_BF16
+    case Isa::avx512_bf16:
+      return avx512_bf16::gemm_kernels[index];
+#endif
+#if OLIVINE_HAS_ISA_AVX512
+    case Isa::avx512:
+      return avx512::gemm_kernels[index];
+#endif
+#if OLIVINE_HAS_ISA_AVX2
+    case Isa::avx2:
+      return avx2::gemm_kernels[index];
+#endif
+    default:
+      return plain::gemm_kernels[index];
+  }
+}
+
+// Drops batch dimensions that can count as rows: b is the same for all their products, and the rows
+// of the other operands go on from one product to the next.
+void fold_batch_into_rows(GemmArgs& args) {
+  for (size_t d = args.batch.size(); d-- > 0;) {
+    const int64_t size = args.batch[d];
+    if (args.m == 1 && args.b_batch[d] == 0 && size > 1) {
+      args.a.row_stride = args.a_batch[d];
+      args.c_row_stride = args.c_batch[d];
+      if (args.addend.data) args.addend.row_stride = args.addend_batch[d];
+    }
+    const bool folds =
+        args.b_batch[d] == 0 && args.a_batch[d] == args.m * args.a.row_stride &&
+        args.c_batch[d] == args.m * args.c_row_stride &&
+        (!args.addend.data || args.addend_batch[d] == args.m * args.addend.row_stride);
+    if (size != 1 && !folds) continue;
+    args.m *= size;
+    args.batch.erase(args.batch.begin() + d);
+    args.a_batch.erase(args.a_batch.begin() + d);
+    args.b_batch.erase(args.b_batch.begin() + d);
+    args.c_batch.erase(args.c_batch.begin() + d);
+    if (args.addend.data) args.addend_batch.erase(args.addend_batch.begin() + d);
+  }
+}
+
+Operands operands_at(const GemmArgs& args, int64_t index) {
+  int64_t a = 0, b = 0, c = 0, addend = 0;
+  for (size_t d = args.batch.size(); d-- > 0;) {
+    const int64_t i = index % args.batch[d];
+    index /= args.batch[d];
+    a += i * args.a_batch[d];
+    b += i * args.b_batch[d];
+    c += i * args.c_batch[d];
+    if (args.addend.data) addend += i * args.addend_batch[d];
+  }
+  const int64_t size = static_cast<int64_t>(args.dtype.size());
+  const char* add = static_cast<const char*>(args.addend.data);
+  return {static_cast<const char*>(args.a.data) + a * size,
+          static_cast<const char*>(args.b.data) + b * size, static_cast<char*>(args.c) + c * size,
+          add ? add + addend * size : nullptr};
+}
+
+void multiply(const Product& product) {
+  if (product.args.k == 0) {
+    multiply_nothing(product);
+  } else if (has_vector(product)) {
+    multiply_vector(product);
+  } else {
+    multiply_packed(product);
+  }
+}
+
+void check(const GemmArgs& args) {
+  if (args.m < 0 || args.n < 0 || args.k < 0) {
+    fail("[gemm] expected sizes >= 0; got m = ", args.m, ", n = ", args.n, ", k = ", args.k);
+  }
+  const size_t rank = args.batch.size();
+  if (args.a_batch.size() != rank || args.b_batch.size() != rank || args.c_batch.size() != rank ||
+      (args.addend.data && args.addend_batch.size() != rank)) {
+    fail("[gemm] expected one batch stride per operand and dimension of ", args.batch);
+  }
+}
+
+}  // namespace
+
+void gemm(const GemmArgs& args) { gemm(args, cpu_isa()); }
+
+void gemm(const GemmArgs& original, Isa isa) {
+  check(original);
+  GemmArgs args = original;
+  const GemmKernels& kernels = kernels_for(args.dtype, isa);
+  if (args.m == 0 || args.n == 0 || element_count(args.batch) == 0) return;
+  fold_batch_into_rows(args);
+  const int64_t count = element_count(args.batch);
+  const Product first{args, kernels, operands_at(args, 0)};
+  const double flops = first.flops();
+  if (count == 1) return multiply(first);
+  int64_t grain = static_cast<int64_t>(std::clamp(kTaskFlops / (flops + 1), 1.0, 1e9));
+  if (Product::is_small(flops * static_cast<double>(count))) grain = count;
+  const auto run = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) multiply({args, kernels, operands_at(args, i)});
+  };
+  if (flops >= kLargeProduct && count < 4 * thread_count()) {
+    run(0, count);  // the threads share each product
+  } else {
+    parallel_for(count, grain, run);
+  }
+}
+
+}  // namespace olivine::cpu

@@ -1,0 +1,137 @@
+// Packing of matrices into panels, with conversion to the type that is computed in.
+#pragma once
+
+#include "backends/cpu/gemm/kernels.h"
+#include "backends/cpu/gemm/vector-inl.h"
+
+namespace olivine::cpu::OLIVINE_ISA {
+namespace {
+
+template <class T>
+inline void store_before(T* p, const T* end, Vec<T> v) {
+  if (end - p >= kLanes<T>) {
+    store(p, v);
+  } else {
+    store_some(p, v, end - p);
+  }
+}
+
+// Lines side by side in memory: copies them step by step. A full vector may run past packed_width
+// (later steps overwrite that) or past the lines (still inside the next step of src).
+template <class S>
+void pack_adjacent(const PackArgs& args) {
+  using T = Compute<S>;
+  constexpr int lanes = kLanes<T>;
+  const S* src = static_cast<const S*>(args.src);
+  T* dst = static_cast<T*>(args.dst);
+  const T* end = dst + args.k * args.packed_width;
+  for (int64_t p = 0; p < args.k; ++p, src += args.k_stride, dst += args.packed_width) {
+    const bool inside = p + 1 < args.k && args.k_stride >= lanes;
+    for (int64_t w = 0; w < args.packed_width; w += lanes) {
+      const int64_t left = args.width - w;
+      const bool full = left >= lanes || (inside && left > 0 && args.packed_width == args.width);
+      const Vec<T> v = full ? load(src + w) : load_some(src + w, left);
+      store_before(dst + w, end, v);
+    }
+  }
+}
+
+// Each line contiguous: transposes squares. The last group of lanes goes first, because what its
+// vectors write past packed_width is then overwritten by the first group of the next step.
+template <class S>
+void pack_transposed(const PackArgs& args) {
+  using T = Compute<S>;
+  constexpr int lanes = kLanes<T>;
+  const S* src = static_cast<const S*>(args.src);
+  T* dst = static_cast<T*>(args.dst);
+  const T* end = dst + args.k * args.packed_width;
+  const int64_t groups = (args.packed_width + lanes - 1) / lanes;
+  for (int64_t p = 0; p < args.k; p += lanes) {
+    const int64_t steps = min(lanes, args.k - p);
+    for (int64_t g = groups - 1; g >= 0; --g) {
+      const int64_t first = g * lanes;
+      Vec<T> square[lanes];
+#pragma GCC unroll 1
+      for (int64_t i = 0; i < lanes; ++i) {
+        const S* line = src + (first + i) * args.line_stride + p;
+        square[i] = first + i >= args.width ? Vec<T>{}
+                    : steps == lanes        ? load(line)
+                                            : load_some(line, steps);
+      }
+      transpose<T>(square);
+      for (int64_t q = 0; q < steps; ++q) {
+        store_before(dst + (p + q) * args.packed_width + first, end, square[q]);
+      }
+    }
+  }
+}
+
+template <class S>
+void pack_strided(const PackArgs& args) {
+  using T = Compute<S>;
+  constexpr int lanes = kLanes<T>;
+  const S* src = static_cast<const S*>(args.src);
+  T* dst = static_cast<T*>(args.dst);
+  for (int64_t p = 0; p < args.k; ++p, src += args.k_stride, dst += args.packed_width) {
+    for (int64_t w = 0; w < args.packed_width; w += lanes) {
+      const int64_t left = min(lanes, args.width - w);
+      store_some(dst + w, load_some(src + w * args.line_stride, left, args.line_stride),
+                 min(lanes, args.packed_width - w));
+    }
+  }
+}
+
+template <class S>
+void pack(const PackArgs& args) {
+  if (args.line_stride == 1) {
+    pack_adjacent<S>(args);
+  } else if (args.k_stride == 1) {
+    pack_transposed<S>(args);
+  } else {
+    pack_strided<S>(args);
+  }
+}
+
+// S is the real type; strides count complex elements.
+template <class S>
+void pack_complex_a(const PackArgs& args) {
+  if (args.k_stride == 1) {
+    PackArgs real = args;
+    real.line_stride *= 2;
+    real.k *= 2;
+    return pack_transposed<S>(real);
+  }
+  const S* src = static_cast<const S*>(args.src);
+  S* dst = static_cast<S*>(args.dst);
+  const int64_t width = args.packed_width;
+  for (int64_t p = 0; p < args.k; ++p, src += 2 * args.k_stride, dst += 2 * width) {
+    for (int64_t w = 0; w < width; ++w) {
+      dst[w] = src[2 * w * args.line_stride];
+      dst[width + w] = src[2 * w * args.line_stride + 1];
+    }
+  }
+}
+
+template <class S>
+void pack_complex_b(const PackArgs& args) {
+  constexpr int64_t strip = 16;  // steps taken together, to use whole cache lines of src
+  const int64_t width = args.packed_width;
+  for (int64_t begin = 0; begin < args.k; begin += strip) {
+    const int64_t end = min(begin + strip, args.k);
+    for (int64_t w = 0; w < width / 2; ++w) {
+      const S* src = static_cast<const S*>(args.src) + 2 * w * args.line_stride;
+      S* dst = static_cast<S*>(args.dst) + 2 * w;
+      for (int64_t p = begin; p < end; ++p) {
+        const S re = w < args.width ? src[2 * p * args.k_stride] : 0;
+        const S im = w < args.width ? src[2 * p * args.k_stride + 1] : 0;
+        dst[2 * p * width] = re;
+        dst[2 * p * width + 1] = im;
+        dst[(2 * p + 1) * width] = -im;
+        dst[(2 * p + 1) * width + 1] = re;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace olivine::cpu::OLIVINE_ISA

@@ -1,0 +1,39 @@
+// One product of a batch, through the kernels of an instruction set.
+#pragma once
+
+#include "backends/cpu/gemm/gemm.h"
+#include "backends/cpu/gemm/kernels.h"
+
+namespace olivine::cpu {
+
+// Where the operands of one product begin.
+struct Operands {
+  const char* a;
+  const char* b;
+  char* c;
+  const char* addend;  // null if there is none
+};
+
+struct Product {
+  const GemmArgs& args;  // its pointers and batch are not read
+  const GemmKernels& kernels;
+  Operands at;
+
+  double flops() const;
+  // Waking other threads up would not pay for this many operations.
+  static bool is_small(double flops) { return flops < 12e6; }
+};
+
+// Any k > 0.
+void multiply_packed(const Product& product);
+// m == 1 or n == 1, and the matrix has unit stride along one axis: has_vector() says so.
+bool has_vector(const Product& product);
+void multiply_vector(const Product& product);
+// k == 0.
+void multiply_nothing(const Product& product);
+
+// Writes rows [row, row + rows) and columns [col, col + cols) of c from sums at acc.
+void finish(const Product& product, const void* acc, int64_t acc_stride, int64_t row, int64_t rows,
+            int64_t col, int64_t cols);
+
+}  // namespace olivine::cpu

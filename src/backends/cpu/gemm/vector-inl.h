@@ -1,0 +1,218 @@
+// Vectors of the instruction set a file is compiled for: loads and stores that convert, and FMA.
+#pragma once
+
+#include <cstdint>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#include "olivine/dtype.h"
+
+// Everything here has internal linkage, so no other file can end up with this one's instructions.
+namespace olivine::cpu::OLIVINE_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+// The masked intrinsics avoid a false warning of GCC 12 about the unmasked ones.
+constexpr __mmask16 kAllLanes = 0xffff;
+#elif defined(__AVX2__)
+constexpr int kVectorBytes = 32;
+#else
+constexpr int kVectorBytes = 16;
+#endif
+
+template <class T>
+struct VectorOf {
+  typedef T type __attribute__((vector_size(kVectorBytes)));
+};
+template <class T>
+using Vec = typename VectorOf<T>::type;
+template <class T>
+constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(T));
+
+// The type that a storage type is computed in.
+template <class S>
+struct ComputeOf {
+  using type = S;
+};
+template <>
+struct ComputeOf<float16_t> {
+  using type = float;
+};
+template <>
+struct ComputeOf<bfloat16_t> {
+  using type = float;
+};
+template <class S>
+using Compute = typename ComputeOf<S>::type;
+
+using HalfBits = uint16_t __attribute__((vector_size(kVectorBytes / 2)));
+using FloatBits = Vec<uint32_t>;
+
+constexpr int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+
+template <class T>
+inline Vec<T> broadcast(T x) {
+  return x - Vec<T>{};  // minus: -0 stays -0
+}
+
+inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_ps(a, b, c);
+#elif defined(__AVX2__)
+  return _mm256_fmadd_ps(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+inline Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
+#if defined(__AVX512F__)
+  return _mm512_fmadd_pd(a, b, c);
+#elif defined(__AVX2__)
+  return _mm256_fmadd_pd(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+inline FloatBits select(FloatBits mask, FloatBits yes, FloatBits no) {
+  return (mask & yes) | (~mask & no);
+}
+
+inline Vec<float> from_bits(bfloat16_t, HalfBits h) {
+  return (Vec<float>)(__builtin_convertvector(h, FloatBits) << 16);
+}
+inline HalfBits to_bits(bfloat16_t, Vec<float> x) {
+  FloatBits u = (FloatBits)x;
+  FloatBits rounded = u + 0x7fff + ((u >> 16) & 1);
+  return __builtin_convertvector(select((FloatBits)(x != x), u | 0x400000, rounded) >> 16,
+                                 HalfBits);
+}
+
+inline Vec<float> from_bits(float16_t, HalfBits h) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_cvtph_ps(kAllLanes, (__m256i)h);
+#elif defined(__AVX2__)
+  return _mm256_cvtph_ps((__m128i)h);
+#else
+  // The scaling makes subnormals exact; infinities and NaN get the full exponent back.
+  FloatBits u = __builtin_convertvector(h, FloatBits);
+  FloatBits magnitude = u & 0x7fff;
+  FloatBits scaled = (FloatBits)((Vec<float>)(magnitude << 13) * 0x1p112f);
+  FloatBits special = (FloatBits)(magnitude >= 0x7c00) & 0x7f800000;
+  return (Vec<float>)(scaled | special | ((u & 0x8000) << 16));
+#endif
+}
+inline HalfBits to_bits(float16_t, Vec<float> x) {
+#if defined(__AVX512F__)
+  return (HalfBits)_mm512_maskz_cvtps_ph(kAllLanes, x,
+                                         _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#elif defined(__AVX2__)
+  return (HalfBits)_mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+  FloatBits u = (FloatBits)x;
+  FloatBits magnitude = u & 0x7fffffff;
+  FloatBits normal = (magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13;
+  // Adding 0.5 aligns the last bit with the smallest subnormal, and rounds.
+  FloatBits tiny = (FloatBits)((Vec<float>)magnitude + 0.5f) - 0x3f000000;
+  FloatBits r = select((FloatBits)(magnitude < 0x38800000), tiny, normal);
+  r = select((FloatBits)(magnitude >= 0x477ff000), FloatBits{} + 0x7c00, r);
+  r = select((FloatBits)(magnitude > 0x7f800000), FloatBits{} + 0x7e00, r);
+  return __builtin_convertvector(r | ((u >> 16) & 0x8000), HalfBits);
+#endif
+}
+
+template <class S>
+constexpr bool kIsHalf = sizeof(S) == 2;
+
+template <class S>
+inline Vec<Compute<S>> load(const S* p) {
+  if constexpr (kIsHalf<S>) {
+    HalfBits h;
+    __builtin_memcpy(&h, p, sizeof h);
+    return from_bits(S{}, h);
+  } else {
+    Vec<S> v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+  }
+}
+template <class S>
+inline void store(S* p, Vec<Compute<S>> v) {
+  if constexpr (kIsHalf<S>) {
+    HalfBits h = to_bits(S{}, v);
+    __builtin_memcpy(p, &h, sizeof h);
+  } else {
+    __builtin_memcpy(p, &v, sizeof v);
+  }
+}
+
+// The first `count` lanes, from elements `stride` apart; the others are zero.
+template <class S>
+inline Vec<Compute<S>> load_some(const S* p, int64_t count, int64_t stride = 1) {
+  S lanes[kLanes<Compute<S>>] = {};
+  for (int64_t i = 0; i < count; ++i) lanes[i] = p[i * stride];
+  return load(lanes);
+}
+template <class S>
+inline void store_some(S* p, Vec<Compute<S>> v, int64_t count) {
+  S lanes[kLanes<Compute<S>>];
+  store(lanes, v);
+  for (int64_t i = 0; i < count; ++i) p[i] = lanes[i];
+}
+
+template <class T>
+inline T sum(Vec<T> v) {
+  T lanes[kLanes<T>];
+  store(lanes, v);
+  for (int half = kLanes<T> / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  }
+  return lanes[0];
+}
+
+// a0 b0 a1 b1 … of the lower, or the upper, halves of a and b.
+template <class V, int... I>
+inline V interleave(V a, V b) {
+  return __builtin_shufflevector(a, b, I...);
+}
+template <class T>
+inline Vec<T> interleave_low(Vec<T> a, Vec<T> b) {
+  if constexpr (kLanes<T> == 2) return interleave<Vec<T>, 0, 2>(a, b);
+  if constexpr (kLanes<T> == 4) return interleave<Vec<T>, 0, 4, 1, 5>(a, b);
+  if constexpr (kLanes<T> == 8) return interleave<Vec<T>, 0, 8, 1, 9, 2, 10, 3, 11>(a, b);
+  if constexpr (kLanes<T> == 16) {
+    return interleave<Vec<T>, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(a, b);
+  }
+}
+template <class T>
+inline Vec<T> interleave_high(Vec<T> a, Vec<T> b) {
+  if constexpr (kLanes<T> == 2) return interleave<Vec<T>, 1, 3>(a, b);
+  if constexpr (kLanes<T> == 4) return interleave<Vec<T>, 2, 6, 3, 7>(a, b);
+  if constexpr (kLanes<T> == 8) return interleave<Vec<T>, 4, 12, 5, 13, 6, 14, 7, 15>(a, b);
+  if constexpr (kLanes<T> == 16) {
+    return interleave<Vec<T>, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(a, b);
+  }
+}
+
+// Transposes a square of lanes: each round of perfect shuffles moves one bit of the index over.
+template <class T>
+inline void transpose(Vec<T> (&v)[kLanes<T>]) {
+  constexpr int n = kLanes<T>;
+#pragma GCC unroll 4
+  for (int round = 1; round < n; round *= 2) {
+    Vec<T> w[n];
+#pragma GCC unroll 8
+    for (int i = 0; i < n / 2; ++i) {
+      w[2 * i] = interleave_low<T>(v[i], v[i + n / 2]);
+      w[2 * i + 1] = interleave_high<T>(v[i], v[i + n / 2]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < n; ++i) v[i] = w[i];
+  }
+}
+
+}  // namespace
+}  // namespace olivine::cpu::OLIVINE_ISA

@@ -1,0 +1,193 @@
+// Loops over element-wise functors, and their registration for the dtypes of a class.
+//
+// The 16-bit floats reuse the float loops: a block is widened, computed and rounded back, so a fused
+// chain rounds after every op, as separate ops do.
+#pragma once
+
+#include "backends/cpu/kernel_table.h"
+#include "backends/cpu/kernels/half-inl.h"
+#include "backends/scalar_ops.h"
+
+// Operands either coincide with the output or do not overlap it.
+#if defined(__clang__)
+#define OLIVINE_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define OLIVINE_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+namespace olivine::cpu::OLIVINE_ISA {
+namespace {
+
+// NOLINTNEXTLINE: the ops' names are wanted unqualified here
+using namespace olivine::scalar;
+
+template <class F, class A>
+using Result1 = decltype(F{}(A{}));
+template <class F, class A>
+using Result2 = decltype(F{}(A{}, A{}));
+
+template <class F, class A>
+void loop_v(const void* pa, void* po, int64_t n) {
+  const A* a = static_cast<const A*>(pa);
+  auto* o = static_cast<Result1<F, A>*>(po);
+  OLIVINE_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) o[i] = F{}(a[i]);
+}
+template <class F, class A>
+void loop_vv(const void* pa, const void* pb, void* po, int64_t n) {
+  const A* a = static_cast<const A*>(pa);
+  const A* b = static_cast<const A*>(pb);
+  auto* o = static_cast<Result2<F, A>*>(po);
+  OLIVINE_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) o[i] = F{}(a[i], b[i]);
+}
+template <class F, class A>
+void loop_sv(const void* pa, const void* pb, void* po, int64_t n) {
+  const A a = *static_cast<const A*>(pa);
+  const A* b = static_cast<const A*>(pb);
+  auto* o = static_cast<Result2<F, A>*>(po);
+  OLIVINE_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) o[i] = F{}(a, b[i]);
+}
+template <class F, class A>
+void loop_vs(const void* pa, const void* pb, void* po, int64_t n) {
+  const A* a = static_cast<const A*>(pa);
+  const A b = *static_cast<const A*>(pb);
+  auto* o = static_cast<Result2<F, A>*>(po);
+  OLIVINE_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) o[i] = F{}(a[i], b);
+}
+
+// ---- 16-bit floats through blocks of floats. R: the float loop's result (float, or a byte).
+
+template <class H, class R, Loops::Unary loop>
+void half_v(const void* pa, void* po, int64_t n) {
+  const H* a = static_cast<const H*>(pa);
+  float x[kHalfBlock];
+  for (int64_t i = 0; i < n; i += kHalfBlock) {
+    const int64_t m = n - i < kHalfBlock ? n - i : kHalfBlock;
+    widen(a + i, x, m);
+    if constexpr (std::is_same_v<R, float>) {
+      loop(x, x, m);
+      narrow(x, static_cast<H*>(po) + i, m);
+    } else {
+      loop(x, static_cast<R*>(po) + i, m);
+    }
+  }
+}
+// scalar_a, scalar_b: which operand is one element.
+template <class H, class R, Loops::Binary loop, bool scalar_a, bool scalar_b>
+void half_binary(const void* pa, const void* pb, void* po, int64_t n) {
+  const H* a = static_cast<const H*>(pa);
+  const H* b = static_cast<const H*>(pb);
+  float x[kHalfBlock], y[kHalfBlock];
+  if (scalar_a) widen(a, x, 1);
+  if (scalar_b) widen(b, y, 1);
+  for (int64_t i = 0; i < n; i += kHalfBlock) {
+    const int64_t m = n - i < kHalfBlock ? n - i : kHalfBlock;
+    if (!scalar_a) widen(a + i, x, m);
+    if (!scalar_b) widen(b + i, y, m);
+    if constexpr (std::is_same_v<R, float>) {
+      float* result = scalar_a ? y : x;  // never over the one element of a scalar operand
+      loop(x, y, result, m);
+      narrow(result, static_cast<H*>(po) + i, m);
+    } else {
+      loop(x, y, static_cast<R*>(po) + i, m);
+    }
+  }
+}
+
+// ---- Registration
+
+template <class F, class A>
+void add_unary(KernelTable& t, const char* op, Dtype dtype) {
+  t.add_loops(op, dtype, {.v = loop_v<F, A>});
+}
+template <class F, class A>
+void add_binary(KernelTable& t, const char* op, Dtype dtype) {
+  t.add_loops(op, dtype, {.vv = loop_vv<F, A>, .sv = loop_sv<F, A>, .vs = loop_vs<F, A>});
+}
+
+template <class H, class F>
+Loops half_unary_loops() {
+  return {.v = half_v<H, Result1<F, float>, loop_v<F, float>>};
+}
+template <class H, class F>
+Loops half_binary_loops() {
+  using R = Result2<F, float>;
+  return {.vv = half_binary<H, R, loop_vv<F, float>, false, false>,
+          .sv = half_binary<H, R, loop_sv<F, float>, true, false>,
+          .vs = half_binary<H, R, loop_vs<F, float>, false, true>};
+}
+
+template <class F>
+void add_unary_floats(KernelTable& t, const char* op) {
+  add_unary<F, float>(t, op, float32);
+  add_unary<F, double>(t, op, float64);
+  t.add_loops(op, float16, half_unary_loops<float16_t, F>());
+  t.add_loops(op, bfloat16, half_unary_loops<bfloat16_t, F>());
+}
+template <class F>
+void add_binary_floats(KernelTable& t, const char* op) {
+  add_binary<F, float>(t, op, float32);
+  add_binary<F, double>(t, op, float64);
+  t.add_loops(op, float16, half_binary_loops<float16_t, F>());
+  t.add_loops(op, bfloat16, half_binary_loops<bfloat16_t, F>());
+}
+
+// Where the sign of an integer doesn't matter, both types share the unsigned loops.
+template <class F>
+void add_unary_wrapping(KernelTable& t, const char* op) {
+  for (Dtype d : {int8, uint8}) add_unary<F, uint8_t>(t, op, d);
+  for (Dtype d : {int16, uint16}) add_unary<F, uint16_t>(t, op, d);
+  for (Dtype d : {int32, uint32}) add_unary<F, uint32_t>(t, op, d);
+  for (Dtype d : {int64, uint64}) add_unary<F, uint64_t>(t, op, d);
+}
+template <class F>
+void add_binary_wrapping(KernelTable& t, const char* op) {
+  for (Dtype d : {int8, uint8}) add_binary<F, uint8_t>(t, op, d);
+  for (Dtype d : {int16, uint16}) add_binary<F, uint16_t>(t, op, d);
+  for (Dtype d : {int32, uint32}) add_binary<F, uint32_t>(t, op, d);
+  for (Dtype d : {int64, uint64}) add_binary<F, uint64_t>(t, op, d);
+}
+template <class F>
+void add_unary_unsigned(KernelTable& t, const char* op) {
+  add_unary<F, uint8_t>(t, op, uint8);
+  add_unary<F, uint16_t>(t, op, uint16);
+  add_unary<F, uint32_t>(t, op, uint32);
+  add_unary<F, uint64_t>(t, op, uint64);
+}
+template <class F>
+void add_unary_signed(KernelTable& t, const char* op) {
+  add_unary<F, int8_t>(t, op, int8);
+  add_unary<F, int16_t>(t, op, int16);
+  add_unary<F, int32_t>(t, op, int32);
+  add_unary<F, int64_t>(t, op, int64);
+}
+template <class F>
+void add_binary_unsigned(KernelTable& t, const char* op) {
+  add_binary<F, uint8_t>(t, op, uint8);
+  add_binary<F, uint16_t>(t, op, uint16);
+  add_binary<F, uint32_t>(t, op, uint32);
+  add_binary<F, uint64_t>(t, op, uint64);
+}
+template <class F>
+void add_binary_signed(KernelTable& t, const char* op) {
+  add_binary<F, int8_t>(t, op, int8);
+  add_binary<F, int16_t>(t, op, int16);
+  add_binary<F, int32_t>(t, op, int32);
+  add_binary<F, int64_t>(t, op, int64);
+}
+template <class F>
+void add_binary_complex(KernelTable& t, const char* op) {
+  add_binary<F, Complex<float>>(t, op, complex64);
+  add_binary<F, Complex<double>>(t, op, complex128);
+}
+template <class F>
+void add_unary_complex(KernelTable& t, const char* op) {
+  add_unary<F, Complex<float>>(t, op, complex64);
+  add_unary<F, Complex<double>>(t, op, complex128);
+}
+
+}  // namespace
+}  // namespace olivine::cpu::OLIVINE_ISA

@@ -1,0 +1,150 @@
+// Conversions between all element types: op "astype_T" converts to T, keyed by the input's dtype.
+//
+// The 16-bit floats go through blocks of floats. Integers of equal size share loops, and so do
+// targets that differ only in sign.
+#include <type_traits>
+
+#include "backends/cpu/kernels/elementwise-inl.h"
+
+namespace olivine::cpu::OLIVINE_ISA {
+namespace {
+
+struct Bool {};  // a byte 0 or 1, in the lists of types below
+
+template <class T>
+struct StoredAs {
+  using type = T;
+};
+template <>
+struct StoredAs<Bool> {
+  using type = uint8_t;
+};
+
+// The loop to run for From -> To. Truncating to an integer no wider than the source ignores signs;
+// so does the sign of the target of an integer source.
+template <class From, class To>
+Loops::Unary cast_loop() {
+  if constexpr (std::is_same_v<To, Bool>) {
+    return loop_v<ToBool, typename StoredAs<From>::type>;
+  } else if constexpr (std::is_integral_v<From> && std::is_integral_v<To>) {
+    using Target = std::make_unsigned_t<To>;
+    using Source = std::conditional_t<sizeof(To) <= sizeof(From), std::make_unsigned_t<From>, From>;
+    return loop_v<Cast<Target>, Source>;
+  } else if constexpr (std::is_same_v<From, Bool>) {
+    using Target = typename std::conditional_t<std::is_integral_v<To>, std::make_unsigned<To>,
+                                               StoredAs<To>>::type;
+    return loop_v<Cast<Target>, uint8_t>;
+  } else {
+    return loop_v<Cast<To>, From>;
+  }
+}
+
+// Double to float, rounding to odd: the second rounding, to 16 bits, is then exact.
+struct RoundToOdd {
+  OLIVINE_OP float operator()(double x) const {
+    const float f = static_cast<float>(x);
+    const double back = static_cast<double>(f);
+    const uint32_t u = bits<uint32_t>(f);
+    const bool away = abs(back) > abs(x);
+    const bool exact = (back == x) | (x != x);
+    return exact ? f : bits<float>((u - (away ? 1u : 0u)) | 1u);
+  }
+};
+
+template <class From>
+using ToFloat = std::conditional_t<std::is_same_v<From, double>, RoundToOdd, Cast<float>>;
+
+// Any type to a 16-bit float.
+template <class From, class H>
+void loop_narrow(const void* pa, void* po, int64_t n) {
+  const From* a = static_cast<const From*>(pa);
+  H* o = static_cast<H*>(po);
+  float x[kHalfBlock];
+  for (int64_t i = 0; i < n; i += kHalfBlock) {
+    const int64_t m = n - i < kHalfBlock ? n - i : kHalfBlock;
+    loop_v<ToFloat<From>, From>(a + i, x, m);
+    narrow(x, o + i, m);
+  }
+}
+// A 16-bit float to any type, by the loop of its target.
+template <class H, class To>
+void loop_widen(const void* pa, void* po, int64_t n) {
+  using Stored = typename StoredAs<To>::type;
+  const H* a = static_cast<const H*>(pa);
+  Stored* o = static_cast<Stored*>(po);
+  float x[kHalfBlock];
+  for (int64_t i = 0; i < n; i += kHalfBlock) {
+    const int64_t m = n - i < kHalfBlock ? n - i : kHalfBlock;
+    widen(a + i, x, m);
+    cast_loop<float, To>()(x, o + i, m);
+  }
+}
+template <class H, class G>
+void loop_half(const void* pa, void* po, int64_t n) {
+  const H* a = static_cast<const H*>(pa);
+  float x[kHalfBlock];
+  for (int64_t i = 0; i < n; i += kHalfBlock) {
+    const int64_t m = n - i < kHalfBlock ? n - i : kHalfBlock;
+    widen(a + i, x, m);
+    narrow(x, static_cast<G*>(po) + i, m);
+  }
+}
+
+// Registers the conversions of every type to To.
+template <class To>
+void register_to(KernelTable& t, const char* op) {
+  t.add_loops(op, bool_, {.v = cast_loop<Bool, To>()});
+  t.add_loops(op, uint8, {.v = cast_loop<uint8_t, To>()});
+  t.add_loops(op, uint16, {.v = cast_loop<uint16_t, To>()});
+  t.add_loops(op, uint32, {.v = cast_loop<uint32_t, To>()});
+  t.add_loops(op, uint64, {.v = cast_loop<uint64_t, To>()});
+  t.add_loops(op, int8, {.v = cast_loop<int8_t, To>()});
+  t.add_loops(op, int16, {.v = cast_loop<int16_t, To>()});
+  t.add_loops(op, int32, {.v = cast_loop<int32_t, To>()});
+  t.add_loops(op, int64, {.v = cast_loop<int64_t, To>()});
+  t.add_loops(op, float16, {.v = loop_widen<float16_t, To>});
+  t.add_loops(op, bfloat16, {.v = loop_widen<bfloat16_t, To>});
+  t.add_loops(op, float32, {.v = cast_loop<float, To>()});
+  t.add_loops(op, float64, {.v = cast_loop<double, To>()});
+  t.add_loops(op, complex64, {.v = cast_loop<Complex<float>, To>()});
+  t.add_loops(op, complex128, {.v = cast_loop<Complex<double>, To>()});
+}
+template <class H, class Other>
+void register_to_half(KernelTable& t, const char* op, Dtype other) {
+  t.add_loops(op, bool_, {.v = loop_narrow<uint8_t, H>});
+  t.add_loops(op, uint8, {.v = loop_narrow<uint8_t, H>});
+  t.add_loops(op, uint16, {.v = loop_narrow<uint16_t, H>});
+  t.add_loops(op, uint32, {.v = loop_narrow<uint32_t, H>});
+  t.add_loops(op, uint64, {.v = loop_narrow<uint64_t, H>});
+  t.add_loops(op, int8, {.v = loop_narrow<int8_t, H>});
+  t.add_loops(op, int16, {.v = loop_narrow<int16_t, H>});
+  t.add_loops(op, int32, {.v = loop_narrow<int32_t, H>});
+  t.add_loops(op, int64, {.v = loop_narrow<int64_t, H>});
+  t.add_loops(op, float32, {.v = loop_narrow<float, H>});
+  t.add_loops(op, float64, {.v = loop_narrow<double, H>});
+  t.add_loops(op, complex64, {.v = loop_narrow<Complex<float>, H>});
+  t.add_loops(op, complex128, {.v = loop_narrow<Complex<double>, H>});
+  t.add_loops(op, other, {.v = loop_half<Other, H>});
+}
+
+}  // namespace
+
+void register_elementwise_cast(KernelTable& t) {
+  register_to<Bool>(t, "astype_bool");
+  register_to<uint8_t>(t, "astype_uint8");
+  register_to<uint16_t>(t, "astype_uint16");
+  register_to<uint32_t>(t, "astype_uint32");
+  register_to<uint64_t>(t, "astype_uint64");
+  register_to<int8_t>(t, "astype_int8");
+  register_to<int16_t>(t, "astype_int16");
+  register_to<int32_t>(t, "astype_int32");
+  register_to<int64_t>(t, "astype_int64");
+  register_to_half<float16_t, bfloat16_t>(t, "astype_float16", bfloat16);
+  register_to_half<bfloat16_t, float16_t>(t, "astype_bfloat16", float16);
+  register_to<float>(t, "astype_float32");
+  register_to<double>(t, "astype_float64");
+  register_to<Complex<float>>(t, "astype_complex64");
+  register_to<Complex<double>>(t, "astype_complex128");
+}
+
+}  // namespace olivine::cpu::OLIVINE_ISA

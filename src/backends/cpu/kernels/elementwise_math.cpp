@@ -1,0 +1,35 @@
+// Element-wise exponentials, logarithms, roots, trigonometry and special functions of floats.
+#include "backends/cpu/kernels/elementwise-inl.h"
+#include "backends/scalar_math.h"
+
+namespace olivine::cpu::OLIVINE_ISA {
+
+void register_elementwise_math(KernelTable& t) {
+  add_unary_floats<Sqrt>(t, "sqrt");
+  add_unary_floats<Rsqrt>(t, "rsqrt");
+  add_unary_floats<Exp>(t, "exp");
+  add_unary_floats<Expm1>(t, "expm1");
+  add_unary_floats<Log>(t, "log");
+  add_unary_floats<Log2>(t, "log2");
+  add_unary_floats<Log10>(t, "log10");
+  add_unary_floats<Log1p>(t, "log1p");
+  add_unary_floats<Sin>(t, "sin");
+  add_unary_floats<Cos>(t, "cos");
+  add_unary_floats<Tan>(t, "tan");
+  add_unary_floats<Arcsin>(t, "arcsin");
+  add_unary_floats<Arccos>(t, "arccos");
+  add_unary_floats<Arctan>(t, "arctan");
+  add_unary_floats<Sinh>(t, "sinh");
+  add_unary_floats<Cosh>(t, "cosh");
+  add_unary_floats<Tanh>(t, "tanh");
+  add_unary_floats<Arcsinh>(t, "arcsinh");
+  add_unary_floats<Arccosh>(t, "arccosh");
+  add_unary_floats<Arctanh>(t, "arctanh");
+  add_unary_floats<Erf>(t, "erf");
+  add_unary_floats<Sigmoid>(t, "sigmoid");
+  add_binary_floats<Power>(t, "power");
+  add_binary_floats<Arctan2>(t, "arctan2");
+  add_binary_floats<Logaddexp>(t, "logaddexp");
+}
+
+}  // namespace olivine::cpu::OLIVINE_ISA

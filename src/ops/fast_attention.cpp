@@ -1,0 +1,161 @@
+// Scaled dot-product attention: softmax(scale * q @ k^T + mask) @ v, and its gradient, as fused ops.
+#include "core/error.h"
+#include "core/op.h"
+#include "olivine/fast.h"
+#include "olivine/ops/creation.h"
+#include "olivine/ops/elementwise.h"
+#include "olivine/ops/matmul.h"
+#include "olivine/ops/reduction.h"
+#include "olivine/ops/shape.h"
+#include "olivine/transforms.h"
+#include "ops/fast_params.h"
+
+#include <limits>
+
+namespace olivine {
+namespace {
+
+Dtype wide(Dtype t) { return t == float64 ? float64 : float32; }
+
+// Masked scores of shape (B, Hkv, H / Hkv, Tq, Tk), in float32 or wider.
+array masked_scores(const AttentionParams& p, std::span<const array> in) {
+  const array &q = in[0], &k = in[1];
+  int64_t groups = k.shape(1), repeats = q.shape(1) / groups, tq = q.shape(2), tk = k.shape(2);
+  array queries = unflatten(multiply(q, array(p.scale, q.dtype())), 1, {groups, repeats});
+  array keys = expand_dims(k, 2);
+  array scores = astype(matmul(queries, swapaxes(keys, -1, -2)), wide(q.dtype()));
+  array low(-std::numeric_limits<double>::infinity(), scores.dtype());
+  if (p.causal) {
+    array row = expand_dims(arange(tk - tq, tk, int32), 1);
+    scores = where(greater_equal(row, arange(tk, int32)), scores, low);
+  }
+  if (p.has_mask) {
+    array mask = broadcast_to(in[3], {q.shape(0), q.shape(1), tq, tk});
+    mask = unflatten(mask, 1, {groups, repeats});
+    scores = mask.dtype() == bool_ ? where(mask, scores, low)
+                                   : add(scores, astype(mask, scores.dtype()));
+  }
+  return scores;
+}
+
+// Outputs o and logsumexp. Rows that see no key give zeros.
+Arrays attention_composite(const ParamsRef& params, std::span<const array> in) {
+  const auto& p = params.as<AttentionParams>();
+  array scores = masked_scores(p, in);
+  array lse = logsumexp(scores, -1, true);
+  if (p.has_sinks) {
+    Shape shape{1, in[1].shape(1), in[0].shape(1) / in[1].shape(1), 1, 1};
+    lse = logaddexp(lse, reshape(astype(in.back(), lse.dtype()), shape));
+  }
+  array zero(0.0, scores.dtype());
+  array weights = where(isneginf(scores), zero, exp(subtract(scores, lse)));
+  array out = matmul(astype(weights, in[0].dtype()), expand_dims(in[2], 2));
+  return {flatten(out, 1, 2), flatten(lse, 1, 2)};
+}
+
+std::vector<OutSpec> infer_attention(const ParamsRef&, std::span<const array> in) {
+  Shape out = in[0].shape(), lse = in[0].shape();
+  out.back() = in[2].shape(-1);
+  lse.back() = 1;
+  return {{out, in[0].dtype()}, {lse, wide(in[0].dtype())}};
+}
+
+std::vector<OutSpec> infer_attention_vjp(const ParamsRef&, std::span<const array> in) {
+  std::vector<OutSpec> specs;
+  for (const array& a : in.first(3)) specs.push_back({a.shape(), a.dtype()});
+  return specs;
+}
+
+// A function of q, k, v, mask, sinks and the cotangent alone: o and logsumexp, which the kernel
+// reads, are functions of these.
+Arrays attention_vjp_composite(const ParamsRef& params, std::span<const array> in) {
+  Arrays rest(in.begin() + 3, in.end() - 3);
+  ArrayFn fn = [&](const Arrays& x) {
+    Arrays all = x;
+    all.insert(all.end(), rest.begin(), rest.end());
+    return Arrays{attention_composite(params, all)[0]};
+  };
+  return vjp(fn, {in[0], in[1], in[2]}, {in.back()}).second;
+}
+
+const Op attention_vjp_op =
+    fused("attention_vjp", infer_attention_vjp, attention_vjp_composite);
+
+MaybeArrays vjp_attention(const VjpCall& c) {
+  for (size_t i = 3; i < c.in.size(); ++i) {
+    if (c.wanted[i]) return vjp_composite(c);  // gradients of a mask or of sinks
+  }
+  Arrays in(c.in.begin(), c.in.end());
+  in.push_back(c.out[0]);
+  in.push_back(c.out[1]);
+  in.push_back(c.ct[0]);
+  Arrays grads = emit(attention_vjp_op, c.params, in);
+  MaybeArrays out(c.in.size());
+  for (size_t i = 0; i < 3; ++i) out[i] = grads[i];
+  return out;
+}
+
+const Op attention_op = [] {
+  Op op = fused("attention", infer_attention, attention_composite);
+  op.vjp = vjp_attention;
+  return op;
+}();
+
+void check_attention(const array& q, const array& k, const array& v) {
+  constexpr const char* op = "[scaled_dot_product_attention] ";
+  if (q.ndim() != 4 || k.ndim() != 4 || v.ndim() != 4) {
+    fail(op, "expected 4-d queries, keys and values; got shapes ", q.shape(), ", ", k.shape(),
+         " and ", v.shape());
+  }
+  bool fits = q.shape(0) == k.shape(0) && q.shape(0) == v.shape(0) && k.shape(1) == v.shape(1) &&
+              k.shape(2) == v.shape(2) && q.shape(3) == k.shape(3);
+  if (!fits) {
+    fail(op, "expected keys (B, Hkv, Tk, D) and values (B, Hkv, Tk, Dv) for queries ", q.shape(),
+         "; got ", k.shape(), " and ", v.shape());
+  }
+  if (k.shape(1) == 0 || q.shape(1) % k.shape(1) != 0) {
+    fail(op, "expected a multiple of ", k.shape(1), " query heads; got ", q.shape(1));
+  }
+}
+
+}  // namespace
+
+namespace fast {
+
+array scaled_dot_product_attention(const array& queries, const array& keys, const array& values,
+                                   float scale, const std::string& mask_mode,
+                                   const std::optional<array>& mask,
+                                   const std::optional<array>& sinks, bool, StreamOrDevice s) {
+  constexpr const char* op = "[scaled_dot_product_attention] ";
+  check_attention(queries, keys, values);
+  if (mask_mode != "" && mask_mode != "causal" && mask_mode != "array") {
+    fail(op, "expected the mask 'causal', an array or none; got '", mask_mode, "'");
+  }
+  if (mask_mode == "causal" && mask) fail(op, "expected one mask; got 'causal' and an array");
+  Dtype dtype = promote_types(promote_types(queries.dtype(), keys.dtype()), values.dtype());
+  if (!is_floating(dtype)) fail(op, "expected floating point inputs; got ", dtype);
+  Arrays in{astype(queries, dtype, s), astype(keys, dtype, s), astype(values, dtype, s)};
+  if (mask) {
+    Shape scores{queries.shape(0), queries.shape(1), queries.shape(2), keys.shape(2)};
+    if (broadcast_shapes(mask->shape(), scores, "scaled_dot_product_attention") != scores) {
+      fail(op, "expected a mask that broadcasts to ", scores, "; got shape ", mask->shape());
+    }
+    bool additive = mask->dtype() != bool_;
+    if (additive && promote_types(mask->dtype(), dtype) != dtype) {
+      fail(op, "expected a bool mask or one that promotes to ", dtype, "; got ", mask->dtype());
+    }
+    in.push_back(additive ? astype(*mask, dtype, s) : *mask);
+  }
+  if (sinks) {
+    if (sinks->ndim() != 1 || sinks->shape(0) != queries.shape(1)) {
+      fail(op, "expected sinks of shape (", queries.shape(1), ",); got ", sinks->shape());
+    }
+    in.push_back(astype(*sinks, dtype, s));
+  }
+  ParamsRef params = make_params(
+      AttentionParams{scale, mask_mode == "causal", mask.has_value(), sinks.has_value()});
+  return make_nodes(attention_op, params, in, infer_attention(params, in), s)[0];
+}
+
+}  // namespace fast
+}  // namespace olivine

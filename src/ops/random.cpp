@@ -1,0 +1,289 @@
+// Random numbers: keys, random bits, and the distributions made of them.
+//
+// Distributions are composites over random_bits, so that their arithmetic fuses with what uses it.
+#include "olivine/ops/random.h"
+
+#include <pthread.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <mutex>
+#include <numbers>
+
+#include "core/error.h"
+#include "core/node.h"
+#include "core/op.h"
+#include "core/size.h"
+#include "olivine/ops/creation.h"
+#include "olivine/ops/elementwise.h"
+#include "olivine/ops/indexing.h"
+#include "olivine/ops/reduction.h"
+#include "olivine/ops/shape.h"
+#include "ops/batching.h"
+#include "ops/random_params.h"
+
+namespace olivine::random {
+namespace {
+
+using MaybeKey = std::optional<array>;
+
+Dtype bits_dtype(int width) { return width == 1 ? uint8 : width == 2 ? uint16 : uint32; }
+
+// The input holds one key per leading index; each gives an array of the parameters' shape.
+const Op random_bits_op{
+    .name = "random_bits",
+    .infer =
+        [](const ParamsRef& params, std::span<const array> in) {
+          const auto& p = params.as<RandomBitsParams>();
+          Shape shape(in[0].shape().begin(), in[0].shape().end() - 1);
+          for (int64_t d : p.shape) shape.push_back(d);
+          return std::vector<OutSpec>{{shape, bits_dtype(p.width)}};
+        },
+    .vjp = [](const VjpCall&) { return MaybeArrays(1); },
+    .jvp = [](const JvpCall&) { return MaybeArrays(1); },
+    .vmap =
+        [](const VmapCall& c) {
+          array keys = batch_first(c, 0);
+          return VmapResult{emit(c.op, c.params, std::span<const array>(&keys, 1)), {0}};
+        }};
+
+void check_key(const array& key) {
+  if (key.dtype() != uint32 || key.shape() != Shape{2}) {
+    fail("[random] expected a key of two uint32; got shape ", key.shape(), " of ", key.dtype());
+  }
+}
+
+array key_of(uint32_t high, uint32_t low) {
+  uint32_t words[2] = {high, low};
+  return array(words, {2}, uint32);
+}
+
+// ---- The process-wide sequence
+
+struct KeySequence {
+  std::mutex mutex;
+  array key = random::key(static_cast<uint64_t>(
+      std::chrono::system_clock::now().time_since_epoch().count()));
+};
+KeySequence& sequence() {
+  static KeySequence* s = [] {
+    auto* made = new KeySequence;  // outlives every static destructor
+    // A fork while another thread draws must leave the child's lock free.
+    pthread_atfork([] { sequence().mutex.lock(); }, [] { sequence().mutex.unlock(); },
+                   [] { sequence().mutex.unlock(); });
+    return made;
+  }();
+  return *s;
+}
+
+// Both halves of a computed key's split, at once: a sequence of keys must not grow a graph.
+std::pair<array, array> split_now(const array& key) {
+  uint32_t k[2];
+  std::memcpy(k, key.data(), sizeof(k));
+  uint32_t a0 = 0, b0 = 2, a1 = 1, b1 = 3;  // words 0 … 3 of the key's stream
+  threefry(k[0], k[1], a0, b0);
+  threefry(k[0], k[1], a1, b1);
+  return {key_of(a0, a1), key_of(b0, b1)};
+}
+
+bool is_computed(const array& key) {
+  const Node& n = *key.node();
+  return n.done() && !n.tracer && n.strides[0] == 1;
+}
+
+}  // namespace
+
+array key(uint64_t seed) {
+  return key_of(static_cast<uint32_t>(seed >> 32), static_cast<uint32_t>(seed));
+}
+array split(const array& key, int num, StreamOrDevice s) {
+  if (num < 0) fail("[split] expected a number of keys >= 0; got ", num);
+  return bits({num, 2}, 4, key, s);
+}
+std::pair<array, array> split(const array& key, StreamOrDevice s) {
+  check_key(key);
+  if (is_computed(key)) return split_now(key);
+  array both = random::split(key, 2, s);
+  return {take(both, 0, 0, s), take(both, 1, 0, s)};
+}
+
+void seed(uint64_t seed) { set_state(key(seed)); }
+array next_key() {
+  KeySequence& q = sequence();
+  std::lock_guard lock(q.mutex);
+  auto [next, used] = random::split(q.key);
+  q.key = next;
+  return used;
+}
+array state() {
+  KeySequence& q = sequence();
+  std::lock_guard lock(q.mutex);
+  return q.key;
+}
+void set_state(const array& key) {
+  check_key(key);
+  array old = key;  // freed after the lock
+  KeySequence& q = sequence();
+  std::lock_guard lock(q.mutex);
+  std::swap(q.key, old);
+}
+
+array bits(const Shape& shape, int width, const MaybeKey& key, StreamOrDevice s) {
+  if (width != 1 && width != 2 && width != 4) {
+    fail("[bits] expected a width of 1, 2 or 4 bytes; got ", width);
+  }
+  if (key) check_key(*key);
+  checked_mul(element_count(shape), width, "bits");
+  return make_node(random_bits_op, make_params(RandomBitsParams{shape, width}),
+                   {key ? *key : next_key()}, shape, bits_dtype(width), s);
+}
+
+namespace {
+
+void check_floating(Dtype dtype, const char* op) {
+  if (!is_floating(dtype)) fail("[", op, "] expected a real floating dtype; got ", dtype);
+}
+// The shape of the result, or the common shape of the parameters if none is given.
+Shape result_shape(const array& a, const array& b, const std::optional<Shape>& shape,
+                   const char* op) {
+  Shape common = broadcast_shapes(std::span<const int64_t>(a.shape()), b.shape(), op);
+  if (!shape) return common;
+  if (common.size() > shape->size() ||
+      broadcast_shapes(std::span<const int64_t>(common), *shape, op) != *shape) {
+    fail("[", op, "] expected a shape that the parameters' ", common, " broadcasts to; got ",
+         *shape);
+  }
+  return *shape;
+}
+bool is_value(const array& a, double value) {
+  const Node& n = *a.node();
+  return n.done() && !n.tracer && a.ndim() == 0 && a.item<double>() == value;
+}
+
+// In [0, 1): 32 random bits, or 53 for float64.
+array unit_uniform(const Shape& shape, Dtype dtype, const MaybeKey& key, StreamOrDevice s) {
+  if (dtype == float64) {
+    Shape pairs = shape;
+    pairs.push_back(2);
+    array words = bits(pairs, 4, key, s);
+    array high = astype(right_shift(take(words, 0, -1, s), array(5u), s), float64, s);
+    array low = astype(right_shift(take(words, 1, -1, s), array(6u), s), float64, s);
+    return multiply(add(multiply(high, array(0x1p26, float64), s), low, s),
+                    array(0x1p-53, float64), s);
+  }
+  array u = multiply(astype(bits(shape, 4, key, s), float32, s), array(0x1p-32f), s);
+  // The largest value below one, where rounding reached one.
+  double below_one = dtype == float16 ? 1 - 0x1p-11 : dtype == bfloat16 ? 1 - 0x1p-8 : 1 - 0x1p-24;
+  return minimum(astype(u, dtype, s), array(below_one, dtype), s);
+}
+// Uniform in (-1, 1), in float32 whatever the result's dtype.
+array symmetric_uniform(const Shape& shape, const MaybeKey& key, StreamOrDevice s) {
+  return uniform(array(-1 + 0x1p-24f), array(1.f), shape, float32, key, s);
+}
+
+}  // namespace
+
+array uniform(const array& low, const array& high, const Shape& shape, Dtype dtype,
+              const MaybeKey& key, StreamOrDevice s) {
+  check_floating(dtype, "uniform");
+  result_shape(low, high, shape, "uniform");
+  array u = unit_uniform(shape, dtype, key, s);
+  if (is_value(low, 0) && is_value(high, 1)) return u;
+  array lo = astype(low, dtype, s);
+  array range = subtract(astype(high, dtype, s), lo, s);
+  return add(multiply(range, u, s), lo, s);
+}
+
+array normal(const Shape& shape, Dtype dtype, const std::optional<array>& loc,
+             const std::optional<array>& scale, const MaybeKey& key, StreamOrDevice s) {
+  if (!is_inexact(dtype)) fail("[normal] expected a floating or complex dtype; got ", dtype);
+  Shape drawn = shape;
+  bool complex = is_complex(dtype);
+  if (complex) drawn.push_back(2);
+  array z = astype(erfinv(symmetric_uniform(drawn, key, s), s), real_type(dtype), s);
+  // Real and imaginary part have half the variance each: the factor sqrt(2) drops out.
+  array factor(complex ? 1.0 : std::numbers::sqrt2, dtype);
+  if (complex) z = squeeze(view(z, dtype, s), -1, s);
+  if (scale) factor = multiply(factor, astype(*scale, dtype, s), s);
+  array out = complex && !scale ? z : multiply(factor, z, s);
+  if (loc) out = add(out, astype(*loc, dtype, s), s);
+  if (out.shape() != shape) {
+    fail("[normal] expected loc and scale that broadcast to ", shape, "; got ", out.shape());
+  }
+  return out;
+}
+
+array randint(const array& low, const array& high, const Shape& shape, Dtype dtype,
+              const MaybeKey& key, StreamOrDevice s) {
+  if (!is_integer(dtype) && dtype != bool_) {
+    fail("[randint] expected an integer dtype or bool; got ", dtype);
+  }
+  array u = astype(floor(uniform(low, high, shape, float32, key, s), s), dtype, s);
+  // Rounding in float32 may reach `high`.
+  if (dtype == bool_) return u;
+  array lo = astype(low, dtype, s);
+  array last = subtract(astype(high, dtype, s), array(1, dtype), s);
+  return maximum(minimum(u, last, s), lo, s);
+}
+
+array bernoulli(const array& p, const std::optional<Shape>& shape, const MaybeKey& key,
+                StreamOrDevice s) {
+  if (!is_floating(p.dtype())) {
+    fail("[bernoulli] expected a probability of a floating dtype; got ", p.dtype());
+  }
+  return less(uniform(result_shape(p, p, shape, "bernoulli"), float32, key, s), p, s);
+}
+
+array truncated_normal(const array& lower, const array& upper, const std::optional<Shape>& shape,
+                       Dtype dtype, const MaybeKey& key, StreamOrDevice s) {
+  check_floating(dtype, "truncated_normal");
+  Shape out = result_shape(lower, upper, shape, "truncated_normal");
+  array root(std::numbers::sqrt2, dtype);
+  array lo = astype(lower, dtype, s), hi = astype(upper, dtype, s);
+  array u = uniform(erf(divide(lo, root, s), s), erf(divide(hi, root, s), s), out, dtype, key, s);
+  return maximum(minimum(multiply(root, erfinv(u, s), s), hi, s), lo, s);
+}
+
+array gumbel(const Shape& shape, Dtype dtype, const MaybeKey& key, StreamOrDevice s) {
+  return negative(log(negative(log(uniform(shape, dtype, key, s), s), s), s), s);
+}
+
+array laplace(const Shape& shape, Dtype dtype, double loc, double scale, const MaybeKey& key,
+              StreamOrDevice s) {
+  check_floating(dtype, "laplace");
+  array u = symmetric_uniform(shape, key, s);
+  array out = astype(multiply(sign(u, s), log1p(negative(abs(u, s), s), s), s), dtype, s);
+  if (scale != 1) out = multiply(array(scale, dtype), out, s);
+  return loc == 0 ? out : add(array(loc, dtype), out, s);
+}
+
+array categorical(const array& logits, int axis, const std::optional<Shape>& shape,
+                  const std::optional<int>& num_samples, const MaybeKey& key, StreamOrDevice s) {
+  int ax = normalize_axis(axis, logits.ndim(), "categorical");
+  if (shape && num_samples) {
+    fail("[categorical] expected a shape or num_samples, not both; got ", *shape, " and ",
+         *num_samples);
+  }
+  if (num_samples) {
+    Shape draws = logits.shape();
+    draws.push_back(*num_samples);
+    array noisy = add(expand_dims(logits, -1, s), gumbel(draws, float32, key, s), s);
+    return argmax(noisy, ax, false, s);
+  }
+  Shape draws = logits.shape();
+  if (shape) {
+    Shape rows = logits.shape();
+    rows.erase(rows.begin() + ax);
+    if (rows.size() > shape->size() ||
+        broadcast_shapes(std::span<const int64_t>(rows), *shape, "categorical") != *shape) {
+      fail("[categorical] expected a shape that the logits' ", rows, " broadcasts to; got ",
+           *shape);
+    }
+    draws = *shape;
+    draws.insert(draws.end() - (logits.ndim() - 1 - ax), logits.shape()[ax]);
+  }
+  return argmax(add(logits, gumbel(draws, float32, key, s), s), ax - logits.ndim(), false, s);
+}
+
+}  // namespace olivine::random

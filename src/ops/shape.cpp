@@ -1,0 +1,715 @@
+// Shape primitives: their records (shape, view, transpose, batching) and public functions.
+//
+// All but concatenate and the copy of an odd reshape are views: the evaluator asks `view` where the
+// result's elements lie in the input's buffer.
+#include "olivine/ops/shape.h"
+
+#include <cstdlib>
+
+#include "core/error.h"
+#include "core/node.h"
+#include "core/op.h"
+#include "core/size.h"
+#include "olivine/ops/creation.h"
+#include "olivine/ops/elementwise.h"
+#include "olivine/ops/indexing.h"
+#include "olivine/ops/reduction.h"
+#include "ops/batching.h"
+#include "ops/indexing_params.h"
+
+namespace olivine {
+namespace {
+
+using Specs = std::vector<OutSpec>;
+
+Specs like_first(const ParamsRef&, std::span<const array> in) {
+  return {{in[0].shape(), in[0].dtype()}};
+}
+bool same_layout(const ParamsRef&, const Layout& in, const OutSpec&, Layout& out) {
+  out = in;
+  return true;
+}
+MaybeArrays pass_cotangent(const VjpCall& c) {
+  MaybeArrays out(c.in.size());
+  out[0] = c.ct[0];
+  return out;
+}
+VmapResult vmap_in_place(const VmapCall& c) { return {emit(c.op, c.params, c.in), {c.axes[0]}}; }
+VmapResult vmap_first(const VmapCall& c, ParamsRef params) {
+  array a = batch_first(c, 0);
+  return {emit(c.op, params, std::span<const array>(&a, 1)), {0}};
+}
+
+// ---- reshape
+
+struct ReshapeParams {
+  Shape shape;
+  auto fields() const { return std::tie(shape); }
+};
+
+// Strides under which the elements of (shape, strides) read as `to`, if there are any: axes are
+// matched in groups of equal size, and an input group must be one run of evenly spaced elements.
+bool reshape_strides(const Layout& in, const Shape& to, Strides& out) {
+  Shape from;
+  Strides step;
+  for (size_t i = 0; i < in.shape.size(); ++i) {
+    if (in.shape[i] == 0) {
+      out = row_major(to);
+      return true;
+    }
+    if (in.shape[i] == 1) continue;
+    from.push_back(in.shape[i]);
+    step.push_back(in.strides[i]);
+  }
+  out = row_major(to);  // right for trailing axes of size 1
+  size_t i = 0, j = 0;
+  while (i < from.size()) {
+    size_t i_end = i + 1, j_end = j + 1;
+    int64_t left = from[i], right = to[j];
+    while (left != right) {
+      if (left < right) {
+        left *= from[i_end++];
+      } else {
+        right *= to[j_end++];
+      }
+    }
+    for (size_t k = i; k + 1 < i_end; ++k) {
+      if (step[k] != step[k + 1] * from[k + 1]) return false;
+    }
+    int64_t stride = step[i_end - 1];
+    for (size_t k = j_end; k-- > j;) {
+      out[k] = stride;
+      stride *= to[k];
+    }
+    i = i_end;
+    j = j_end;
+  }
+  return true;
+}
+
+const Op reshape_op = structural(
+    "reshape",
+    {.infer =
+         [](const ParamsRef& p, std::span<const array> in) {
+           return Specs{{p.as<ReshapeParams>().shape, in[0].dtype()}};
+         },
+     .transpose = [](const VjpCall& c) { return MaybeArrays{reshape(c.ct[0], c.in[0].shape())}; },
+     .vmap =
+         [](const VmapCall& c) {
+           Shape shape = prepend(c.batch, c.params.as<ReshapeParams>().shape);
+           return vmap_first(c, make_params(ReshapeParams{shape}));
+         },
+     .view =
+         [](const ParamsRef&, const Layout& in, const OutSpec& out, Layout& result) {
+           result.shape = out.shape;
+           result.offset = in.offset;
+           return reshape_strides(in, out.shape, result.strides);
+         }});
+
+array make_reshape(const array& a, Shape shape, StreamOrDevice s) {
+  if (shape == a.shape()) return a;
+  auto params = make_params(ReshapeParams{shape});
+  return make_node(reshape_op, std::move(params), {a}, std::move(shape), a.dtype(), s);
+}
+
+// Replaces the one -1 in `shape` so that it has `size` elements; `what` is the shape to name.
+Shape complete_shape(Shape shape, int64_t size, const char* op, const Shape& what) {
+  int unknown = -1;
+  int64_t known = 1;
+  const Shape asked = shape;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == -1 && unknown < 0) {
+      unknown = static_cast<int>(i);
+    } else if (shape[i] < 0) {
+      fail("[", op, "] expected sizes >= 0 and at most one -1; got ", asked);
+    } else if (known != 0) {
+      known = shape[i] == 0 ? 0 : checked_mul(known, shape[i], op);
+    }
+  }
+  if (unknown >= 0) {
+    if (known == 0) {
+      fail("[", op, "] expected a shape that determines the -1; got ", asked, " for shape ", what);
+    }
+    shape[unknown] = size / known;
+    known *= shape[unknown];
+  }
+  if (known != size) {
+    fail("[", op, "] expected a shape of ", size, " elements to read shape ", what, "; got ",
+         asked);
+  }
+  return shape;
+}
+
+// ---- transpose
+
+struct TransposeParams {
+  SmallVector<int, 6> axes;
+  auto fields() const { return std::tie(axes); }
+};
+
+SmallVector<int, 6> inverse_permutation(const SmallVector<int, 6>& axes) {
+  SmallVector<int, 6> out(axes.size());
+  for (size_t i = 0; i < axes.size(); ++i) out[axes[i]] = static_cast<int>(i);
+  return out;
+}
+Shape permuted(const Shape& shape, const SmallVector<int, 6>& axes) {
+  Shape out(shape.size());
+  for (size_t i = 0; i < axes.size(); ++i) out[i] = shape[axes[i]];
+  return out;
+}
+array make_transpose(const array& a, const SmallVector<int, 6>& axes, StreamOrDevice s = {});
+
+const Op transpose_op = structural(
+    "transpose",
+    {.infer =
+         [](const ParamsRef& p, std::span<const array> in) {
+           return Specs{{permuted(in[0].shape(), p.as<TransposeParams>().axes), in[0].dtype()}};
+         },
+     .transpose =
+         [](const VjpCall& c) {
+           const auto& axes = c.params.as<TransposeParams>().axes;
+           return MaybeArrays{make_transpose(c.ct[0], inverse_permutation(axes))};
+         },
+     .vmap =
+         [](const VmapCall& c) {
+           int batch = c.axes[0];
+           SmallVector<int, 6> axes{batch};
+           for (int a : c.params.as<TransposeParams>().axes) axes.push_back(a + (a >= batch));
+           return VmapResult{{make_transpose(c.in[0], axes)}, {0}};
+         },
+     .view =
+         [](const ParamsRef& p, const Layout& in, const OutSpec& out, Layout& result) {
+           result = {out.shape, permuted(in.strides, p.as<TransposeParams>().axes), in.offset};
+           return true;
+         }});
+
+array make_transpose(const array& a, const SmallVector<int, 6>& axes, StreamOrDevice s) {
+  bool identity = true;
+  for (size_t i = 0; i < axes.size(); ++i) identity &= axes[i] == static_cast<int>(i);
+  if (identity) return a;
+  return make_node(transpose_op, make_params(TransposeParams{axes}), {a},
+                   permuted(a.shape(), axes), a.dtype(), s);
+}
+SmallVector<int, 6> identity_axes(int ndim) {
+  SmallVector<int, 6> axes(static_cast<size_t>(ndim));
+  for (int i = 0; i < ndim; ++i) axes[i] = i;
+  return axes;
+}
+
+// ---- broadcast
+
+// Sums `ct` over the axes along which `shape` was repeated.
+array sum_to(const array& ct, const Shape& shape) {
+  int lead = ct.ndim() - static_cast<int>(shape.size());
+  std::vector<int> axes;
+  for (int i = 0; i < ct.ndim(); ++i) {
+    if (i < lead || shape[i - lead] != ct.shape()[i]) axes.push_back(i);
+  }
+  return reshape(axes.empty() ? ct : sum(ct, axes, true), shape);
+}
+
+const Op broadcast_op = structural(
+    "broadcast_to",
+    {.infer =
+         [](const ParamsRef& p, std::span<const array> in) {
+           return Specs{{p.as<ReshapeParams>().shape, in[0].dtype()}};
+         },
+     .transpose = [](const VjpCall& c) { return MaybeArrays{sum_to(c.ct[0], c.in[0].shape())}; },
+     .vmap =
+         [](const VmapCall& c) {
+           const Shape& shape = c.params.as<ReshapeParams>().shape;
+           array a = moveaxis(c.in[0], c.axes[0], 0);
+           Shape aligned(shape.size() + 1, 1);
+           aligned[0] = c.batch;
+           std::copy(a.shape().begin() + 1, a.shape().end(), aligned.end() - (a.ndim() - 1));
+           return VmapResult{{broadcast_to(reshape(a, aligned), prepend(c.batch, shape))}, {0}};
+         },
+     .view =
+         [](const ParamsRef&, const Layout& in, const OutSpec& out, Layout& result) {
+           result = {out.shape, broadcast_strides(in.shape, in.strides, out.shape), in.offset};
+           return true;
+         }});
+
+// ---- as_strided: `shape` and `strides` replace the last axis; those before it are batches.
+
+struct StridedParams {
+  Shape shape;
+  Strides strides;
+  int64_t offset;
+  auto fields() const { return std::tie(shape, strides, offset); }
+};
+
+Shape strided_shape(const Shape& in, const Shape& tail) {
+  Shape out(in.begin(), in.end() - 1);
+  for (int64_t d : tail) out.push_back(d);
+  return out;
+}
+
+MaybeArrays transpose_as_strided(const VjpCall& c) {
+  const auto& p = c.params.as<StridedParams>();
+  const Shape& in = c.in[0].shape();
+  // Where each element of the view came from.
+  array from = flatten(as_strided(arange(double(in.back()), int64), p.shape, p.strides, p.offset));
+  Shape flat(in.begin(), in.end() - 1);
+  flat.push_back(element_count(p.shape));
+  array into = zeros(in, c.ct[0].dtype());
+  return {scatter_add_axis(into, broadcast_to(from, flat), reshape(c.ct[0], flat), -1)};
+}
+
+const Op as_strided_op = structural(
+    "as_strided",
+    {.infer =
+         [](const ParamsRef& p, std::span<const array> in) {
+           return Specs{
+               {strided_shape(in[0].shape(), p.as<StridedParams>().shape), in[0].dtype()}};
+         },
+     .transpose = transpose_as_strided,
+     .vmap = [](const VmapCall& c) { return vmap_first(c, c.params); },
+     .view =
+         [](const ParamsRef& p, const Layout& in, const OutSpec& out, Layout& result) {
+           const auto& q = p.as<StridedParams>();
+           int64_t step = in.shape.back() <= 1 ? 1 : in.strides.back();
+           result.shape = out.shape;
+           result.offset = in.offset + q.offset * step;
+           result.strides.assign(in.strides.begin(), in.strides.end() - 1);
+           for (int64_t stride : q.strides) result.strides.push_back(stride * step);
+           return true;
+         }});
+
+// ---- view of another dtype
+
+struct ViewParams {
+  Dtype to;
+  int from_size;
+  auto fields() const { return std::tie(to, from_size); }
+};
+
+Shape view_shape(const Shape& shape, Dtype from, Dtype to) {
+  Shape out = shape;
+  if (from.size() != to.size()) {
+    out.back() = checked_mul(out.back(), int64_t(from.size()), "view") / int64_t(to.size());
+  }
+  return out;
+}
+
+const Op view_op{
+    .name = "view",
+    .kind = OpKind::structural,
+    .infer =
+        [](const ParamsRef& p, std::span<const array> in) {
+          Dtype to = p.as<ViewParams>().to;
+          return Specs{{view_shape(in[0].shape(), in[0].dtype(), to), to}};
+        },
+    .vjp = [](const VjpCall&) { return MaybeArrays(1); },
+    .jvp = [](const JvpCall&) { return MaybeArrays(1); },
+    .vmap = [](const VmapCall& c) { return vmap_first(c, c.params); },
+    .view =
+        [](const ParamsRef& p, const Layout& in, const OutSpec& out, Layout& result) {
+          const auto& q = p.as<ViewParams>();
+          int64_t from = q.from_size, to = static_cast<int64_t>(q.to.size());
+          result = in;
+          result.shape = out.shape;
+          if (from == to) return true;
+          if (!is_row_contiguous(in.shape, in.strides) || in.offset * from % to != 0) return false;
+          result.strides = row_major(out.shape);
+          result.offset = in.offset * from / to;
+          return true;
+        }};
+
+// ---- concatenate
+
+Shape joined_shape(int axis, std::span<const array> in) {
+  Shape shape = in[0].shape();
+  for (size_t i = 1; i < in.size(); ++i) {
+    shape[axis] = checked_add(shape[axis], in[i].shape()[axis], "concatenate");
+  }
+  return shape;
+}
+
+MaybeArrays transpose_concatenate(const VjpCall& c) {
+  int axis = c.params.as<AxisParams>().axis;
+  MaybeArrays out(c.in.size());
+  Shape start(c.ct[0].shape().size(), 0), stop = c.ct[0].shape();
+  for (size_t i = 0; i < c.in.size(); ++i) {
+    stop[axis] = start[axis] + c.in[i].shape()[axis];
+    if (c.wanted[i]) out[i] = slice(c.ct[0], start, stop);
+    start[axis] = stop[axis];
+  }
+  return out;
+}
+
+VmapResult vmap_concatenate(const VmapCall& c) {
+  Arrays in;
+  for (size_t i = 0; i < c.in.size(); ++i) in.push_back(batch_first(c, i));
+  return {emit(c.op, make_params(AxisParams{c.params.as<AxisParams>().axis + 1}), in), {0}};
+}
+
+const Op concatenate_op = structural(
+    "concatenate",
+    {.infer =
+         [](const ParamsRef& p, std::span<const array> in) {
+           return Specs{{joined_shape(p.as<AxisParams>().axis, in), in[0].dtype()}};
+         },
+     .transpose = transpose_concatenate,
+     .vmap = vmap_concatenate});
+
+// ---- the identity in several roles
+
+struct ContiguousParams {
+  bool allow_col_major;
+  auto fields() const { return std::tie(allow_col_major); }
+};
+
+bool is_col_contiguous(const Layout& l) {
+  Shape shape(l.shape.size());
+  Strides strides(l.shape.size());
+  std::reverse_copy(l.shape.begin(), l.shape.end(), shape.begin());
+  std::reverse_copy(l.strides.begin(), l.strides.end(), strides.begin());
+  return is_row_contiguous(shape, strides);
+}
+
+const Op contiguous_op = structural(
+    "contiguous",
+    {.infer = like_first,
+     .transpose = pass_cotangent,
+     .vmap = [](const VmapCall& c) { return vmap_first(c, c.params); },
+     .view =
+         [](const ParamsRef& p, const Layout& in, const OutSpec&, Layout& result) {
+           result = in;
+           return is_row_contiguous(in.shape, in.strides) ||
+                  (p.as<ContiguousParams>().allow_col_major && is_col_contiguous(in));
+         }});
+
+const Op copy_op = structural("copy", {.infer = like_first,
+                                       .transpose = pass_cotangent,
+                                       .vmap = vmap_in_place,
+                                       .view = same_layout});
+
+const Op stop_gradient_op{.name = "stop_gradient",
+                          .kind = OpKind::structural,
+                          .infer = like_first,
+                          .vjp = [](const VjpCall&) { return MaybeArrays(1); },
+                          .jvp = [](const JvpCall&) { return MaybeArrays(1); },
+                          .vmap = vmap_in_place,
+                          .view = same_layout,
+                          .stops_gradient = true};
+
+// Input 0; the others only have to be computed before.
+const Op depends_op{.name = "depends",
+                    .kind = OpKind::structural,
+                    .infer = like_first,
+                    .vjp = pass_cotangent,
+                    .jvp = [](const JvpCall& c) { return MaybeArrays{c.tangent[0]}; },
+                    .vmap = vmap_in_place,
+                    .view = same_layout};
+
+// ---- diagonal
+
+struct DiagonalParams {
+  int64_t offset;
+  int axis1, axis2;
+  auto fields() const { return std::tie(offset, axis1, axis2); }
+};
+
+int64_t diagonal_length(int64_t rows, int64_t cols, int64_t offset) {
+  return std::max<int64_t>(0, offset >= 0 ? std::min(rows, cols - offset)
+                                          : std::min(rows + offset, cols));
+}
+// The list without the entries of the two axes, then `last`.
+template <class List>
+List diagonal_entries(const List& list, const DiagonalParams& p, int64_t last) {
+  List out;
+  for (int i = 0; i < static_cast<int>(list.size()); ++i) {
+    if (i != p.axis1 && i != p.axis2) out.push_back(list[i]);
+  }
+  out.push_back(last);
+  return out;
+}
+Shape diagonal_shape(const Shape& in, const DiagonalParams& p) {
+  return diagonal_entries(in, p, diagonal_length(in[p.axis1], in[p.axis2], p.offset));
+}
+
+MaybeArrays transpose_diagonal(const VjpCall& c) {
+  const auto& p = c.params.as<DiagonalParams>();
+  const Shape& in = c.in[0].shape();
+  array plane = place_diagonal(c.ct[0], in[p.axis1], in[p.axis2], p.offset);
+  // The planes' axes are last; put them back.
+  int ndim = c.in[0].ndim();
+  SmallVector<int, 6> axes(static_cast<size_t>(ndim));
+  for (int i = 0, rest = 0; i < ndim; ++i) {
+    axes[i] = i == p.axis1 ? ndim - 2 : i == p.axis2 ? ndim - 1 : rest++;
+  }
+  return {make_transpose(plane, axes)};
+}
+
+const Op diagonal_op = structural(
+    "diagonal",
+    {.infer =
+         [](const ParamsRef& p, std::span<const array> in) {
+           return Specs{{diagonal_shape(in[0].shape(), p.as<DiagonalParams>()), in[0].dtype()}};
+         },
+     .transpose = transpose_diagonal,
+     .vmap =
+         [](const VmapCall& c) {
+           const auto& p = c.params.as<DiagonalParams>();
+           return vmap_first(c, make_params(DiagonalParams{p.offset, p.axis1 + 1, p.axis2 + 1}));
+         },
+     .view =
+         [](const ParamsRef& params, const Layout& in, const OutSpec& out, Layout& result) {
+           const auto& p = params.as<DiagonalParams>();
+           int64_t row = in.strides[p.axis1], col = in.strides[p.axis2];
+           result.shape = out.shape;
+           result.strides = diagonal_entries(in.strides, p, row + col);
+           result.offset = in.offset;
+           if (out.shape.back() > 0) result.offset += p.offset >= 0 ? p.offset * col
+                                                                    : -p.offset * row;
+           return true;
+         }});
+
+}  // namespace
+
+// ---- public functions
+
+array reshape(const array& a, Shape shape, StreamOrDevice s) {
+  if (shape == a.shape()) return a;
+  return make_reshape(a, complete_shape(std::move(shape), a.size(), "reshape", a.shape()), s);
+}
+
+array unflatten(const array& a, int axis, Shape shape, StreamOrDevice s) {
+  int ax = normalize_axis(axis, a.ndim(), "unflatten");
+  if (shape.empty()) fail("[unflatten] expected a shape of at least one axis; got none");
+  Shape part = complete_shape(std::move(shape), a.shape()[ax], "unflatten", a.shape());
+  Shape out(a.shape().begin(), a.shape().begin() + ax);
+  for (int64_t d : part) out.push_back(d);
+  for (int i = ax + 1; i < a.ndim(); ++i) out.push_back(a.shape()[i]);
+  return make_reshape(a, out, s);
+}
+
+array flatten(const array& a, int start_axis, int end_axis, StreamOrDevice s) {
+  int ndim = a.ndim();
+  int start = std::max(0, start_axis < 0 ? start_axis + ndim : start_axis);
+  int end = std::min(ndim - 1, end_axis < 0 ? end_axis + ndim : end_axis);
+  if (ndim == 0) return make_reshape(a, {1}, s);
+  if (start > end) {
+    fail("[flatten] expected start_axis <= end_axis; got ", start_axis, " and ", end_axis,
+         " for shape ", a.shape());
+  }
+  if (start == end) return a;
+  Shape out(a.shape().begin(), a.shape().begin() + start);
+  int64_t merged = 1;
+  for (int i = start; i <= end; ++i) merged *= a.shape()[i];
+  out.push_back(merged);
+  for (int i = end + 1; i < ndim; ++i) out.push_back(a.shape()[i]);
+  return make_reshape(a, out, s);
+}
+array flatten(const array& a, StreamOrDevice s) { return flatten(a, 0, -1, s); }
+
+array squeeze(const array& a, const std::vector<int>& axes, StreamOrDevice s) {
+  auto gone = normalize_axes(axes, a.ndim(), "squeeze");
+  Shape out;
+  for (int i = 0; i < a.ndim(); ++i) {
+    if (!std::binary_search(gone.begin(), gone.end(), i)) {
+      out.push_back(a.shape()[i]);
+    } else if (a.shape()[i] != 1) {
+      fail("[squeeze] expected size 1 along axis ", i, "; got shape ", a.shape());
+    }
+  }
+  return make_reshape(a, out, s);
+}
+array squeeze(const array& a, int axis, StreamOrDevice s) {
+  return squeeze(a, std::vector<int>{axis}, s);
+}
+array squeeze(const array& a, StreamOrDevice s) {
+  Shape out;
+  for (int64_t d : a.shape()) {
+    if (d != 1) out.push_back(d);
+  }
+  return make_reshape(a, out, s);
+}
+
+array expand_dims(const array& a, const std::vector<int>& axes, StreamOrDevice s) {
+  int ndim = a.ndim() + static_cast<int>(axes.size());
+  auto added = normalize_axes(axes, ndim, "expand_dims");
+  Shape out;
+  for (int i = 0, rest = 0; i < ndim; ++i) {
+    bool fresh = std::binary_search(added.begin(), added.end(), i);
+    out.push_back(fresh ? 1 : a.shape()[rest++]);
+  }
+  return make_reshape(a, out, s);
+}
+array expand_dims(const array& a, int axis, StreamOrDevice s) {
+  return expand_dims(a, std::vector<int>{axis}, s);
+}
+
+array transpose(const array& a, const std::vector<int>& axes, StreamOrDevice s) {
+  if (static_cast<int>(axes.size()) != a.ndim()) {
+    fail("[transpose] expected ", a.ndim(), " axes for shape ", a.shape(), "; got ", axes.size());
+  }
+  normalize_axes(axes, a.ndim(), "transpose");
+  SmallVector<int, 6> order;
+  for (int axis : axes) order.push_back(axis < 0 ? axis + a.ndim() : axis);
+  return make_transpose(a, order, s);
+}
+array transpose(const array& a, StreamOrDevice s) {
+  auto axes = identity_axes(a.ndim());
+  std::reverse(axes.begin(), axes.end());
+  return make_transpose(a, axes, s);
+}
+array matrix_transpose(const array& a, StreamOrDevice s) {
+  if (a.ndim() < 2) {
+    fail("[matrix_transpose] expected at least two axes; got shape ", a.shape());
+  }
+  return swapaxes(a, -1, -2, s);
+}
+array swapaxes(const array& a, int axis1, int axis2, StreamOrDevice s) {
+  auto axes = identity_axes(a.ndim());
+  std::swap(axes[normalize_axis(axis1, a.ndim(), "swapaxes")],
+            axes[normalize_axis(axis2, a.ndim(), "swapaxes")]);
+  return make_transpose(a, axes, s);
+}
+array moveaxis(const array& a, int source, int destination, StreamOrDevice s) {
+  int from = normalize_axis(source, a.ndim(), "moveaxis");
+  int to = normalize_axis(destination, a.ndim(), "moveaxis");
+  auto axes = identity_axes(a.ndim());
+  axes.erase(axes.begin() + from);
+  axes.insert(axes.begin() + to, from);
+  return make_transpose(a, axes, s);
+}
+
+array broadcast_to(const array& a, const Shape& shape, StreamOrDevice s) {
+  if (shape == a.shape()) return a;
+  element_count(shape);
+  size_t lead = shape.size() - a.shape().size();
+  bool fits = shape.size() >= a.shape().size();
+  for (size_t i = 0; fits && i < a.shape().size(); ++i) {
+    fits = a.shape()[i] == 1 || a.shape()[i] == shape[lead + i];
+  }
+  if (!fits) {
+    fail("[broadcast_to] expected a shape that ", a.shape(), " broadcasts to; got ", shape);
+  }
+  return make_node(broadcast_op, make_params(ReshapeParams{shape}), {a}, shape, a.dtype(), s);
+}
+std::vector<array> broadcast_arrays(const std::vector<array>& arrays, StreamOrDevice s) {
+  std::vector<array> out;
+  if (arrays.empty()) return out;
+  Shape shape = arrays[0].shape();
+  for (const array& a : arrays) shape = broadcast_shapes(shape, a.shape(), "broadcast_arrays");
+  for (const array& a : arrays) out.push_back(broadcast_to(a, shape, s));
+  return out;
+}
+Shape broadcast_shapes(const Shape& a, const Shape& b) {
+  return broadcast_shapes(std::span<const int64_t>(a), std::span<const int64_t>(b));
+}
+
+array as_strided(const array& a, Shape shape, Strides strides, int64_t offset, StreamOrDevice s) {
+  if (shape.size() != strides.size()) {
+    fail("[as_strided] expected as many strides as axes; got shape ", shape, " and strides ",
+         Shape(strides));
+  }
+  int64_t lowest = offset, highest = offset;
+  bool empty = element_count(shape) == 0;
+  for (size_t i = 0; i < shape.size() && !empty; ++i) {
+    int64_t reach = checked_mul(shape[i] - 1, strides[i], "as_strided");
+    int64_t& end = reach < 0 ? lowest : highest;
+    end = checked_add(end, reach, "as_strided");
+  }
+  if (!empty && (lowest < 0 || highest >= a.size())) {
+    fail("[as_strided] expected elements in [0, ", a.size(), "); got shape ", shape, ", strides ",
+         Shape(strides), " and offset ", offset, ", which reach [", lowest, ", ", highest, "]");
+  }
+  auto params = make_params(StridedParams{shape, std::move(strides), empty ? 0 : offset});
+  return make_node(as_strided_op, std::move(params), {flatten(a, s)}, std::move(shape), a.dtype(),
+                   s);
+}
+
+array as_strided(const array& a, const std::optional<Shape>& shape,
+                 const std::optional<Strides>& strides, int64_t offset, StreamOrDevice s) {
+  const Shape& out = shape ? *shape : a.shape();
+  return as_strided(a, out, strides ? *strides : row_major(out), offset, s);
+}
+
+array view(const array& a, Dtype dtype, StreamOrDevice s) {
+  if (dtype == a.dtype()) return a;
+  size_t from = a.itemsize(), to = dtype.size();
+  if (from != to && a.ndim() == 0) {
+    fail("[view] expected a dtype of ", from, " bytes for a scalar; got ", dtype);
+  }
+  if (from < to && a.shape().back() * int64_t(from) % int64_t(to) != 0) {
+    fail("[view] expected a last axis of whole ", dtype, " elements; got shape ", a.shape(),
+         " of ", a.dtype());
+  }
+  auto params = make_params(ViewParams{dtype, static_cast<int>(from)});
+  return make_node(view_op, std::move(params), {a}, view_shape(a.shape(), a.dtype(), dtype), dtype,
+                   s);
+}
+
+array concatenate(const std::vector<array>& arrays, int axis, StreamOrDevice s) {
+  if (arrays.empty()) fail("[concatenate] expected at least one array; got none");
+  int ndim = arrays[0].ndim();
+  int ax = normalize_axis(axis, ndim, "concatenate");
+  Dtype dtype = arrays[0].dtype();
+  for (const array& a : arrays) {
+    bool fits = a.ndim() == ndim;
+    for (int i = 0; fits && i < ndim; ++i) {
+      fits = i == ax || a.shape()[i] == arrays[0].shape()[i];
+    }
+    if (!fits) {
+      fail("[concatenate] expected equal shapes except along axis ", ax, "; got ",
+           arrays[0].shape(), " and ", a.shape());
+    }
+    dtype = promote_types(dtype, a.dtype());
+  }
+  if (arrays.size() == 1) return arrays[0];
+  Arrays in;
+  for (const array& a : arrays) in.push_back(astype(a, dtype, s));
+  Shape shape = joined_shape(ax, in);
+  return make_node(concatenate_op, make_params(AxisParams{ax}), in, std::move(shape), dtype, s);
+}
+array concatenate(const std::vector<array>& arrays, StreamOrDevice s) {
+  std::vector<array> flat;
+  for (const array& a : arrays) flat.push_back(flatten(a, s));
+  return concatenate(flat, 0, s);
+}
+
+array contiguous(const array& a, bool allow_col_major, StreamOrDevice s) {
+  return make_node(contiguous_op, make_params(ContiguousParams{allow_col_major}), {a}, a.shape(),
+                   a.dtype(), s);
+}
+array copy(const array& a, StreamOrDevice s) {
+  return make_node(copy_op, {}, {a}, a.shape(), a.dtype(), s);
+}
+array stop_gradient(const array& a, StreamOrDevice s) {
+  return make_node(stop_gradient_op, {}, {a}, a.shape(), a.dtype(), s);
+}
+std::vector<array> depends(const std::vector<array>& inputs,
+                           const std::vector<array>& dependencies) {
+  std::vector<array> out;
+  for (const array& a : inputs) {
+    Arrays in{a};
+    in.insert(in.end(), dependencies.begin(), dependencies.end());
+    out.push_back(make_node(depends_op, {}, in, a.shape(), a.dtype()));
+  }
+  return out;
+}
+
+array diagonal(const array& a, int offset, int axis1, int axis2, StreamOrDevice s) {
+  if (a.ndim() < 2) fail("[diagonal] expected at least two axes; got shape ", a.shape());
+  DiagonalParams p{offset, normalize_axis(axis1, a.ndim(), "diagonal"),
+                   normalize_axis(axis2, a.ndim(), "diagonal")};
+  if (p.axis1 == p.axis2) fail("[diagonal] expected two different axes; got ", axis1, " twice");
+  return make_node(diagonal_op, make_params(p), {a}, diagonal_shape(a.shape(), p), a.dtype(), s);
+}
+
+array place_diagonal(const array& a, int64_t rows, int64_t cols, int64_t offset,
+                     StreamOrDevice s) {
+  int64_t before = std::min(rows, std::max<int64_t>(0, -offset));
+  array column = expand_dims(
+      pad(a, {-1}, {before}, {rows - before - a.shape().back()}, array(0), "constant", s), -1, s);
+  Shape shape = column.shape();
+  shape.back() = cols;
+  array on_diagonal = equal(expand_dims(arange(double(rows), int64, s), 1, s),
+                            subtract(arange(double(cols), int64, s), array(offset), s), s);
+  return broadcast_to(where(on_diagonal, column, array(0, a.dtype()), s), shape, s);
+}
+
+}  // namespace olivine

@@ -1,0 +1,203 @@
+// Evaluation: plan what is pending, run it, publish the results to the nodes.
+//
+// Planning and publishing hold the graph lock; running does not. The nodes of a plan are claimed by
+// a ticket while it runs, so a second thread that needs one of them waits for the first. When a run
+// fails, what it finished is published and the rest is pending again: nothing is lost.
+#include <pthread.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <new>
+
+#include "core/error.h"
+#include "runtime/interrupt.h"
+#include "runtime/stream.h"
+#include "transforms/graph.h"
+#include "transforms/plan.h"
+
+namespace olivine {
+namespace {
+
+// Evaluations under way, by ticket; guarded by the graph lock.
+struct Tickets {
+  std::vector<uint32_t> live;
+  uint32_t next = 1;
+  std::condition_variable changed;
+
+  bool is_live(uint32_t t) const { return std::find(live.begin(), live.end(), t) != live.end(); }
+};
+alignas(Tickets) unsigned char ticket_storage[sizeof(Tickets)];
+
+Tickets& tickets() {
+  static Tickets* t = [] {
+    auto* made = new (ticket_storage) Tickets;
+    // Other threads' evaluations do not exist in the child of a fork.
+    pthread_atfork(nullptr, nullptr, [] {
+      uint32_t next = tickets().next;
+      (new (ticket_storage) Tickets)->next = next;
+    });
+    return made;
+  }();
+  return *t;
+}
+
+class Evaluation {
+ public:
+  explicit Evaluation(std::span<const array> roots) : roots_(roots) {}
+
+  void run() {
+    if (!prepare()) return;
+    if (builder_.plan.tasks.empty()) return publish(INT32_MAX);
+    std::exception_ptr error;
+    try {
+      run_plan(builder_.plan, bind_leaves(), run_);
+    } catch (...) {
+      error = std::current_exception();
+    }
+    publish(error ? run_.done : INT32_MAX);
+    if (error) std::rethrow_exception(error);
+  }
+
+ private:
+  // Plans under the lock and claims the nodes. False: nothing is left to do.
+  bool prepare() {
+    std::unique_lock lock(graph_lock());
+    while (true) {
+      builder_ = PlanBuilder();
+      builder_.placeholder_index = [](Node*) { return -1; };
+      builder_.is_held = [](Node* n, uint32_t uses) {
+        bool keeps_graph = n->tracer && active_tracings().load(std::memory_order_relaxed) > 0;
+        return keeps_graph || n->refs.load(std::memory_order_acquire) > uses;
+      };
+      auto busy = [](Node* n) {
+        return n->state.load(std::memory_order_relaxed) == NodeState::claimed &&
+               tickets().is_live(n->claim);
+      };
+      if (builder_.collect(roots_, busy)) break;
+      tickets().changed.wait_for(lock, std::chrono::milliseconds(20));
+      lock.unlock();
+      poll_interrupt();
+      lock.lock();
+    }
+    bool pending = false;
+    for (const PlanEntry& e : builder_.entries) pending |= e.kind != PlanEntry::Kind::leaf;
+    if (!pending) return false;
+    uses_.assign(builder_.entries.size(), 0);
+    for (const PlanEntry& e : builder_.entries) {
+      for (int32_t in : e.in) ++uses_[in];
+    }
+    builder_.build();
+    ticket_ = tickets().next++;
+    tickets().live.push_back(ticket_);
+    for (PlanEntry& e : builder_.entries) {
+      if (e.kind == PlanEntry::Kind::leaf) continue;
+      e.node->claim = ticket_;
+      e.node->state.store(NodeState::claimed, std::memory_order_relaxed);
+    }
+    return true;
+  }
+
+  std::vector<LeafBinding> bind_leaves() {
+    std::vector<LeafBinding> leaves;
+    for (int32_t i : builder_.leaf_entries) {
+      const PlanEntry& e = builder_.entries[i];
+      Node* n = e.node;
+      LeafBinding b{n->buffer.get()};
+      b.donatable = !e.held && n->refs.load(std::memory_order_acquire) == uses_[i] &&
+                    n->buffer->unique() && !n->buffer->release_external;
+      if (b.donatable) b.owner = &n->buffer;
+      leaves.push_back(b);
+    }
+    return leaves;
+  }
+
+  // Gives nodes what tasks before `done` computed, where anybody still needs it.
+  void publish(int32_t done) {
+    std::vector<Node::Detached> dying;  // freed after the lock
+    {
+      std::lock_guard lock(graph_lock());
+      bool all = done == INT32_MAX;
+      for (size_t i = 0; i < builder_.entries.size(); ++i) {
+        PlanEntry& e = builder_.entries[i];
+        if (e.kind == PlanEntry::Kind::leaf) continue;
+        bool ready = e.node->tuple ? tuple_ready(e, done) : e.slot >= 0 && e.def_task < done;
+        bool wanted = e.held || (!all && e.last_task >= done && e.base == int32_t(i));
+        if (!ready || !wanted) continue;
+        publish_one(static_cast<int32_t>(i));
+        bool keeps_graph = e.node->tracer && active_tracings().load(std::memory_order_relaxed) > 0;
+        if (!keeps_graph) dying.push_back(e.node->detach());
+      }
+      for (PlanEntry& e : builder_.entries) {
+        if (e.node->state.load(std::memory_order_relaxed) == NodeState::claimed) {
+          e.node->state.store(NodeState::pending, std::memory_order_relaxed);
+        }
+      }
+      auto& live = tickets().live;
+      live.erase(std::remove(live.begin(), live.end(), ticket_), live.end());
+    }
+    tickets().changed.notify_all();
+  }
+
+  bool tuple_ready(const PlanEntry& e, int32_t done) const {
+    return e.kind != PlanEntry::Kind::alias && e.def_task >= 0 && e.def_task < done;
+  }
+
+  void publish_one(int32_t i) {
+    PlanEntry& e = builder_.entries[i];
+    if (e.node->tuple) {
+      auto& outputs = builder_.tuple_values(i);
+      for (size_t k = 0; k < outputs.size(); ++k) {
+        TupleOutput& o = (*e.node->tuple)[k];
+        place(outputs[k].first, outputs[k].second, o.spec.dtype, o.buffer, o.strides, o.offset);
+      }
+    } else {
+      place(e.slot, e.layout, e.node->dtype, e.node->buffer, e.node->strides, e.node->offset);
+    }
+    e.node->state.store(NodeState::done, std::memory_order_release);
+  }
+
+  void place(int32_t planned, const Layout& layout, Dtype dtype, BufferRef& buffer,
+             Strides& strides, int64_t& offset) {
+    int32_t slot = builder_.find_slot(planned);
+    const Slot& s = builder_.plan.slots[slot];
+    buffer = s.kind == Slot::Kind::leaf ? builder_.entries[builder_.leaf_entries[s.leaf]].node->buffer
+                                        : run_.buffers[slot];
+    strides = layout.strides;
+    offset = layout.offset;
+    if (s.kind == Slot::Kind::temp) offset += run_.byte_offset[slot] / int64_t(dtype.size());
+  }
+
+  std::span<const array> roots_;
+  PlanBuilder builder_;
+  PlanRun run_;
+  std::vector<uint32_t> uses_;
+  uint32_t ticket_ = 0;
+};
+
+}  // namespace
+
+void eval(std::span<const array> arrays) {
+  bool all_done = true;
+  for (const array& a : arrays) all_done &= a.node()->done();
+  if (all_done) return;
+  Evaluation(arrays).run();
+}
+
+void async_eval(std::span<const array> arrays) {
+  Arrays pending;
+  for (const array& a : arrays) {
+    if (!a.node()->done()) pending.push_back(a);
+  }
+  if (pending.empty()) return;
+  int stream = pending[0].node()->stream;
+  enqueue(stream, [pending = std::move(pending)] {
+    try {
+      eval(pending);
+    } catch (...) {
+      // Whoever reads the value evaluates it again and gets the error.
+    }
+  });
+}
+
+}  // namespace olivine

@@ -1,0 +1,166 @@
+// Collecting the graph to plan: what is pending below the roots, inputs before users.
+#include "transforms/plan.h"
+
+#include "core/error.h"
+#include "core/location.h"
+
+namespace olivine {
+namespace {
+
+uint32_t next_stamp() {  // under the graph lock
+  static uint32_t stamp = 0;
+  return ++stamp;
+}
+
+[[noreturn]] void no_kernel(const Node* n, Dtype key) {
+  std::string where = describe_location(n->location);
+  fail("[", n->op->name, "] is not available for ", key, " on the cpu",
+       where.empty() ? "" : "; made at " + where);
+}
+
+Dtype key_dtype(const Node* n) {
+  switch (n->op->key) {
+    case KernelKey::first_input: return n->inputs[0]->dtype;
+    case KernelKey::last_input: return n->inputs.back()->dtype;
+    case KernelKey::output: return n->dtype;
+  }
+  __builtin_unreachable();
+}
+
+}  // namespace
+
+namespace {
+// Gives an output node its part of a tuple that an earlier evaluation computed.
+void take_output(Node* n) {
+  const TupleOutput& o = (*n->inputs[0]->tuple)[n->params.as<OutputParams>().index];
+  n->strides = o.strides;
+  n->offset = o.offset;
+  n->buffer = o.buffer;
+  n->state.store(NodeState::done, std::memory_order_release);
+  n->detach();
+}
+}  // namespace
+
+// Decides how an entry runs; an op without a kernel is replaced by its composite.
+void PlanBuilder::classify(PlanEntry& e) {
+  using Kind = PlanEntry::Kind;
+  Node* n = e.node;
+  const Op& op = *n->op;
+  if (&op == &output_op) {
+    e.kind = Kind::tuple_output;
+  } else if (&op == &compiled_op) {
+    e.kind = Kind::compiled;
+  } else if (op.view) {
+    e.kind = Kind::view;
+  } else {
+    Dtype key = key_dtype(n);
+    bool elementwise = op.kind == OpKind::elementwise && cpu_backend().fuses(op.id(), key);
+    if (elementwise) {
+      e.kind = Kind::elementwise;
+    } else if (!cpu_backend().kernel(op.id(), key)) {
+      if (!op.composite) no_kernel(n, key);
+      Arrays in;
+      for (Node* i : n->inputs) in.push_back(share(i));
+      composites.push_back(op.composite(n->params, in));
+      e.kind = Kind::alias;
+    }
+  }
+}
+
+bool PlanBuilder::collect(std::span<const array> roots, std::function<bool(Node*)> is_busy) {
+  struct Frame {
+    Node* node;
+    uint32_t next;
+    int32_t composite;  // index into composites, -1: the node's own inputs
+    PlanEntry::Kind kind;
+  };
+  uint32_t stamp = next_stamp();
+  std::vector<Frame> stack;
+  bool busy = false;
+  auto visit = [&](Node* n) {
+    if (n->mark == stamp) return;
+    n->mark = stamp;
+    n->index = UINT32_MAX;
+    if (!n->done() && n->op == &output_op && n->inputs[0]->done()) take_output(n);
+    if (!n->done() && !n->placeholder && is_busy && is_busy(n)) busy = true;
+    PlanEntry e;
+    e.node = n;
+    if (n->done() || n->placeholder) {
+      if (n->placeholder && placeholder_index(n) < 0) {
+        fail("[eval] expected an array with a value; got one that a function being compiled or "
+             "vmapped is tracing");
+      }
+      e.kind = PlanEntry::Kind::leaf;
+      n->index = static_cast<uint32_t>(entries.size());
+      entries.push_back(std::move(e));
+      return;
+    }
+    size_t before = composites.size();
+    classify(e);
+    stack.push_back({n, 0, composites.size() > before ? static_cast<int32_t>(before) : -1, e.kind});
+  };
+  for (const array& root : roots) {
+    visit(root.node());
+    while (!stack.empty() && !busy) {
+      Frame& f = stack.back();
+      size_t count = f.composite >= 0 ? composites[f.composite].size() : f.node->inputs.size();
+      if (f.next < count) {
+        uint32_t k = f.next++;
+        visit(f.composite >= 0 ? composites[f.composite][k].node() : f.node->inputs[k]);
+        continue;
+      }
+      PlanEntry e;
+      e.node = f.node;
+      e.kind = f.kind;
+      for (size_t k = 0; k < count; ++k) {
+        Node* in = f.composite >= 0 ? composites[f.composite][k].node() : f.node->inputs[k];
+        e.in.push_back(static_cast<int32_t>(in->index));
+      }
+      f.node->index = static_cast<uint32_t>(entries.size());
+      entries.push_back(std::move(e));
+      stack.pop_back();
+    }
+    if (busy) return false;
+  }
+  return true;
+}
+
+// Held: the roots, what the user can still see, and the inputs of nodes that keep their graph.
+void PlanBuilder::mark_held() {
+  std::vector<uint32_t> uses(entries.size(), 0);
+  for (const PlanEntry& e : entries) {
+    if (e.kind == PlanEntry::Kind::alias) {
+      for (Node* in : e.node->inputs) {
+        if (in->mark == e.node->mark) ++uses[in->index];
+      }
+    }
+    for (int32_t in : e.in) ++uses[in];
+  }
+  bool tracing = active_tracings().load(std::memory_order_relaxed) > 0;
+  auto hold_inputs = [&](const PlanEntry& e) {
+    for (int32_t in : e.in) entries[in].held = true;
+    for (Node* in : e.node->inputs) {
+      if (in->mark == e.node->mark && in->index < entries.size()) entries[in->index].held = true;
+    }
+  };
+  for (size_t i = 0; i < entries.size(); ++i) {
+    PlanEntry& e = entries[i];
+    if (e.kind == PlanEntry::Kind::leaf) continue;
+    if (is_held(e.node, uses[i])) {
+      e.held = true;
+      if (e.node->tuple && e.kind == PlanEntry::Kind::alias) hold_inputs(e);
+    }
+    if (tracing && e.node->tracer) hold_inputs(e);
+  }
+}
+
+void PlanBuilder::build(std::span<const array> results) {
+  mark_held();
+  group_regions();
+  emit_tasks();
+  emit_results(results);
+  assign_memory();
+  for (PlanResult& r : plan.results) r.slot = find_slot(r.slot);
+}
+
+}  // namespace olivine

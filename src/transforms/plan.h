@@ -1,0 +1,177 @@
+// Plan: a graph made ready to run. Which tasks, in which order, reading and writing which memory.
+//
+// A slot is a piece of memory: a leaf (given at run time), a temp (at a fixed offset of the plan's
+// one arena), an output (a buffer of its own, as it outlives the run) or bound (a result of a nested
+// plan). A value is a layout over a slot; views are values that share one. The builder
+//   1. collects what is pending below the roots, in topological order,
+//   2. groups elementwise nodes into regions (group_regions in regions.cpp),
+//   3. emits tasks in that order, resolving views to layouts (emit.cpp),
+//   4. lets dying inputs be overwritten and lays temps out in the arena (memory.cpp).
+// The same plan serves eval (run once) and compile (kept, run again on other leaves).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "backends/backend.h"
+#include "core/node.h"
+
+namespace olivine {
+
+struct Plan;
+
+struct Operand {
+  int32_t slot;
+  int64_t byte_offset;
+  View view;  // data is filled in at run time
+};
+
+struct Task {
+  enum class Kind : uint8_t { kernel, elementwise, fused, copy, plan };
+  Kind kind;
+  Dtype key = bool_;
+  int op = -1;
+  const Kernel* kernel = nullptr;
+  ParamsRef params;
+  std::shared_ptr<const PreparedProgram> program;
+  std::shared_ptr<const Plan> plan;
+  std::vector<Operand> in, out;
+  std::vector<int32_t> releases;  // leaf and bound slots last used here
+  uint32_t location = 0;
+  bool in_place = false;  // overwrites an input, so it must not stop halfway
+};
+
+struct Slot {
+  enum class Kind : uint8_t { leaf, temp, output, bound };
+  Kind kind = Kind::temp;
+  size_t bytes = 0;
+  int32_t leaf = -1;
+  int32_t donor = -1;  // output: leaf slot whose buffer it takes over if that is allowed
+  size_t arena_offset = 0;
+  int32_t first = -1, last = -1;  // tasks
+};
+
+struct PlanResult {
+  int32_t slot;
+  Layout layout;
+  Dtype dtype;
+};
+
+// A leaf of a compiled function: an input, or a constant that was captured.
+struct LeafSource {
+  int32_t input = -1;
+  BufferRef constant;
+};
+
+struct Plan {
+  std::vector<Slot> slots;
+  std::vector<Task> tasks;
+  std::vector<PlanResult> results;  // of the roots, in order (compiled functions)
+  std::vector<LeafSource> sources;  // of the leaves (compiled functions)
+  // Compiled functions: from this task on inputs are overwritten, so the rest runs without stopping.
+  int32_t tail = INT32_MAX;
+  size_t arena_bytes = 0;
+};
+
+// One node of the graph being planned.
+struct PlanEntry {
+  enum class Kind : uint8_t { leaf, view, tuple_output, alias, elementwise, compiled, kernel };
+  Node* node = nullptr;
+  SmallVector<int32_t, 3> in;
+  Kind kind = Kind::kernel;
+  bool held = false;       // its value must outlive the plan
+  int32_t region = -1;     // root's position
+  bool stored = false;     // fused, but also read outside its region
+  int32_t need = INT32_MAX;  // earliest position at which a user runs
+  // Where its value is once emitted (slot < 0: not yet).
+  int32_t slot = -1;
+  int32_t base = -1;  // entry that owns the memory
+  Layout layout;
+  int32_t def_task = -1, last_task = -1;
+};
+
+class PlanBuilder {
+ public:
+  // Which nodes are leaves beyond computed ones: position of a placeholder among the inputs, or -1.
+  std::function<int(Node*)> placeholder_index;
+  // Whether an entry must keep its value (given its number of uses inside the graph).
+  std::function<bool(Node*, uint32_t uses)> is_held;
+  std::vector<PlanEntry> entries;
+  std::vector<Arrays> composites;  // graphs that replaced ops without a kernel
+  std::vector<int32_t> leaf_entries;  // by leaf number
+  Plan plan;
+
+  // Collects below `roots`. Returns false if it met a node that another evaluation is computing.
+  bool collect(std::span<const array> roots, std::function<bool(Node*)> is_busy);
+  // Plans what was collected. `results`: roots whose values the plan itself hands out, in memory
+  // of their own and never that of a leaf.
+  void build(std::span<const array> results = {});
+  // Position of a root among the entries.
+  int32_t position(Node* n) const { return static_cast<int32_t>(n->index); }
+  // Resolves the value of an entry (emitting a copy if a view needs one).
+  void resolve(int32_t i);
+  // The slot that holds what was planned as slot `s` (outputs may share their input's).
+  int32_t find_slot(int32_t s) const;
+  // The values of a tuple entry that was emitted.
+  std::vector<std::pair<int32_t, Layout>>& tuple_values(int32_t i) { return tuples_.at(i); }
+
+ private:
+  struct Region {
+    std::vector<int32_t> members;
+    int32_t leaves = 0;
+  };
+  std::unordered_map<int32_t, Region> regions_;
+  std::unordered_map<int32_t, std::pair<int32_t, Layout>> contiguous_;  // copies made
+  std::unordered_map<int32_t, std::vector<std::pair<int32_t, Layout>>> tuples_;
+  std::vector<int32_t> slot_alias_;
+
+  void add_entry(Node* n, uint32_t stamp);
+  void classify(PlanEntry& e);
+  void mark_held();
+  void group_regions();
+  void join_region(int32_t i, const std::vector<SmallVector<int32_t, 4>>& users);
+  void emit_tasks();
+  void emit_results(std::span<const array> results);
+  void move_donors_last();
+  int32_t donor_of(const Task& t, const Operand& out, int32_t index) const;
+  void emit_kernel(int32_t i);
+  void emit_region(int32_t root);
+  void emit_single(int32_t root);
+  void emit_compiled(int32_t i);
+  void resolve_one(int32_t i);
+  int32_t new_slot(Slot::Kind kind, size_t bytes);
+  int32_t copy_contiguous(int32_t entry, const Layout& layout, int32_t slot, Dtype dtype);
+  void give_value(int32_t entry, int32_t slot, Layout layout);
+  Operand operand(int32_t entry);
+  Operand output_operand(int32_t slot, const Shape& shape, Dtype dtype) const;
+  void use(int32_t entry);
+  Task new_task(Task::Kind kind, Node* n) const;
+  void assign_memory();
+  void measure_lifetimes();
+  void donate(int32_t t);
+  void layout_arena();
+};
+
+// ---- Running a plan.
+struct LeafBinding {
+  Buffer* buffer = nullptr;
+  int64_t byte_offset = 0;     // where the leaf's layout begins
+  BufferRef* owner = nullptr;  // emptied when the leaf dies early; null: the caller keeps it
+  bool donatable = false;      // nobody else can see the buffer after its last use
+};
+struct PlanRun {
+  std::vector<BufferRef> buffers;    // by slot: outputs, bound results, and the arena for temps
+  std::vector<int64_t> byte_offset;  // by slot: where in its buffer the slot begins
+  int32_t done = 0;                  // tasks finished
+};
+// Runs all tasks. When one throws, `run` tells what was finished; leaves that were overwritten or
+// emptied had no unfinished user.
+void run_plan(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& run);
+
+// ---- Compiled functions as ops: see compile.cpp.
+extern const Op compiled_op;
+std::shared_ptr<const Plan> compiled_plan(const ParamsRef& params, std::span<const Layout> leaves);
+
+}  // namespace olivine

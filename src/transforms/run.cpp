@@ -1,0 +1,195 @@
+// Running a plan: bind memory, call kernels in order, attach the user's line to errors.
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/location.h"
+#include "runtime/interrupt.h"
+#include "transforms/plan.h"
+
+namespace olivine {
+namespace {
+
+// Rethrows the current exception with the place where the user made the op.
+[[noreturn]] void rethrow_with_location(const Task& t) {
+  std::string where = describe_location(t.location);
+  std::string suffix = where.empty() ? "" : "\n  made at " + where;
+  std::string shapes;
+  for (const Operand& o : t.in) shapes += (shapes.empty() ? "" : ", ") + message(o.view.shape);
+  const std::string name = t.op >= 0 ? op_name(t.op) : "eval";
+  try {
+    throw;
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const TypeError& e) {
+    throw TypeError(e.what() + suffix);
+  } catch (const OutOfMemory& e) {
+    throw OutOfMemory("[" + name + "] with inputs of shape " + shapes + ": " + e.what() + suffix);
+  } catch (const std::bad_alloc&) {
+    throw OutOfMemory("[" + name + "] with inputs of shape " + shapes + ": out of memory" + suffix);
+  } catch (const std::out_of_range& e) {
+    throw std::out_of_range(e.what() + suffix);
+  } catch (const std::invalid_argument& e) {
+    throw std::invalid_argument(e.what() + suffix);
+  } catch (const std::exception& e) {
+    throw std::runtime_error(e.what() + suffix);
+  }
+}
+
+class Runner {
+ public:
+  Runner(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& run)
+      : plan_(plan), leaves_(leaves), run_(run), base_(plan.slots.size(), nullptr) {
+    run_.buffers.resize(plan.slots.size());
+    run_.byte_offset.resize(plan.slots.size(), 0);
+    if (plan.arena_bytes) arena_ = allocate(plan.arena_bytes);
+    for (size_t i = 0; i < plan.slots.size(); ++i) {
+      const Slot& s = plan.slots[i];
+      if (s.kind == Slot::Kind::leaf) {
+        base_[i] = data(leaves[s.leaf].buffer) + leaves[s.leaf].byte_offset;
+      }
+      if (s.kind == Slot::Kind::temp) {
+        base_[i] = arena_ ? data(arena_.get()) + s.arena_offset : nullptr;
+        run_.buffers[i] = arena_;
+        run_.byte_offset[i] = static_cast<int64_t>(s.arena_offset);
+      }
+    }
+  }
+
+  void run() {
+    int32_t count = static_cast<int32_t>(plan_.tasks.size());
+    int32_t tail = std::min(plan_.tail, count);
+    for (int32_t i = 0; i < tail; ++i) guarded_step(i);
+    if (tail == count) return;
+    poll_interrupt();
+    for (int32_t i = tail; i < count; ++i) claim_outputs(plan_.tasks[i]);
+    Uninterruptible guard;
+    for (int32_t i = tail; i < count; ++i) guarded_step(i);
+  }
+
+ private:
+  static char* data(Buffer* b) { return static_cast<char*>(b->data); }
+
+  void guarded_step(int32_t i) {
+    const Task& t = plan_.tasks[i];
+    try {
+      step(t);
+    } catch (...) {
+      rethrow_with_location(t);
+    }
+    run_.done = i + 1;
+    for (int32_t slot : t.releases) release(slot);
+  }
+
+  void step(const Task& t) {
+    poll_interrupt();
+    claim_outputs(t);
+    if (t.kind == Task::Kind::plan) return run_nested(t);
+    bind(t.in, in_);
+    bind(t.out, out_);
+    if (!t.in_place) return call(t);
+    Uninterruptible guard;
+    call(t);
+  }
+
+  void claim_outputs(const Task& t) {
+    for (const Operand& o : t.out) {
+      const Slot& s = plan_.slots[o.slot];
+      if (s.kind == Slot::Kind::output && !base_[o.slot]) claim_output(o.slot);
+    }
+  }
+
+  // Memory for an output: that of the leaf it may overwrite, else new.
+  void claim_output(int32_t slot) {
+    const Slot& s = plan_.slots[slot];
+    if (s.donor >= 0) {
+      const LeafBinding& leaf = leaves_[plan_.slots[s.donor].leaf];
+      if (leaf.donatable && leaf.buffer->bytes == s.bytes) {
+        leaf.buffer->retain();
+        run_.buffers[slot] = BufferRef::adopt(leaf.buffer);
+      }
+    }
+    if (!run_.buffers[slot]) run_.buffers[slot] = allocate(s.bytes);
+    base_[slot] = data(run_.buffers[slot].get());
+  }
+
+  void bind(const std::vector<Operand>& operands, std::vector<View>& views) {
+    views.resize(operands.size());
+    for (size_t i = 0; i < operands.size(); ++i) {
+      views[i] = operands[i].view;
+      views[i].data = base_[operands[i].slot] + operands[i].byte_offset;
+    }
+  }
+
+  void call(const Task& t) {
+    bool empty = true;
+    for (const View& v : out_) empty &= v.size() == 0;
+    if (empty) return;
+    switch (t.kind) {
+      case Task::Kind::kernel: t.kernel->run({in_, out_, t.params.raw()}); break;
+      case Task::Kind::elementwise:
+        cpu_backend().run_elementwise(t.op, t.key, in_, out_[0]);
+        break;
+      case Task::Kind::fused: t.program->run(in_, out_); break;
+      case Task::Kind::copy: cpu_backend().copy(in_[0], out_[0]); break;
+      case Task::Kind::plan: break;
+    }
+  }
+
+  // A compiled function: its leaves are our operands and its captured constants.
+  void run_nested(const Task& t) {
+    std::vector<LeafBinding> leaves(t.plan->sources.size());
+    for (size_t i = 0; i < leaves.size(); ++i) {
+      const LeafSource& source = t.plan->sources[i];
+      leaves[i] = source.input < 0 ? LeafBinding{source.constant.get()} : operand_leaf(t, source.input);
+    }
+    PlanRun nested;
+    run_plan(*t.plan, leaves, nested);
+    for (size_t k = 0; k < t.out.size(); ++k) {
+      int32_t slot = t.out[k].slot;
+      run_.buffers[slot] = nested.buffers[t.plan->results[k].slot];
+      base_[slot] = data(run_.buffers[slot].get());
+    }
+  }
+
+  LeafBinding operand_leaf(const Task& t, int32_t i) {
+    int32_t slot = t.in[i].slot;
+    const Slot& s = plan_.slots[slot];
+    char* begin = base_[slot] + t.in[i].byte_offset;
+    if (s.kind != Slot::Kind::leaf) {
+      Buffer* b = run_.buffers[slot].get();
+      return {b, begin - data(b)};
+    }
+    LeafBinding leaf = leaves_[s.leaf];
+    int uses = 0;
+    for (const Operand& o : t.in) uses += o.slot == slot;
+    bool dies = std::find(t.releases.begin(), t.releases.end(), slot) != t.releases.end();
+    leaf.byte_offset = begin - data(leaf.buffer);
+    leaf.donatable = leaf.donatable && dies && uses == 1 && leaf.byte_offset == 0;
+    if (!leaf.donatable) leaf.owner = nullptr;
+    return leaf;
+  }
+
+  // Drops what nobody reads any more, before the run ends.
+  void release(int32_t slot) {
+    const Slot& s = plan_.slots[slot];
+    bool may_retry = plan_.tail != INT32_MAX && run_.done <= plan_.tail;
+    if (s.kind != Slot::Kind::leaf || may_retry) return;
+    const LeafBinding& leaf = leaves_[s.leaf];
+    if (leaf.donatable && leaf.owner) *leaf.owner = {};
+  }
+
+  const Plan& plan_;
+  std::span<const LeafBinding> leaves_;
+  PlanRun& run_;
+  BufferRef arena_;
+  std::vector<char*> base_;
+  std::vector<View> in_, out_;
+};
+
+}  // namespace
+
+void run_plan(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& run) {
+  Runner(plan, leaves, run).run();
+}
+
+}  // namespace olivine

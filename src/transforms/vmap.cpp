@@ -1,0 +1,149 @@
+// Vectorization: trace on one element's shapes, then emit every op again on whole batches.
+#include "core/error.h"
+#include "olivine/ops/shape.h"
+#include "olivine/ops/indexing.h"
+#include "olivine/transforms.h"
+#include "transforms/graph.h"
+
+namespace olivine {
+namespace {
+
+// The batched outputs of one op (one unless it is a tuple) and their batch axes.
+struct Batched {
+  Arrays out;
+  std::vector<int> axes;
+};
+
+// For ops without a rule: run it per element, stack the results.
+VmapResult run_per_element(const VmapCall& c) {
+  std::vector<Arrays> columns;
+  for (int64_t b = 0; b < c.batch; ++b) {
+    Arrays in;
+    for (size_t k = 0; k < c.in.size(); ++k) {
+      if (c.axes[k] < 0) {
+        in.push_back(c.in[k]);
+        continue;
+      }
+      Shape start(c.in[k].ndim(), 0), stop = c.in[k].shape();
+      start[c.axes[k]] = b;
+      stop[c.axes[k]] = b + 1;
+      in.push_back(squeeze(slice(c.in[k], start, stop), c.axes[k]));
+    }
+    Arrays out = emit(c.op, c.params, in);
+    columns.resize(out.size());
+    for (size_t k = 0; k < out.size(); ++k) columns[k].push_back(out[k]);
+  }
+  VmapResult r;
+  for (Arrays& column : columns) r.out.push_back(stack(column, 0));
+  r.axes.assign(r.out.size(), 0);
+  return r;
+}
+
+Batched batch_op(const WalkEntry& e, const std::vector<Batched>& values, int64_t batch) {
+  Node* n = e.node;
+  if (n->op == &output_op) {
+    const Batched& from = values[e.inputs[0]];
+    int index = n->params.as<OutputParams>().index;
+    return {{from.out[index]}, {from.axes[index]}};
+  }
+  Arrays in;
+  std::vector<int> axes;
+  bool any = false;
+  for (size_t k = 0; k < n->inputs.size(); ++k) {
+    int32_t from = e.inputs[k];
+    bool mapped = from >= 0 && !values[from].out.empty();
+    in.push_back(mapped ? values[from].out[0] : share(n->inputs[k]));
+    axes.push_back(mapped ? values[from].axes[0] : -1);
+    any |= axes.back() >= 0;
+  }
+  if (!any) {
+    Arrays out = emit(*n->op, n->params, in);
+    return {out, std::vector<int>(out.size(), -1)};
+  }
+  VmapCall call{*n->op, n->params, in, axes, batch};
+  VmapResult r = n->op->vmap ? n->op->vmap(call) : run_per_element(call);
+  return {std::move(r.out), std::move(r.axes)};
+}
+
+int64_t batch_size(const Arrays& inputs, const std::vector<int>& in_axes,
+                   std::vector<int>& axes) {
+  if (in_axes.size() != inputs.size()) {
+    fail("[vmap] expected one in_axis per input (", inputs.size(), "); got ", in_axes.size());
+  }
+  int64_t batch = -1;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    axes.push_back(-1);
+    if (in_axes[i] == -1) continue;
+    axes[i] = normalize_axis(in_axes[i], inputs[i].ndim(), "vmap");
+    int64_t size = inputs[i].shape()[axes[i]];
+    if (batch >= 0 && size != batch) {
+      fail("[vmap] expected mapped axes of one size; got ", batch, " and ", size);
+    }
+    batch = size;
+  }
+  if (batch < 0) fail("[vmap] expected at least one mapped input; got none");
+  return batch;
+}
+
+array place_axis(const Batched& b, int64_t batch, int out_axis) {
+  const array& a = b.out[0];
+  if (b.axes[0] < 0) {
+    int to = normalize_axis(out_axis, a.ndim() + 1, "vmap");
+    Shape shape = a.shape();
+    shape.insert(shape.begin() + to, batch);
+    return broadcast_to(expand_dims(a, to), shape);
+  }
+  int to = normalize_axis(out_axis, a.ndim(), "vmap");
+  return b.axes[0] == to ? a : moveaxis(a, b.axes[0], to);
+}
+
+Arrays run_vmap(const ArrayFn& fn, const std::vector<int>& in_axes,
+                const std::vector<int>& out_axes, const Arrays& inputs) {
+  std::vector<int> axes;
+  int64_t batch = batch_size(inputs, in_axes, axes);
+  Tracing tracing;
+  Arrays arguments, placeholders;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (axes[i] < 0) {
+      arguments.push_back(inputs[i]);
+      continue;
+    }
+    Shape shape = inputs[i].shape();
+    shape.erase(shape.begin() + axes[i]);
+    placeholders.push_back(make_placeholder(std::move(shape), inputs[i].dtype()));
+    arguments.push_back(placeholders.back());
+  }
+  Arrays outputs = fn(arguments);
+  if (!out_axes.empty() && out_axes.size() != outputs.size()) {
+    fail("[vmap] expected one out_axis per output (", outputs.size(), "); got ", out_axes.size());
+  }
+  auto walk = walk_tracers(outputs, placeholders);
+  auto sources = positions(walk, placeholders);
+  auto depends = depends_on(walk, sources, true);
+  std::vector<Batched> values(walk.size());
+  for (size_t i = 0, p = 0; i < inputs.size(); ++i) {
+    if (axes[i] >= 0) values[sources[p++]] = {{inputs[i]}, {axes[i]}};
+  }
+  for (size_t i = 0; i < walk.size(); ++i) {
+    if (depends[i] && values[i].out.empty()) values[i] = batch_op(walk[i], values, batch);
+  }
+  Arrays result;
+  auto at = positions(walk, outputs);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    bool mapped = at[i] >= 0 && !values[at[i]].out.empty();
+    Batched b = mapped ? values[at[i]] : Batched{{outputs[i]}, {-1}};
+    result.push_back(place_axis(b, batch, out_axes.empty() ? 0 : out_axes[i]));
+  }
+  return result;
+}
+
+}  // namespace
+
+ArrayFn vmap(ArrayFn fn, std::vector<int> in_axes, std::vector<int> out_axes) {
+  return [fn = std::move(fn), in_axes = std::move(in_axes),
+          out_axes = std::move(out_axes)](const Arrays& inputs) {
+    return run_vmap(fn, in_axes, out_axes, inputs);
+  };
+}
+
+}  // namespace olivine

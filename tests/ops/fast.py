@@ -1,0 +1,181 @@
+"""Rows of the fused ops, held to their plain definitions in NumPy."""
+
+import numpy as np
+import pytest
+
+import olivine.core as mx
+from tests.harness import FLOATING, OpTests, Row
+from tests.support import assert_close, rounded, to_mx, to_np
+
+ALL = {"tol": 8, "span": 1}
+
+
+def rms_norm(x, weight=None, eps=1e-5):
+    y = x / np.sqrt(np.mean(x * x, -1, keepdims=True) + eps)
+    return y if weight is None else y * weight
+
+
+def layer_norm(x, weight=None, bias=None, eps=1e-5):
+    c = x - np.mean(x, -1, keepdims=True)
+    y = c / np.sqrt(np.mean(c * c, -1, keepdims=True) + eps)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+def rope(x, dims, traditional, base=10000.0, scale=1.0, offset=0, freqs=None):
+    half = dims // 2
+    inverse = 1 / freqs if freqs is not None else base ** (-np.arange(half) / half)
+    offset = np.asarray(offset).reshape((-1,) + (1,) * (x.ndim - 2)) if np.ndim(offset) else offset
+    position = (offset + np.arange(x.shape[-2])) * scale
+    angle = position[..., None] * inverse
+    cos, sin = np.cos(angle), np.sin(angle)
+    y = np.array(x)
+    first, second = (np.s_[..., 0:dims:2], np.s_[..., 1:dims:2]) if traditional else (
+        np.s_[..., :half], np.s_[..., half:dims])
+    y[first] = x[first] * cos - x[second] * sin
+    y[second] = x[first] * sin + x[second] * cos
+    return y
+
+
+def attention(q, k, v, scale=1.0, mask=None, sinks=None):
+    group = q.shape[1] // k.shape[1]
+    k, v = np.repeat(k, group, 1), np.repeat(v, group, 1)
+    scores = q @ np.swapaxes(k, -1, -2) * scale
+    if isinstance(mask, str):
+        n, m = scores.shape[-2:]
+        scores = np.where(np.arange(n)[:, None] + m - n >= np.arange(m), scores, -np.inf)
+    elif mask is not None:
+        scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
+    top = np.max(scores, -1, keepdims=True)
+    extra = 0
+    if sinks is not None:
+        top = np.maximum(top, sinks[:, None, None])
+        extra = np.exp(sinks[:, None, None] - top)
+    weights = np.exp(scores - top)
+    return weights / (np.sum(weights, -1, keepdims=True) + extra) @ v
+
+
+def cross_entropy(logits, targets):
+    top = np.max(logits, -1, keepdims=True)
+    total = np.log(np.sum(np.exp(logits - top), -1)) + top[..., 0]
+    return total - np.take_along_axis(logits, targets[..., None].astype(np.int64), -1)[..., 0]
+
+
+QKV = (
+    (((1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 4)), {"scale": 0.5}),
+    (((2, 4, 3, 8), (2, 2, 3, 8), (2, 2, 3, 6)), {"scale": 0.35, "mask": "causal"}),
+    (((1, 4, 1, 8), (1, 1, 7, 8), (1, 1, 7, 8)), {"scale": 0.35}),
+    (((1, 2, 70, 64), (1, 2, 133, 64), (1, 2, 133, 64)), {"scale": 0.125, "mask": "causal"}),
+    (((2, 2, 130, 32), (2, 2, 130, 32), (2, 2, 130, 32)), {"scale": 0.2}),
+)
+ROPE = (
+    (((1, 3, 8),), {"dims": 8, "traditional": False, "base": 100.0, "scale": 1.0, "offset": 0}),
+    (((2, 3, 8),), {"dims": 4, "traditional": True, "base": 100.0, "scale": 0.5, "offset": 3}),
+    (((2, 3, 5, 6),), {"dims": 6, "traditional": True, "base": 10.0, "scale": 1.0, "offset": 1}),
+    (((2, 4, 33, 64),), {"dims": 64, "traditional": False, "base": 10000.0, "scale": 1.0, "offset": 100}),
+)
+SMALL = (((2, 5),), {"eps": 1e-5}), (((3, 2, 8),), {"eps": 1e-2})
+ROWS_OF = ((3, 5), (5,)), ((2, 2, 8), (8,)), ((70, 1000), (1000,))
+
+
+def no_weight(name, count):
+    return lambda x, eps: getattr(mx.fast, name)(x, *([None] * count), eps)
+
+
+ROWS = [
+    Row("fast.rms_norm", rms_norm, tuple((s, {"eps": 1e-5}) for s in ROWS_OF), **ALL),
+    Row("fast.rms_norm", rms_norm, SMALL, call=no_weight("rms_norm", 1), **ALL),
+    Row("fast.layer_norm", layer_norm, tuple(((x, w, w), {"eps": 1e-5}) for x, w in ROWS_OF), **ALL),
+    Row("fast.layer_norm", layer_norm, SMALL, call=no_weight("layer_norm", 2), **ALL),
+    Row("fast.rope", rope, ROPE, **ALL),
+    Row("fast.scaled_dot_product_attention", attention, QKV, **ALL),
+    Row("fast.scaled_dot_product_attention", lambda q, k, v, m: attention(q, k, v, 0.5, m), (
+        (((2, 2, 3, 4), (2, 2, 5, 4), (2, 2, 5, 4), (3, 5)), {}), (((2, 2, 3, 4), (2, 1, 5, 4), (2, 1, 5, 4), (2, 1, 1, 5)), {})),
+        call=lambda q, k, v, m: mx.fast.scaled_dot_product_attention(q, k, v, scale=0.5, mask=m), **ALL),
+    Row("fast.cross_entropy", cross_entropy, ((((5, 7), (5,)), {}), (((2, 3, 4), (2, 3)), {}), (((40, 3000), (40,)), {})),
+        fixed={1: ("int32", 0, 4)}, out=lambda name: "float64" if name == "float64" else "float32", **ALL),
+]  # fmt: skip
+if not hasattr(mx.fast, "cross_entropy"):  # an extension that may be absent
+    ROWS.pop()
+
+
+class TestFast(OpTests):
+    rows = ROWS
+
+
+@pytest.mark.parametrize("name", FLOATING)
+def test_attention_takes_boolean_masks_and_sinks(name):
+    rng = np.random.default_rng(2)
+    q, k, v = (rounded(rng.standard_normal(s), name) for s in [(2, 4, 3, 8), (2, 2, 5, 8), (2, 2, 5, 8)])
+    wide = [x.astype(np.float64) for x in (q, k, v)]
+    mask = rng.uniform(0, 1, (2, 1, 3, 5)) > 0.3
+    mask[..., 0] = True
+    got = mx.fast.scaled_dot_product_attention(*map(to_mx, (q, k, v)), scale=0.3, mask=mx.array(mask))
+    assert_close(got, rounded(attention(*wide, 0.3, mask), name), name, 4, "bool mask", span=1)
+    sinks = rounded(rng.standard_normal(4), name)
+    got = mx.fast.scaled_dot_product_attention(*map(to_mx, (q, k, v)), scale=0.3, mask="causal", sinks=to_mx(sinks))
+    want = attention(*wide, 0.3, "causal", sinks.astype(np.float64))
+    assert_close(got, rounded(want, name), name, 4, "sinks", span=1)
+
+
+def test_a_query_that_sees_no_key_gives_zeros():
+    q = mx.ones((1, 1, 2, 4))
+    mask = mx.array([[True, True], [False, False]])
+    out = mx.fast.scaled_dot_product_attention(q, q, q, scale=1.0, mask=mask)
+    assert np.array(out)[0, 0].tolist() == [[1, 1, 1, 1], [0, 0, 0, 0]]
+
+
+def test_attention_is_stable_for_huge_scores():
+    q = mx.full((1, 1, 3, 4), 200.0)
+    out = mx.fast.scaled_dot_product_attention(q, q, mx.ones((1, 1, 3, 4)), scale=100.0)
+    assert_close(out, np.ones((1, 1, 3, 4), np.float32), "float32")
+
+
+@pytest.mark.parametrize("traditional", [False, True])
+def test_rope_takes_offsets_per_row_and_frequencies(traditional):
+    x = np.random.default_rng(3).standard_normal((3, 2, 5, 8)).astype(np.float32)
+    kwargs = {"traditional": traditional, "scale": 1.0}
+    offset = np.array([4, 0, 9])
+    got = mx.fast.rope(mx.array(x), 8, base=50.0, offset=mx.array(offset), **kwargs)
+    want = rope(x.astype(np.float64), 8, base=50.0, offset=offset[:, None, None] * np.ones((1, 1, 1)), **kwargs)
+    for i in range(3):
+        want[i] = rope(x[i].astype(np.float64), 8, base=50.0, offset=int(offset[i]), **kwargs)
+    assert_close(got, want.astype(np.float32), "float32", 4, "offsets", span=1)
+    freqs = np.array([1.0, 3.0, 10.0, 40.0], np.float32)
+    got = mx.fast.rope(mx.array(x), 8, base=None, offset=2, freqs=mx.array(freqs), **kwargs)
+    want = rope(x.astype(np.float64), 8, offset=2, freqs=freqs.astype(np.float64), **kwargs)
+    assert_close(got, want.astype(np.float32), "float32", 4, "freqs", span=1)
+
+
+def test_norms_keep_single_precision_inside():
+    x = rounded(np.random.default_rng(4).uniform(90, 110, (4, 4096)), "bfloat16")
+    want = rounded(layer_norm(x.astype(np.float64)), "bfloat16")
+    assert_close(mx.fast.layer_norm(to_mx(x), None, None, 1e-5), want, "bfloat16", 2, span=1)
+    x = rounded(np.full((2, 512), 300.0), "float16")
+    assert_close(mx.fast.rms_norm(to_mx(x), None, 1e-5), rounded(np.ones((2, 512)), "float16"), "float16")
+
+
+@pytest.mark.parametrize("call", [
+    lambda: mx.fast.rms_norm(mx.ones((2, 4)), mx.ones((3,)), 1e-5),
+    lambda: mx.fast.rms_norm(mx.array(1.0), None, 1e-5),
+    lambda: mx.fast.layer_norm(mx.ones((2, 4)), mx.ones((4,)), mx.ones((5,)), 1e-5),
+    lambda: mx.fast.rope(mx.ones((4,)), 4, traditional=False, base=10.0, scale=1.0, offset=0),
+    lambda: mx.fast.rope(mx.ones((2, 3, 4)), 4, traditional=False, base=None, scale=1.0, offset=0),
+    lambda: mx.fast.rope(mx.ones((2, 3, 4)), 6, traditional=False, base=10.0, scale=1.0, offset=0),
+    lambda: mx.fast.scaled_dot_product_attention(*[mx.ones((2, 3, 4))] * 3, scale=1.0),
+    lambda: mx.fast.scaled_dot_product_attention(mx.ones((1, 3, 2, 4)), *[mx.ones((1, 2, 2, 4))] * 2, scale=1.0),
+    lambda: mx.fast.scaled_dot_product_attention(mx.ones((1, 2, 2, 4)), *[mx.ones((1, 2, 2, 5))] * 2, scale=1.0),
+    lambda: mx.fast.scaled_dot_product_attention(*[mx.ones((1, 2, 2, 4))] * 3, scale=1.0, mask="diagonal"),
+    lambda: mx.fast.scaled_dot_product_attention(*[mx.ones((1, 2, 2, 4))] * 3, scale=1.0, mask=mx.ones((3, 2))),
+], ids=range(11))  # fmt: skip
+def test_fused_ops_refuse_unfit_arguments(call):
+    with pytest.raises((ValueError, TypeError), match=r"\[(rms_norm|layer_norm|rope|scaled_dot_product_attention)\]"):
+        mx.eval(call())
+
+
+def test_attention_of_bfloat16_is_close_to_single_precision():
+    rng = np.random.default_rng(6)
+    q, k, v = (rounded(rng.standard_normal((1, 2, 40, 64)), "bfloat16") for _ in range(3))
+    want = attention(*(x.astype(np.float64) for x in (q, k, v)), 0.125, "causal")
+    got = mx.fast.scaled_dot_product_attention(*map(to_mx, (q, k, v)), scale=0.125, mask="causal")
+    assert np.max(np.abs(to_np(got).astype(np.float64) - want)) < 0.02

@@ -1,0 +1,186 @@
+"""Rows of the matrix products, and every transposition and size around the tiles' edges."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import olivine.core as mx
+from tests.harness import COMPLEX, DTYPES, FLOATING, NUMBER, OpTests, Row
+from tests.support import assert_close, assert_same, rounded, to_mx, to_np
+
+INEXACT = FLOATING + COMPLEX
+ALL = {"dtypes": INEXACT, "tol": 8, "span": 8}
+PRODUCTS = tuple(
+    (shapes, {})
+    for shapes in (
+        ((3, 4), (4, 5)),
+        ((4,), (4,)),
+        ((2, 3, 4), (4,)),
+        ((4,), (2, 4, 3)),
+        ((2, 1, 3, 4), (5, 4, 2)),
+        ((2, 3, 0), (0, 4)),
+        ((0, 3), (3, 4)),
+        ((1, 700), (700, 513)),
+        ((130, 257), (257, 67)),
+        ((17, 6, 33), (33, 9)),
+    )
+)
+VECTORS = ((((5,), (5,)), {}), (((2, 3), (4, 3)), {}), (((), (3,)), {}))
+
+
+def addmm(c, a, b, alpha=1.0, beta=1.0):
+    return alpha * (a @ b) + beta * c
+
+
+def einsum(subscripts):
+    return {"call": lambda *a: mx.einsum(subscripts, *a), "ref": lambda *a: np.einsum(subscripts, *a)}
+
+
+def blocks(mask, size, shape):
+    return np.kron(mask, np.ones((size, size)))[: shape[0], : shape[1]]
+
+
+def masked(a, b, out, left, right, block_size=32):
+    a = a * blocks(left, block_size, a.shape)
+    b = b * blocks(right, block_size, b.shape)
+    return (a @ b) * blocks(out, block_size, (a.shape[0], b.shape[1]))
+
+
+def gather_mm(a, b, i, j):
+    return np.stack([a[p] @ b[q] for p, q in zip(i, j, strict=True)])
+
+
+def segmented(a, b):
+    return np.stack([a[:, 0:2] @ b[0:2], a[:, 2:5] @ b[2:5], a[:, 5:5] @ b[5:5]])
+
+
+def hadamard(x):
+    n = x.shape[-1]
+    h = np.ones((1, 1))
+    while h.shape[0] < n:
+        h = np.block([[h, h], [h, -h]])
+    return x @ h / np.sqrt(n)
+
+
+MASK = ("bool_", 0, 1)
+
+ROWS = [
+    Row("matmul", np.matmul, PRODUCTS, wrong="shape", **ALL),
+    Row("addmm", addmm, (
+        (((5,), (3, 4), (4, 5)), {}), (((3, 5), (3, 4), (4, 5)), {"alpha": 0.5, "beta": 2.0}),
+        (((), (2, 3, 4), (4, 2)), {"beta": 0.0}), (((67,), (130, 257), (257, 67)), {})), **ALL),
+    Row("inner", np.inner, VECTORS, **ALL),
+    Row("outer", np.outer, ((((5,), (3,)), {}), (((2, 3), (4,)), {})), dtypes=NUMBER),
+    Row("vecdot", lambda a, b, axis=-1: np.sum(np.conj(a) * b, axis), (
+        (((5,), (5,)), {}), (((3, 4), (3, 4)), {"axis": 0}), (((2, 3, 4), (2, 1, 4)), {})), **ALL),
+    Row("tensordot", np.tensordot, (
+        (((2, 3, 4), (3, 4, 5)), {}), (((2, 3), (3, 4)), {"axes": 1}), (((2, 3), (4,)), {"axes": 0}),
+        (((2, 3, 4), (4, 2, 5)), {"axes": [[0, 2], [1, 0]]})), **ALL),
+    Row("kron", np.kron, ((((2, 3), (3, 2)), {}), (((3,), (2, 2)), {}), (((2, 2), ()), {})), dtypes=NUMBER),
+    Row("einsum", cases=((((3, 4), (4, 5)), {}),), **einsum("ij,jk->ik"), **ALL),
+    Row("block_masked_mm", masked, (
+        (((64, 96), (96, 32), (2, 1), (2, 3), (3, 1)), {"block_size": 32}),), fixed={2: MASK, 3: MASK, 4: MASK},
+        call=lambda a, b, o, m, n, block_size: mx.block_masked_mm(a, b, block_size, o, m, n), dtypes=("float32",),
+        tol=20, span=20, rules="values layouts compile"),
+    Row("gather_mm", gather_mm, ((((4, 2, 3), (5, 3, 2), (3,), (3,)), {}), (((4, 9, 33), (5, 33, 70), (6,), (6,)), {})),
+        fixed={2: ("uint32", 0, 4), 3: ("uint32", 0, 5)}, dtypes=FLOATING, tol=8, span=8,
+        rules="values layouts dtypes grad jvp second compile errors"),
+    Row("segmented_mm", segmented, ((((3, 6), (6, 2)), {}),), dtypes=("float32",), tol=8, span=8,
+        call=lambda a, b: mx.segmented_mm(a, b, mx.array([[0, 2], [2, 5], [5, 5]], dtype=mx.uint32)),
+        rules="values layouts compile"),
+    Row("hadamard_transform", hadamard, ((((3, 8),), {}), (((2, 1),), {}), (((5, 512),), {})), tol=8, span=1),
+]  # fmt: skip
+
+
+class TestMatmul(OpTests):
+    rows = ROWS
+
+
+@pytest.mark.parametrize("name", INEXACT)
+def test_products_of_all_orders_and_edge_sizes(name):
+    """Plain, transposed and strided operands; sizes below, at and past the kernels' tiles."""
+    rng = np.random.default_rng(7)
+    sizes = (1, 2, 5, 16, 33, 65) if name in ("float32", "bfloat16") else (1, 7, 34)
+    for m, k, n in itertools.product(sizes, repeat=3):
+        a, b = rounded(rng.uniform(-1, 1, (m, k)), name), rounded(rng.uniform(-1, 1, (k, n)), name)
+        wide = np.complex128 if name in COMPLEX else np.float64
+        want = rounded(a.astype(wide) @ b.astype(wide), name)
+        left = (to_mx(a), mx.transpose(to_mx(a.T.copy())))
+        right = (to_mx(b), mx.transpose(to_mx(b.T.copy())))
+        for i, j in itertools.product(range(2), repeat=2):
+            assert_close(left[i] @ right[j], want, name, 8, f"{m}x{k}x{n} {i}{j}", span=1)
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
+def test_long_products_accumulate_in_single_precision(name):
+    rng = np.random.default_rng(8)
+    a, b = rounded(rng.uniform(0, 1, (3, 20000)), name), rounded(rng.uniform(0, 1, (20000, 2)), name)
+    want = rounded(a.astype(np.float64) @ b.astype(np.float64), name)
+    assert_close(to_mx(a) @ to_mx(b), want, name, 1.5 if name != "float32" else 10, "long sum")
+
+
+def test_rows_of_a_batch_do_not_depend_on_the_batch():
+    """What one row gives alone it gives in any batch, whatever kernel the size selects."""
+    rng = np.random.default_rng(9)
+    for name in ("float32", "bfloat16"):
+        a, b = to_mx(rng.standard_normal((64, 300)), name), to_mx(rng.standard_normal((300, 48)), name)
+        whole = to_np(a @ b)
+        again = to_np(a @ b)
+        assert_same(whole, again, "the same product twice")
+        stacked = to_np(mx.stack([a, a]) @ b)
+        assert_same(stacked[0], stacked[1], "equal members of a batch")
+
+
+@pytest.mark.parametrize("subscripts", [
+    "ij,jk->ik", "ij,kj->ik", "bij,bjk->bik", "bhqd,bhkd->bhqk", "i,j->ij", "ii->i", "ii->", "ij->ji", "ij->", "i,i->",
+    "bij,jk,kl->bil", "...ij,...jk->...ik", "ij,jk", "abc,cde->abde", "ij,ij->j", "ijk,k->ij"])  # fmt: skip
+def test_einsum_agrees_with_numpy(subscripts):
+    sizes = dict(zip("abcdehijklq", (2, 3, 4, 2, 3, 2, 4, 4, 3, 5, 6), strict=True))
+    if "ii" in subscripts:
+        sizes["i"] = 4
+    terms = subscripts.split("->")[0].split(",")
+    rng = np.random.default_rng(5)
+    args = [rng.standard_normal([*([2] if "..." in t else []), *(sizes[c] for c in t.strip("."))]) for t in terms]
+    args = [x.astype(np.float32) for x in args]
+    want = np.einsum(subscripts, *(x.astype(np.float64) for x in args))
+    assert_close(mx.einsum(subscripts, *map(mx.array, args)), want.astype(np.float32), "float32", 8, span=8)
+
+
+def test_einsum_path_orders_contractions():
+    path, text = mx.einsum_path("ij,jk,kl->il", mx.ones((2, 300)), mx.ones((300, 4)), mx.ones((4, 5)))
+    assert sorted(i for pair in path for i in pair) == [0, 0, 1, 1] or sorted(
+        i for pair in path for i in pair) == [0, 1, 1, 2] or len(path) == 2
+    assert isinstance(text, str)
+
+
+@pytest.mark.parametrize("call", [
+    lambda: mx.matmul(mx.ones((2, 3)), mx.ones((4, 3))),
+    lambda: mx.matmul(mx.ones(()), mx.ones((3,))),
+    lambda: mx.matmul(mx.ones((2, 2, 3)), mx.ones((3, 3, 2))),
+    lambda: mx.ones((2, 3)) @ mx.ones((2, 3)),
+], ids=range(4))  # fmt: skip
+def test_products_of_unfit_shapes_are_refused(call):
+    with pytest.raises(ValueError, match=r"\[matmul\]"):
+        mx.eval(call())
+
+
+def test_integer_products_are_refused_or_exact():
+    for name in set(DTYPES) - set(INEXACT):
+        a = to_mx(np.ones((2, 2)), name)
+        try:
+            out = a @ a
+        except (ValueError, TypeError) as error:
+            assert "[matmul]" in str(error)
+        else:
+            assert np.array(out).tolist() == [[2, 2], [2, 2]] or name == "bool_"
+
+
+@pytest.mark.parametrize("subscripts", ["ij,jk->iz", "ij", "ij,jk,kl->il", "i$->i", "ij,jk->ii"])
+def test_malformed_einsums_are_refused(subscripts):
+    if subscripts == "ij":
+        with pytest.raises(ValueError, match=r"\[einsum"):
+            mx.eval(mx.einsum(subscripts, mx.ones((3,))))
+    else:
+        with pytest.raises(ValueError, match=r"\[einsum"):
+            mx.eval(mx.einsum(subscripts, mx.ones((3, 3)), mx.ones((3, 3))))

@@ -138,13 +138,13 @@ nb::bytes archive(Arguments& in, int compression) {
     zip.attr("writestr")(name + ".npy", nb::bytes(bytes.data(), bytes.size()));
   };
   size_t i = 0;
-  nb::object named = nb::borrow(in.keywords() ? in.keywords() : nb::dict().ptr());
+  nb::dict named = in.keywords() ? nb::borrow<nb::dict>(in.keywords()) : nb::dict();
   for (nb::handle value : nb::handle(in.raw(1))) {
     std::string name = "arr_" + std::to_string(i++);
-    if (named.contains(name)) fail("[savez] expected distinct names; got ", name, " twice");
+    if (named.contains(name.c_str())) fail("[savez] expected distinct names; got ", name, " twice");
     add(name, value);
   }
-  for (auto item : nb::borrow<nb::dict>(named)) add(nb::cast<std::string>(item.first), item.second);
+  for (auto item : named) add(nb::cast<std::string>(item.first), item.second);
   zip.attr("close")();
   return nb::borrow<nb::bytes>(out.attr("getvalue")());
 }

@@ -650,7 +650,7 @@ def empty_like(a: array, /, dtype: Dtype | None=None, *, stream: StreamOrDevice=
     """An array in the shape of ``a`` whose values mean nothing yet."""
 
 @overload
-def arange(start: int | float, stop: None | int | float, step: None | int | float, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
+def arange(start: int | float, stop: None | int | float, step: None | int | float=None, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
     """``start``, ``start + step``, … up to but without ``stop``.
 
 Element ``i`` is ``start + i * step``, computed in double precision (or 64-bit integers) and then

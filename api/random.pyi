@@ -5,6 +5,22 @@ process-wide sequence that ``seed`` starts gives a fresh one to each call.
 """
 
 
+class _RandomState:
+    """The key that the process-wide sequence continues from, as a sequence of one array.
+
+    `compile` takes it among `inputs` and `outputs`, so that a compiled function draws new numbers
+    in each call.
+    """
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> array: ...
+    def __setitem__(self, index: int, key: array) -> None: ...
+    def __iter__(self) -> Iterator[array]: ...
+
+
+state: _RandomState
+
+
 def key(seed: int) -> array:
     """A key from a seed below 2**64: the two halves of the seed as uint32."""
 

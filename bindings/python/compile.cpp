@@ -41,6 +41,9 @@ class KeyWriter {
         write_constant(k, strict);
         nested(v, strict);
       }
+    } else if (is_random_state(o)) {
+      key_.push_back('R');
+      write_array(random::state());
     } else {
       write_constant(o, strict);
     }
@@ -144,6 +147,10 @@ void restore_list(nb::handle state, nb::handle made, const Arrays& arrays, size_
 nb::object restore(nb::handle state, nb::handle made, const Arrays& arrays, size_t& at) {
   PyObject *s = state.ptr(), *m = made.ptr();
   if (is_array(m)) return nb::steal(wrap(arrays.at(at++)));
+  if (s && is_random_state(s)) {
+    random::set_state(arrays.at(at++));
+    return nb::borrow(state);
+  }
   if (s && PyDict_Check(s) && PyDict_Check(m)) {
     restore_dict(state, made, arrays, at);
     return nb::borrow(state);

@@ -2,7 +2,8 @@
 #include <nanobind/stl/vector.h>
 
 #include "arguments.h"
-#include "core/layout.h"
+#include "convert.h"
+#include "core/error.h"
 #include "olivine/fast.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/matmul.h"
@@ -49,98 +50,110 @@ PyObject* fast_scaled_dot_product_attention(Arguments& in) {
                                                       in.boolean(6), in.stream(7)));
 }
 
-namespace {
-
-// arange over the numbers among these parameters; ints stay exact.
-PyObject* arange_over(Arguments& in, int start, int stop, int step, int dtype, int stream) {
-  bool floating = false;
-  for (int i : {start, stop, step}) floating |= i >= 0 && !in.none(i) && PyFloat_Check(in.raw(i));
-  if (stop != start && start >= 0 && in.none(stop)) stop = start, start = -1;
-  auto s = in.stream(stream);
-  bool given = !in.none(dtype);
-  if (floating) {
-    auto value = [&](int i, double otherwise) { return i < 0 ? otherwise : in.number(i, otherwise); };
-    double a = value(start, 0), b = value(stop, 0), c = in.none(step) ? 1.0 : value(step, 1);
-    return to_python(given ? arange(a, b, c, in.dtype(dtype), s) : arange(a, b, c, s));
-  }
-  auto value = [&](int i, int64_t otherwise) -> int64_t {
-    return i < 0 || in.none(i) ? otherwise : in.integer(i, otherwise).value;
+// ---- arange: the type of the bounds chooses the default dtype.
+static array make_range(Arguments& in, PyObject* start, PyObject* stop, int step_at) {
+  PyObject* step = in.none(step_at) ? nullptr : in.raw(step_at);
+  bool integers = true;
+  for (PyObject* o : {start, stop, step}) integers = integers && (!o || PyIndex_Check(o));
+  Maybe<Dtype> dtype = in.maybe_dtype(step_at + 1);
+  StreamOrDevice s = in.stream(step_at + 2);
+  auto number = [&](PyObject* o, double otherwise) {
+    if (!o) return otherwise;
+    std::optional<double> v = to_double(o);
+    if (!v) fail<TypeError>("[arange] expected numbers; got ", Py_TYPE(o)->tp_name);
+    return *v;
   };
-  int64_t a = value(start, 0), b = value(stop, 0), c = value(step, 1);
-  return to_python(given ? arange(a, b, c, in.dtype(dtype), s) : arange(a, b, c, s));
-}
-
-// One array for one argument, a list for several.
-PyObject* one_or_list(const std::vector<array>& out) {
-  return out.size() == 1 ? to_python(out[0]) : to_python(out);
-}
-
-std::vector<std::pair<int, int>> pad_widths(Arguments& in, int i) {
-  auto pair_of = [&](PyObject* o) -> std::pair<int, int> {
-    std::vector<int> v;
-    if (PyLong_Check(o)) {
-      int w = nb::cast<int>(nb::handle(o));
-      return {w, w};
-    }
-    if (!nb::try_cast(nb::handle(o), v) || v.empty() || v.size() > 2) {
-      in.mismatch(i, "int, a pair of ints or a list of pairs");
-    }
-    return {v[0], v.back()};
+  auto integer = [&](PyObject* o, int64_t otherwise) {
+    return o ? *to_int64(o, "arange") : otherwise;
   };
-  PyObject* o = in.raw(i);
-  std::vector<int> flat;
-  if (PyLong_Check(o) || nb::try_cast(nb::handle(o), flat)) return {pair_of(o)};
-  std::vector<std::pair<int, int>> widths;
-  if (!PySequence_Check(o)) in.mismatch(i, "int, a pair of ints or a list of pairs");
-  for (Py_ssize_t k = 0; k < PySequence_Size(o); ++k) {
-    nb::object item = nb::steal(PySequence_GetItem(o, k));
-    widths.push_back(pair_of(item.ptr()));
+  if (integers) {
+    int64_t from = integer(start, 0), to = integer(stop, 0), by = integer(step, 1);
+    return dtype.value ? olivine::arange(from, to, by, *dtype.value, s)
+                       : olivine::arange(from, to, by, s);
   }
-  return widths;
+  double from = number(start, 0), to = number(stop, 0), by = number(step, 1);
+  return dtype.value ? olivine::arange(from, to, by, *dtype.value, s)
+                     : olivine::arange(from, to, by, s);
 }
-
-}  // namespace
-
-PyObject* arange_1(Arguments& in) { return arange_over(in, 0, 1, 2, 3, 4); }
-PyObject* arange_2(Arguments& in) { return arange_over(in, -1, 0, 1, 2, 3); }
-
-PyObject* atleast_1d(Arguments& in) {
-  return one_or_list(olivine::atleast_1d(in.arrays(0), in.stream(1)));
+PyObject* arange_1(Arguments& in) {
+  bool one = in.none(1);  // arange(stop, None)
+  return wrap(make_range(in, one ? nullptr : in.raw(0), one ? in.raw(0) : in.raw(1), 2));
 }
-PyObject* atleast_2d(Arguments& in) {
-  return one_or_list(olivine::atleast_2d(in.arrays(0), in.stream(1)));
-}
-PyObject* atleast_3d(Arguments& in) {
-  return one_or_list(olivine::atleast_3d(in.arrays(0), in.stream(1)));
+PyObject* arange_2(Arguments& in) { return wrap(make_range(in, nullptr, in.raw(0), 1)); }
+
+// ---- Shapes.
+static Shape shape_of(PyObject* o, const char* op) {
+  nb::object list = nb::steal(PySequence_List(o));
+  if (!list.is_valid()) throw nb::python_error();
+  Shape shape;
+  for (nb::handle item : nb::borrow<nb::list>(list)) {
+    std::optional<int64_t> d = to_int64(item.ptr(), op);
+    if (!d) fail<TypeError>("[", op, "] expected ints; got ", Py_TYPE(item.ptr())->tp_name);
+    shape.push_back(*d);
+  }
+  return shape;
 }
 
 PyObject* broadcast_shapes(Arguments& in) {
-  Shape out;
-  for (nb::handle h : nb::handle(in.raw(0))) {
-    std::vector<int64_t> dims;
-    if (!nb::try_cast(h, dims)) in.mismatch(0, "shapes, as tuples of int");
-    out = olivine::broadcast_shapes(out, Shape(dims.begin(), dims.end()), "broadcast_shapes");
+  PyObject* shapes = in.raw(0);
+  Shape common;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(shapes); ++i) {
+    common = olivine::broadcast_shapes(common, shape_of(PyTuple_GET_ITEM(shapes, i), in.function()));
   }
-  return to_python(out);
-}
-
-PyObject* depends(Arguments& in) {
-  auto list = [&](int i) {
-    return is_array(in.raw(i)) ? std::vector<array>{in.ref(i)} : in.arrays(i);
-  };
-  std::vector<array> out = olivine::depends(list(0), list(1));
-  return is_array(in.raw(0)) ? to_python(out[0]) : to_python(out);
+  return to_python(common);
 }
 
 PyObject* pad(Arguments& in) {
+  in.promote({0, 3});
   const array& a = in.ref(0);
-  auto widths = pad_widths(in, 1);
-  std::string mode = in.string(2, "constant");
-  array value = in.none(3) ? array(0) : in.ref(3);
-  if (widths.size() == 1) {
-    return to_python(olivine::pad(a, widths[0], value, mode, in.stream(4)));
+  PyObject* width = in.raw(1);
+  std::vector<int> axes;
+  Shape low, high;
+  auto add = [&](int64_t before, int64_t after) {
+    axes.push_back(static_cast<int>(axes.size()));
+    low.push_back(before);
+    high.push_back(after);
+  };
+  bool nested = (PyList_Check(width) || PyTuple_Check(width)) && PySequence_Size(width) > 0 &&
+                !PyIndex_Check(PySequence_Fast_GET_ITEM(width, 0));
+  if (nested) {
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(width); ++i) {
+      Shape pair = shape_of(PySequence_Fast_GET_ITEM(width, i), "pad");
+      if (pair.empty() || pair.size() > 2) in.mismatch(1, "an int, a pair of ints or a list of pairs");
+      add(pair.front(), pair.back());
+    }
+    if (axes.size() == 1) {
+      while (static_cast<int>(axes.size()) < a.ndim()) add(low[0], high[0]);
+    }
+    if (static_cast<int>(axes.size()) != a.ndim()) {
+      fail("[pad] expected one pair per axis, ", a.ndim(), "; got ", axes.size());
+    }
+  } else {
+    Ints pair = in.ints(1);
+    if (pair.values.empty() || pair.values.size() > 2) {
+      in.mismatch(1, "an int, a pair of ints or a list of pairs");
+    }
+    for (int i = 0; i < a.ndim(); ++i) add(pair.values.front(), pair.values.back());
   }
-  return to_python(olivine::pad(a, widths, value, mode, in.stream(4)));
+  return wrap(olivine::pad(a, axes, low, high, in.ref(3, array(0)), in.string(2, "constant"),
+                           in.stream(4)));
 }
+
+PyObject* depends(Arguments& in) {
+  auto arrays = [&](int i) {
+    return is_array(in.raw(i)) ? std::vector<array>{in.ref(i)} : in.arrays(i);
+  };
+  std::vector<array> out = olivine::depends(arrays(0), arrays(1));
+  return is_array(in.raw(0)) ? wrap(out.at(0)) : wrap_list(out);
+}
+
+static PyObject* at_least(Arguments& in,
+                          std::vector<array> (*f)(const std::vector<array>&, StreamOrDevice)) {
+  std::vector<array> out = f(in.arrays(0), in.stream(1));
+  return out.size() == 1 ? wrap(out[0]) : wrap_list(out);
+}
+PyObject* atleast_1d(Arguments& in) { return at_least(in, olivine::atleast_1d); }
+PyObject* atleast_2d(Arguments& in) { return at_least(in, olivine::atleast_2d); }
+PyObject* atleast_3d(Arguments& in) { return at_least(in, olivine::atleast_3d); }
 
 }  // namespace olivine::python::hand

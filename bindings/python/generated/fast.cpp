@@ -31,7 +31,6 @@ constexpr Signature py_fast_rope_signature{"rope", py_fast_rope_names, 8, 0, 2, 
 PyObject* py_fast_rope(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
   return guarded([&]() -> PyObject* {
     Arguments in(py_fast_rope_signature, self, args, nargs, names);
-    in.promote({0, 5, 6});
     return to_python(call(OLIVINE_FUNCTION(olivine::fast::rope), in.ref(0), in.integer(1), in.boolean(2), in.maybe_number(3), in.number(4), in.ref(5), in.maybe_ref(6), in.stream(7)));
   });
 }

@@ -199,6 +199,11 @@ PyMethodDef methods[] = {
 PyGetSetDef properties[] = {
     {}};
 constexpr ClassDoc classes[] = {
+    {"_RandomState",
+R"doc(The key that the process-wide sequence continues from, as a sequence of one array.
+
+`compile` takes it among `inputs` and `outputs`, so that a compiled function draws new numbers
+in each call.)doc"},
     {}};
 
 }  // namespace

@@ -650,7 +650,7 @@ def empty_like(a: array, /, dtype: Dtype | None=None, *, stream: StreamOrDevice=
     """An array in the shape of ``a`` whose values mean nothing yet."""
 
 @overload
-def arange(start: int | float, stop: None | int | float, step: None | int | float, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
+def arange(start: int | float, stop: None | int | float, step: None | int | float=None, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
     """``start``, ``start + step``, … up to but without ``stop``.
 
 Element ``i`` is ``start + i * step``, computed in double precision (or 64-bit integers) and then
@@ -1768,6 +1768,9 @@ Raises:
 
 def stack(arrays: list[array], axis: int | None=0, *, stream: StreamOrDevice=None) -> array:
     """Joins arrays of one shape along a new axis."""
+
+def unstack(x: array, /, *, axis: int=0, stream: StreamOrDevice=None) -> tuple[array, ...]:
+    """The slices across one axis, each without that axis."""
 
 def split(a: array, /, indices_or_sections: int | Sequence[int], axis: int=0, *, stream: StreamOrDevice=None) -> list[array]:
     """Cuts an axis into equal parts (an int), or before the given indices.

@@ -56,7 +56,7 @@ def empty_like(a: array, /, dtype: Dtype | None = None, *, stream: StreamOrDevic
 def arange(
     start: int | float,
     stop: None | int | float,
-    step: None | int | float,
+    step: None | int | float = None,
     dtype: Dtype | None = None,
     *,
     stream: StreamOrDevice = None,

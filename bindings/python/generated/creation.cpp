@@ -83,7 +83,7 @@ PyObject* py_empty_like(PyObject* self, PyObject* const* args, Py_ssize_t nargs,
 }
 
 constexpr std::string_view py_arange_1_names[] = {"start", "stop", "step", "dtype", "stream"};
-constexpr Signature py_arange_1_signature{"arange", py_arange_1_names, 5, 0, 4, false, 7u, false};
+constexpr Signature py_arange_1_signature{"arange", py_arange_1_names, 5, 0, 4, false, 3u, false};
 constexpr Function py_arange_1 = &by_hand<py_arange_1_signature, hand::arange_1>;
 constexpr std::string_view py_arange_2_names[] = {"stop", "step", "dtype", "stream"};
 constexpr Signature py_arange_2_signature{"arange", py_arange_2_names, 4, 0, 3, false, 1u, false};
@@ -224,7 +224,7 @@ R"doc(empty_like(a, /, dtype=None, *, stream=None)
 
 An array in the shape of ``a`` whose values mean nothing yet.)doc"),
     function_entry<py_arange>("arange",
-R"doc(arange(start: int | float, stop: None | int | float, step: None | int | float, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array
+R"doc(arange(start: int | float, stop: None | int | float, step: None | int | float=None, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array
 arange(stop: int | float, step: None | int | float=None, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array
 
 ``start``, ``start + step``, … up to but without ``stop``.

@@ -22,6 +22,9 @@ OLIVINE_OP To bits(From x) {
   return __builtin_bit_cast(To, x);
 }
 
+template <class T>
+concept OnlyFloat = std::is_same_v<T, float>;
+
 // A complex number: std::complex without its out-of-line functions.
 template <class T>
 struct Complex {
@@ -165,10 +168,6 @@ struct FloorDivide {
       return b == 0 ? T(0) : narrow<T>(q);
     }
   }
-  template <class T>
-  OLIVINE_OP Complex<T> operator()(Complex<T> a, Complex<T> b) const {
-    return Divide{}(a, b);
-  }
 
  private:
   // An integral value to T, modulo 2^bits (the quotient -2^31 / -1 does not fit int32).
@@ -187,20 +186,29 @@ struct Remainder {
   template <class T>
   OLIVINE_OP T operator()(T a, T b) const {
     if constexpr (std::is_same_v<T, float>) {
-      return fix(__builtin_fmodf(a, b), b);
+      // Exact in double while the quotient has few enough bits.
+      const double x = static_cast<double>(a), y = static_cast<double>(b);
+      return fix(static_cast<float>(x - trunc(x / y) * y), a, b);
     } else if constexpr (std::is_same_v<T, double>) {
-      return fix(__builtin_fmod(a, b), b);
+      return fix(__builtin_fmod(a, b), a, b);
     } else {
       using U = std::make_unsigned_t<T>;
       const U q = static_cast<U>(FloorDivide{}(a, b));
       return static_cast<T>(U(a) - Multiply{}(q, U(b)));
     }
   }
+  template <OnlyFloat T>
+  OLIVINE_OP static bool rare(T a, T b) {
+    return !(abs(a) <= abs(b) * 0x1p28f) | (abs(b) == T(__builtin_huge_val()));
+  }
+  static float slow(float a, float b) { return fix(__builtin_fmodf(a, b), a, b); }
 
  private:
+  // From the sign of a to that of b; a remainder of zero keeps the sign of a.
   template <class T>
-  OLIVINE_OP static T fix(T r, T b) {
-    return r != T(0) && (r < T(0)) != (b < T(0)) ? r + b : r;
+  OLIVINE_OP static T fix(T r, T a, T b) {
+    const T moved = r != T(0) && (r < T(0)) != (b < T(0)) ? r + b : r;
+    return r == T(0) ? copysign(r, a) : moved;
   }
 };
 

@@ -54,12 +54,16 @@ OLIVINE_API array take(const array& a, const array& indices, int axis, StreamOrD
 OLIVINE_API array take(const array& a, int index, int axis, StreamOrDevice s = {});
 OLIVINE_API array take(const array& a, const array& indices, StreamOrDevice s = {});
 OLIVINE_API array take(const array& a, int index, StreamOrDevice s = {});
-// One element per index, each from the index's own position along the other axes.
+// One element per index, each from the index's own position along the other axes (without `axis`: of
+// the flattened arrays).
 OLIVINE_API array take_along_axis(const array& a, const array& indices, int axis,
                                   StreamOrDevice s = {});
+OLIVINE_API array take_along_axis(const array& a, const array& indices, StreamOrDevice s = {});
 // `a` with the elements that take_along_axis would read replaced, or added to.
 OLIVINE_API array put_along_axis(const array& a, const array& indices, const array& values,
                                  int axis, StreamOrDevice s = {});
+OLIVINE_API array put_along_axis(const array& a, const array& indices, const array& values,
+                                 StreamOrDevice s = {});
 OLIVINE_API array scatter_add_axis(const array& a, const array& indices, const array& values,
                                    int axis, StreamOrDevice s = {});
 

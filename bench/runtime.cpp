@@ -1,4 +1,6 @@
 // Times of the runtime alone: allocation by size, hand-over to the pool, polling for interrupts.
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
@@ -56,27 +58,31 @@ void hand_over() {
   std::atomic<int64_t> sink{0};
   auto tiny = [&](int64_t b, int64_t) { sink.fetch_add(b, std::memory_order_relaxed); };
   parallel_for(thread_count(), 1, tiny);
-  double hot = best_ns(20, 1000, [&] { parallel_for(thread_count(), 1, tiny); });
-  double cold = best_ns(5, 50, [&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    parallel_for(thread_count(), 1, tiny);
-  });
-  double pause = best_ns(5, 50, [&] { std::this_thread::sleep_for(std::chrono::milliseconds(1)); });
-  printf("parallel_for, %d empty chunks: back to back %.2f us, from sleep about %.2f us\n",
-         thread_count(), hot / 1e3, (cold - pause) / 1e3);
-  // Time until a worker runs: every chunk waits until all threads have come.
+  double empty = best_ns(20, 1000, [&] { parallel_for(thread_count(), 1, tiny); });
+  printf("parallel_for, %d empty chunks %36.2f us\n", thread_count(), empty / 1e3);
+  // Every chunk waits until all threads have come, so this is the way there and back.
   std::atomic<int> here{0};
   auto meet = [&](int64_t, int64_t) {
     here.fetch_add(1);
     while (here.load(std::memory_order_relaxed) < thread_count()) {
     }
   };
-  double all = best_ns(20, 200, [&] {
+  auto round_trip = [&] {
     here = 0;
+    auto start = Clock::now();
     parallel_for(thread_count(), 1, meet);
-  });
-  printf("parallel_for until all %d threads run and are back %11.2f us\n", thread_count(),
-         all / 1e3);
+    return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+  };
+  for (int pause : {0, 200, 5000}) {  // us; workers sleep after some 30
+    std::vector<double> times;
+    for (int i = 0; i < 201; ++i) {
+      if (pause) std::this_thread::sleep_for(std::chrono::microseconds(pause));
+      times.push_back(round_trip());
+    }
+    std::sort(times.begin(), times.end());
+    printf("meeting of all %d threads, %4d us idle before: median %.2f us, best %.2f us\n",
+           thread_count(), pause, times[100], times[0]);
+  }
 }
 
 void others() {

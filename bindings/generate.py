@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from c_api import c_files
+from c_api import c_files, c_umbrella
 from stubs import stub_files
 from swift_api import swift_files
 
@@ -297,7 +297,7 @@ def signature(family, f, tag):
 
 
 def python_body(family, f, tag):
-    arguments, weak = [], []
+    arguments, together, any_weak = [], [], False
     for i, p in enumerate(f.parameters):
         kind = p.kind
         if kind is None:
@@ -305,11 +305,14 @@ def python_body(family, f, tag):
                      f"{p.annotation and ast.unparse(p.annotation)} of {f.name}; mark it @manual")
         default = literal(p.default) if kind.default else None
         arguments.append(kind.fetch.format(i=i, d=f", {default}" if default is not None else ""))
-        if kind.name in ("ref", "maybe_ref") and p.name != "condition":
-            weak.append((i, bool(p.types & {"scalar", "int", "float", "bool"})))
+        # Scalars take the dtype of the arrays named with them: not of a condition or a later key.
+        is_weak = {"array", "scalar"} <= p.types and p.name != "condition"
+        if is_weak or (kind.name == "ref" and p.types == {"array"} and not any_weak):
+            together.append(str(i))
+        any_weak |= is_weak
     promote = ""
-    if any(w for _, w in weak) and len(weak) > 1:
-        promote = f"    in.promote({{{', '.join(str(i) for i, _ in weak)}}});\n"
+    if any_weak and len(together) > 1:
+        promote = f"    in.promote({{{', '.join(together)}}});\n"
     call = f"call(OLIVINE_FUNCTION({family.namespace}{f.cpp}), {', '.join(arguments)})"
     if not arguments:
         call = f"{family.namespace}{f.cpp}()"
@@ -350,7 +353,7 @@ def alias_table(groups):
     return "{" + ", ".join(pairs) + "}"
 
 
-def python_file(family, has_header):
+def python_file(family, header):
     code, declared = "", []
     groups = list(family.functions.values())
     groups += [forms for forms in family.methods.values() if forms[0].owner]
@@ -370,7 +373,7 @@ def python_file(family, has_header):
     declared += [f"PyObject* array_{p.name}(PyObject* self);\n" for p in family.properties]
     classes = "".join(f'    {{"{c.name}",\nR"doc({ast.get_docstring(c) or ""})doc"}},\n'
                       for c in family.classes)
-    include = f'#include "olivine/ops/{family.name}.h"\n' if has_header else ""
+    include = f'#include "{header}"\n' if header and family.generated else ""
     parts = [NOTE.format(family.name), f'#include "arguments.h"\n{include}',
              "namespace olivine::python {"]
     if declared:
@@ -400,10 +403,13 @@ def outputs():
     families = [read_family(p) for p in sorted((ROOT / "api").glob("*.pyi"))]
     files = {}
     for family in families:
-        has_header = (ROOT / f"include/olivine/ops/{family.name}.h").exists()
-        files[f"bindings/python/generated/{family.name}.cpp"] = python_file(family, has_header)
-        if has_header:
-            files |= c_files(family) | swift_files(family)
+        headers = [f"olivine/ops/{family.name}.h", f"olivine/{family.name}.h"]
+        header = next((h for h in headers if (ROOT / "include" / h).exists()), "")
+        files[f"bindings/python/generated/{family.name}.cpp"] = python_file(family, header)
+        if family.generated:
+            files |= c_files(family, header) | swift_files(family)
+    c_names = sorted(Path(n).stem for n in files if n.startswith("bindings/c/generated/"))
+    files["bindings/c/include/olivine/c/olivine.h"] = c_umbrella(c_names)
     files["bindings/python/generated/families.cpp"] = python_list(families)
     return files | stub_files(families)
 
@@ -413,11 +419,13 @@ def main():
     parser.add_argument("--check", action="store_true", help="only say which files are out of date")
     args = parser.parse_args()
     files = outputs()
-    folders = ("bindings/python/generated", "bindings/c/generated", "bindings/swift/generated",
+    folders = ("bindings/python/generated", "bindings/c/generated",
+               "bindings/c/include/olivine/c/generated", "bindings/swift/generated",
                "python/olivine/core")
     old = {str(p.relative_to(ROOT)) for d in folders for p in (ROOT / d).glob("*") if p.is_file()}
     stale = [n for n, text in files.items()
-             if n not in old or (ROOT / n).read_text() != text] + sorted(old - files.keys())
+             if not (ROOT / n).exists() or (ROOT / n).read_text() != text]
+    stale += sorted(old - files.keys())
     for name in stale if not args.check else []:
         path = ROOT / name
         path.parent.mkdir(parents=True, exist_ok=True)

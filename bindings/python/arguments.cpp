@@ -142,7 +142,9 @@ std::vector<array> Arguments::arrays(int i) const {
   std::vector<array> out;
   if (!values_[i]) return out;
   if (is_array(values_[i])) {
-    for_each_row(value_of(values_[i]), [&](array row) { out.push_back(std::move(row)); });
+    const array& a = value_of(values_[i]);
+    if (a.ndim() == 0) mismatch(i, "a list of arrays");
+    for (int64_t k = 0; k < a.shape()[0]; ++k) out.push_back(row_of(a, k));
     return out;
   }
   if (!PyList_Check(values_[i]) && !PyTuple_Check(values_[i])) mismatch(i, "a list of arrays");

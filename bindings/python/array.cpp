@@ -73,30 +73,29 @@ Py_ssize_t length(PyObject* o) {
 // ---- Iteration.
 struct Rows {
   PyObject_HEAD;
-  std::vector<array> rows;
-  size_t next;
+  array value;
+  int64_t next;
 };
 PyTypeObject* rows_type = nullptr;
 
 PyObject* iterate(PyObject* o) {
   return guarded([&]() -> PyObject* {
-    std::vector<array> rows;
-    for_each_row(value_of(o), [&](array row) { rows.push_back(std::move(row)); });
+    if (value_of(o).ndim() == 0) fail<TypeError>("[iter] expected at least 1 dimension; got 0");
     auto* it = PyObject_New(Rows, rows_type);
     if (!it) throw nb::python_error();
-    new (&it->rows) std::vector<array>(std::move(rows));
+    new (&it->value) array(value_of(o));
     it->next = 0;
     return reinterpret_cast<PyObject*>(it);
   });
 }
 PyObject* next_row(PyObject* o) {
   auto* it = reinterpret_cast<Rows*>(o);
-  if (it->next == it->rows.size()) return nullptr;
-  return guarded([&] { return wrap(it->rows[it->next++]); });
+  if (it->next >= it->value.shape()[0]) return nullptr;
+  return guarded([&] { return wrap(row_of(it->value, it->next++)); });
 }
 void dealloc_rows(PyObject* o) {
   PyTypeObject* type = Py_TYPE(o);
-  reinterpret_cast<Rows*>(o)->rows.~vector();
+  reinterpret_cast<Rows*>(o)->value.~array();
   type->tp_free(o);
   Py_DECREF(type);
 }

@@ -7,6 +7,7 @@
 #include "core/node.h"
 #include "core/size.h"
 #include "olivine/ops/elementwise.h"
+#include "olivine/ops/indexing.h"
 #include "olivine/ops/shape.h"
 
 namespace olivine::python {
@@ -338,9 +339,11 @@ PyObject* to_list(const array& a) {
   });
 }
 
-void for_each_row(const array& a, const std::function<void(array)>& visit) {
-  if (a.ndim() == 0) fail<TypeError>("[iter] expected an array of at least 1 dimension; got 0");
-  for (array& row : unstack(a)) visit(std::move(row));
+array row_of(const array& a, int64_t i) {
+  Shape start(a.ndim()), stop = a.shape();
+  start[0] = i;
+  stop[0] = i + 1;
+  return squeeze(slice(a, std::move(start), std::move(stop)), 0);
 }
 
 }  // namespace olivine::python

@@ -1,7 +1,6 @@
 // Conversions between Python values and arrays, numbers and memory.
 #pragma once
 
-#include <functional>
 #include <optional>
 
 #include "object.h"
@@ -25,7 +24,8 @@ std::optional<double> to_double(PyObject* o);
 PyObject* to_scalar(const array& a);
 PyObject* to_list(const array& a);
 
-void for_each_row(const array& a, const std::function<void(array)>& visit);
+// Row i of an array of at least one dimension.
+array row_of(const array& a, int64_t i);
 
 // ---- Memory of others (buffers.cpp).
 // From an object with the buffer protocol (NumPy and its bfloat16 included): a view of its memory

@@ -21,7 +21,7 @@ std::string text(Device d) {
 
 std::optional<Device> to_device(PyObject* o) {
   Device d;
-  Device::Type type;
+  Device::Type type = Device::cpu;
   if (nb::try_cast(nb::handle(o), d)) return d;
   if (nb::try_cast(nb::handle(o), type)) return Device(type);
   return std::nullopt;

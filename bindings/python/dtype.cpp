@@ -10,6 +10,7 @@
 #include "arguments.h"
 #include "convert.h"
 #include "core/error.h"
+#include "olivine/print.h"
 #include "olivine/version.h"
 
 namespace olivine::python {

@@ -7,6 +7,7 @@
 #include "device.h"
 #include "dtype.h"
 #include "location.h"
+#include "random_state.h"
 #include "transforms.h"
 
 namespace olivine::python {
@@ -44,6 +45,7 @@ NB_MODULE(core, m) {
   bind_dtype(m);
   bind_device(m);
   bind_transforms(m);
+  bind_random_state(m);
   add_families(m.ptr());
   make_construction_fast();
   install_signals();

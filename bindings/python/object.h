@@ -6,6 +6,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>

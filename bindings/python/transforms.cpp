@@ -23,7 +23,7 @@ nb::object require_callable(Arguments& in, int i) {
   return nb::borrow(in.raw(i));
 }
 
-const char* type_name(nb::handle o) { return Py_TYPE(o.ptr())->tp_name; }
+const char* class_of(nb::handle o) { return Py_TYPE(o.ptr())->tp_name; }
 
 // ---- Gradients.
 struct Gradient final : Behaviour {
@@ -86,7 +86,7 @@ struct Gradient final : Behaviour {
     }
     if (!is_array(loss.ptr())) {
       fail("[", op, "] expected the function to return a scalar array",
-           with_value ? ", or a tuple whose first item is one" : "", "; got ", type_name(loss));
+           with_value ? ", or a tuple whose first item is one" : "", "; got ", class_of(loss));
     }
     if (value_of(loss.ptr()).ndim() != 0) {
       fail("[", op, "] expected the function to return a scalar array; got one of shape ",
@@ -215,7 +215,7 @@ void spread_axes(nb::handle tree, nb::handle spec, const char* what, std::vector
     int64_t axis = s == Py_None ? 0 : to_int64(s, "vmap").value();
     visit_tree(t, [&](PyObject* leaf) {
       if (!is_array(leaf)) {
-        fail("[vmap] expected trees of arrays; got a leaf of type ", type_name(leaf));
+        fail("[vmap] expected trees of arrays; got a leaf of type ", class_of(leaf));
       }
       shapes.push_back(value_of(leaf).shape());
       out.push_back(s == Py_None ? INT32_MIN : static_cast<int>(axis));

@@ -46,6 +46,12 @@ nb::object map_tree(nb::handle tree, const std::function<nb::object(nb::handle)>
     for (auto [key, value] : nb::borrow<nb::dict>(tree)) out[key] = map_tree(value, f);
     return out;
   }
+  if (is_random_state(o)) {
+    nb::object key = nb::steal(wrap(random::state()));
+    nb::list out;
+    out.append(f(key));
+    return out;
+  }
   return f(tree);
 }
 
@@ -77,6 +83,8 @@ nb::object assign(nb::handle o, const std::vector<array>& arrays, size_t& at) {
         assign(item, arrays, at);
       }
     }
+  } else if (is_random_state(p)) {
+    random::set_state(arrays.at(at++));
   } else if (PyDict_Check(p)) {
     nb::object keys = nb::steal(PyDict_Keys(p));
     if (!keys.is_valid()) throw nb::python_error();

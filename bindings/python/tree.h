@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "object.h"
+#include "olivine/ops/random.h"
+#include "random_state.h"
 
 namespace olivine::python {
 
@@ -29,6 +31,9 @@ void visit_tree(PyObject* o, F&& visit) {
       nb::object held = nb::borrow(value);
       visit_tree(held.ptr(), visit);
     }
+  } else if (is_random_state(o)) {
+    nb::object key = nb::steal(wrap(random::state()));
+    visit(key.ptr());
   } else {
     visit(o);
   }

@@ -101,7 +101,7 @@ struct Op {
     Id() = default;
     Id(const Id&) {}  // a copy is another op
   };
-  Id id_;
+  Id id_{};
 
  private:
   OLIVINE_API int assign_id() const;

@@ -5,6 +5,7 @@
 #include "olivine/ops/indexing.h"
 
 #include "core/error.h"
+#include "core/node.h"
 #include "core/op.h"
 #include "core/size.h"
 #include "olivine/ops/creation.h"
@@ -528,9 +529,29 @@ array gather(const array& a, const std::vector<array>& indices, const std::vecto
   return checked_gather(a, indices, axes, slice_sizes, "gather", s);
 }
 
+namespace {
+
+// The slice at one known index, its axis dropped.
+array take_one(const array& a, int64_t index, int axis, StreamOrDevice s) {
+  int64_t n = a.shape()[axis], i = index < 0 ? index + n : index;
+  if (i < 0 || i >= n) {
+    fail<std::out_of_range>("[take] index ", index, " is out of bounds for axis ", axis,
+                            " with size ", n);
+  }
+  Shape start(a.shape().size(), 0), stop = a.shape();
+  start[axis] = i;
+  stop[axis] = i + 1;
+  return squeeze(slice(a, start, stop, s), axis, s);
+}
+
+}  // namespace
+
 array take(const array& a, const array& indices, int axis, StreamOrDevice s) {
   int ax = normalize_axis(axis, a.ndim(), "take");
   check_index_dtype(indices, "take");
+  if (indices.ndim() == 0 && indices.node()->done() && !indices.node()->tracer) {
+    return take_one(a, indices.item<int64_t>(), ax, s);  // a view, and errors are told at once
+  }
   if (a.shape()[ax] == 0 && indices.size() != 0) {
     fail<std::out_of_range>("[take] expected no indices into an empty axis; got ", indices.size(),
                             " for shape ", a.shape());
@@ -555,16 +576,7 @@ array take(const array& a, const array& indices, StreamOrDevice s) {
   return take(flatten(a, s), indices, 0, s);
 }
 array take(const array& a, int index, int axis, StreamOrDevice s) {
-  int ax = normalize_axis(axis, a.ndim(), "take");
-  int64_t n = a.shape()[ax], i = index < 0 ? index + n : index;
-  if (i < 0 || i >= n) {
-    fail<std::out_of_range>("[take] index ", index, " is out of bounds for axis ", ax,
-                            " with size ", n);
-  }
-  Shape start(a.shape().size(), 0), stop = a.shape();
-  start[ax] = i;
-  stop[ax] = i + 1;
-  return squeeze(slice(a, start, stop, s), ax, s);
+  return take_one(a, index, normalize_axis(axis, a.ndim(), "take"), s);
 }
 array take(const array& a, int index, StreamOrDevice s) {
   return take(flatten(a, s), index, 0, s);
@@ -615,6 +627,15 @@ array take_along_axis(const array& a, const array& indices, int axis, StreamOrDe
   AxisOperands x = align_axis(a, indices, axis, "take_along_axis", s);
   AxisIndexParams p{x.axis, ScatterMode::set, "take_along_axis"};
   return make_node(gather_axis_op, make_params(p), {x.a, x.indices}, x.shape, a.dtype(), s);
+}
+array take_along_axis(const array& a, const array& indices, StreamOrDevice s) {
+  return take_along_axis(flatten(a, s), flatten(indices, s), 0, s);
+}
+array put_along_axis(const array& a, const array& indices, const array& values,
+                     StreamOrDevice s) {
+  array flat = broadcast_to(values, indices.shape(), s);
+  return reshape(put_along_axis(flatten(a, s), flatten(indices, s), flatten(flat, s), 0, s),
+                 a.shape(), s);
 }
 array put_along_axis(const array& a, const array& indices, const array& values, int axis,
                      StreamOrDevice s) {

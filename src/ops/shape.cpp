@@ -622,6 +622,12 @@ array as_strided(const array& a, Shape shape, Strides strides, int64_t offset, S
                    s);
 }
 
+array as_strided(const array& a, const std::optional<Shape>& shape,
+                 const std::optional<Strides>& strides, int64_t offset, StreamOrDevice s) {
+  const Shape& out = shape ? *shape : a.shape();
+  return as_strided(a, out, strides ? *strides : row_major(out), offset, s);
+}
+
 array view(const array& a, Dtype dtype, StreamOrDevice s) {
   if (dtype == a.dtype()) return a;
   size_t from = a.itemsize(), to = dtype.size();

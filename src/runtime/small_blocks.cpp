@@ -178,7 +178,7 @@ void ensure_magazine() {
 
 }  // namespace
 
-__thread Magazine* magazine __attribute__((tls_model("initial-exec"))) = &no_magazine;
+__thread Magazine* magazine = &no_magazine;
 
 Buffer* take_small_slow(int c, Refusal& refusal) {
   ensure_magazine();

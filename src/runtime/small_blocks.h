@@ -46,7 +46,7 @@ struct Magazine {
   Bin bins[kClasses];
 };
 // Points to a magazine with limits of zero while the thread has none.
-extern __thread Magazine* magazine __attribute__((tls_model("initial-exec")));
+extern __thread Magazine* magazine;
 
 Buffer* take_small_slow(int c, Refusal& refusal);
 void put_small_slow(Buffer* block);

@@ -4,18 +4,40 @@
 namespace olivine::python {
 
 void add_array(PyObject* module);
+void add_creation(PyObject* module);
 void add_cuda(PyObject* module);
 void add_device(PyObject* module);
 void add_dtype(PyObject* module);
+void add_elementwise(PyObject* module);
+void add_fast(PyObject* module);
+void add_indexing(PyObject* module);
+void add_io(PyObject* module);
+void add_matmul(PyObject* module);
 void add_metal(PyObject* module);
+void add_random(PyObject* module);
+void add_reduction(PyObject* module);
+void add_scan(PyObject* module);
+void add_shape(PyObject* module);
+void add_sort(PyObject* module);
 void add_transforms(PyObject* module);
 
 void add_families(PyObject* module) {
   add_array(module);
+  add_creation(module);
   add_cuda(submodule(module, "cuda"));
   add_device(module);
   add_dtype(module);
+  add_elementwise(module);
+  add_fast(submodule(module, "fast"));
+  add_indexing(module);
+  add_io(module);
+  add_matmul(module);
   add_metal(submodule(module, "metal"));
+  add_random(submodule(module, "random"));
+  add_reduction(module);
+  add_scan(module);
+  add_shape(module);
+  add_sort(module);
   add_transforms(module);
 }
 

@@ -1,6 +1,8 @@
 // Creation ops: constants, ranges and masks. Constants take no memory until they are written to.
 #pragma once
 
+#include <optional>
+
 #include "olivine/array.h"
 #include "olivine/device.h"
 
@@ -57,10 +59,17 @@ inline array eye(int n, Dtype dtype, StreamOrDevice s = {}) { return eye(n, n, 0
 inline array eye(int n, int m, StreamOrDevice s = {}) { return eye(n, m, 0, float32, s); }
 inline array eye(int n, int m, int k, StreamOrDevice s = {}) { return eye(n, m, k, float32, s); }
 inline array eye(int n, StreamOrDevice s = {}) { return eye(n, n, 0, float32, s); }
+inline array eye(int n, std::optional<int> m, int k, Dtype dtype, StreamOrDevice s = {}) {
+  return eye(n, m.value_or(n), k, dtype, s);
+}
 OLIVINE_API array identity(int n, Dtype dtype = float32, StreamOrDevice s = {});
 // n x m ones at and below the k-th diagonal, zeros above.
 OLIVINE_API array tri(int n, int m, int k, Dtype dtype, StreamOrDevice s = {});
 inline array tri(int n, Dtype dtype, StreamOrDevice s = {}) { return tri(n, n, 0, dtype, s); }
+inline array tri(int n, std::optional<int> m, int k, std::optional<Dtype> dtype,
+                 StreamOrDevice s = {}) {
+  return tri(n, m.value_or(n), k, dtype.value_or(float32), s);
+}
 // Keeps what lies at and below (tril) or at and above (triu) the k-th diagonal.
 OLIVINE_API array tril(const array& x, int k = 0, StreamOrDevice s = {});
 OLIVINE_API array triu(const array& x, int k = 0, StreamOrDevice s = {});

@@ -1,6 +1,7 @@
 // Indexing ops: slices, gathers and scatters. Indices are checked when they are computed.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "olivine/array.h"
@@ -13,6 +14,10 @@ namespace olivine {
 OLIVINE_API array slice(const array& a, Shape start, Shape stop, Shape strides,
                         StreamOrDevice s = {});
 OLIVINE_API array slice(const array& a, Shape start, Shape stop, StreamOrDevice s = {});
+inline array slice(const array& a, std::initializer_list<int64_t> start, Shape stop, Shape strides,
+                   StreamOrDevice s = {}) {
+  return slice(a, Shape(start), std::move(stop), std::move(strides), s);
+}
 // A block of `slice_size` whose position along `axes` is the value of `start`.
 OLIVINE_API array slice(const array& a, const array& start, std::vector<int> axes, Shape slice_size,
                         StreamOrDevice s = {});
@@ -23,6 +28,10 @@ OLIVINE_API array slice_update(const array& src, const array& update, Shape star
                                StreamOrDevice s = {});
 OLIVINE_API array slice_update(const array& src, const array& update, const array& start,
                                std::vector<int> axes, StreamOrDevice s = {});
+inline array slice_update(const array& src, const array& update,
+                          std::initializer_list<int64_t> start, Shape stop, StreamOrDevice s = {}) {
+  return slice_update(src, update, Shape(start), std::move(stop), s);
+}
 OLIVINE_API array slice_update_add(const array& src, const array& update, Shape start, Shape stop,
                                    Shape strides, StreamOrDevice s = {});
 OLIVINE_API array slice_update_add(const array& src, const array& update, Shape start, Shape stop,
@@ -54,12 +63,16 @@ OLIVINE_API array take(const array& a, const array& indices, int axis, StreamOrD
 OLIVINE_API array take(const array& a, int index, int axis, StreamOrDevice s = {});
 OLIVINE_API array take(const array& a, const array& indices, StreamOrDevice s = {});
 OLIVINE_API array take(const array& a, int index, StreamOrDevice s = {});
-// One element per index, each from the index's own position along the other axes.
+// One element per index, each from the index's own position along the other axes (without `axis`: of
+// the flattened arrays).
 OLIVINE_API array take_along_axis(const array& a, const array& indices, int axis,
                                   StreamOrDevice s = {});
+OLIVINE_API array take_along_axis(const array& a, const array& indices, StreamOrDevice s = {});
 // `a` with the elements that take_along_axis would read replaced, or added to.
 OLIVINE_API array put_along_axis(const array& a, const array& indices, const array& values,
                                  int axis, StreamOrDevice s = {});
+OLIVINE_API array put_along_axis(const array& a, const array& indices, const array& values,
+                                 StreamOrDevice s = {});
 OLIVINE_API array scatter_add_axis(const array& a, const array& indices, const array& values,
                                    int axis, StreamOrDevice s = {});
 

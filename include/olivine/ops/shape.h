@@ -1,6 +1,7 @@
 // Shape ops: views of the same elements under another shape, and joining and repeating arrays.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,6 +49,10 @@ OLIVINE_API Shape broadcast_shapes(const Shape& a, const Shape& b);
 // Any strides (in elements) over the row-major elements of `a`, checked against its size.
 OLIVINE_API array as_strided(const array& a, Shape shape, Strides strides, int64_t offset,
                              StreamOrDevice s = {});
+// Absent: the shape of `a`, row-major strides.
+OLIVINE_API array as_strided(const array& a, const std::optional<Shape>& shape,
+                             const std::optional<Strides>& strides, int64_t offset,
+                             StreamOrDevice s = {});
 // The bytes read as another dtype; the last axis grows or shrinks with the item size.
 OLIVINE_API array view(const array& a, Dtype dtype, StreamOrDevice s = {});
 
@@ -57,6 +62,8 @@ OLIVINE_API array concatenate(const std::vector<array>& arrays, StreamOrDevice s
 // Joins along a new axis.
 OLIVINE_API array stack(const std::vector<array>& arrays, int axis, StreamOrDevice s = {});
 OLIVINE_API array stack(const std::vector<array>& arrays, StreamOrDevice s = {});
+// The slices across one axis, that axis dropped.
+OLIVINE_API std::vector<array> unstack(const array& a, int axis = 0, StreamOrDevice s = {});
 // Equal parts, or parts that begin at the given indices.
 OLIVINE_API std::vector<array> split(const array& a, int parts, int axis, StreamOrDevice s = {});
 OLIVINE_API std::vector<array> split(const array& a, int parts, StreamOrDevice s = {});

@@ -27,11 +27,11 @@ def value_and_grad(model: Module, fn: Callable):
 
     @wraps(fn)
     def wrapped(*args, **kwargs):
-        params = model.trainable_parameters()
+        kept = model.trainable_parameters()
         try:
-            return inner(params, *args, **kwargs)
+            return inner(model.trainable_parameters(), *args, **kwargs)
         finally:
-            model.update(params)  # on_parameters left tracers in the model
+            model.update(kept)  # on_parameters left tracers in the model
 
     return wrapped
 

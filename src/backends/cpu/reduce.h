@@ -36,6 +36,9 @@ void plan_reduction(const KernelCall& call, int components, ReducePlan& plan);
 // The same for one axis, which keeps its direction; there is always one reduced dimension.
 void plan_along_axis(const KernelCall& call, ReducePlan& plan);
 
+// Sizes before, along and after the one axis of a call on row-contiguous data.
+void axis_extents(const KernelCall& call, int64_t& outer, int64_t& n, int64_t& inner);
+
 // Walks the multi-indices of a list of loops in row-major order.
 struct LoopCursor {
   const LoopDim* dims;

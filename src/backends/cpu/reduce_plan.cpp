@@ -73,6 +73,15 @@ void plan_along_axis(const KernelCall& call, ReducePlan& plan) {
   }
 }
 
+void axis_extents(const KernelCall& call, int64_t& outer, int64_t& n, int64_t& inner) {
+  const int axis = call.as<ReduceParams>().axes[0];
+  const Shape& shape = call.in[0].shape;
+  outer = n = inner = 1;
+  for (int i = 0; i < static_cast<int>(shape.size()); ++i) {
+    (i < axis ? outer : i == axis ? n : inner) *= shape[i];
+  }
+}
+
 LoopCursor::LoopCursor(const LoopDim* dims, int count, int64_t at) : dims(dims), count(count) {
   for (int d = count - 1; d >= 0; --d) {
     index[d] = at % dims[d].size;

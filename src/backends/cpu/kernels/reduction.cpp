@@ -6,9 +6,6 @@
 
 namespace olivine::cpu::OLIVINE_ISA {
 
-void register_arg_reduction(KernelTable& table);
-void register_softmax(KernelTable& table);
-
 namespace {
 
 // Sums and products of integers wrap, so they are computed unsigned in the result's width.
@@ -65,6 +62,13 @@ struct Sum : Accumulating<T> {
   static OLIVINE_INLINE X apply(X a, X b) {
     return a + b;
   }
+};
+
+// The sum of 16-bit floats in float32.
+template <class T>
+struct WideSum : Sum<T> {
+  using Out = float;
+  static float finish(float a) { return a; }
 };
 
 template <class T>
@@ -218,6 +222,8 @@ void add_truth(KernelTable& table, const char* name) {
 
 void register_reduction(KernelTable& table) {
   add_accumulating<RealSum>(table, "sum");
+  add<WideSum<float16_t>>(table, "sum_wide", float16);
+  add<WideSum<bfloat16_t>>(table, "sum_wide", bfloat16);
   add<Sum<float, 2>>(table, "sum", complex64);
   add<Sum<double, 2>>(table, "sum", complex128);
   add_accumulating<Product>(table, "prod");
@@ -227,8 +233,6 @@ void register_reduction(KernelTable& table) {
   add_extreme<false>(table, "min");
   add_truth<true>(table, "all");
   add_truth<false>(table, "any");
-  register_arg_reduction(table);
-  register_softmax(table);
 }
 
 }  // namespace olivine::cpu::OLIVINE_ISA

@@ -1,0 +1,67 @@
+"""Sorting and searching. NaN counts as largest; complex numbers compare by real part first."""
+
+
+def sort(a: array, /, axis: None | int = -1, *, stream: StreamOrDevice = None) -> array:
+    """The elements in rising order along an axis (``None``: of the flattened array).
+
+    Raises:
+        IndexError: the axis is out of range.
+    """
+
+
+def argsort(a: array, /, axis: None | int = -1, *, stream: StreamOrDevice = None) -> array:
+    """The indices that sort along an axis, as ``uint32``; equal elements keep their order."""
+
+
+def partition(
+    a: array,
+    /,
+    kth: int,
+    axis: None | int = -1,
+    *,
+    stream: StreamOrDevice = None,
+) -> array:
+    """The elements arranged around the one that sorting would put at ``kth``.
+
+    Those before it are not larger, those after it are not smaller; otherwise their order is
+    unspecified.
+
+    Raises:
+        ValueError: ``kth`` is out of range (negative values count from the end).
+    """
+
+
+def argpartition(
+    a: array,
+    /,
+    kth: int,
+    axis: None | int = -1,
+    *,
+    stream: StreamOrDevice = None,
+) -> array:
+    """The indices that ``partition`` along an axis, as ``uint32``."""
+
+
+def topk(a: array, /, k: int, axis: None | int = -1, *, stream: StreamOrDevice = None) -> array:
+    """The ``k`` largest elements along an axis, in no particular order.
+
+    Raises:
+        ValueError: the axis has fewer than ``k`` elements.
+    """
+
+
+def searchsorted(
+    sorted_sequence: array,
+    values: array,
+    /,
+    side: str = "left",
+    *,
+    stream: StreamOrDevice = None,
+) -> array:
+    """Where to insert values into a sorted sequence so that it stays sorted, as ``uint32``.
+
+    Args:
+        sorted_sequence: 1-d, in rising order.
+        values: any shape, which the result has too.
+        side: ``"left"``: before equal elements; ``"right"``: after them.
+    """

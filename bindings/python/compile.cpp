@@ -1,0 +1,312 @@
+// compile of Python functions: a key of the call's structure, dtypes, shapes and constants leads to
+// a trace, whose results are put into copies of the trees that the traced function made.
+//
+// A call with a known key flattens its arguments, runs the trace's plan lazily and rebuilds the
+// result; the Python function itself is not called. State given by `inputs` is an argument more;
+// during a trace its arrays are replaced by the trace's, and restored afterwards. State given by
+// `outputs` is written after every call, as the traced function left it.
+#include "olivine/compile.h"
+
+#include <cstring>
+#include <unordered_map>
+
+#include "arguments.h"
+#include "callable.h"
+#include "core/error.h"
+#include "dtype.h"
+#include "tree.h"
+
+namespace olivine::python {
+namespace {
+
+using Arrays = std::vector<array>;
+
+// ---- Keys.
+class KeyWriter {
+ public:
+  KeyWriter(std::string& key, Arrays& arrays) : key_(key), arrays_(arrays) {}
+
+  // `strict`: leaves that are neither arrays nor constants are an error, else they are left out.
+  void write(PyObject* o, bool strict) {
+    if (is_array(o)) return write_array(value_of(o));
+    if (PyList_Check(o) || PyTuple_Check(o)) {
+      Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+      tag(PyList_Check(o) ? 'L' : 'T', n);
+      for (Py_ssize_t i = 0; i < n; ++i) nested(PySequence_Fast_GET_ITEM(o, i), strict);
+    } else if (PyDict_Check(o)) {
+      tag('D', PyDict_GET_SIZE(o));
+      Py_ssize_t at = 0;
+      PyObject *k, *v;
+      while (PyDict_Next(o, &at, &k, &v)) {
+        write_constant(k, strict);
+        nested(v, strict);
+      }
+    } else if (is_random_state(o)) {
+      key_.push_back('R');
+      write_array(random::state());
+    } else {
+      write_constant(o, strict);
+    }
+  }
+  void write_name(PyObject* name) { write_text('K', name); }
+
+ private:
+  void nested(PyObject* o, bool strict) {
+    if (is_array(o)) return write_array(value_of(o));
+    if (Py_EnterRecursiveCall(" in a tree")) throw nb::python_error();
+    struct Leave {
+      ~Leave() { Py_LeaveRecursiveCall(); }
+    } leave;
+    write(o, strict);
+  }
+  template <class T>
+  void bytes(const T& v) {
+    key_.append(reinterpret_cast<const char*>(&v), sizeof(v));
+  }
+  void tag(char c, int64_t n) {
+    key_.push_back(c);
+    bytes(n);
+  }
+  void write_array(const array& a) {
+    const Shape& shape = a.shape();
+    key_.push_back('A');
+    key_.push_back(static_cast<char>(a.dtype().index()));
+    key_.push_back(static_cast<char>(shape.size()));
+    key_.append(reinterpret_cast<const char*>(shape.data()), shape.size() * sizeof(int64_t));
+    arrays_.push_back(a);
+  }
+  void write_text(char c, PyObject* o) {
+    Py_ssize_t size;
+    const char* text = PyUnicode_AsUTF8AndSize(o, &size);
+    if (!text) throw nb::python_error();
+    tag(c, size);
+    key_.append(text, static_cast<size_t>(size));
+  }
+  void write_constant(PyObject* o, bool strict) {
+    if (o == Py_None) {
+      key_.push_back('N');
+    } else if (PyBool_Check(o)) {
+      key_.push_back(o == Py_True ? 'y' : 'n');
+    } else if (PyLong_Check(o)) {
+      int overflow;
+      int64_t v = PyLong_AsLongLongAndOverflow(o, &overflow);
+      if (overflow) {
+        write_text('B', nb::steal(PyObject_Repr(o)).ptr());
+      } else {
+        tag('I', v);
+      }
+    } else if (PyFloat_Check(o)) {
+      key_.push_back('F');
+      bytes(PyFloat_AS_DOUBLE(o));
+    } else if (PyUnicode_Check(o)) {
+      write_text('S', o);
+    } else if (PyComplex_Check(o)) {
+      key_.push_back('C');
+      bytes(PyComplex_AsCComplex(o));
+    } else if (std::optional<Dtype> t = to_dtype(o)) {
+      tag('t', t->index());
+    } else if (strict) {
+      fail("[compile] expected arguments that are trees of arrays and constants (int, float, bool, "
+           "str, None); got ",
+           Py_TYPE(o)->tp_name);
+    }
+  }
+
+  std::string& key_;
+  Arrays& arrays_;
+};
+
+// ---- Trees as a trace left them.
+nb::object identity(nb::handle leaf) { return nb::borrow(leaf); }
+
+// Makes `state` (containers changed in place) like `made`, whose arrays become the next of `arrays`.
+nb::object restore(nb::handle state, nb::handle made, const Arrays& arrays, size_t& at);
+
+void restore_dict(nb::handle state, nb::handle made, const Arrays& arrays, size_t& at) {
+  for (auto [key, value] : nb::borrow<nb::dict>(made)) {
+    nb::object old = nb::borrow(PyDict_GetItem(state.ptr(), key.ptr()));
+    nb::object now = restore(old, value, arrays, at);
+    if (!now.is(old) && PyDict_SetItem(state.ptr(), key.ptr(), now.ptr())) {
+      throw nb::python_error();
+    }
+  }
+}
+
+void restore_list(nb::handle state, nb::handle made, const Arrays& arrays, size_t& at) {
+  Py_ssize_t n = PyList_GET_SIZE(made.ptr());
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    bool exists = i < PyList_GET_SIZE(state.ptr());
+    nb::object old = exists ? nb::borrow(PyList_GET_ITEM(state.ptr(), i)) : nb::object();
+    nb::object now = restore(old, PyList_GET_ITEM(made.ptr(), i), arrays, at);
+    bool failed = exists ? PyList_SetItem(state.ptr(), i, now.release().ptr()) != 0
+                         : PyList_Append(state.ptr(), now.ptr()) != 0;
+    if (failed) throw nb::python_error();
+  }
+}
+
+nb::object restore(nb::handle state, nb::handle made, const Arrays& arrays, size_t& at) {
+  PyObject *s = state.ptr(), *m = made.ptr();
+  if (is_array(m)) return nb::steal(wrap(arrays.at(at++)));
+  if (s && is_random_state(s)) {
+    random::set_state(arrays.at(at++));
+    return nb::borrow(state);
+  }
+  if (s && PyDict_Check(s) && PyDict_Check(m)) {
+    restore_dict(state, made, arrays, at);
+    return nb::borrow(state);
+  }
+  if (s && PyList_Check(s) && PyList_Check(m)) {
+    restore_list(state, made, arrays, at);
+    return nb::borrow(state);
+  }
+  if (s && PyTuple_Check(s) && PyTuple_Check(m) && PyTuple_GET_SIZE(s) == PyTuple_GET_SIZE(m)) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(m); ++i) {
+      nb::handle old = PyTuple_GET_ITEM(s, i), now = PyTuple_GET_ITEM(m, i);
+      if (is_array(now.ptr()) && is_array(old.ptr())) {
+        set_value(old.ptr(), arrays.at(at++));  // the tuple cannot be changed, its array can
+      } else {
+        restore(old, now, arrays, at);
+      }
+    }
+    return nb::borrow(state);
+  }
+  bool container = PyDict_Check(m) || PyList_Check(m) || PyTuple_Check(m);
+  return container ? fill_tree(made, arrays, at) : nb::borrow(made);
+}
+
+struct Trace {
+  CompiledFunction compiled{ArrayFn()};
+  nb::object result, state;  // trees with the trace's own arrays as leaves
+  size_t results = 0;        // arrays of `result`
+  bool single = false;       // `result` is one array
+};
+
+struct Compiled final : Behaviour {
+  nb::object inputs, outputs;
+  std::unordered_map<std::string, std::shared_ptr<Trace>> traces;
+  std::string last_key;
+  std::shared_ptr<Trace> last;
+  nb::ft_mutex mutex;
+
+  int visit(visitproc visit, void* arg) override {
+    Py_VISIT(inputs.ptr());
+    Py_VISIT(outputs.ptr());
+    for (auto& [key, trace] : traces) {
+      Py_VISIT(trace->result.ptr());
+      Py_VISIT(trace->state.ptr());
+    }
+    return Behaviour::visit(visit, arg);
+  }
+  void clear() override {
+    inputs.reset();
+    outputs.reset();
+    traces.clear();
+    last.reset();
+    Behaviour::clear();
+  }
+
+  PyObject* call(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) override {
+    std::string key;
+    Arrays arrays;
+    KeyWriter writer(key, arrays);
+    Py_ssize_t named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    for (Py_ssize_t i = 0; i < nargs + named; ++i) {
+      if (i >= nargs) writer.write_name(PyTuple_GET_ITEM(kwnames, i - nargs));
+      writer.write(args[i], true);
+    }
+    key.push_back('|');
+    size_t explicit_arrays = arrays.size();
+    if (inputs.is_valid()) writer.write(inputs.ptr(), false);
+
+    std::shared_ptr<Trace> trace = find(key);
+    auto fn = [&](const Arrays& traced) {
+      return run(*trace, CallTree(args, nargs, kwnames), traced, explicit_arrays);
+    };
+    Arrays found = trace->compiled.call(arrays, fn);
+    return finish(*trace, found);
+  }
+
+  std::shared_ptr<Trace> find(const std::string& key) {
+    nb::ft_lock_guard lock(mutex);
+    if (last && key == last_key) return last;
+    std::shared_ptr<Trace>& trace = traces[key];
+    if (!trace) trace = std::make_shared<Trace>();
+    last_key = key;
+    return last = trace;
+  }
+
+  // Calls the Python function on the arrays of a trace; returns its arrays, those of state last.
+  Arrays run(Trace& trace, const CallTree& tree, const Arrays& traced, size_t explicit_arrays) {
+    nb::object user = fun;
+    size_t at = 0;
+    CallTree call = tree;
+    call.args = fill_tree(tree.args, traced, at);
+    if (tree.kwargs.is_valid()) call.kwargs = fill_tree(tree.kwargs, traced, at);
+    nb::object before;
+    Arrays original;
+    if (inputs.is_valid()) {
+      before = map_tree(inputs, identity);
+      original = tree_arrays(inputs);
+      assign_tree(inputs, Arrays(traced.begin() + static_cast<int64_t>(explicit_arrays),
+                                 traced.end()));
+    }
+    auto undo = [&] {
+      if (!before.is_valid()) return;
+      size_t from = 0;
+      restore(inputs, before, original, from);
+    };
+    Arrays found;
+    try {
+      nb::object result = call.call(user);
+      found = tree_arrays(result);
+      trace.results = found.size();
+      trace.single = is_array(result.ptr());
+      trace.result = map_tree(result, identity);
+      if (outputs.is_valid()) {
+        Arrays state = tree_arrays(outputs);
+        trace.state = map_tree(outputs, identity);
+        found.insert(found.end(), state.begin(), state.end());
+      }
+    } catch (...) {
+      undo();
+      throw;
+    }
+    undo();
+    return found;
+  }
+
+  PyObject* finish(const Trace& trace, const Arrays& found) {
+    size_t at = trace.results;
+    if (trace.state.is_valid()) {
+      nb::object state = trace.state;
+      restore(outputs, state, found, at);
+    }
+    if (trace.single) return wrap(found[0]);
+    at = 0;
+    return fill_tree(trace.result, found, at).release().ptr();
+  }
+};
+
+}  // namespace
+
+namespace hand {
+
+PyObject* compile(Arguments& in) {
+  if (!PyCallable_Check(in.raw(0))) in.mismatch(0, "a function");
+  auto c = std::make_unique<Compiled>();
+  c->fun = nb::borrow(in.raw(0));
+  if (!in.none(1)) c->inputs = nb::borrow(in.raw(1));
+  if (!in.none(2)) c->outputs = nb::borrow(in.raw(2));
+  return make_callable(std::move(c)).release().ptr();
+}
+PyObject* disable_compile(Arguments&) {
+  olivine::disable_compile();
+  return Py_NewRef(Py_None);
+}
+PyObject* enable_compile(Arguments&) {
+  olivine::enable_compile();
+  return Py_NewRef(Py_None);
+}
+
+}  // namespace hand
+}  // namespace olivine::python

@@ -1,0 +1,159 @@
+// Functions of the op families whose arguments the generator's type table does not cover.
+#include <nanobind/stl/vector.h>
+
+#include "arguments.h"
+#include "convert.h"
+#include "core/error.h"
+#include "olivine/fast.h"
+#include "olivine/ops/creation.h"
+#include "olivine/ops/matmul.h"
+#include "olivine/ops/shape.h"
+
+namespace olivine::python::hand {
+
+PyObject* tensordot(Arguments& in) {
+  in.promote({0, 1});
+  const array &a = in.ref(0), &b = in.ref(1);
+  PyObject* axes = in.raw(2);
+  if (!axes || PyLong_Check(axes)) {
+    return to_python(olivine::tensordot(a, b, static_cast<int>(in.integer(2, 2)), in.stream(3)));
+  }
+  std::vector<int> sides[2];
+  if (!PySequence_Check(axes) || PySequence_Size(axes) != 2) {
+    in.mismatch(2, "int or a pair of lists of int");
+  }
+  for (int side = 0; side < 2; ++side) {
+    nb::object list = nb::steal(PySequence_GetItem(axes, side));
+    if (PyLong_Check(list.ptr())) {
+      sides[side].push_back(nb::cast<int>(list));
+    } else if (!nb::try_cast(list, sides[side])) {
+      in.mismatch(2, "int or a pair of lists of int");
+    }
+  }
+  return to_python(olivine::tensordot(a, b, sides[0], sides[1], in.stream(3)));
+}
+
+PyObject* fast_scaled_dot_product_attention(Arguments& in) {
+  const array &q = in.ref(0), &k = in.ref(1), &v = in.ref(2);
+  float scale = static_cast<float>(in.number(3));
+  std::string mode;
+  std::optional<array> mask, sinks;
+  if (!in.none(4)) {
+    if (PyUnicode_Check(in.raw(4))) {
+      mode = in.string(4);
+    } else {
+      mask = in.ref(4);
+    }
+  }
+  if (!in.none(5)) sinks = in.ref(5);
+  return to_python(fast::scaled_dot_product_attention(q, k, v, scale, mode, mask, sinks,
+                                                      in.boolean(6), in.stream(7)));
+}
+
+// ---- arange: the type of the bounds chooses the default dtype.
+static array make_range(Arguments& in, PyObject* start, PyObject* stop, int step_at) {
+  PyObject* step = in.none(step_at) ? nullptr : in.raw(step_at);
+  bool integers = true;
+  for (PyObject* o : {start, stop, step}) integers = integers && (!o || PyIndex_Check(o));
+  Maybe<Dtype> dtype = in.maybe_dtype(step_at + 1);
+  StreamOrDevice s = in.stream(step_at + 2);
+  auto number = [&](PyObject* o, double otherwise) {
+    if (!o) return otherwise;
+    std::optional<double> v = to_double(o);
+    if (!v) fail<TypeError>("[arange] expected numbers; got ", Py_TYPE(o)->tp_name);
+    return *v;
+  };
+  auto integer = [&](PyObject* o, int64_t otherwise) {
+    return o ? *to_int64(o, "arange") : otherwise;
+  };
+  if (integers) {
+    int64_t from = integer(start, 0), to = integer(stop, 0), by = integer(step, 1);
+    return dtype.value ? olivine::arange(from, to, by, *dtype.value, s)
+                       : olivine::arange(from, to, by, s);
+  }
+  double from = number(start, 0), to = number(stop, 0), by = number(step, 1);
+  return dtype.value ? olivine::arange(from, to, by, *dtype.value, s)
+                     : olivine::arange(from, to, by, s);
+}
+PyObject* arange_1(Arguments& in) {
+  bool one = in.none(1);  // arange(stop, None)
+  return wrap(make_range(in, one ? nullptr : in.raw(0), one ? in.raw(0) : in.raw(1), 2));
+}
+PyObject* arange_2(Arguments& in) { return wrap(make_range(in, nullptr, in.raw(0), 1)); }
+
+// ---- Shapes.
+static Shape shape_of(PyObject* o, const char* op) {
+  nb::object list = nb::steal(PySequence_List(o));
+  if (!list.is_valid()) throw nb::python_error();
+  Shape shape;
+  for (nb::handle item : nb::borrow<nb::list>(list)) {
+    std::optional<int64_t> d = to_int64(item.ptr(), op);
+    if (!d) fail<TypeError>("[", op, "] expected ints; got ", Py_TYPE(item.ptr())->tp_name);
+    shape.push_back(*d);
+  }
+  return shape;
+}
+
+PyObject* broadcast_shapes(Arguments& in) {
+  PyObject* shapes = in.raw(0);
+  Shape common;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(shapes); ++i) {
+    common = olivine::broadcast_shapes(common, shape_of(PyTuple_GET_ITEM(shapes, i), in.function()));
+  }
+  return to_python(common);
+}
+
+PyObject* pad(Arguments& in) {
+  in.promote({0, 3});
+  const array& a = in.ref(0);
+  PyObject* width = in.raw(1);
+  std::vector<int> axes;
+  Shape low, high;
+  auto add = [&](int64_t before, int64_t after) {
+    axes.push_back(static_cast<int>(axes.size()));
+    low.push_back(before);
+    high.push_back(after);
+  };
+  bool nested = (PyList_Check(width) || PyTuple_Check(width)) && PySequence_Size(width) > 0 &&
+                !PyIndex_Check(PySequence_Fast_GET_ITEM(width, 0));
+  if (nested) {
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(width); ++i) {
+      Shape pair = shape_of(PySequence_Fast_GET_ITEM(width, i), "pad");
+      if (pair.empty() || pair.size() > 2) in.mismatch(1, "an int, a pair of ints or a list of pairs");
+      add(pair.front(), pair.back());
+    }
+    if (axes.size() == 1) {
+      while (static_cast<int>(axes.size()) < a.ndim()) add(low[0], high[0]);
+    }
+    if (static_cast<int>(axes.size()) != a.ndim()) {
+      fail("[pad] expected one pair per axis, ", a.ndim(), "; got ", axes.size());
+    }
+  } else {
+    Ints pair = in.ints(1);
+    if (pair.values.empty() || pair.values.size() > 2) {
+      in.mismatch(1, "an int, a pair of ints or a list of pairs");
+    }
+    for (int i = 0; i < a.ndim(); ++i) add(pair.values.front(), pair.values.back());
+  }
+  return wrap(olivine::pad(a, axes, low, high, in.ref(3, array(0)), in.string(2, "constant"),
+                           in.stream(4)));
+}
+
+PyObject* depends(Arguments& in) {
+  auto arrays = [&](int i) {
+    return is_array(in.raw(i)) ? std::vector<array>{in.ref(i)} : in.arrays(i);
+  };
+  std::vector<array> out = olivine::depends(arrays(0), arrays(1));
+  return is_array(in.raw(0)) ? wrap(out.at(0)) : wrap_list(out);
+}
+
+static PyObject* at_least(Arguments& in,
+                          std::vector<array> (*f)(const std::vector<array>&, StreamOrDevice)) {
+  std::vector<array> out = f(in.arrays(0), in.stream(1));
+  return out.size() == 1 ? wrap(out[0]) : wrap_list(out);
+}
+PyObject* atleast_1d(Arguments& in) { return at_least(in, olivine::atleast_1d); }
+PyObject* atleast_2d(Arguments& in) { return at_least(in, olivine::atleast_2d); }
+PyObject* atleast_3d(Arguments& in) { return at_least(in, olivine::atleast_3d); }
+
+}  // namespace olivine::python::hand

@@ -1,0 +1,33 @@
+// Sorting and searching along an axis (without one: the flattened array). NaN counts as largest.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "olivine/array.h"
+#include "olivine/device.h"
+
+namespace olivine {
+
+// The elements in rising order.
+OLIVINE_API array sort(const array& a, std::optional<int> axis = std::nullopt,
+                       StreamOrDevice s = {});
+// The indices that sort; equal elements keep their order.
+OLIVINE_API array argsort(const array& a, std::optional<int> axis = std::nullopt,
+                          StreamOrDevice s = {});
+// The elements so that the kth is where sorting would put it, none before it larger, none after
+// it smaller.
+OLIVINE_API array partition(const array& a, int kth, std::optional<int> axis = std::nullopt,
+                            StreamOrDevice s = {});
+// The indices that partition.
+OLIVINE_API array argpartition(const array& a, int kth, std::optional<int> axis = std::nullopt,
+                               StreamOrDevice s = {});
+// The k largest elements, in no particular order.
+OLIVINE_API array topk(const array& a, int k, std::optional<int> axis = std::nullopt,
+                       StreamOrDevice s = {});
+// Where to insert `values` into a rising 1-D array: before ("left") or after ("right") equal ones.
+OLIVINE_API array searchsorted(const array& sorted_sequence, const array& values,
+                               const std::string& side = "left", StreamOrDevice s = {});
+
+}  // namespace olivine

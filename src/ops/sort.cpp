@@ -1,0 +1,156 @@
+// Sorting and searching: records with their derivatives, checks and public functions.
+//
+// Sorting moves elements, so its derivative moves tangents by the same indices: those of argsort
+// and argpartition, whose kernels agree with sort and partition on every element's place.
+#include "olivine/ops/sort.h"
+
+#include <limits>
+
+#include "core/error.h"
+#include "core/op.h"
+#include "olivine/ops/creation.h"
+#include "olivine/ops/elementwise.h"
+#include "olivine/ops/indexing.h"
+#include "olivine/ops/shape.h"
+#include "ops/batching.h"
+#include "ops/sort_params.h"
+
+namespace olivine {
+
+namespace {
+
+using Specs = std::vector<OutSpec>;
+
+const SortParams& params_of(const ParamsRef& p) { return p.as<SortParams>(); }
+
+Specs infer_values(const ParamsRef&, std::span<const array> in) {
+  return {{in[0].shape(), in[0].dtype()}};
+}
+Specs infer_indices(const ParamsRef&, std::span<const array> in) {
+  return {{in[0].shape(), uint32}};
+}
+
+array sort_node(const Op& op, const array& a, const SortParams& p) {
+  return emit(op, make_params(p), std::span(&a, 1))[0];
+}
+
+VmapResult vmap_sort(const VmapCall& c) {
+  SortParams p = params_of(c.params);
+  ++p.axis;
+  return {{sort_node(c.op, batch_first(c, 0), p)}, {0}};
+}
+
+MaybeArrays no_vjp(const VjpCall&) { return MaybeArrays(1); }
+MaybeArrays no_jvp(const JvpCall&) { return MaybeArrays(1); }
+
+Op index_op(const char* name) {
+  return Op{.name = name, .infer = infer_indices, .vjp = no_vjp, .jvp = no_jvp, .vmap = vmap_sort};
+}
+const Op argsort_op = index_op("argsort");
+const Op argpartition_op = index_op("argpartition");
+
+template <const Op& kIndices>
+MaybeArrays vjp_moved(const VjpCall& c) {
+  const SortParams& p = params_of(c.params);
+  array at = sort_node(kIndices, c.in[0], p);
+  return {put_along_axis(zeros_like(c.ct[0]), at, c.ct[0], p.axis)};
+}
+template <const Op& kIndices>
+MaybeArrays jvp_moved(const JvpCall& c) {
+  const SortParams& p = params_of(c.params);
+  return {take_along_axis(*c.tangent[0], sort_node(kIndices, c.in[0], p), p.axis)};
+}
+template <const Op& kIndices>
+Op value_op(const char* name) {
+  return Op{.name = name,
+            .infer = infer_values,
+            .vjp = vjp_moved<kIndices>,
+            .jvp = jvp_moved<kIndices>,
+            .vmap = vmap_sort};
+}
+const Op sort_op = value_op<argsort_op>("sort");
+const Op partition_op = value_op<argpartition_op>("partition");
+
+const Op searchsorted_op{
+    .name = "searchsorted",
+    .key = KernelKey::last_input,
+    .infer =
+        [](const ParamsRef&, std::span<const array> in) {
+          return Specs{{in[1].shape(), uint32}};
+        },
+    .vjp = [](const VjpCall&) { return MaybeArrays(2); },
+    .jvp = no_jvp};
+
+// The op over one axis, or over the flattened array; `op_name` stands in errors.
+array sorted(const Op& op, const array& a, std::optional<int> axis, StreamOrDevice s) {
+  if (!axis) return sorted(op, reshape(a, {a.size()}, s), 0, s);
+  int at = normalize_axis(*axis, a.ndim(), op.name);
+  if (a.shape()[at] > std::numeric_limits<uint32_t>::max()) {
+    fail("[", op.name, "] expected an axis of less than 2^32 elements; got shape ", a.shape());
+  }
+  return make_node(op, make_params(SortParams{at}), {a}, a.shape(),
+                   &op == &argsort_op ? uint32 : a.dtype(), s);
+}
+
+array partitioned(const Op& op, const array& a, int kth, std::optional<int> axis,
+                  StreamOrDevice s) {
+  if (!axis) return partitioned(op, reshape(a, {a.size()}, s), kth, 0, s);
+  int at = normalize_axis(*axis, a.ndim(), op.name);
+  int64_t n = a.shape()[at], k = kth < 0 ? kth + n : kth;
+  if (k < 0 || k >= n || n > std::numeric_limits<uint32_t>::max()) {
+    fail("[", op.name, "] expected kth in [", -n, ", ", n, ") along axis ", at, "; got ", kth);
+  }
+  return make_node(op, make_params(SortParams{at, k}), {a}, a.shape(),
+                   &op == &argpartition_op ? uint32 : a.dtype(), s);
+}
+
+}  // namespace
+
+array sort(const array& a, std::optional<int> axis, StreamOrDevice s) {
+  return sorted(sort_op, a, axis, s);
+}
+
+array argsort(const array& a, std::optional<int> axis, StreamOrDevice s) {
+  return sorted(argsort_op, a, axis, s);
+}
+
+array partition(const array& a, int kth, std::optional<int> axis, StreamOrDevice s) {
+  return partitioned(partition_op, a, kth, axis, s);
+}
+
+array argpartition(const array& a, int kth, std::optional<int> axis, StreamOrDevice s) {
+  return partitioned(argpartition_op, a, kth, axis, s);
+}
+
+array topk(const array& a, int k, std::optional<int> axis, StreamOrDevice s) {
+  if (!axis) return topk(reshape(a, {a.size()}, s), k, 0, s);
+  int at = normalize_axis(*axis, a.ndim(), "topk");
+  int64_t n = a.shape()[at];
+  if (k < 0 || k > n) {
+    fail("[topk] expected k in [0, ", n, "] for shape ", a.shape(), " along axis ", at, "; got ", k);
+  }
+  if (k == n) return a;
+  Shape start(a.ndim(), 0);
+  start[at] = n - k;
+  array parted = k == 0 ? a : partition(a, static_cast<int>(n - k), at, s);
+  return slice(parted, start, a.shape(), s);
+}
+
+array searchsorted(const array& sorted_sequence, const array& values, const std::string& side,
+                   StreamOrDevice s) {
+  if (sorted_sequence.ndim() != 1) {
+    fail("[searchsorted] expected a 1-d sorted sequence; got shape ", sorted_sequence.shape());
+  }
+  if (side != "left" && side != "right") {
+    fail("[searchsorted] expected side 'left' or 'right'; got '", side, "'");
+  }
+  if (sorted_sequence.size() >= std::numeric_limits<uint32_t>::max()) {
+    fail("[searchsorted] expected less than 2^32 - 1 elements; got ", sorted_sequence.size());
+  }
+  Dtype t = promote_types(sorted_sequence.dtype(), values.dtype());
+  return make_node(searchsorted_op, make_params(SearchParams{side == "right"}),
+                   {astype(sorted_sequence, t, s), astype(values, t, s)}, values.shape(), uint32,
+                   s);
+}
+
+}  // namespace olivine

@@ -209,6 +209,21 @@ array outer(const array& a, const array& b, StreamOrDevice s) {
   return multiply(reshape(a, {a.size(), 1}, s), flatten(b, s), s);
 }
 
+array kron(const array& a, const array& b, StreamOrDevice s) {
+  int rank = std::max(a.ndim(), b.ndim());
+  auto size = [&](const array& x, int axis) {
+    int own = axis - (rank - x.ndim());
+    return own < 0 ? int64_t{1} : x.shape()[own];
+  };
+  Shape outer, inner, merged;  // axes of a and of b take turns, then each pair becomes one
+  for (int i = 0; i < rank; ++i) {
+    for (int64_t d : {size(a, i), int64_t{1}}) outer.push_back(d);
+    for (int64_t d : {int64_t{1}, size(b, i)}) inner.push_back(d);
+    merged.push_back(checked_mul(size(a, i), size(b, i), "kron"));
+  }
+  return reshape(multiply(reshape(a, outer, s), reshape(b, inner, s), s), merged, s);
+}
+
 array tensordot(const array& a, const array& b, int axis, StreamOrDevice s) {
   if (axis < 0 || axis > std::min(a.ndim(), b.ndim())) {
     fail("[tensordot] expected axes in [0, ", std::min(a.ndim(), b.ndim()), "]; got ", axis);

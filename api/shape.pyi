@@ -146,6 +146,12 @@ def stack(
     """Joins arrays of one shape along a new axis."""
 
 
+def unstack(
+    x: array, /, *, axis: int = 0, stream: StreamOrDevice = None
+) -> tuple[array, ...]:
+    """The slices across one axis, each without that axis."""
+
+
 @method
 def split(
     a: array,

@@ -22,6 +22,9 @@ OLIVINE_OP To bits(From x) {
   return __builtin_bit_cast(To, x);
 }
 
+template <class T>
+concept OnlyFloat = std::is_same_v<T, float>;
+
 // A complex number: std::complex without its out-of-line functions.
 template <class T>
 struct Complex {
@@ -45,9 +48,19 @@ template <class T>
 OLIVINE_OP Complex<T> operator-(Complex<T> a) {
   return {-a.re, -a.im};
 }
+// A product that stays one: GCC 12 contracts complex products in vector code, asked or not, and then
+// tails differ from it (and z * conj(z) has an imaginary part).
+template <class T>
+OLIVINE_OP T product(T a, T b) {
+#if defined(__GNUC__) && !defined(__clang__)
+  return __builtin_assoc_barrier(a * b);
+#else
+  return a * b;
+#endif
+}
 template <class T>
 OLIVINE_OP Complex<T> operator*(Complex<T> a, Complex<T> b) {
-  return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+  return {product(a.re, b.re) - product(a.im, b.im), product(a.re, b.im) + product(a.im, b.re)};
 }
 
 OLIVINE_OP float fma(float a, float b, float c) {
@@ -137,10 +150,10 @@ struct Divide {
     const bool wide = abs(b.re) >= abs(b.im);
     const T big = wide ? b.re : b.im, small = wide ? b.im : b.re;
     const T ratio = big == T(0) ? small : small / big;
-    const T scale = T(1) / (big + small * ratio);
+    const T scale = T(1) / (big + product(small, ratio));
     const T x = wide ? a.re : a.im, y = wide ? a.im : a.re;
-    const T re = (x + y * ratio) * scale;
-    const T im = (y - x * ratio) * scale;
+    const T re = (x + product(y, ratio)) * scale;
+    const T im = (y - product(x, ratio)) * scale;
     return {re, wide ? im : -im};
   }
 };
@@ -165,10 +178,6 @@ struct FloorDivide {
       return b == 0 ? T(0) : narrow<T>(q);
     }
   }
-  template <class T>
-  OLIVINE_OP Complex<T> operator()(Complex<T> a, Complex<T> b) const {
-    return Divide{}(a, b);
-  }
 
  private:
   // An integral value to T, modulo 2^bits (the quotient -2^31 / -1 does not fit int32).
@@ -187,20 +196,29 @@ struct Remainder {
   template <class T>
   OLIVINE_OP T operator()(T a, T b) const {
     if constexpr (std::is_same_v<T, float>) {
-      return fix(__builtin_fmodf(a, b), b);
+      // Exact in double while the quotient has few enough bits.
+      const double x = static_cast<double>(a), y = static_cast<double>(b);
+      return fix(static_cast<float>(x - trunc(x / y) * y), a, b);
     } else if constexpr (std::is_same_v<T, double>) {
-      return fix(__builtin_fmod(a, b), b);
+      return fix(__builtin_fmod(a, b), a, b);
     } else {
       using U = std::make_unsigned_t<T>;
       const U q = static_cast<U>(FloorDivide{}(a, b));
       return static_cast<T>(U(a) - Multiply{}(q, U(b)));
     }
   }
+  template <OnlyFloat T>
+  OLIVINE_OP static bool rare(T a, T b) {
+    return !(abs(a) <= abs(b) * 0x1p28f) | (abs(b) == T(__builtin_huge_val()));
+  }
+  static float slow(float a, float b) { return fix(__builtin_fmodf(a, b), a, b); }
 
  private:
+  // From the sign of a to that of b; a remainder of zero keeps the sign of a.
   template <class T>
-  OLIVINE_OP static T fix(T r, T b) {
-    return r != T(0) && (r < T(0)) != (b < T(0)) ? r + b : r;
+  OLIVINE_OP static T fix(T r, T a, T b) {
+    const T moved = r != T(0) && (r < T(0)) != (b < T(0)) ? r + b : r;
+    return r == T(0) ? copysign(r, a) : moved;
   }
 };
 
@@ -555,7 +573,7 @@ struct Cast {
       } else if constexpr (std::is_same_v<To, uint64_t>) {
         const From half = From(9223372036854775808.);
         const uint64_t big = static_cast<uint64_t>(truncate<int64_t>(x - half)) ^ (1ull << 63);
-        return x < half ? static_cast<uint64_t>(truncate<int64_t>(x)) : big;
+        return x >= half ? big : static_cast<uint64_t>(truncate<int64_t>(x));
       } else {
         return static_cast<To>(truncate<int64_t>(x));
       }

@@ -64,6 +64,7 @@ struct Node {
     SmallVector<Node*, 3> inputs;
     Detached() = default;
     Detached(Detached&&) = default;
+    Detached& operator=(Detached&&) = default;
     ~Detached() {
       for (Node* in : inputs) in->release();
     }

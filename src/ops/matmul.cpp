@@ -88,8 +88,8 @@ const Op matmul_op{.name = "matmul",
                    .jvp = jvp_matmul,
                    .vmap = vmap_matmul};
 
-array scaled(const array& a, float by) {
-  return by == 1.f ? a : multiply(a, array(by, a.dtype()));
+array scaled(const array& a, double by) {
+  return by == 1 ? a : multiply(a, array(by, a.dtype()));
 }
 
 MaybeArrays vjp_addmm(const VjpCall& c) {
@@ -177,7 +177,7 @@ array matmul(const array& x, const array& y, StreamOrDevice s) {
   return out;
 }
 
-array addmm(const array& z, const array& x, const array& y, float alpha, float beta,
+array addmm(const array& z, const array& x, const array& y, double alpha, double beta,
             StreamOrDevice s) {
   check_operands(x, y, "addmm");
   Dtype dtype = product_dtype(

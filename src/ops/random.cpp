@@ -20,6 +20,7 @@
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/shape.h"
+#include "olivine/ops/sort.h"
 #include "ops/batching.h"
 #include "ops/random_params.h"
 
@@ -284,6 +285,17 @@ array categorical(const array& logits, int axis, const std::optional<Shape>& sha
     draws.insert(draws.end() - (logits.ndim() - 1 - ax), logits.shape()[ax]);
   }
   return argmax(add(logits, gumbel(draws, float32, key, s), s), ax - logits.ndim(), false, s);
+}
+
+array permutation(const array& x, int axis, const MaybeKey& key, StreamOrDevice s) {
+  if (x.ndim() > 0) {
+    int ax = normalize_axis(axis, x.ndim(), "permutation");
+    return take(x, argsort(bits({x.shape()[ax]}, 4, key, s), 0, s), ax, s);
+  }
+  if (!is_integer(x.dtype())) {
+    fail("[permutation] expected an integer or an array of axes; got a scalar of ", x.dtype());
+  }
+  return argsort(bits({x.item<int64_t>()}, 4, key, s), 0, s);
 }
 
 }  // namespace olivine::random

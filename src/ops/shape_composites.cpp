@@ -44,6 +44,15 @@ array stack(const std::vector<array>& arrays, int axis, StreamOrDevice s) {
 }
 array stack(const std::vector<array>& arrays, StreamOrDevice s) { return stack(arrays, 0, s); }
 
+std::vector<array> unstack(const array& a, int axis, StreamOrDevice s) {
+  int ax = normalize_axis(axis, a.ndim(), "unstack");
+  std::vector<array> out;
+  for (int64_t i = 0; i < a.shape()[ax]; ++i) {
+    out.push_back(squeeze(slice_axis(a, ax, i, i + 1, s), ax, s));
+  }
+  return out;
+}
+
 std::vector<array> split(const array& a, const Shape& indices, int axis, StreamOrDevice s) {
   int ax = normalize_axis(axis, a.ndim(), "split");
   std::vector<array> parts;

@@ -109,6 +109,12 @@ class Evaluation {
       if (b.donatable) b.owner = &n->buffer;
       leaves.push_back(b);
     }
+    // A view that outlives the run keeps the leaf it lies in.
+    for (const PlanEntry& e : builder_.entries) {
+      if (!e.held || e.kind == PlanEntry::Kind::leaf || e.node->tuple || e.slot < 0) continue;
+      const Slot& s = builder_.plan.slots[builder_.find_slot(e.slot)];
+      if (s.kind == Slot::Kind::leaf) leaves[s.leaf] = {leaves[s.leaf].buffer};
+    }
     return leaves;
   }
 
@@ -175,12 +181,43 @@ class Evaluation {
   uint32_t ticket_ = 0;
 };
 
+// One small elementwise node on computed inputs: runs at once under the lock, without a plan.
+// False: not such a case.
+bool eval_small(Node* n) {
+  constexpr int64_t kMaxElements = 1024;
+  Node::Detached dying;  // freed after the lock
+  std::lock_guard lock(graph_lock());
+  if (n->state.load(std::memory_order_relaxed) != NodeState::pending || !n->op ||
+      n->op->kind != OpKind::elementwise || n->inputs.size() > 3) {
+    return false;
+  }
+  int64_t size = n->size();
+  Dtype key = n->inputs.back()->dtype;
+  if (size == 0 || size > kMaxElements || !cpu_backend().fuses(n->op->id(), key)) return false;
+  View in[3];
+  for (size_t k = 0; k < n->inputs.size(); ++k) {
+    Node* i = n->inputs[k];
+    if (!i->done()) return false;
+    in[k] = {i->data(), i->dtype, n->shape, broadcast_strides(i->shape, i->strides, n->shape)};
+  }
+  BufferRef buffer = allocate(static_cast<size_t>(size) * n->dtype.size());
+  View out{buffer->data, n->dtype, n->shape, row_major(n->shape)};
+  cpu_backend().run_elementwise(n->op->id(), key, {in, n->inputs.size()}, out);
+  n->buffer = std::move(buffer);
+  n->strides = std::move(out.strides);
+  n->offset = 0;
+  n->state.store(NodeState::done, std::memory_order_release);
+  bool keeps_graph = n->tracer && active_tracings().load(std::memory_order_relaxed) > 0;
+  if (!keeps_graph) dying = n->detach();
+  return true;
+}
+
 }  // namespace
 
 void eval(std::span<const array> arrays) {
   bool all_done = true;
   for (const array& a : arrays) all_done &= a.node()->done();
-  if (all_done) return;
+  if (all_done || (arrays.size() == 1 && eval_small(arrays[0].node()))) return;
   Evaluation(arrays).run();
 }
 

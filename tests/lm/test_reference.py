@@ -4,9 +4,8 @@ import ast
 from pathlib import Path
 
 import numpy as np
-import pytest
-
 import olivine.core as mx
+import pytest
 from olivine.lm.data import CharTokenizer, Corpus
 from olivine.lm.settings import GPTConfig, TrainConfig
 from olivine.lm.train import Trainer, learning_rate

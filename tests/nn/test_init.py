@@ -3,9 +3,8 @@
 import math
 
 import numpy as np
-import pytest
-
 import olivine.core as mx
+import pytest
 from olivine.nn import init
 
 SHAPE = (300, 200)

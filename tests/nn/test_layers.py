@@ -1,10 +1,9 @@
 """Linear, embedding, dropout, containers and positional encodings against NumPy."""
 
 import numpy as np
-import pytest
-
 import olivine.core as mx
 import olivine.nn as nn
+import pytest
 
 rng = np.random.default_rng(0)
 
@@ -127,7 +126,11 @@ def test_rope_rotates_pairs_of_features(traditional, dims, base, scale, offset):
 
 @pytest.mark.parametrize(
     "options, turn, scale",
-    [({}, 1, np.sqrt(2 / 8)), ({"full_turns": True}, 2 * np.pi, np.sqrt(2 / 8)), ({"scale": 1}, 1, 1)],
+    [
+        ({}, 1, np.sqrt(2 / 8)),
+        ({"full_turns": True}, 2 * np.pi, np.sqrt(2 / 8)),
+        ({"scale": 1}, 1, 1),
+    ],
 )
 def test_sinusoidal_encoding_spaces_frequencies_in_the_logarithm(options, turn, scale):
     x = np.arange(5, dtype=np.float32)

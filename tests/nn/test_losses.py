@@ -1,9 +1,8 @@
 """Losses against their formulas in NumPy, with every reduction."""
 
 import numpy as np
-import pytest
-
 import olivine.core as mx
+import pytest
 from olivine.nn import losses
 
 rng = np.random.default_rng(2)

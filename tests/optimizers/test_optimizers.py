@@ -1,11 +1,10 @@
 """Optimizers against their update rules in NumPy, their state, and gradient clipping."""
 
 import numpy as np
-import pytest
-
 import olivine.core as mx
 import olivine.nn as nn
 import olivine.optimizers as optim
+import pytest
 from olivine.utils import tree_flatten
 
 STEPS = 20
@@ -49,7 +48,9 @@ CASES = {
 
 
 def quadratic(p):
-    return mx.sum(mx.square(p["w"] - mx.array(TARGET, dtype=mx.float32)) * mx.array([1.0, 2.0, 0.3]))
+    return mx.sum(
+        mx.square(p["w"] - mx.array(TARGET, dtype=mx.float32)) * mx.array([1.0, 2.0, 0.3])
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -126,7 +127,9 @@ def test_saved_state_continues_exactly():
 
 
 def test_compiled_step_equals_the_plain_one():
-    expected = train(small_model(), optim.AdamW(optim.cosine_decay(0.1, 20), bias_correction=True), 10)
+    expected = train(
+        small_model(), optim.AdamW(optim.cosine_decay(0.1, 20), bias_correction=True), 10
+    )
     model = small_model()
     optimizer = optim.AdamW(optim.cosine_decay(0.1, 20), bias_correction=True)
     optimizer.init(model.trainable_parameters())

@@ -35,7 +35,7 @@ IMPOSSIBLE = [
 
 @pytest.mark.parametrize("make", IMPOSSIBLE, ids=range(len(IMPOSSIBLE)))
 def test_an_impossible_allocation_is_an_exception(make):
-    with pytest.raises((MemoryError, ValueError, OverflowError), match=r"\[\w+"):
+    with pytest.raises((MemoryError, ValueError, OverflowError)):
         mx.eval(make())
     assert mx.sum(mx.ones((1000,))).item() == 1000
 

@@ -3,7 +3,6 @@
 from collections import namedtuple
 
 import pytest
-
 from olivine.utils import (
     tree_flatten,
     tree_map,

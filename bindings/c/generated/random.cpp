@@ -50,3 +50,7 @@ int olivine_random_laplace(olivine_array* res, const int* shape, size_t shape_nu
 int olivine_random_categorical(olivine_array* res, const olivine_array logits, int axis, const int* shape, size_t shape_num, olivine_optional_int num_samples, const olivine_array key /* may be null */, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::categorical), c::get(logits), Int{static_cast<int64_t>(axis), "categorical"}, MaybeInts{IntOrInts{c::ints(shape, shape_num, "categorical"), false}}, c::maybe(num_samples, "categorical"), c::maybe(key), c::get(s))); });
 }
+
+int olivine_random_permutation(olivine_array* res, const olivine_array x, int axis, const olivine_array key /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::permutation), c::get(x), Int{static_cast<int64_t>(axis), "permutation"}, c::maybe(key), c::get(s))); });
+}

@@ -91,6 +91,10 @@ int olivine_stack_axis(olivine_array* res, const olivine_vector_array arrays, in
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::stack), c::get(arrays), MaybeInt{Int{axis, "stack"}}, c::get(s))); });
 }
 
+int olivine_unstack(olivine_vector_array* res, const olivine_array x, int axis, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::unstack), c::get(x), Int{static_cast<int64_t>(axis), "unstack"}, c::get(s))); });
+}
+
 int olivine_split(olivine_vector_array* res, const olivine_array a, const int* indices_or_sections, size_t indices_or_sections_num, int axis, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::split), c::get(a), c::ints(indices_or_sections, indices_or_sections_num, "split"), Int{static_cast<int64_t>(axis), "split"}, c::get(s))); });
 }

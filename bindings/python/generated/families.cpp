@@ -11,6 +11,7 @@ void add_dtype(PyObject* module);
 void add_elementwise(PyObject* module);
 void add_fast(PyObject* module);
 void add_indexing(PyObject* module);
+void add_io(PyObject* module);
 void add_matmul(PyObject* module);
 void add_metal(PyObject* module);
 void add_random(PyObject* module);
@@ -29,6 +30,7 @@ void add_families(PyObject* module) {
   add_elementwise(module);
   add_fast(submodule(module, "fast"));
   add_indexing(module);
+  add_io(module);
   add_matmul(module);
   add_metal(submodule(module, "metal"));
   add_random(submodule(module, "random"));

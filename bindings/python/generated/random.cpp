@@ -109,6 +109,15 @@ PyObject* py_random_categorical(PyObject* self, PyObject* const* args, Py_ssize_
   });
 }
 
+constexpr std::string_view py_random_permutation_names[] = {"x", "axis", "key", "stream"};
+constexpr Signature py_random_permutation_signature{"permutation", py_random_permutation_names, 4, 0, 4, false, 1u, false};
+PyObject* py_random_permutation(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_random_permutation_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::random::permutation), in.ref(0), in.integer(1, 0), in.maybe_ref(2), in.stream(3)));
+  });
+}
+
 PyMethodDef functions[] = {
     function_entry<py_random_key>("key",
 R"doc(key(seed)
@@ -179,6 +188,11 @@ Args:
 
 Returns:
     uint32 indices; by default one per distribution.)doc"),
+    function_entry<py_random_permutation>("permutation",
+R"doc(permutation(x, axis=0, key=None, stream=None)
+--
+
+A random permutation of ``0 … x - 1`` for an int, else of the slices of ``x`` along an axis.)doc"),
     {}};
 PyMethodDef methods[] = {
     {}};

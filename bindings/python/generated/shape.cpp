@@ -152,6 +152,15 @@ PyObject* py_stack(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyOb
   });
 }
 
+constexpr std::string_view py_unstack_names[] = {"x", "axis", "stream"};
+constexpr Signature py_unstack_signature{"unstack", py_unstack_names, 3, 1, 1, false, 1u, false};
+PyObject* py_unstack(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_unstack_signature, self, args, nargs, names);
+    return to_tuple(call(OLIVINE_FUNCTION(olivine::unstack), in.ref(0), in.integer(1, 0), in.stream(2)));
+  });
+}
+
 constexpr std::string_view py_split_names[] = {"a", "indices_or_sections", "axis", "stream"};
 constexpr Signature py_split_signature{"split", py_split_names, 4, 1, 3, false, 3u, false};
 PyObject* py_split(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
@@ -390,6 +399,11 @@ R"doc(stack(arrays, axis=0, *, stream=None)
 --
 
 Joins arrays of one shape along a new axis.)doc"),
+    function_entry<py_unstack>("unstack",
+R"doc(unstack(x, /, *, axis=0, stream=None)
+--
+
+The slices across one axis, each without that axis.)doc"),
     function_entry<py_split>("split",
 R"doc(split(a, /, indices_or_sections, axis=0, *, stream=None)
 --

@@ -36,4 +36,9 @@ public enum Random {
   public static func laplace(shape: [Int], dtype: DType, loc: Double, scale: Double, key: Array? = nil, stream: StreamOrDevice = .default) -> Array {
     result { olivine_random_laplace(&$0, shape.map(Int32.init), shape.count, dtype.code, Float(loc), Float(scale), key?.handle ?? olivine_array(), stream.handle) }
   }
+
+  /// A random permutation of ``0 … x - 1`` for an int, else of the slices of ``x`` along an axis.
+  public static func permutation(_ x: Array, axis: Int, key: Array? = nil, stream: StreamOrDevice = .default) -> Array {
+    result { olivine_random_permutation(&$0, x.handle, Int32(axis), key?.handle ?? olivine_array(), stream.handle) }
+  }
 }

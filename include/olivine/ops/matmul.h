@@ -11,8 +11,8 @@ namespace olivine {
 // Matrix product with broadcasting of leading axes; 1-d operands act as row or column vectors.
 OLIVINE_API array matmul(const array& a, const array& b, StreamOrDevice s = {});
 // alpha * (a @ b) + beta * c.
-OLIVINE_API array addmm(const array& c, const array& a, const array& b, float alpha = 1.f,
-                        float beta = 1.f, StreamOrDevice s = {});
+OLIVINE_API array addmm(const array& c, const array& a, const array& b, double alpha = 1,
+                        double beta = 1, StreamOrDevice s = {});
 // Sum of products over the last axis of both; 0-d operands multiply.
 OLIVINE_API array inner(const array& a, const array& b, StreamOrDevice s = {});
 // All products of an element of a and an element of b, shape (a.size, b.size).

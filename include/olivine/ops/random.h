@@ -81,4 +81,8 @@ inline array categorical(const array& logits, int axis = -1,
   return categorical(logits, axis, std::nullopt, std::nullopt, key, s);
 }
 
+// A permutation of 0 … x-1 for a scalar x, else of the slices of x along `axis`.
+OLIVINE_API array permutation(const array& x, int axis = 0, const std::optional<array>& key = {},
+                              StreamOrDevice s = {});
+
 }  // namespace olivine::random

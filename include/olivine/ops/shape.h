@@ -62,6 +62,8 @@ OLIVINE_API array concatenate(const std::vector<array>& arrays, StreamOrDevice s
 // Joins along a new axis.
 OLIVINE_API array stack(const std::vector<array>& arrays, int axis, StreamOrDevice s = {});
 OLIVINE_API array stack(const std::vector<array>& arrays, StreamOrDevice s = {});
+// The slices across one axis, that axis dropped.
+OLIVINE_API std::vector<array> unstack(const array& a, int axis = 0, StreamOrDevice s = {});
 // Equal parts, or parts that begin at the given indices.
 OLIVINE_API std::vector<array> split(const array& a, int parts, int axis, StreamOrDevice s = {});
 OLIVINE_API std::vector<array> split(const array& a, int parts, StreamOrDevice s = {});

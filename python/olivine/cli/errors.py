@@ -1,4 +1,4 @@
-"""What the commands raise, and the checks of option values that they share."""
+"""What the commands raise, and the readers of option values that they share."""
 
 from __future__ import annotations
 
@@ -47,3 +47,11 @@ def real(low: float, high: float = math.inf, above: bool = False) -> Callable[[s
         return value
 
     return parse
+
+
+def encode_prompt(text: str | None, tokenizer) -> list[int]:
+    """The ids of `--prompt`, or of the alphabet's usual opening if it was not given."""
+    ids = tokenizer.encode(tokenizer.opening if text is None else text).tolist()
+    if not ids:
+        raise UsageError("argument --prompt: expected at least one character; got none")
+    return ids

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from olivine.cli.errors import UsageError, real, whole
+from olivine.cli.errors import UsageError, encode_prompt, real, whole
 
 DESCRIPTION = """\
 Write text with a model that `olivine train-lm` has trained, character by character.
@@ -25,7 +25,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a run's folder or its file")
-    parser.add_argument("--prompt", default="\n", help="text to continue (default: a line break)")
+    parser.add_argument("--prompt", metavar="TEXT", help="text to continue (a line break)")
     parser.add_argument(
         "--length", type=whole(1), default=500, metavar="N", help="characters to write (500)"
     )
@@ -51,13 +51,10 @@ def run(options: argparse.Namespace) -> int:
     path = Path(options.checkpoint)
     try:
         model, tokenizer = load_model(path / CHECKPOINT if path.is_dir() else path)
-        prompt = tokenizer.encode(options.prompt).tolist()
+        prompt = encode_prompt(options.prompt, tokenizer)
     except (CheckpointError, DataError) as error:
         raise UsageError(error) from None
-    if not prompt:
-        raise UsageError("argument --prompt: expected at least one character; got none")
-
-    print(options.prompt, end="", flush=True)
+    print(tokenizer.decode(prompt), end="", flush=True)
     for token in generate(
         model, prompt, options.length, options.temperature, options.top_k, options.seed
     ):

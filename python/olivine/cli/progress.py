@@ -51,8 +51,9 @@ class PlainProgress:
         self._next = time.monotonic() + self.EVERY
         fields = _fields(step, total, loss, seconds_per_step, tokens)
         self.message(
-            "step {step}/{total}: loss {loss}, {speed} tokens/s, ETA {eta}, "
-            "peak memory {peak}".format(**fields)
+            "step {steps}: loss {loss}, {speed} tokens/s, ETA {eta}, peak memory {peak}".format(
+                **fields
+            )
         )
 
     def evaluation(self, step: int, loss: float, validation_loss: float) -> None:
@@ -70,15 +71,16 @@ class LiveProgress:
         self._mean = _RecentMean()
         self._progress = Progress(
             BarColumn(bar_width=None),
-            TextColumn("{task.fields[step]}/{task.fields[total]}"),
+            TextColumn("{task.fields[steps]}"),
             TextColumn("loss [bold cyan]{task.fields[loss]}"),
             TextColumn("[green]{task.fields[speed]} tokens/s"),
             TextColumn("ETA [bold]{task.fields[eta]}"),
             TextColumn("[dim]peak {task.fields[peak]}"),
             expand=True,
+            refresh_per_second=4,
         )
-        names = ("step", "total", "loss", "speed", "eta", "peak")
-        self._task = self._progress.add_task("", **dict.fromkeys(names, "-"))
+        names = ("steps", "loss", "speed", "eta", "peak")
+        self._task = self._progress.add_task("", total=None, **dict.fromkeys(names, "-"))
 
     def __enter__(self) -> LiveProgress:
         self._progress.start()
@@ -88,14 +90,11 @@ class LiveProgress:
         self._progress.stop()
 
     def message(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, highlight=False)
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def step(self, step: int, total: int, loss: float, seconds_per_step: float, tokens: int):
         fields = _fields(step, total, self._mean(loss), seconds_per_step, tokens)
-        # Progress has a `total` of its own, which update() sets; the columns show the texts.
-        self._progress.tasks[0].total = total
-        self._progress.tasks[0].fields.update(fields)
-        self._progress.update(self._task, completed=step)
+        self._progress.update(self._task, completed=step, total=total, **fields)
 
     def evaluation(self, step: int, loss: float, validation_loss: float) -> None:
         self.message(
@@ -119,8 +118,7 @@ def _fields(step: int, total: int, loss: float, seconds_per_step: float, tokens:
     """The texts both kinds show; the speed is unknown until a second step was taken."""
     known = not math.isnan(seconds_per_step)
     return {
-        "step": f"{step:,}",
-        "total": f"{total:,}",
+        "steps": f"{step:,}/{total:,}",
         "loss": f"{loss:.3f}",
         "speed": f"{tokens / seconds_per_step:,.0f}" if known else "-",
         "eta": duration((total - step) * seconds_per_step) if known else "-",

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from olivine.cli.errors import RunError, UsageError, real, whole
+from olivine.cli.errors import RunError, UsageError, encode_prompt, real, whole
 from olivine.lm.settings import GPTConfig, TrainConfig, training_memory
 
 DESCRIPTION = """\
@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text.add_argument(
         "--sample", type=whole(0, 10**6), default=500, metavar="N", help="its length (500)"
     )
-    text.add_argument("--prompt", default="\n", help="its beginning (a line break)")
+    text.add_argument("--prompt", metavar="TEXT", help="its beginning (a line break)")
 
 
 def _option(group, name: str, parse, help: str) -> None:
@@ -216,10 +216,7 @@ def _train(folder, trainer, budget, note: str, options: argparse.Namespace) -> i
 
 
 def _prompt(options: argparse.Namespace, corpus) -> list[int]:
-    prompt = corpus.tokenizer.encode(options.prompt).tolist()
-    if not prompt:
-        raise UsageError("argument --prompt: expected at least one character; got none")
-    return prompt
+    return encode_prompt(options.prompt, corpus.tokenizer)
 
 
 def _given(options: argparse.Namespace) -> dict:

@@ -1482,6 +1482,36 @@ the flattened array. ``values`` broadcast to the shape of the indices.
 Raises:
     IndexError: an index is out of bounds."""
 
+def load(file: file | str | Path, /, format: str | None=None, return_metadata: bool=False, *, stream: StreamOrDevice=None) -> array | dict[str, array] | tuple[dict[str, array], dict[str, Any]]:
+    """Read arrays from a file.
+
+Args:
+    file: a path or a file object open for reading bytes.
+    format: ``"npy"``, ``"npz"`` or ``"safetensors"``; by default the extension.
+    return_metadata: also return the metadata of a safetensors file.
+
+Returns:
+    One array from npy, a dict of arrays from npz and safetensors.
+
+Raises:
+    RuntimeError: the file cannot be read or is malformed; the text says where.
+    ValueError: the format is unknown."""
+
+def save(file: file | str | Path, arr: array) -> None:
+    """Write one array in NumPy's npy format; ``.npy`` is added to a path without it."""
+
+def savez(file: file | str | Path, *args, **kwargs) -> None:
+    """Write arrays to an npz file: positional ones as ``arr_0``, ``arr_1``, …, others by name."""
+
+def savez_compressed(file: file | str | Path, *args, **kwargs) -> None:
+    """Like :func:`savez`, with compression."""
+
+def save_safetensors(file: file | str | Path, arrays: dict[str, array], metadata: dict[str, str] | None=None) -> None:
+    """Write named arrays and text metadata in the safetensors format.
+
+The file is replaced in one step: after a crash at any moment it is the old one or the new one.
+``.safetensors`` is added to a path without it."""
+
 def matmul(a: array, b: array, /, *, stream: StreamOrDevice=None) -> array:
     """Matrix product ``a @ b``.
 
@@ -1768,6 +1798,9 @@ Raises:
 
 def stack(arrays: list[array], axis: int | None=0, *, stream: StreamOrDevice=None) -> array:
     """Joins arrays of one shape along a new axis."""
+
+def unstack(x: array, /, *, axis: int=0, stream: StreamOrDevice=None) -> tuple[array, ...]:
+    """The slices across one axis, each without that axis."""
 
 def split(a: array, /, indices_or_sections: int | Sequence[int], axis: int=0, *, stream: StreamOrDevice=None) -> list[array]:
     """Cuts an axis into equal parts (an int), or before the given indices.

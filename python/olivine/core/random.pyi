@@ -78,3 +78,6 @@ Args:
 
 Returns:
     uint32 indices; by default one per distribution."""
+
+def permutation(x: int | array, axis: int=0, key: array | None=None, stream: StreamOrDevice=None) -> array:
+    """A random permutation of ``0 … x - 1`` for an int, else of the slices of ``x`` along an axis."""

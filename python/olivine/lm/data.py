@@ -34,6 +34,11 @@ class CharTokenizer:
     def vocab_size(self) -> int:
         return len(self.characters)
 
+    @property
+    def opening(self) -> str:
+        """A character to start a text with: a line break where the alphabet has one."""
+        return "\n" if "\n" in self.characters else self.characters[0]
+
     def encode(self, text: str) -> np.ndarray:
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
         places = np.searchsorted(self._codes, codes).clip(max=self.vocab_size - 1)

@@ -14,12 +14,12 @@ TRAINING, VALIDATION = "#5b7f2b", "#c1440e"
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
-    """Centred mean over about a fortieth of the run, over less of it at the ends."""
+    """Mean over a fortieth of the run around each step, over what there is of it at the ends."""
     reach = max(1, len(values) // 80)
     sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
     at = np.arange(len(values))
-    reach = np.minimum(reach, np.minimum(at, len(values) - 1 - at))
-    return (sums[at + reach + 1] - sums[at - reach]) / (2 * reach + 1)
+    low, high = np.maximum(at - reach, 0), np.minimum(at + reach + 1, len(values))
+    return (sums[high] - sums[low]) / (high - low)
 
 
 def loss_curve(history: History, path: Path, title: str) -> None:

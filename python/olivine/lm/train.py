@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
+import numpy as np
+
 import olivine.core as mx
 import olivine.nn as nn
 import olivine.optimizers as optim
@@ -139,7 +141,8 @@ class Trainer:
             self.corpus.validation, self.config.batch_size, self.model_config.context, limit
         )
         losses = [self._mean_loss(*batch).item() for batch in batches]
-        return sum(losses) / len(losses) if losses else math.nan
+        # Rounded as a checkpoint keeps it.
+        return float(np.float32(sum(losses) / len(losses))) if losses else math.nan
 
     def save(self, path, **progress: Any) -> None:
         """Write a checkpoint; `progress` is added to its settings."""
@@ -292,8 +295,15 @@ def train(trainer: Trainer, budget: Budget, path, reporter: Reporter) -> str | N
             elapsed=budget.seconds(),
         )
 
+    def is_evaluated() -> bool:
+        return trainer.step == (history.validation_steps[-1] if history.validation_steps else 0)
+
     with StopSignal() as stop:
         while not budget.is_spent(trainer.step):
+            # Before the step, so that a run stopped in between makes up for it when resumed.
+            if trainer.step % config.evaluate_every == 0 and not is_evaluated():
+                _evaluate(trainer, reporter, QUICK_EVALUATION)
+                save(finished=False)
             loss = trainer.train_step(schedule(trainer.step))
             if budget.revise(trainer.step):
                 schedule = learning_rate(config, budget.total)
@@ -302,10 +312,7 @@ def train(trainer: Trainer, budget: Budget, path, reporter: Reporter) -> str | N
             if stop.received:
                 save(finished=False)
                 return stop.received
-            if trainer.step % config.evaluate_every == 0 and not budget.is_spent(trainer.step):
-                _evaluate(trainer, reporter, QUICK_EVALUATION)
-                save(finished=False)
-        if history.validation_steps[-1:] != [trainer.step]:
+        if not is_evaluated():
             _evaluate(trainer, reporter, None)
         save(finished=True)
     return None

@@ -21,41 +21,79 @@ namespace {
 // NOLINTNEXTLINE: the ops' names are wanted unqualified here
 using namespace olivine::scalar;
 
+// An operand of a loop: an array, or one element for all.
+template <class A>
+struct Vector {
+  const A* data;
+  OLIVINE_OP A operator[](int64_t i) const { return data[i]; }
+};
+template <class A>
+struct Scalar {
+  A value;
+  OLIVINE_OP A operator[](int64_t) const { return value; }
+};
+template <class A>
+OLIVINE_OP Vector<A> vector(const void* p) {
+  return {static_cast<const A*>(p)};
+}
+template <class A>
+OLIVINE_OP Scalar<A> scalar_of(const void* p) {
+  return {*static_cast<const A*>(p)};
+}
+
+template <class F, class R, class... X>
+OLIVINE_OP void loop(R* o, int64_t n, X... x) {
+  OLIVINE_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) o[i] = F{}(x[i]...);
+}
+// Ops with rare elements: a block without any takes the vector loop.
+template <class F, class R, class... X>
+OLIVINE_OP void loop_with_rare(R* o, int64_t n, X... x) {
+  constexpr int64_t block = 256;
+  for (int64_t begin = 0; begin < n; begin += block) {
+    const int64_t end = begin + block < n ? begin + block : n;
+    int rare = 0;
+    for (int64_t i = begin; i < end; ++i) rare |= F::rare(x[i]...);
+    if (rare) {
+      for (int64_t i = begin; i < end; ++i) {
+        o[i] = F::rare(x[i]...) ? F::slow(x[i]...) : F{}(x[i]...);
+      }
+    } else {
+      OLIVINE_INDEPENDENT
+      for (int64_t i = begin; i < end; ++i) o[i] = F{}(x[i]...);
+    }
+  }
+}
+template <class F, class A, class... X>
+OLIVINE_OP void run_loop(void* po, int64_t n, X... x) {
+  auto* o = static_cast<decltype(F{}(x[0]...))*>(po);
+  if constexpr (requires { F::rare(x[0]...); }) {
+    loop_with_rare<F>(o, n, x...);
+  } else {
+    loop<F>(o, n, x...);
+  }
+}
+
 template <class F, class A>
 using Result1 = decltype(F{}(A{}));
 template <class F, class A>
 using Result2 = decltype(F{}(A{}, A{}));
 
 template <class F, class A>
-void loop_v(const void* pa, void* po, int64_t n) {
-  const A* a = static_cast<const A*>(pa);
-  auto* o = static_cast<Result1<F, A>*>(po);
-  OLIVINE_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) o[i] = F{}(a[i]);
+void loop_v(const void* a, void* o, int64_t n) {
+  run_loop<F, A>(o, n, vector<A>(a));
 }
 template <class F, class A>
-void loop_vv(const void* pa, const void* pb, void* po, int64_t n) {
-  const A* a = static_cast<const A*>(pa);
-  const A* b = static_cast<const A*>(pb);
-  auto* o = static_cast<Result2<F, A>*>(po);
-  OLIVINE_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) o[i] = F{}(a[i], b[i]);
+void loop_vv(const void* a, const void* b, void* o, int64_t n) {
+  run_loop<F, A>(o, n, vector<A>(a), vector<A>(b));
 }
 template <class F, class A>
-void loop_sv(const void* pa, const void* pb, void* po, int64_t n) {
-  const A a = *static_cast<const A*>(pa);
-  const A* b = static_cast<const A*>(pb);
-  auto* o = static_cast<Result2<F, A>*>(po);
-  OLIVINE_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) o[i] = F{}(a, b[i]);
+void loop_sv(const void* a, const void* b, void* o, int64_t n) {
+  run_loop<F, A>(o, n, scalar_of<A>(a), vector<A>(b));
 }
 template <class F, class A>
-void loop_vs(const void* pa, const void* pb, void* po, int64_t n) {
-  const A* a = static_cast<const A*>(pa);
-  const A b = *static_cast<const A*>(pb);
-  auto* o = static_cast<Result2<F, A>*>(po);
-  OLIVINE_INDEPENDENT
-  for (int64_t i = 0; i < n; ++i) o[i] = F{}(a[i], b);
+void loop_vs(const void* a, const void* b, void* o, int64_t n) {
+  run_loop<F, A>(o, n, vector<A>(a), scalar_of<A>(b));
 }
 
 // ---- 16-bit floats through blocks of floats. R: the float loop's result (float, or a byte).

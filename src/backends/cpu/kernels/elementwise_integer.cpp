@@ -18,7 +18,6 @@ void register_elementwise_integer(KernelTable& t) {
   add_binary_unsigned<FloorDivide>(t, "floor_divide");
   add_binary_signed<FloorDivide>(t, "floor_divide");
   add_binary_floats<FloorDivide>(t, "floor_divide");
-  add_binary_complex<FloorDivide>(t, "floor_divide");
 
   add_binary<BoolAndNot, uint8_t>(t, "remainder", bool_);
   add_binary_unsigned<Remainder>(t, "remainder");

@@ -26,6 +26,7 @@ void register_elementwise_math(KernelTable& t) {
   add_unary_floats<Arccosh>(t, "arccosh");
   add_unary_floats<Arctanh>(t, "arctanh");
   add_unary_floats<Erf>(t, "erf");
+  add_unary_floats<Erfinv>(t, "erfinv");
   add_unary_floats<Sigmoid>(t, "sigmoid");
   add_binary_floats<Power>(t, "power");
   add_binary_floats<Arctan2>(t, "arctan2");

@@ -15,5 +15,6 @@ OLIVINE_C_API int olivine_random_truncated_normal(olivine_array* res, const oliv
 OLIVINE_C_API int olivine_random_gumbel(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_array key /* may be null */, const olivine_stream s);
 OLIVINE_C_API int olivine_random_laplace(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, float loc, float scale, const olivine_array key /* may be null */, const olivine_stream s);
 OLIVINE_C_API int olivine_random_categorical(olivine_array* res, const olivine_array logits, int axis, const int* shape, size_t shape_num, olivine_optional_int num_samples, const olivine_array key /* may be null */, const olivine_stream s);
+OLIVINE_C_API int olivine_random_permutation(olivine_array* res, const olivine_array x, int axis, const olivine_array key /* may be null */, const olivine_stream s);
 
 #endif

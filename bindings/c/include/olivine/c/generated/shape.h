@@ -25,6 +25,7 @@ OLIVINE_C_API int olivine_concatenate(olivine_array* res, const olivine_vector_a
 OLIVINE_C_API int olivine_concatenate_axis(olivine_array* res, const olivine_vector_array arrays, int axis, const olivine_stream s);
 OLIVINE_C_API int olivine_stack(olivine_array* res, const olivine_vector_array arrays, const olivine_stream s);
 OLIVINE_C_API int olivine_stack_axis(olivine_array* res, const olivine_vector_array arrays, int axis, const olivine_stream s);
+OLIVINE_C_API int olivine_unstack(olivine_vector_array* res, const olivine_array x, int axis, const olivine_stream s);
 OLIVINE_C_API int olivine_split(olivine_vector_array* res, const olivine_array a, const int* indices_or_sections, size_t indices_or_sections_num, int axis, const olivine_stream s);
 OLIVINE_C_API int olivine_tile(olivine_array* res, const olivine_array a, const int* reps, size_t reps_num, const olivine_stream s);
 OLIVINE_C_API int olivine_repeat(olivine_array* res, const olivine_array array, int repeats, const olivine_stream s);

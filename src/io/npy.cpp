@@ -1,0 +1,209 @@
+// NumPy's npy format, versions 1.0 to 3.0. Objects are never read.
+// https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+#include <cctype>
+#include <cstring>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/node.h"
+#include "core/size.h"
+#include "io/file.h"
+#include "olivine/ops/shape.h"
+
+namespace olivine {
+namespace {
+
+constexpr char kMagic[] = "\x93NUMPY";
+constexpr uint64_t kMaxHeader = 1 << 20;
+
+template <class... Args>
+[[noreturn]] void malformed(const ByteSource& source, const Args&... args) {
+  fail<std::runtime_error>("[load] ", source.name, ": ", args...);
+}
+
+struct Header {
+  Dtype dtype = bool_;
+  bool column_major = false;
+  Shape shape;
+};
+
+constexpr std::pair<std::string_view, Dtype> kDescr[] = {
+    {"|b1", bool_},   {"|u1", uint8},   {"|i1", int8},     {"<u2", uint16},   {"<i2", int16},
+    {"<u4", uint32},  {"<i4", int32},   {"<u8", uint64},   {"<i8", int64},    {"<f2", float16},
+    {"<f4", float32}, {"<f8", float64}, {"<c8", complex64}, {"<c16", complex128}, {"<V2", bfloat16},
+    {"|V2", bfloat16},
+};
+
+// Reads the header's Python dict literal: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4)}.
+class HeaderParser {
+ public:
+  HeaderParser(const ByteSource& source, std::string_view text) : source_(source), text_(text) {}
+
+  Header parse() {
+    Header h;
+    int seen = 0;
+    expect('{');
+    while (!accept('}')) {
+      std::string_view key = quoted();
+      expect(':');
+      if (key == "descr" && !(seen & 1)) {
+        h.dtype = dtype(quoted());
+        seen |= 1;
+      } else if (key == "fortran_order" && !(seen & 2)) {
+        h.column_major = boolean();
+        seen |= 2;
+      } else if (key == "shape" && !(seen & 4)) {
+        h.shape = shape();
+        seen |= 4;
+      } else {
+        malformed(source_, "unexpected header entry '", key, "'");
+      }
+      if (!accept(',')) {
+        expect('}');
+        break;
+      }
+    }
+    skip_space();
+    if (seen != 7 || at_ != text_.size()) {
+      malformed(source_, "expected descr, fortran_order and shape in the header");
+    }
+    return h;
+  }
+
+ private:
+  void skip_space() {
+    while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
+  }
+  bool accept(char c) {
+    skip_space();
+    if (at_ >= text_.size() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+  void expect(char c) {
+    if (!accept(c)) malformed(source_, "expected '", c, "' at byte ", at_, " of the header");
+  }
+  std::string_view quoted() {
+    skip_space();
+    char quote = at_ < text_.size() ? text_[at_] : '\0';
+    size_t end = quote == '\'' || quote == '"' ? text_.find(quote, at_ + 1) : std::string_view::npos;
+    if (end == std::string_view::npos) malformed(source_, "expected a string in the header");
+    std::string_view s = text_.substr(at_ + 1, end - at_ - 1);
+    at_ = end + 1;
+    return s;
+  }
+  bool boolean() {
+    skip_space();
+    for (auto [word, value] : {std::pair("True", true), std::pair("False", false)}) {
+      if (text_.substr(at_, std::strlen(word)) == word) {
+        at_ += std::strlen(word);
+        return value;
+      }
+    }
+    malformed(source_, "expected True or False in the header");
+  }
+  Dtype dtype(std::string_view descr) {
+    for (auto& [name, t] : kDescr) {
+      if (descr == name || (descr.substr(0, 1) == "=" && descr.substr(1) == name.substr(1))) {
+        return t;
+      }
+    }
+    malformed(source_, "expected a little-endian number dtype; got '", descr, "'");
+  }
+  Shape shape() {
+    Shape s;
+    expect('(');
+    while (!accept(')')) {
+      skip_space();
+      uint64_t v = 0;
+      size_t digits = 0;
+      for (; at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_])); ++digits) {
+        if (v > uint64_t{INT64_MAX} / 10 - 1) malformed(source_, "a dimension is too large");
+        v = v * 10 + static_cast<uint64_t>(text_[at_++] - '0');
+      }
+      if (digits == 0) malformed(source_, "expected integers >= 0 in the shape");
+      s.push_back(static_cast<int64_t>(v));
+      if (!accept(',')) {
+        expect(')');
+        break;
+      }
+    }
+    return s;
+  }
+
+  const ByteSource& source_;
+  std::string_view text_;
+  size_t at_ = 0;
+};
+
+std::string_view descr_of(Dtype t) {
+  for (auto& [name, dtype] : kDescr) {
+    if (dtype == t) return name;
+  }
+  return "<V2";
+}
+
+}  // namespace
+
+array load_npy(const ByteSource& source) {
+  unsigned char head[12];
+  if (source.size < 10) malformed(source, "expected an npy file; got ", source.size, " bytes");
+  source.read(0, head, 10);
+  if (std::memcmp(head, kMagic, 6) != 0) malformed(source, "expected an npy file; got another kind");
+  int version = head[6];
+  if (version < 1 || version > 3) malformed(source, "expected version 1 to 3; got ", version);
+  uint64_t start = version == 1 ? 10 : 12;
+  if (source.size < start) malformed(source, "the file ends in its header");
+  source.read(0, head, start);
+  uint64_t length = head[8] | head[9] << 8;
+  if (version > 1) length |= uint64_t{head[10]} << 16 | uint64_t{head[11]} << 24;
+  if (length > kMaxHeader || length > source.size - start) {
+    malformed(source, "expected a header of at most ", std::min(kMaxHeader, source.size - start),
+              " bytes; got ", length);
+  }
+  std::string text(length, '\0');
+  source.read(start, text.data(), length);
+  Header h = HeaderParser(source, text).parse();
+  uint64_t bytes = h.dtype.size();
+  for (int64_t d : h.shape) {
+    if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(d), &bytes)) {
+      malformed(source, "its size does not fit in 64 bits");
+    }
+  }
+  if (bytes != source.size - start - length) {
+    malformed(source, "expected ", bytes, " bytes of data; got ", source.size - start - length);
+  }
+  BufferRef buffer = allocate(bytes);
+  source.read(start + length, buffer->data, bytes);
+  if (!h.column_major) return make_done(std::move(buffer), h.shape, h.dtype);
+  Shape reversed(h.shape.size());
+  std::reverse_copy(h.shape.begin(), h.shape.end(), reversed.begin());
+  return transpose(make_done(std::move(buffer), std::move(reversed), h.dtype));
+}
+
+array load(const std::string& path) { return load_npy(open_source(path)); }
+
+void write_npy(const ByteSink& sink, const array& a) {
+  array c = contiguous_for_saving(a);
+  std::string header = "{'descr': '" + std::string(descr_of(a.dtype())) +
+                       "', 'fortran_order': False, 'shape': " + message(a.shape()) + ", }";
+  // Magic, version, length and header end on a multiple of 64, so that the data is aligned.
+  bool wide = header.size() + 1 + 10 > 65535;
+  size_t prefix = wide ? 12 : 10;
+  size_t total = (prefix + header.size() + 1 + 63) / 64 * 64;
+  header.resize(total - prefix - 1, ' ');
+  header += '\n';
+  std::string start(kMagic, 6);
+  start += wide ? '\x02' : '\x01';
+  start += '\0';
+  for (size_t i = 0; i < (wide ? 4 : 2); ++i) start += static_cast<char>(header.size() >> (8 * i));
+  sink(start.data(), start.size());
+  sink(header.data(), header.size());
+  sink(c.data(), c.nbytes());
+}
+
+void save(const std::string& path, const array& a) {
+  save_atomically(path, [&](const ByteSink& sink) { write_npy(sink, a); });
+}
+
+}  // namespace olivine

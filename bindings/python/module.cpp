@@ -41,6 +41,7 @@ NB_MODULE(core, m) {
         }
       },
       nullptr);
+  nb::set_leak_warnings(false);  // dtypes, and what programs still hold at exit, live on
   make_array_type(m.ptr());
   bind_array_at(m);
   bind_dtype(m);

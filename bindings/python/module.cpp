@@ -26,6 +26,7 @@ static std::string package_folder() {
 
 NB_MODULE(core, m) {
   using namespace olivine::python;
+  nb::set_leak_warnings(false);  // dtypes and streams live as long as the process
   m.doc() = "Arrays, their operations and the transformations of functions.";
   nb::register_exception_translator(
       [](const std::exception_ptr& p, void*) {

@@ -123,7 +123,7 @@ void check_attention(const array& q, const array& k, const array& v) {
 namespace fast {
 
 array scaled_dot_product_attention(const array& queries, const array& keys, const array& values,
-                                   float scale, const std::string& mask_mode,
+                                   double scale, const std::string& mask_mode,
                                    const std::optional<array>& mask,
                                    const std::optional<array>& sinks, bool, StreamOrDevice s) {
   constexpr const char* op = "[scaled_dot_product_attention] ";

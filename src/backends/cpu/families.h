@@ -11,6 +11,7 @@
   X(elementwise_compare)        \
   X(elementwise_cast)           \
   X(elementwise_math)           \
+  X(elementwise_complex)        \
   X(shape)                      \
   X(indexing)                   \
   X(scatter)                    \

@@ -88,8 +88,8 @@ const Op matmul_op{.name = "matmul",
                    .jvp = jvp_matmul,
                    .vmap = vmap_matmul};
 
-array scaled(const array& a, float by) {
-  return by == 1.f ? a : multiply(a, array(by, a.dtype()));
+array scaled(const array& a, double by) {
+  return by == 1 ? a : multiply(a, array(by, a.dtype()));
 }
 
 MaybeArrays vjp_addmm(const VjpCall& c) {
@@ -177,7 +177,7 @@ array matmul(const array& x, const array& y, StreamOrDevice s) {
   return out;
 }
 
-array addmm(const array& z, const array& x, const array& y, float alpha, float beta,
+array addmm(const array& z, const array& x, const array& y, double alpha, double beta,
             StreamOrDevice s) {
   check_operands(x, y, "addmm");
   Dtype dtype = product_dtype(
@@ -207,6 +207,21 @@ array inner(const array& a, const array& b, StreamOrDevice s) {
 
 array outer(const array& a, const array& b, StreamOrDevice s) {
   return multiply(reshape(a, {a.size(), 1}, s), flatten(b, s), s);
+}
+
+array kron(const array& a, const array& b, StreamOrDevice s) {
+  int rank = std::max(a.ndim(), b.ndim());
+  auto size = [&](const array& x, int axis) {
+    int own = axis - (rank - x.ndim());
+    return own < 0 ? int64_t{1} : x.shape()[own];
+  };
+  Shape outer, inner, merged;  // axes of a and of b take turns, then each pair becomes one
+  for (int i = 0; i < rank; ++i) {
+    for (int64_t d : {size(a, i), int64_t{1}}) outer.push_back(d);
+    for (int64_t d : {int64_t{1}, size(b, i)}) inner.push_back(d);
+    merged.push_back(checked_mul(size(a, i), size(b, i), "kron"));
+  }
+  return reshape(multiply(reshape(a, outer, s), reshape(b, inner, s), s), merged, s);
 }
 
 array tensordot(const array& a, const array& b, int axis, StreamOrDevice s) {

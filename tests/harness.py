@@ -255,6 +255,17 @@ def assert_near(got, want, size, what, rtol=3e-6):
     assert abs(got - want) <= rtol * max(1.0, size), f"{what}: {got} instead of {want}"
 
 
+# Functions of MLX that Olivine does not have yet; their rows are ready. coverage.py fails when one
+# of them arrives and is still named here.
+PENDING = set("""einsum einsum_path block_masked_mm gather_mm segmented_mm hadamard_transform vecdot to_fp8 from_fp8
+    diff unique random.multivariate_normal""".split())
+
+
+def needs(name):
+    """Leaves a test out while the function it is about is pending."""
+    return pytest.mark.skipif(name in PENDING, reason=f"olivine.core has no {name} yet")
+
+
 class OpTests:
     """Inherit in a class Test… with `rows`; each test method runs for the rows that name its rule."""
 
@@ -264,7 +275,7 @@ class OpTests:
         rule = metafunc.function.__name__.removeprefix("test_")
         extra = {"special": lambda r: r.special, "aliases": lambda r: r.aliases}
         applies = extra.get(rule, lambda r: rule in r.rules.split())
-        rows = [row for row in metafunc.cls.rows if applies(row)]
+        rows = [row for row in metafunc.cls.rows if applies(row) and row.name not in PENDING]
         metafunc.parametrize("row", rows, ids=[row.name for row in rows])
 
     def test_values(self, row):

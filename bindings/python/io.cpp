@@ -99,7 +99,7 @@ PyObject* load_npy_from(PyObject* file) {
   return to_python(load_npy(source_of(data)));
 }
 
-PyObject* load_npz_from(PyObject* file) {
+PyObject* read_archive(PyObject* file) {
   nb::object zip = nb::module_::import_("zipfile").attr("ZipFile")(nb::handle(file));
   nb::dict arrays;
   for (nb::handle member : zip.attr("namelist")()) {
@@ -110,6 +110,21 @@ PyObject* load_npz_from(PyObject* file) {
   }
   zip.attr("close")();
   return arrays.release().ptr();
+}
+
+// What zipfile finds wrong is one RuntimeError, like other malformed files.
+PyObject* load_npz_from(PyObject* file) {
+  try {
+    return read_archive(file);
+  } catch (nb::python_error& e) {
+    if (!e.matches(nb::module_::import_("zipfile").attr("BadZipFile")) &&
+        !e.matches(PyExc_EOFError) && !e.matches(PyExc_NotImplementedError) &&
+        !e.matches(nb::module_::import_("zlib").attr("error"))) {
+      throw;
+    }
+    std::string what = nb::cast<std::string>(nb::str(e.value()));
+    fail<std::runtime_error>("[load] ", nb::cast<std::string>(nb::str(nb::handle(file))), ": ", what);
+  }
 }
 
 std::string format_of(Arguments& in) {

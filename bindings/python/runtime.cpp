@@ -1,4 +1,8 @@
 // Evaluation without the GIL, errors between C++ and Python, signals, and references dropped late.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <exception>
 #include <mutex>
 #include <new>
 #include <thread>
@@ -88,7 +92,24 @@ void release_reference(PyObject* o) {
   with_gil([](void* p) { Py_DECREF(static_cast<PyObject*>(p)); }, o);
 }
 
+// Python ends a thread that asks for the GIL while the interpreter finalizes by unwinding its stack
+// (before 3.14), which C++ answers with std::terminate. Such a thread sleeps instead, to the end.
+static void sleep_at_exit() {
+  auto usual = std::set_terminate(nullptr);
+  static std::terminate_handler previous = usual ? usual : std::abort;
+  std::set_terminate([] {
+#if PY_VERSION_HEX >= 0x030D0000
+    bool finalizing = Py_IsFinalizing();
+#else
+    bool finalizing = _Py_IsFinalizing();
+#endif
+    while (finalizing) pause();
+    previous();
+  });
+}
+
 void install_signals() {
+  sleep_at_exit();
   main_thread = std::this_thread::get_id();
   set_interrupt_check(signal_pending);
 }

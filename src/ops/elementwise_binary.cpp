@@ -126,8 +126,12 @@ array arctan2(const array& a, const array& b, StreamOrDevice s) {
   expect_real("arctan2", t);
   return binary(arctan2_op, a, b, t, t, s);
 }
-array greater(const array& a, const array& b, StreamOrDevice s) { return less(b, a, s); }
+array greater(const array& a, const array& b, StreamOrDevice s) {
+  broadcast_shapes(a.shape(), b.shape(), "greater");  // the error names this function
+  return less(b, a, s);
+}
 array greater_equal(const array& a, const array& b, StreamOrDevice s) {
+  broadcast_shapes(a.shape(), b.shape(), "greater_equal");
   return less_equal(b, a, s);
 }
 std::vector<array> divmod(const array& a, const array& b, StreamOrDevice s) {

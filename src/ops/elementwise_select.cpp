@@ -29,6 +29,7 @@ double largest(Dtype t) {
 
 array where(const array& condition, const array& x, const array& y, StreamOrDevice s) {
   const Dtype t = promote_types(x.dtype(), y.dtype());
+  broadcast_shapes(broadcast_shapes(condition.shape(), x.shape(), "where"), y.shape(), "where");
   return make_elementwise(select_op, {cast(condition, bool_, s), cast(x, t, s), cast(y, t, s)}, t,
                           s);
 }
@@ -36,6 +37,10 @@ array where(const array& condition, const array& x, const array& y, StreamOrDevi
 array clip(const array& a, const std::optional<array>& a_min, const std::optional<array>& a_max,
            StreamOrDevice s) {
   if (!a_min && !a_max) fail("[clip] expected at least one of a_min and a_max; got neither");
+  Shape shape = a.shape();
+  for (const auto* bound : {&a_min, &a_max}) {
+    if (*bound) shape = broadcast_shapes(shape, (*bound)->shape(), "clip");
+  }
   const array low = a_min ? maximum(a, *a_min, s) : a;
   return a_max ? minimum(low, *a_max, s) : low;
 }

@@ -355,11 +355,12 @@ array var(const array& a, const Axes& axes, bool keepdims, int ddof, StreamOrDev
 
 array std(const array& a, const Axes& axes, bool keepdims, int ddof, std::optional<int> correction,
           StreamOrDevice s) {
+  resolve(axes, a.ndim(), "std");  // its error names this function
   return sqrt(var(a, axes, keepdims, ddof, correction, s), s);
 }
 
 array std(const array& a, const Axes& axes, bool keepdims, int ddof, StreamOrDevice s) {
-  return sqrt(var(a, axes, keepdims, ddof, std::nullopt, s), s);
+  return std(a, axes, keepdims, ddof, std::nullopt, s);
 }
 
 array argmax(const array& a, std::optional<int> axis, bool keepdims, StreamOrDevice s) {

@@ -224,3 +224,11 @@ def test_values_are_bit_equal_however_they_are_evaluated():
         mx.eval(p)
     for w, p in zip(whole, parts, strict=True):
         assert np.array(w).tobytes() == np.array(p).tobytes()
+
+
+def test_streams_can_be_made_and_cleared():
+    stream = mx.new_thread_unsafe_stream(mx.cpu)
+    assert mx.add(mx.ones((2,)), 1, stream=stream).tolist() == [2, 2]
+    mx.synchronize(stream)
+    mx.clear_streams()
+    assert mx.add(mx.ones((2,)), 1).tolist() == [2, 2]

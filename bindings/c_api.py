@@ -56,9 +56,9 @@ def forms(p):
     if kind == "string":
         return [("", [f"const char* {n}"], f"c::text({n})")]
     if kind == "integer":
-        wide = n == "seed"
-        return [("", [f"{'uint64_t' if wide else 'int'} {n}"],
-                 f'Int{{static_cast<int64_t>({n}), "{{op}}"}}')]
+        return [("", [f"int {n}"], f'Int{{static_cast<int64_t>({n}), "{{op}}"}}')]
+    if kind == "unsigned":
+        return [("", [f"uint64_t {n}"], n)]
     if kind == "maybe_integer" and axis:
         return [("", [], "MaybeInt{}"), ("_axis", *one_int(n, "MaybeInt{{{}}}"))]
     if kind == "maybe_integer":

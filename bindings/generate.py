@@ -214,6 +214,8 @@ def kind_of(p):
     if ints and plain <= {"int"} | ints:
         name = "maybe_ints" if keeps_none else "int_or_ints" if "int" in plain else "ints"
         return Kind(name, f"in.{name}({{i}}{{d}})", "literal")
+    if plain == {"int"} and p.name == "seed":
+        return Kind("unsigned", "in.unsigned_integer({i})")
     for types, name in (({"int"}, "integer"), ({"bool"}, "boolean"), ({"str"}, "string"),
                         ({"float"}, "number"), ({"int", "float"}, "number"),
                         ({"scalar"}, "number")):

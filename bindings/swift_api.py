@@ -13,6 +13,7 @@ TYPES = {
     "number": ("Double", "{n}"),
     "string": ("String", "{n}"),
     "integer": ("Int", "Int32({n})"),
+    "unsigned": ("UInt64", "{n}"),
     "ints": ("[Int]", "{n}.map(Int32.init), {n}.count"),
 }
 

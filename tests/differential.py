@@ -23,25 +23,25 @@ SEEDS = 10
 class Program:
     """Draws a program step by step; `run` replays it on fresh inputs with any way of evaluating."""
 
-    def __init__(self, seed):
-        self.rng = np.random.default_rng(seed)
+    def __init__(self, seed, dtypes=DTYPES, scale=2.0):
+        self.rng, self.casts = np.random.default_rng(seed), len(dtypes) > 1
         shapes = [(), (1,), (5,), (3, 5), (3, 1), (2, 3, 5), (1, 3, 1), (4, 5), (5, 5), (0, 5), (67, 130), (2, 3, 33000)]
         large = self.rng.uniform() < 0.15
         self.inputs = []
         for _ in range(int(self.rng.integers(2, 5))):
             shape = shapes[int(self.rng.integers(0, len(shapes) if large else len(shapes) - 2))]
-            name = str(self.rng.choice(DTYPES))
-            x = self.rng.normal(0, 2, shape)
+            name = str(self.rng.choice(dtypes))
+            x = self.rng.normal(0, scale, shape)
             self.inputs.append((np.abs(x) if name == "uint8" else x, name))
         self.steps = []
         arrays = self.arrays()
         for _ in range(int(self.rng.integers(5, 25))):
             for _ in range(20):
-                step = self.draw(arrays)
                 try:
+                    step = self.draw(arrays)
                     out = step(arrays)
                     mx.eval(out)
-                except (ValueError, TypeError):
+                except (ValueError, TypeError, IndexError):
                     continue  # these operands don't fit; draw others
                 if all(o.size < 500_000 for o in out):
                     self.steps.append(step)
@@ -77,6 +77,8 @@ class Program:
         if kind == "shape":
             return self.draw_shape(i, axis, a.ndim)
         if kind == "cast":
+            if not self.casts:  # casts round gradients and tangents at different places
+                raise TypeError
             dtype = getattr(mx, str(rng.choice(REAL)))
             return lambda v: [v[i].astype(dtype)]
         if kind == "where":
@@ -159,8 +161,7 @@ def test_random_programs_give_equal_bits_however_they_run(batch):
 def test_gradients_of_random_programs_agree(batch):
     """Reverse mode, compiled or not, and forward mode give the same directional derivative."""
     for seed in range(1000 + batch * 10, 1010 + batch * 10):
-        program = Program(seed)
-        program.inputs = [(np.asarray(x) * 0.3, "float64") for x, _ in program.inputs]
+        program = Program(seed, ("float64",), 0.6)
 
         def loss(*arrays, program=program):
             outs = [o for o in program.replay(arrays) if o.dtype == mx.float64]
@@ -169,10 +170,7 @@ def test_gradients_of_random_programs_agree(batch):
         xs = program.arrays()
         rng = np.random.default_rng(seed)
         vs = [to_mx(rng.standard_normal(x.shape), "float64") for x in xs]
-        try:
-            value = loss(*xs).item()
-        except (ValueError, TypeError):
-            continue  # in double precision the program does not type
+        value = loss(*xs).item()
         nums = list(range(len(xs)))
         grads = mx.grad(loss, argnums=nums)(*xs)
         grads = list(grads) if isinstance(grads, list | tuple) else [grads]

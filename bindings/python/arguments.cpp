@@ -184,6 +184,20 @@ Int Arguments::integer(int i, int64_t otherwise) const {
   if (!v) mismatch(i, "an int");
   return {*v, sig_.function};
 }
+uint64_t Arguments::unsigned_integer(int i) const {
+  nb::object number = nb::steal(values_[i] ? PyNumber_Index(values_[i]) : nullptr);
+  if (!number.is_valid()) {
+    PyErr_Clear();
+    mismatch(i, "an int");
+  }
+  uint64_t value = PyLong_AsUnsignedLongLong(number.ptr());
+  if (PyErr_Occurred()) {
+    PyErr_Clear();
+    fail("[", sig_.function, "] expected an int in [0, 2^64) for ", sig_.names[i], "; got ",
+         nb::str(number).c_str());
+  }
+  return value;
+}
 MaybeInt Arguments::maybe_integer(int i) const {
   if (none(i)) return {};
   return {integer(i)};

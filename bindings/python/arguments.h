@@ -68,6 +68,7 @@ class Arguments {
 
   bool boolean(int i, bool otherwise = false) const;
   Int integer(int i, int64_t otherwise = 0) const;
+  uint64_t unsigned_integer(int i) const;
   MaybeInt maybe_integer(int i) const;
   MaybeInt maybe_integer(int i, int64_t otherwise) const;
   double number(int i, double otherwise = 0) const;

@@ -35,7 +35,7 @@ PyObject* tensordot(Arguments& in) {
 
 PyObject* fast_scaled_dot_product_attention(Arguments& in) {
   const array &q = in.ref(0), &k = in.ref(1), &v = in.ref(2);
-  float scale = static_cast<float>(in.number(3));
+  double scale = in.number(3);
   std::string mode;
   std::optional<array> mask, sinks;
   if (!in.none(4)) {

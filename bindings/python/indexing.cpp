@@ -74,6 +74,15 @@ struct Gathering {
   Shape shape;  // of the broadcast indices
 };
 
+Shape common_shape(const Shape& a, const Shape& b) {
+  try {
+    return broadcast_shapes(a, b);
+  } catch (const std::invalid_argument&) {
+    fail<std::out_of_range>("[getitem] expected index arrays that broadcast; got shapes ", a,
+                            " and ", b);
+  }
+}
+
 Gathering gathering_of(const Index& index) {
   Gathering g;
   bool flags = false, all = true;
@@ -84,11 +93,11 @@ Gathering gathering_of(const Index& index) {
     }
     if (item.kind != Kind::indices) continue;
     g.shape = g.indices.empty() ? item.indices->shape()
-                                : broadcast_shapes(g.shape, item.indices->shape());
+                                : common_shape(g.shape, item.indices->shape());
     g.indices.push_back(*item.indices);
     g.axes.push_back(item.axis);
   }
-  if (flags) g.shape = broadcast_shapes(g.shape, Shape{all ? 1 : 0});
+  if (flags) g.shape = common_shape(g.shape, Shape{all ? 1 : 0});
   for (array& i : g.indices) i = broadcast_to(i, g.shape);
   return g;
 }

@@ -26,6 +26,7 @@ static std::string package_folder() {
 
 NB_MODULE(core, m) {
   using namespace olivine::python;
+  nb::set_leak_warnings(false);  // dtypes and streams live as long as the process
   m.doc() = "Arrays, their operations and the transformations of functions.";
   nb::register_exception_translator(
       [](const std::exception_ptr& p, void*) {
@@ -40,6 +41,7 @@ NB_MODULE(core, m) {
         }
       },
       nullptr);
+  nb::set_leak_warnings(false);  // dtypes, and what programs still hold at exit, live on
   make_array_type(m.ptr());
   bind_array_at(m);
   bind_dtype(m);

@@ -48,9 +48,19 @@ template <class T>
 OLIVINE_OP Complex<T> operator-(Complex<T> a) {
   return {-a.re, -a.im};
 }
+// A product that stays one: GCC 12 contracts complex products in vector code, asked or not, and then
+// tails differ from it (and z * conj(z) has an imaginary part).
+template <class T>
+OLIVINE_OP T product(T a, T b) {
+#if defined(__GNUC__) && !defined(__clang__)
+  return __builtin_assoc_barrier(a * b);
+#else
+  return a * b;
+#endif
+}
 template <class T>
 OLIVINE_OP Complex<T> operator*(Complex<T> a, Complex<T> b) {
-  return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+  return {product(a.re, b.re) - product(a.im, b.im), product(a.re, b.im) + product(a.im, b.re)};
 }
 
 OLIVINE_OP float fma(float a, float b, float c) {
@@ -140,10 +150,10 @@ struct Divide {
     const bool wide = abs(b.re) >= abs(b.im);
     const T big = wide ? b.re : b.im, small = wide ? b.im : b.re;
     const T ratio = big == T(0) ? small : small / big;
-    const T scale = T(1) / (big + small * ratio);
+    const T scale = T(1) / (big + product(small, ratio));
     const T x = wide ? a.re : a.im, y = wide ? a.im : a.re;
-    const T re = (x + y * ratio) * scale;
-    const T im = (y - x * ratio) * scale;
+    const T re = (x + product(y, ratio)) * scale;
+    const T im = (y - product(x, ratio)) * scale;
     return {re, wide ? im : -im};
   }
 };
@@ -563,7 +573,7 @@ struct Cast {
       } else if constexpr (std::is_same_v<To, uint64_t>) {
         const From half = From(9223372036854775808.);
         const uint64_t big = static_cast<uint64_t>(truncate<int64_t>(x - half)) ^ (1ull << 63);
-        return x < half ? static_cast<uint64_t>(truncate<int64_t>(x)) : big;
+        return x >= half ? big : static_cast<uint64_t>(truncate<int64_t>(x));
       } else {
         return static_cast<To>(truncate<int64_t>(x));
       }

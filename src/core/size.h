@@ -23,15 +23,15 @@ inline int64_t checked_add(int64_t a, int64_t b, const char* what = "size") {
   return r;
 }
 // Number of elements of a shape; every dimension must be >= 0.
-inline int64_t element_count(std::span<const int64_t> shape) {
+inline int64_t element_count(std::span<const int64_t> shape, const char* what = "shape") {
   int64_t n = 1;
   bool zero = false;
   for (int64_t d : shape) {
-    if (d < 0) fail("[shape] expected dimensions >= 0; got ", Shape(shape));
+    if (d < 0) fail("[", what, "] expected dimensions >= 0; got ", Shape(shape));
     if (d == 0) zero = true;
   }
   if (zero) return 0;
-  for (int64_t d : shape) n = checked_mul(n, d, "shape");
+  for (int64_t d : shape) n = checked_mul(n, d, what);
   return n;
 }
 

@@ -38,19 +38,27 @@ array masked_scores(const AttentionParams& p, std::span<const array> in) {
   return scores;
 }
 
-// Outputs o and logsumexp. Rows that see no key give zeros.
+// Outputs o and logsumexp. Rows that see no key give zeros. Scores are taken relative to their
+// maximum before anything else, so that huge ones lose nothing.
 Arrays attention_composite(const ParamsRef& params, std::span<const array> in) {
   const auto& p = params.as<AttentionParams>();
   array scores = masked_scores(p, in);
-  array lse = logsumexp(scores, -1, true);
-  if (p.has_sinks) {
-    Shape shape{1, in[1].shape(1), in[0].shape(1) / in[1].shape(1), 1, 1};
-    lse = logaddexp(lse, reshape(astype(in.back(), lse.dtype()), shape));
-  }
   array zero(0.0, scores.dtype());
-  array weights = where(isneginf(scores), zero, exp(subtract(scores, lse)));
+  array top = stop_gradient(max(scores, -1, true));
+  Shape per_head{1, in[1].shape(1), in[0].shape(1) / in[1].shape(1), 1, 1};
+  MaybeArray sinks;
+  if (p.has_sinks) {
+    sinks = reshape(astype(in.back(), scores.dtype()), per_head);
+    top = maximum(top, stop_gradient(*sinks));
+  }
+  top = where(isneginf(top), zero, top);
+  array weights = exp(subtract(scores, top));
+  array total = sum(weights, -1, true);
+  if (sinks) total = add(total, exp(subtract(*sinks, top)));
+  array seen = greater(total, zero);
+  weights = divide(weights, where(seen, total, array(1.0, scores.dtype())));
   array out = matmul(astype(weights, in[0].dtype()), expand_dims(in[2], 2));
-  return {flatten(out, 1, 2), flatten(lse, 1, 2)};
+  return {flatten(out, 1, 2), flatten(add(top, log(total)), 1, 2)};
 }
 
 std::vector<OutSpec> infer_attention(const ParamsRef&, std::span<const array> in) {
@@ -123,7 +131,7 @@ void check_attention(const array& q, const array& k, const array& v) {
 namespace fast {
 
 array scaled_dot_product_attention(const array& queries, const array& keys, const array& values,
-                                   float scale, const std::string& mask_mode,
+                                   double scale, const std::string& mask_mode,
                                    const std::optional<array>& mask,
                                    const std::optional<array>& sinks, bool, StreamOrDevice s) {
   constexpr const char* op = "[scaled_dot_product_attention] ";

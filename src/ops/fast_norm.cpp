@@ -90,7 +90,7 @@ const Op layer_norm_op = norm_op("layer_norm", layer_norm_composite, [](const Vj
 });
 
 array make_norm(const Op& op, const array& x, const std::optional<array>& weight,
-                const std::optional<array>& bias, float eps, StreamOrDevice s) {
+                const std::optional<array>& bias, double eps, StreamOrDevice s) {
   if (x.ndim() == 0) fail("[", op.name, "] expected at least one axis; got a 0-d array");
   if (!is_inexact(x.dtype()) || is_complex(x.dtype())) {
     fail("[", op.name, "] expected a floating point input; got ", x.dtype());
@@ -117,11 +117,11 @@ array make_norm(const Op& op, const array& x, const std::optional<array>& weight
 
 namespace fast {
 
-array rms_norm(const array& x, const std::optional<array>& weight, float eps, StreamOrDevice s) {
+array rms_norm(const array& x, const std::optional<array>& weight, double eps, StreamOrDevice s) {
   return make_norm(rms_norm_op, x, weight, std::nullopt, eps, s);
 }
 array layer_norm(const array& x, const std::optional<array>& weight,
-                 const std::optional<array>& bias, float eps, StreamOrDevice s) {
+                 const std::optional<array>& bias, double eps, StreamOrDevice s) {
   return make_norm(layer_norm_op, x, weight, bias, eps, s);
 }
 

@@ -7,7 +7,7 @@ namespace olivine {
 
 // Inputs: x, then the weight and the bias where present. The `_vjp` ops take the cotangent last.
 struct NormParams {
-  float eps;
+  double eps;
   bool has_weight, has_bias;
   auto fields() const { return std::tie(eps, has_weight, has_bias); }
 };
@@ -16,8 +16,8 @@ struct NormParams {
 struct RopeParams {
   int dims;
   bool traditional;
-  float base;  // unused with freqs
-  float scale;
+  double base;  // unused with freqs
+  double scale;
   bool has_freqs;
   bool inverse;  // rotate backwards: the transpose
   auto fields() const {
@@ -29,7 +29,7 @@ struct RopeParams {
 // scores), the sinks (H). Outputs: o (B, H, Tq, Dv) and the scores' logsumexp (B, H, Tq, 1), float32
 // or wider. `_vjp` takes o, logsumexp and the cotangent of o after these, and gives those of q, k, v.
 struct AttentionParams {
-  float scale;
+  double scale;
   bool causal;  // query i sees keys up to i + Tk - Tq
   bool has_mask, has_sinks;
   auto fields() const { return std::tie(scale, causal, has_mask, has_sinks); }

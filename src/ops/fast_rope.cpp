@@ -86,7 +86,7 @@ const Op rope_op = [] {
 
 namespace fast {
 
-array rope(const array& x, int dims, bool traditional, std::optional<float> base, float scale,
+array rope(const array& x, int dims, bool traditional, std::optional<double> base, double scale,
            const array& offset, const std::optional<array>& freqs, StreamOrDevice s) {
   if (x.ndim() < 3) fail("[rope] expected at least 3 axes (batch, time, features); got ", x.shape());
   if (!is_floating(x.dtype())) fail("[rope] expected a floating point input; got ", x.dtype());
@@ -104,11 +104,11 @@ array rope(const array& x, int dims, bool traditional, std::optional<float> base
   }
   Arrays in{x, astype(offset, int32, s)};
   if (freqs) in.push_back(astype(*freqs, float32, s));
-  RopeParams p{dims, traditional, base.value_or(1.f), scale, freqs.has_value(), false};
+  RopeParams p{dims, traditional, base.value_or(1.0), scale, freqs.has_value(), false};
   return make_node(rope_op, make_params(p), in, x.shape(), x.dtype(), s);
 }
 
-array rope(const array& x, int dims, bool traditional, std::optional<float> base, float scale,
+array rope(const array& x, int dims, bool traditional, std::optional<double> base, double scale,
            int offset, const std::optional<array>& freqs, StreamOrDevice s) {
   return rope(x, dims, traditional, base, scale, array(offset), freqs, s);
 }

@@ -35,7 +35,11 @@ array unbroadcast_batch(const array& a, const Shape& shape) {
   return reshape(axes.empty() ? a : sum(a, axes, true), shape);
 }
 
-array transposed(const array& a) { return swapaxes(a, -1, -2); }
+// The adjoint: transposed, and conjugated if complex.
+array adjoint(const array& a) {
+  array t = swapaxes(a, -1, -2);
+  return is_complex(a.dtype()) ? conjugate(t) : t;
+}
 
 // A batched operand with its batch axis first and as many further leading axes as the others have.
 array align_batch(const VmapCall& c, size_t i, int rank) {
@@ -58,8 +62,8 @@ int unbatched_rank(const VmapCall& c) {
 MaybeArrays vjp_matmul(const VjpCall& c) {
   MaybeArrays g(2);
   const array &a = c.in[0], &b = c.in[1], &ct = c.ct[0];
-  if (c.wanted[0]) g[0] = unbroadcast_batch(matmul(ct, transposed(b)), a.shape());
-  if (c.wanted[1]) g[1] = unbroadcast_batch(matmul(transposed(a), ct), b.shape());
+  if (c.wanted[0]) g[0] = unbroadcast_batch(matmul(ct, adjoint(b)), a.shape());
+  if (c.wanted[1]) g[1] = unbroadcast_batch(matmul(adjoint(a), ct), b.shape());
   return g;
 }
 
@@ -88,8 +92,8 @@ const Op matmul_op{.name = "matmul",
                    .jvp = jvp_matmul,
                    .vmap = vmap_matmul};
 
-array scaled(const array& a, float by) {
-  return by == 1.f ? a : multiply(a, array(by, a.dtype()));
+array scaled(const array& a, double by) {
+  return by == 1 ? a : multiply(a, array(by, a.dtype()));
 }
 
 MaybeArrays vjp_addmm(const VjpCall& c) {
@@ -107,10 +111,10 @@ MaybeArrays vjp_addmm(const VjpCall& c) {
     g[0] = reshape(*g[0], c.in[0].shape());
   }
   if (c.wanted[1]) {
-    g[1] = unbroadcast_batch(scaled(matmul(ct, transposed(b)), p.alpha), a.shape());
+    g[1] = unbroadcast_batch(scaled(matmul(ct, adjoint(b)), p.alpha), a.shape());
   }
   if (c.wanted[2]) {
-    g[2] = unbroadcast_batch(scaled(matmul(transposed(a), ct), p.alpha), b.shape());
+    g[2] = unbroadcast_batch(scaled(matmul(adjoint(a), ct), p.alpha), b.shape());
   }
   return g;
 }
@@ -177,7 +181,7 @@ array matmul(const array& x, const array& y, StreamOrDevice s) {
   return out;
 }
 
-array addmm(const array& z, const array& x, const array& y, float alpha, float beta,
+array addmm(const array& z, const array& x, const array& y, double alpha, double beta,
             StreamOrDevice s) {
   check_operands(x, y, "addmm");
   Dtype dtype = product_dtype(
@@ -207,6 +211,21 @@ array inner(const array& a, const array& b, StreamOrDevice s) {
 
 array outer(const array& a, const array& b, StreamOrDevice s) {
   return multiply(reshape(a, {a.size(), 1}, s), flatten(b, s), s);
+}
+
+array kron(const array& a, const array& b, StreamOrDevice s) {
+  int rank = std::max(a.ndim(), b.ndim());
+  auto size = [&](const array& x, int axis) {
+    int own = axis - (rank - x.ndim());
+    return own < 0 ? int64_t{1} : x.shape()[own];
+  };
+  Shape outer, inner, merged;  // axes of a and of b take turns, then each pair becomes one
+  for (int i = 0; i < rank; ++i) {
+    for (int64_t d : {size(a, i), int64_t{1}}) outer.push_back(d);
+    for (int64_t d : {int64_t{1}, size(b, i)}) inner.push_back(d);
+    merged.push_back(checked_mul(size(a, i), size(b, i), "kron"));
+  }
+  return reshape(multiply(reshape(a, outer, s), reshape(b, inner, s), s), merged, s);
 }
 
 array tensordot(const array& a, const array& b, int axis, StreamOrDevice s) {

@@ -6,7 +6,7 @@
 namespace olivine {
 
 struct AddmmParams {
-  float alpha, beta;
+  double alpha, beta;
   auto fields() const { return std::tie(alpha, beta); }
 };
 

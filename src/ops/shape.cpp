@@ -578,7 +578,7 @@ array moveaxis(const array& a, int source, int destination, StreamOrDevice s) {
 
 array broadcast_to(const array& a, const Shape& shape, StreamOrDevice s) {
   if (shape == a.shape()) return a;
-  element_count(shape);
+  element_count(shape, "broadcast_to");
   size_t lead = shape.size() - a.shape().size();
   bool fits = shape.size() >= a.shape().size();
   for (size_t i = 0; fits && i < a.shape().size(); ++i) {
@@ -607,7 +607,7 @@ array as_strided(const array& a, Shape shape, Strides strides, int64_t offset, S
          Shape(strides));
   }
   int64_t lowest = offset, highest = offset;
-  bool empty = element_count(shape) == 0;
+  bool empty = element_count(shape, "as_strided") == 0;
   for (size_t i = 0; i < shape.size() && !empty; ++i) {
     int64_t reach = checked_mul(shape[i] - 1, strides[i], "as_strided");
     int64_t& end = reach < 0 ? lowest : highest;

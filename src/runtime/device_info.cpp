@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "backends/cpu/isa.h"
 #include "core/error.h"
 #include "olivine/device.h"
 #include "runtime/allocator.h"
@@ -50,6 +51,7 @@ std::vector<DeviceFact> device_info(Device d) {
   return {
       {"device_name", cpu_name()},
       {"architecture", architecture()},
+      {"isa", std::string(cpu::cpu_isa_name())},
       {"threads", integer(thread_count())},
       {"usable_cpus", integer(usable_cpus())},
       {"cpu_quota_millicpus", integer(quota * 1000)},

@@ -5,6 +5,7 @@
 #include <atomic>
 
 #include "core/error.h"
+#include "olivine/ops/random.h"
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/shape.h"
 #include "olivine/transforms.h"
@@ -183,18 +184,36 @@ ArrayFn custom_function(ArrayFn fn, CustomRules rules) {
   };
 }
 
+namespace {
+
+// The function again, late, with the random numbers it had the first time.
+Arrays recompute(const ArrayFn& fn, const array& random_state, const Arrays& primals,
+                 const Arrays& cotangents) {
+  Arrays late;
+  for (const array& p : primals) {
+    Arrays in{p};
+    in.insert(in.end(), cotangents.begin(), cotangents.end());
+    late.push_back(make_node(barrier_op, {}, in, p.shape(), p.dtype()));
+  }
+  struct Restore {
+    array state = random::state();
+    ~Restore() { random::set_state(state); }
+  } restore;
+  random::set_state(random_state);
+  return vjp(fn, late, cotangents).second;
+}
+
+}  // namespace
+
 ArrayFn checkpoint(ArrayFn fn) {
-  CustomRules rules;
-  rules.vjp = [fn](const Arrays& primals, const Arrays& cotangents, const Arrays&) {
-    Arrays late;
-    for (const array& p : primals) {
-      Arrays in{p};
-      in.insert(in.end(), cotangents.begin(), cotangents.end());
-      late.push_back(make_node(barrier_op, {}, in, p.shape(), p.dtype()));
-    }
-    return vjp(fn, late, cotangents).second;
+  return [fn = std::move(fn)](const Arrays& inputs) {
+    CustomRules rules;
+    rules.vjp = [fn, state = random::state()](const Arrays& primals, const Arrays& cotangents,
+                                              const Arrays&) {
+      return recompute(fn, state, primals, cotangents);
+    };
+    return call_custom(fn, rules, fn(inputs), inputs);
   };
-  return custom_function(std::move(fn), std::move(rules));
 }
 
 }  // namespace olivine

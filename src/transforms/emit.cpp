@@ -195,6 +195,11 @@ void PlanBuilder::emit_single(int32_t root) {
   plan.tasks.push_back(std::move(t));
 }
 
+bool PlanBuilder::is_inside(int32_t i, int32_t root) const {
+  const auto& regions = entries[i].regions;
+  return std::find(regions.begin(), regions.end(), root) != regions.end();
+}
+
 void PlanBuilder::emit_region(int32_t root) {
   auto members = regions_.at(root).members;
   if (members.size() == 1) return emit_single(root);
@@ -205,7 +210,7 @@ void PlanBuilder::emit_region(int32_t root) {
   std::unordered_map<int32_t, uint16_t> value;
   for (int32_t m : members) {
     for (int32_t in : entries[m].in) {
-      if (entries[in].region == root || value.count(in)) continue;
+      if (is_inside(in, root) || value.count(in)) continue;
       value[in] = static_cast<uint16_t>(program.leaves.size());
       Operand o = operand(in);
       o.view.strides = broadcast_strides(o.view.shape, o.view.strides, n->shape);
@@ -220,13 +225,13 @@ void PlanBuilder::emit_region(int32_t root) {
                 static_cast<uint8_t>(entries[m].in.size()), {}};
     for (size_t k = 0; k < entries[m].in.size(); ++k) {
       instr.src[k] = value.at(entries[m].in[k]);
-      if (entries[entries[m].in[k]].region != root) use(entries[m].in[k]);
+      if (!is_inside(entries[m].in[k], root)) use(entries[m].in[k]);
     }
     value[m] = static_cast<uint16_t>(program.leaves.size() + program.code.size());
     program.code.push_back(instr);
   }
   for (int32_t m : members) {
-    if (!entries[m].held && !entries[m].stored && m != root) continue;
+    if (!entries[m].stored && m != root) continue;
     program.outputs.push_back(value.at(m));
     Node* node = entries[m].node;
     int32_t slot = new_slot(Slot::Kind::temp, byte_count(node->shape, node->dtype));
@@ -267,7 +272,7 @@ void PlanBuilder::emit_tasks() {
       case Kind::kernel: emit_kernel(i); break;
       case Kind::compiled: emit_compiled(i); break;
       case Kind::elementwise:
-        if (entries[i].region == i) emit_region(i);
+        if (is_inside(i, i)) emit_region(i);
         break;
       default: break;  // leaves and views are resolved when somebody reads them
     }

@@ -109,6 +109,12 @@ class Evaluation {
       if (b.donatable) b.owner = &n->buffer;
       leaves.push_back(b);
     }
+    // A view that outlives the run keeps the leaf it lies in.
+    for (const PlanEntry& e : builder_.entries) {
+      if (!e.held || e.kind == PlanEntry::Kind::leaf || e.node->tuple || e.slot < 0) continue;
+      const Slot& s = builder_.plan.slots[builder_.find_slot(e.slot)];
+      if (s.kind == Slot::Kind::leaf) leaves[s.leaf] = {leaves[s.leaf].buffer};
+    }
     return leaves;
   }
 

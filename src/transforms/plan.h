@@ -82,8 +82,8 @@ struct PlanEntry {
   SmallVector<int32_t, 3> in;
   Kind kind = Kind::kernel;
   bool held = false;       // its value must outlive the plan
-  int32_t region = -1;     // root's position
-  bool stored = false;     // fused, but also read outside its region
+  SmallVector<int32_t, 3> regions;  // roots of the regions that compute it (itself: a root)
+  bool stored = false;              // inside a region, but also read from outside
   int32_t need = INT32_MAX;  // earliest position at which a user runs
   // Where its value is once emitted (slot < 0: not yet).
   int32_t slot = -1;
@@ -131,7 +131,12 @@ class PlanBuilder {
   void classify(PlanEntry& e);
   void mark_held();
   void group_regions();
-  void join_region(int32_t i, const std::vector<SmallVector<int32_t, 4>>& users);
+  std::vector<int32_t> chain_lengths() const;
+  int32_t runs_at(int32_t i) const;
+  bool fits(int32_t root, int32_t inputs) const;
+  void join_regions(int32_t i, const SmallVector<int32_t, 4>& users, bool is_short);
+  bool is_stored_by(int32_t i, int32_t root, const SmallVector<int32_t, 4>& users) const;
+  bool is_inside(int32_t i, int32_t root) const;
   void emit_tasks();
   void emit_results(std::span<const array> results);
   void move_donors_last();

@@ -29,7 +29,7 @@ def check(least):
     back = mx.load(path)
     assert len(back) == 6, sorted(back)
     versions = {v for i in range(6) for v in (back[f"w{i}"][0].item(), back[f"w{i}"][-1].item(),
-                                              mx.mean(back[f"w{i}"]).item())}
+                                              mx.max(back[f"w{i}"]).item(), mx.min(back[f"w{i}"]).item())}
     assert len(versions) == 1, f"a mixture of versions {versions}"
     version = versions.pop()
     assert version >= least, f"version {version} is older than {least}, which was complete"
@@ -160,8 +160,8 @@ def test_ctrl_c_while_saving_keeps_the_old_file(tmp_path):
     done = 0
     for i in range(12):
         timer = threading.Timer(0.004 * i, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
         try:
+            timer.start()
             mx.save_safetensors(path, {"a": big + i})
             timer.join()
             for _ in range(1000):

@@ -3,7 +3,6 @@
 import io
 import json
 import struct
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -191,12 +190,12 @@ def test_malformed_npz_is_refused(tmp_path):
     bad = [b"", b"PK", data[: len(data) // 2], data[:-30], data[:40] + b"\xff" * 40 + data[80:]]
     for content in bad:
         path.write_bytes(content)
-        with pytest.raises((ValueError, RuntimeError, OSError, zipfile.BadZipFile)):
+        with pytest.raises((ValueError, RuntimeError, OSError)):
             mx.eval(mx.load(str(path))["a"])
 
 
 def test_missing_and_unknown_files_are_named(tmp_path):
-    for name in ("none.safetensors", "none.npy", "none.npz", "none.gguf"):
+    for name in ("none.safetensors", "none.npy", "none.npz"):
         with pytest.raises((OSError, ValueError, RuntimeError), match="none"):
             mx.eval(mx.load(str(tmp_path / name)))
     (tmp_path / "a.xyz").write_bytes(b"hello")
@@ -238,6 +237,7 @@ def test_a_loaded_file_may_be_overwritten_or_removed(tmp_path):
     assert w[0].item() == 3
 
 
+@pytest.mark.skipif(not hasattr(mx, "save_gguf"), reason="GGUF is not provided")
 def test_gguf_round_trip(tmp_path):
     path = tmp_path / "a.gguf"
     arrays = {"w": sample("float32", (4, 8)), "h": sample("float16", (3,)), "i": sample("int32", (2, 2))}
@@ -267,7 +267,7 @@ def test_mutated_files_never_crash(seed, tmp_path):
             path.write_bytes(mutate(good, rng))
             try:
                 mx.eval(mx.load(str(path)))
-            except (ValueError, RuntimeError, OSError, MemoryError, KeyError, OverflowError, zipfile.BadZipFile):
+            except (ValueError, RuntimeError, OSError, MemoryError):
                 pass
 
 
@@ -281,7 +281,7 @@ def mutate(data, rng):
         elif kind == 1:
             data[at] = int(rng.choice([0, 255, 127, 128, 45, 57]))
         elif kind == 2:
-            data[at : at + 8] = int(rng.choice([0, 2**63, 2**64 - 1, 2**32, 5])).to_bytes(8, "little")
+            data[at : at + 8] = [0, 2**63, 2**64 - 1, 2**32, 5][int(rng.integers(5))].to_bytes(8, "little")
         elif kind == 3:
             del data[at : at + int(rng.integers(1, 20))]
         else:

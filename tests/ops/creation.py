@@ -226,7 +226,7 @@ def test_finfo_and_iinfo_agree_with_numpy():
 def test_large_values_survive_each_dtype():
     for name in INTEGER:
         info = np.iinfo(name)
-        assert to_mx(np.array([info.min, info.max]), name).tolist() == [info.min, info.max]
+        assert to_mx(np.array([info.min, info.max], name)).tolist() == [info.min, info.max]
     assert_close(mx.array(1e300, dtype=mx.float64), np.float64(1e300), "float64")
 
 

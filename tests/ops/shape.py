@@ -195,7 +195,7 @@ def test_view_reinterprets_the_bytes():
     ],
 )
 def test_impossible_shapes_are_refused(op, args):
-    with pytest.raises((ValueError, IndexError), match=rf"\[{op}\]"):
+    with pytest.raises((ValueError, IndexError, MemoryError), match=rf"\[{op}\]"):
         mx.eval(getattr(mx, op)(mx.ones((2, 3)), *args))
 
 

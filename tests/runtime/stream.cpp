@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <stdexcept>
@@ -53,6 +54,10 @@ TEST(Device, InfoHoldsPlausibleFacts) {
     }
     return int64_t{-1};
   };
+  auto has = [&](const std::string& key) {
+    return std::any_of(facts.begin(), facts.end(), [&](auto& f) { return f.first == key; });
+  };
+  EXPECT_TRUE(has("isa") && has("device_name") && has("architecture"));
   EXPECT_GE(integer("threads"), 1);
   EXPECT_GT(integer("memory_size"), 1 << 20);
   EXPECT_LE(integer("memory_limit"), integer("memory_size"));

@@ -133,17 +133,31 @@ def test_the_affinity_mask_is_respected():
     assert pinned == one
 
 
-def test_the_cpu_quota_of_the_cgroup_is_respected():
-    root = Path("/sys/fs/cgroup")
-    group = root / f"olivine-test-{os.getpid()}"
+def quota_of_one_cpu():
+    """A control group of our own, of version 2 or 1, with a quota of one CPU; None if we may not."""
+    root, name = Path("/sys/fs/cgroup"), f"olivine-test-{os.getpid()}"
+    unified = (root / "cgroup.controllers").exists()
+    group = root / name if unified else root / "cpu" / name
+    files = {"cpu.max": "100000 100000"} if unified else {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "100000"}
+    if not unified and not (root / "cpu" / "cpu.cfs_quota_us").exists():
+        return None
     try:
-        (root / "cgroup.subtree_control").write_text("+cpu")
         group.mkdir()
-        (group / "cpu.max").write_text("100000 100000")
     except OSError:
-        if group.exists():
-            group.rmdir()
-        pytest.skip("no cgroup here that a test may write")
+        return None
+    try:
+        for file, text in files.items():
+            (group / file).write_text(text)
+    except OSError:
+        group.rmdir()
+        return None
+    return group
+
+
+def test_the_cpu_quota_of_the_cgroup_is_respected():
+    group = quota_of_one_cpu()
+    if group is None:
+        pytest.skip("no control group here that a test may write")
     try:
         enter = f"import os; open('{group}/cgroup.procs', 'w').write(str(os.getpid()))\n"
         assert started(None, enter) == started({"OLIVINE_NUM_THREADS": "1"})

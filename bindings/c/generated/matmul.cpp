@@ -22,3 +22,7 @@ int olivine_inner(olivine_array* res, const olivine_array a, const olivine_array
 int olivine_outer(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::outer), c::get(a), c::get(b), c::get(s))); });
 }
+
+int olivine_kron(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::kron), c::get(a), c::get(b), c::get(s))); });
+}

@@ -8,11 +8,11 @@ using namespace olivine::c;
 namespace c = olivine::c;
 
 int olivine_random_key(olivine_array* res, uint64_t seed) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::key), Int{static_cast<int64_t>(seed), "key"})); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::key), seed)); });
 }
 
 int olivine_random_seed(uint64_t seed) {
-  return c::guarded([&] { call(OLIVINE_FUNCTION(olivine::random::seed), Int{static_cast<int64_t>(seed), "seed"}); });
+  return c::guarded([&] { call(OLIVINE_FUNCTION(olivine::random::seed), seed); });
 }
 
 int olivine_random_split(olivine_array* res, const olivine_array key, int num, const olivine_stream s) {

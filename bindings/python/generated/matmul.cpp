@@ -44,6 +44,15 @@ PyObject* py_outer(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyOb
   });
 }
 
+constexpr std::string_view py_kron_names[] = {"a", "b", "stream"};
+constexpr Signature py_kron_signature{"kron", py_kron_names, 3, 0, 2, false, 3u, false};
+PyObject* py_kron(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_kron_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::kron), in.ref(0), in.ref(1), in.stream(2)));
+  });
+}
+
 constexpr std::string_view py_tensordot_names[] = {"a", "b", "axes", "stream"};
 constexpr Signature py_tensordot_signature{"tensordot", py_tensordot_names, 4, 2, 3, false, 3u, false};
 constexpr Function py_tensordot = &by_hand<py_tensordot_signature, hand::tensordot>;
@@ -82,6 +91,14 @@ R"doc(outer(a, b, /, *, stream=None)
 --
 
 All products of an element of ``a`` and one of ``b``: shape ``(a.size, b.size)``.)doc"),
+    function_entry<py_kron>("kron",
+R"doc(kron(a, b, *, stream=None)
+--
+
+Kronecker product: every element of ``a`` times all of ``b``.
+
+The shorter shape is padded with ones in front; axis ``i`` of the result has size
+``a.shape[i] * b.shape[i]``.)doc"),
     function_entry<py_tensordot>("tensordot",
 R"doc(tensordot(a, b, /, axes=2, *, stream=None)
 --

@@ -10,7 +10,7 @@ constexpr Signature py_random_key_signature{"key", py_random_key_names, 1, 0, 1,
 PyObject* py_random_key(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
   return guarded([&]() -> PyObject* {
     Arguments in(py_random_key_signature, self, args, nargs, names);
-    return to_python(call(OLIVINE_FUNCTION(olivine::random::key), in.integer(0)));
+    return to_python(call(OLIVINE_FUNCTION(olivine::random::key), in.unsigned_integer(0)));
   });
 }
 
@@ -19,7 +19,7 @@ constexpr Signature py_random_seed_signature{"seed", py_random_seed_names, 1, 0,
 PyObject* py_random_seed(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
   return guarded([&]() -> PyObject* {
     Arguments in(py_random_seed_signature, self, args, nargs, names);
-    call(OLIVINE_FUNCTION(olivine::random::seed), in.integer(0));
+    call(OLIVINE_FUNCTION(olivine::random::seed), in.unsigned_integer(0));
     return Py_NewRef(Py_None);
   });
 }

@@ -20,3 +20,8 @@ public func inner(_ a: Array, _ b: Array, stream: StreamOrDevice = .default) -> 
 public func outer(_ a: Array, _ b: Array, stream: StreamOrDevice = .default) -> Array {
   result { olivine_outer(&$0, a.handle, b.handle, stream.handle) }
 }
+
+/// Kronecker product: every element of ``a`` times all of ``b``.
+public func kron(_ a: Array, _ b: Array, stream: StreamOrDevice = .default) -> Array {
+  result { olivine_kron(&$0, a.handle, b.handle, stream.handle) }
+}

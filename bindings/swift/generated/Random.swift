@@ -3,8 +3,8 @@ import COlivine
 
 public enum Random {
   /// A key from a seed below 2**64: the two halves of the seed as uint32.
-  public static func key(seed: Int) -> Array {
-    result { olivine_random_key(&$0, Int32(seed)) }
+  public static func key(seed: UInt64) -> Array {
+    result { olivine_random_key(&$0, seed) }
   }
 
   /// ``num`` independent keys made from one, as the rows of a ``(num, 2)`` array.

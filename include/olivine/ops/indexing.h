@@ -1,6 +1,7 @@
 // Indexing ops: slices, gathers and scatters. Indices are checked when they are computed.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "olivine/array.h"
@@ -13,6 +14,10 @@ namespace olivine {
 OLIVINE_API array slice(const array& a, Shape start, Shape stop, Shape strides,
                         StreamOrDevice s = {});
 OLIVINE_API array slice(const array& a, Shape start, Shape stop, StreamOrDevice s = {});
+inline array slice(const array& a, std::initializer_list<int64_t> start, Shape stop, Shape strides,
+                   StreamOrDevice s = {}) {
+  return slice(a, Shape(start), std::move(stop), std::move(strides), s);
+}
 // A block of `slice_size` whose position along `axes` is the value of `start`.
 OLIVINE_API array slice(const array& a, const array& start, std::vector<int> axes, Shape slice_size,
                         StreamOrDevice s = {});
@@ -23,6 +28,10 @@ OLIVINE_API array slice_update(const array& src, const array& update, Shape star
                                StreamOrDevice s = {});
 OLIVINE_API array slice_update(const array& src, const array& update, const array& start,
                                std::vector<int> axes, StreamOrDevice s = {});
+inline array slice_update(const array& src, const array& update,
+                          std::initializer_list<int64_t> start, Shape stop, StreamOrDevice s = {}) {
+  return slice_update(src, update, Shape(start), std::move(stop), s);
+}
 OLIVINE_API array slice_update_add(const array& src, const array& update, Shape start, Shape stop,
                                    Shape strides, StreamOrDevice s = {});
 OLIVINE_API array slice_update_add(const array& src, const array& update, Shape start, Shape stop,

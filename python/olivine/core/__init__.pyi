@@ -1537,6 +1537,12 @@ def inner(a: array, b: array, /, *, stream: StreamOrDevice=None) -> array:
 def outer(a: array, b: array, /, *, stream: StreamOrDevice=None) -> array:
     """All products of an element of ``a`` and one of ``b``: shape ``(a.size, b.size)``."""
 
+def kron(a: array, b: array, *, stream: StreamOrDevice=None) -> array:
+    """Kronecker product: every element of ``a`` times all of ``b``.
+
+The shorter shape is padded with ones in front; axis ``i`` of the result has size
+``a.shape[i] * b.shape[i]``."""
+
 def tensordot(a: array, b: array, /, axes: int | list[Sequence[int]]=2, *, stream: StreamOrDevice=None) -> array:
     """Sum of products over paired axes.
 

@@ -11,6 +11,7 @@
   X(elementwise_compare)        \
   X(elementwise_cast)           \
   X(elementwise_math)           \
+  X(elementwise_complex)        \
   X(shape)                      \
   X(indexing)                   \
   X(scatter)                    \
@@ -18,7 +19,10 @@
   X(random)                     \
   X(reduction)                  \
   X(arg_reduction)              \
-  X(softmax)
+  X(softmax)                    \
+  X(norm)                       \
+  X(scan)                       \
+  X(sort)
 
 // Defined once, in namespace olivine::cpu.
 #define OLIVINE_COMMON_FAMILIES(X) X(matmul)

@@ -1,0 +1,160 @@
+"""One process per library, rounds interleaved; the processes that are not timed are stopped.
+
+A workload gives, per library, a function that sets up and returns a step; a step is one whole call
+whose result has been computed when it returns. Steps are repeated until a sample is long enough to
+time, libraries take turns, and the median of the samples is reported with its spread.
+"""
+
+import importlib
+import importlib.util
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+
+# name -> the package to import; "machine" is the limit of the hardware, measured with plain tools.
+LIBRARIES = {"olivine": "olivine", "mlx": "mlx", "jax": "jax", "torch": "torch", "numpy": "numpy", "machine": "numpy"}
+MODULES = ("bench.overheads", "bench.training")
+SAMPLE_SECONDS = 0.1
+
+
+@dataclass
+class Workload:
+    name: str
+    work: float = 0.0  # units of work per call
+    unit: str = ""  # of the work: "GB", "GFLOP", "token"
+    slow: bool = False  # one call takes long: few samples
+    setups: dict = field(default_factory=dict)
+
+    def on(self, *libraries):
+        """Decorator: the function sets the workload up for these libraries."""
+
+        def register(setup):
+            for library in libraries:
+                self.setups[library] = setup
+            return setup
+
+        return register
+
+
+WORKLOADS = {}
+
+
+def workload(name, **kwargs):
+    WORKLOADS[name] = Workload(name, **kwargs)
+    return WORKLOADS[name]
+
+
+def load_workloads():
+    for module in MODULES:
+        importlib.import_module(module)
+    return WORKLOADS
+
+
+def available(names):
+    return [name for name in names if importlib.util.find_spec(LIBRARIES[name])]
+
+
+# ---- The process of one library: a request a line in, an answer a line out.
+
+
+def timed(step, calls):
+    start = time.perf_counter()
+    for _ in range(calls):
+        step()
+    return (time.perf_counter() - start) / calls
+
+
+def serve(library):
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what a library prints is no answer
+    if library == "torch":
+        importlib.import_module("torch").set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    load_workloads()
+    step, calls = None, 1
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if request["do"] == "setup":
+                step = WORKLOADS[request["name"]].setups[library](library)
+                first = timed(step, 1)
+                second = timed(step, 1)
+                while first < 1 and second * 3 < first:  # still warming up
+                    first, second = second, timed(step, 1)
+                calls = max(1, int(SAMPLE_SECONDS / max(second, 1e-7)))
+                answer = {"seconds": second}
+            else:
+                answer = {"seconds": timed(step, calls)}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"[:200]}
+        answers.write(json.dumps(answer) + "\n")
+
+
+class Worker:
+    def __init__(self, library, threads):
+        env = {**os.environ, "JAX_PLATFORMS": "cpu", "OLIVINE_NUM_THREADS": str(threads)}
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            env[name] = str(threads)
+        cpus = sorted(os.sched_getaffinity(0))[:threads]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", f"from bench.runner import serve; serve({library!r})"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=env,
+            preexec_fn=lambda: os.sched_setaffinity(0, cpus),
+        )
+
+    def ask(self, **request):
+        self.process.send_signal(signal.SIGCONT)
+        try:
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            return {"error": f"the process ended ({self.process.wait()})"}
+        self.process.send_signal(signal.SIGSTOP)
+        return json.loads(line)
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+def measure(work, libraries, rounds, threads):
+    """Library -> (median seconds, relative spread) or an error text, of one workload."""
+    workers, samples, out = {}, {}, {}
+    try:
+        for library in libraries:
+            if library not in work.setups:
+                continue
+            workers[library] = Worker(library, threads)
+            answer = workers[library].ask(do="setup", name=work.name)
+            if "error" in answer:
+                out[library] = answer["error"]
+                workers.pop(library).close()
+            else:
+                samples[library] = []
+        order = list(workers)
+        for turn in range(min(rounds, 3) if work.slow else rounds):
+            for library in order[turn % max(len(order), 1) :] + order[: turn % max(len(order), 1)]:
+                answer = workers[library].ask(do="time")
+                if "error" in answer:
+                    out[library] = answer["error"]
+                else:
+                    samples[library].append(answer["seconds"])
+    finally:
+        for worker in workers.values():
+            worker.close()
+    for library, times in samples.items():
+        if times and library not in out:
+            middle = statistics.median(times)
+            out[library] = (middle, (max(times) - min(times)) / middle)
+    return out

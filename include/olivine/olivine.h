@@ -1,0 +1,21 @@
+// Everything: one include for programs.
+#pragma once
+
+#include "olivine/array.h"
+#include "olivine/compile.h"
+#include "olivine/device.h"
+#include "olivine/dtype.h"
+#include "olivine/fast.h"
+#include "olivine/io.h"
+#include "olivine/ops/creation.h"
+#include "olivine/ops/elementwise.h"
+#include "olivine/ops/indexing.h"
+#include "olivine/ops/matmul.h"
+#include "olivine/ops/random.h"
+#include "olivine/ops/reduction.h"
+#include "olivine/ops/scan.h"
+#include "olivine/ops/shape.h"
+#include "olivine/ops/sort.h"
+#include "olivine/print.h"
+#include "olivine/transforms.h"
+#include "olivine/version.h"

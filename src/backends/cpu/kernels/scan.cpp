@@ -1,0 +1,517 @@
+// Scans along one axis of row-contiguous data.
+//
+// Along memory, lanes of a vector are combined in log2(lanes) shifts and a carry passes from vector
+// to vector. Long rows are cut into chunks: their totals are found first (in parallel, a stretch of
+// chunks that stays in cache at a time), then every chunk is scanned from the total before it.
+// Across memory, a row of running values moves down the columns.
+#include <limits>
+#include <utility>
+
+#include "backends/cpu/kernel_table.h"
+#include "backends/cpu/kernels/reduce-inl.h"
+#include "backends/scalar_math.h"
+#include "ops/scan_params.h"
+#include "runtime/thread_pool.h"
+
+namespace olivine::cpu::OLIVINE_ISA {
+namespace {
+
+constexpr int64_t kPart = 1 << 16;   // elements of a task
+constexpr int64_t kChunk = 1 << 15;  // elements of a long row scanned by one task
+constexpr int64_t kStretch = 64;     // chunks whose totals are found before they are scanned
+constexpr int64_t kTile = 1024;      // elements that pass through a buffer
+constexpr int64_t kColumns = 256;    // columns of a task
+
+struct Extents {
+  int64_t outer = 1, n = 1, inner = 1;
+  explicit Extents(const KernelCall& call) {
+    const int axis = call.as<ScanParams>().axis;
+    const int ndim = static_cast<int>(call.in[0].shape.size());
+    const int64_t* shape = call.in[0].shape.data();
+    for (int i = 0; i < ndim; ++i) (i < axis ? outer : i == axis ? n : inner) *= shape[i];
+  }
+  int64_t size() const { return outer * n * inner; }
+};
+
+// ---- Operations, as in reduce-inl.h
+
+// Integers wrap in their own width; 16-bit floats run in float32.
+template <class T>
+struct Running {
+  using In = T;
+  using A = std::conditional_t<is_half<T>, float, T>;
+  using Out = T;
+  static constexpr bool vector = true;
+  static constexpr bool rounds = true;
+  static constexpr int components = 1;
+  template <class X>
+  static OLIVINE_INLINE X map(X x) {
+    return x;
+  }
+  static Out finish(A a) { return narrow<T>(a); }
+};
+template <class T>
+struct RunningSum : Running<T> {
+  using A = typename Running<T>::A;
+  static constexpr A identity() { return 0; }
+  template <class X>
+  static OLIVINE_INLINE X apply(X a, X b) {
+    return a + b;
+  }
+};
+template <class T>
+struct RunningProduct : Running<T> {
+  using A = typename Running<T>::A;
+  static constexpr A identity() { return 1; }
+  template <class X>
+  static OLIVINE_INLINE X apply(X a, X b) {
+    return a * b;
+  }
+};
+// bool: the highest value is true.
+struct RunningAnd : Extreme<uint8_t, false> {
+  static constexpr uint8_t identity() { return 1; }
+};
+
+template <class F>
+struct Complex {
+  F re, im;
+};
+template <class F>
+struct ComplexProduct {
+  using In = Complex<F>;
+  using A = Complex<F>;
+  static constexpr bool vector = false;
+  static A identity() { return {1, 0}; }
+  static A apply(A a, A b) { return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
+};
+template <class F, bool kMax>
+struct ComplexExtreme {
+  using In = Complex<F>;
+  using A = Complex<F>;
+  static constexpr bool vector = false;
+  static A identity() {
+    F worst = kMax ? -std::numeric_limits<F>::infinity() : std::numeric_limits<F>::infinity();
+    return {worst, worst};
+  }
+  static A apply(A a, A b) {
+    if (a.re != a.re || a.im != a.im) return a;
+    if (b.re != b.re || b.im != b.im) return b;
+    bool less = a.re < b.re || (a.re == b.re && a.im < b.im);
+    return less == kMax ? b : a;
+  }
+};
+
+// ---- Along memory
+
+// v moved up by k lanes, identities below.
+template <int k, class A, int... i>
+OLIVINE_INLINE Native<A> shift_lanes(Native<A> v, Native<A> identity,
+                                     std::integer_sequence<int, i...>) {
+  return __builtin_shufflevector(identity, v, (i < k ? i : int(sizeof...(i)) + i - k)...);
+}
+template <class A, int... i>
+OLIVINE_INLINE Native<A> last_lane(Native<A> v, std::integer_sequence<int, i...>) {
+  return __builtin_shufflevector(v, v, (i < 0 ? i : int(sizeof...(i)) - 1)...);
+}
+
+template <class Op, int k = 1>
+OLIVINE_INLINE Native<typename Op::A> scan_lanes(Native<typename Op::A> v,
+                                                 Native<typename Op::A> identity) {
+  using A = typename Op::A;
+  constexpr int L = kVectorBytes / int(sizeof(A));
+  if constexpr (k >= L) {
+    return v;
+  } else {
+    auto shifted = shift_lanes<k, A>(v, identity, std::make_integer_sequence<int, L>());
+    return scan_lanes<Op, 2 * k>(Op::apply(shifted, v), identity);
+  }
+}
+
+// out[i] = carry op in[0] op … op in[i]; returns the last.
+template <class Op>
+typename Op::A scan_run(const typename Op::A* in, int64_t n, typename Op::A carry,
+                        typename Op::A* out) {
+  using A = typename Op::A;
+  int64_t i = 0;
+  if constexpr (Op::vector && sizeof(A) >= 4) {
+    constexpr int L = kVectorBytes / int(sizeof(A));
+    const Native<A> identity = broadcast<A>(Op::identity()).v[0];
+    Native<A> c = broadcast<A>(carry).v[0];
+    for (; i + L <= n; i += L) {
+      Native<A> v = Op::apply(c, scan_lanes<Op>(load_native<A>(in + i), identity));
+      store_native(out + i, v);
+      c = last_lane<A>(v, std::make_integer_sequence<int, L>());
+    }
+    carry = c[0];
+  }
+  for (; i < n; ++i) out[i] = carry = Op::apply(carry, in[i]);
+  return carry;
+}
+
+// A row, or a chunk of one, in the direction of the scan.
+template <class Op>
+void scan_row(const typename Op::In* in, int64_t n, typename Op::A carry, const ScanParams& p,
+              typename Op::In* out) {
+  using T = typename Op::In;
+  using A = typename Op::A;
+  if constexpr (std::is_same_v<T, A>) {
+    if (!p.reverse && p.inclusive) {
+      scan_run<Op>(in, n, carry, out);
+      return;
+    }
+  }
+  A buffer[kTile + 1];
+  for (int64_t done = 0; done < n; done += kTile) {
+    const int64_t m = smaller(kTile, n - done);
+    const int64_t first = p.reverse ? n - done - m : done;
+    buffer[0] = carry;
+    for (int64_t i = 0; i < m; ++i) {
+      buffer[1 + i] = widen<A>(in[first + (p.reverse ? m - 1 - i : i)]);
+    }
+    carry = scan_run<Op>(buffer + 1, m, carry, buffer + 1);
+    const A* from = p.inclusive ? buffer + 1 : buffer;
+    for (int64_t i = 0; i < m; ++i) {
+      out[first + (p.reverse ? m - 1 - i : i)] = narrow<T>(from[i]);
+    }
+  }
+}
+
+template <class Op>
+typename Op::A total(const typename Op::In* in, int64_t n) {
+  using A = typename Op::A;
+  A sum = Op::identity();
+  for (int64_t i = 0; i < n; i += kReduceRun) {
+    const int64_t m = smaller(kReduceRun, n - i);
+    if constexpr (Op::vector) {
+      sum = Op::apply(sum, Reducing<Op>::run(in + i, m));
+    } else {
+      for (int64_t j = i; j < i + m; ++j) sum = Op::apply(sum, in[j]);
+    }
+  }
+  return sum;
+}
+
+// One long row: totals of a stretch of chunks, then the chunks.
+template <class Op>
+void scan_long_row(const typename Op::In* in, int64_t n, const ScanParams& p,
+                   typename Op::In* out) {
+  using A = typename Op::A;
+  const int64_t chunks = (n + kChunk - 1) / kChunk;
+  A carry = Op::identity();
+  A totals[kStretch], before[kStretch];
+  for (int64_t first = 0; first < chunks; first += kStretch) {
+    const int64_t count = smaller(kStretch, chunks - first);
+    // Chunk c in the direction of the scan: where it begins, and its length.
+    auto chunk = [&](int64_t c, int64_t& begin, int64_t& m) {
+      int64_t done = (first + c) * kChunk;
+      m = smaller(kChunk, n - done);
+      begin = p.reverse ? n - done - m : done;
+    };
+    parallel_for(count, 1, [&](int64_t b, int64_t e) {
+      for (int64_t begin, m; b < e; ++b) {
+        chunk(b, begin, m);
+        totals[b] = total<Op>(in + begin, m);
+      }
+    });
+    for (int64_t c = 0; c < count; ++c) {
+      before[c] = carry;
+      carry = Op::apply(carry, totals[c]);
+    }
+    parallel_for(count, 1, [&](int64_t b, int64_t e) {
+      for (int64_t begin, m; b < e; ++b) {
+        chunk(b, begin, m);
+        scan_row<Op>(in + begin, m, before[b], p, out + begin);
+      }
+    });
+  }
+}
+
+// ---- Across memory
+
+template <class Op>
+void scan_columns(const typename Op::In* in, int64_t n, int64_t step, int64_t cols,
+                  const ScanParams& p, typename Op::In* out) {
+  using T = typename Op::In;
+  using A = typename Op::A;
+  A acc[kColumns];
+  fill(acc, cols, Op::identity());
+  int64_t wide_end = 0;
+  for (int64_t r = 0; r < n; ++r) {
+    const int64_t at = (p.reverse ? n - 1 - r : r) * step;
+    if constexpr (Op::vector) {
+      constexpr int64_t L = Wide<A>::lanes;
+      wide_end = cols - cols % L;
+      for (int64_t j = 0; j < wide_end; j += L) {
+        Wide<A> old = load<A>(acc + j);
+        Wide<A> now = map(old, load<A>(in + at + j), [](auto a, auto b) { return Op::apply(a, b); });
+        store(out + at + j, p.inclusive ? now : old);
+        store(acc + j, now);
+      }
+    }
+    for (int64_t j = wide_end; j < cols; ++j) {
+      A old = acc[j];
+      acc[j] = Op::apply(old, widen<A>(in[at + j]));
+      out[at + j] = narrow<T>(p.inclusive ? acc[j] : old);
+    }
+  }
+}
+
+template <class F>
+void for_column_tiles(const Extents& x, F&& body) {
+  const int64_t tiles = (x.inner + kColumns - 1) / kColumns;
+  const int64_t work = x.n * smaller(x.inner, kColumns);
+  parallel_for(x.outer * tiles, larger(1, kPart / work), [&](int64_t b, int64_t e) {
+    for (; b < e; ++b) {
+      int64_t first = b % tiles * kColumns;
+      body(b / tiles * x.n * x.inner + first, smaller(kColumns, x.inner - first));
+    }
+  });
+}
+
+template <class Op>
+void scan_elements(const KernelCall& call, const Extents& x) {
+  using T = typename Op::In;
+  const auto& p = call.as<ScanParams>();
+  const T* in = static_cast<const T*>(call.in[0].data);
+  T* out = static_cast<T*>(call.out[0].data);
+  if (x.size() == 0) return;
+  if (x.inner > 1) {
+    for_column_tiles(x, [&](int64_t at, int64_t cols) {
+      scan_columns<Op>(in + at, x.n, x.inner, cols, p, out + at);
+    });
+  } else if (x.n >= 4 * kChunk && x.outer < 16) {
+    for (int64_t r = 0; r < x.outer; ++r) {
+      scan_long_row<Op>(in + r * x.n, x.n, p, out + r * x.n);
+    }
+  } else {
+    parallel_for(x.outer, larger(1, kPart / x.n), [&](int64_t b, int64_t e) {
+      for (; b < e; ++b) {
+        scan_row<Op>(in + b * x.n, x.n, Op::identity(), p, out + b * x.n);
+      }
+    });
+  }
+}
+
+template <class Op>
+void scan_kernel(const KernelCall& call) {
+  scan_elements<Op>(call, Extents(call));
+}
+// Complex sums are sums of two neighbouring columns.
+template <class Op>
+void scan_pairs(const KernelCall& call) {
+  Extents x(call);
+  x.inner *= 2;
+  scan_elements<Op>(call, x);
+}
+
+// ---- linear_recurrence: y = a y + b
+
+template <class T>
+void recurrence_columns(const T* a, const T* b, int64_t n, int64_t step, int64_t cols, bool reverse,
+                        T* out) {
+  using A = std::conditional_t<is_half<T>, float, T>;
+  A y[kColumns];
+  fill(y, cols, A(0));
+  for (int64_t r = 0; r < n; ++r) {
+    const int64_t at = (reverse ? n - 1 - r : r) * step;
+    for (int64_t j = 0; j < cols; ++j) {
+      y[j] = widen<A>(a[at + j]) * y[j] + widen<A>(b[at + j]);
+      out[at + j] = narrow<T>(y[j]);
+    }
+  }
+}
+
+template <class F>
+void complex_recurrence_columns(const Complex<F>* a, const Complex<F>* b, int64_t n, int64_t step,
+                                int64_t cols, bool reverse, Complex<F>* out) {
+  for (int64_t j = 0; j < cols; ++j) {
+    Complex<F> y{0, 0};
+    for (int64_t r = 0; r < n; ++r) {
+      const int64_t at = (reverse ? n - 1 - r : r) * step + j;
+      y = ComplexProduct<F>::apply(a[at], y);
+      y = {y.re + b[at].re, y.im + b[at].im};
+      out[at] = y;
+    }
+  }
+}
+
+template <class T, auto columns>
+void recurrence_kernel(const KernelCall& call) {
+  const Extents x(call);
+  if (x.size() == 0) return;
+  const bool reverse = call.as<ScanParams>().reverse;
+  const T* a = static_cast<const T*>(call.in[0].data);
+  const T* b = static_cast<const T*>(call.in[1].data);
+  T* out = static_cast<T*>(call.out[0].data);
+  for_column_tiles(x, [&](int64_t at, int64_t cols) {
+    columns(a + at, b + at, x.n, x.inner, cols, reverse, out + at);
+  });
+}
+
+// ---- logcumsumexp: the running maximum m, and s = sum of exp(x - m), rescaled when m rises
+
+template <class A>
+A finite_or_zero(A m) {
+  return m - m == 0 ? m : A(0);
+}
+
+template <class T>
+void log_scan_columns(const T* in, int64_t n, int64_t step, int64_t cols, const ScanParams& p,
+                      T* out) {
+  using A = std::conditional_t<is_half<T>, float, T>;
+  constexpr A nothing = -std::numeric_limits<A>::infinity();
+  A m[kColumns], s[kColumns], y[kColumns];
+  fill(m, cols, nothing);
+  fill(s, cols, A(0));
+  fill(y, cols, nothing);
+  for (int64_t r = 0; r < n; ++r) {
+    const int64_t at = (p.reverse ? n - 1 - r : r) * step;
+    if (!p.inclusive) {
+      // Read before the write: out may lie over in.
+      for (int64_t j = 0; j < cols; ++j) {
+        A x = widen<A>(in[at + j]);
+        out[at + j] = narrow<T>(y[j]);
+        y[j] = x;
+      }
+    } else {
+      for (int64_t j = 0; j < cols; ++j) y[j] = widen<A>(in[at + j]);
+    }
+    for (int64_t j = 0; j < cols; ++j) {
+      const A x = y[j], top = Extreme<A, true>::apply(m[j], x), base = finite_or_zero(top);
+      s[j] = s[j] * scalar::Exp{}(m[j] - base) + scalar::Exp{}(x - base);
+      m[j] = top;
+    }
+    for (int64_t j = 0; j < cols; ++j) {
+      const A log = m[j] + scalar::Log{}(s[j]);
+      y[j] = m[j] - m[j] == 0 ? log : m[j];
+    }
+    if (p.inclusive) {
+      for (int64_t j = 0; j < cols; ++j) out[at + j] = narrow<T>(y[j]);
+    }
+  }
+}
+
+template <class T>
+void log_scan_row(const T* in, int64_t n, const ScanParams& p, T* out) {
+  using A = std::conditional_t<is_half<T>, float, T>;
+  A x[kTile], top[kTile + 1], rescale[kTile], y[kTile + 1];
+  A m = -std::numeric_limits<A>::infinity(), s = 0;
+  y[0] = m;
+  for (int64_t done = 0; done < n; done += kTile) {
+    const int64_t count = smaller(kTile, n - done);
+    const int64_t first = p.reverse ? n - done - count : done;
+    for (int64_t i = 0; i < count; ++i) {
+      x[i] = widen<A>(in[first + (p.reverse ? count - 1 - i : i)]);
+    }
+    top[0] = m;
+    m = scan_run<Extreme<A, true>>(x, count, m, top + 1);
+    for (int64_t i = 0; i < count; ++i) {
+      const A base = finite_or_zero(top[1 + i]);
+      rescale[i] = scalar::Exp{}(top[i] - base);
+      x[i] = scalar::Exp{}(x[i] - base);
+    }
+    for (int64_t i = 0; i < count; ++i) x[i] = s = s * rescale[i] + x[i];
+    for (int64_t i = 0; i < count; ++i) {
+      const A log = top[1 + i] + scalar::Log{}(x[i]);
+      y[1 + i] = top[1 + i] - top[1 + i] == 0 ? log : top[1 + i];
+    }
+    const A* from = p.inclusive ? y + 1 : y;
+    for (int64_t i = 0; i < count; ++i) {
+      out[first + (p.reverse ? count - 1 - i : i)] = narrow<T>(from[i]);
+    }
+    y[0] = y[count];
+  }
+}
+
+template <class T>
+void log_scan_kernel(const KernelCall& call) {
+  const Extents x(call);
+  if (x.size() == 0) return;
+  const auto& p = call.as<ScanParams>();
+  const T* in = static_cast<const T*>(call.in[0].data);
+  T* out = static_cast<T*>(call.out[0].data);
+  if (x.inner > 1) {
+    return for_column_tiles(x, [&](int64_t at, int64_t cols) {
+      log_scan_columns(in + at, x.n, x.inner, cols, p, out + at);
+    });
+  }
+  parallel_for(x.outer, larger(1, kPart / x.n), [&](int64_t b, int64_t e) {
+    for (; b < e; ++b) log_scan_row(in + b * x.n, x.n, p, out + b * x.n);
+  });
+}
+
+// ---- The table
+
+void add(KernelTable& table, const char* name, Dtype dtype, KernelFn run) {
+  table.add(name, dtype, {.run = run, .contiguous = 1, .donates = 1});
+}
+
+template <template <class> class Op>
+void add_wrapping(KernelTable& table, const char* name) {
+  for (Dtype t : {bool_, uint8, int8}) add(table, name, t, scan_kernel<Op<uint8_t>>);
+  for (Dtype t : {uint16, int16}) add(table, name, t, scan_kernel<Op<uint16_t>>);
+  for (Dtype t : {uint32, int32}) add(table, name, t, scan_kernel<Op<uint32_t>>);
+  for (Dtype t : {uint64, int64}) add(table, name, t, scan_kernel<Op<uint64_t>>);
+  add(table, name, float16, scan_kernel<Op<float16_t>>);
+  add(table, name, bfloat16, scan_kernel<Op<bfloat16_t>>);
+  add(table, name, float32, scan_kernel<Op<float>>);
+  add(table, name, float64, scan_kernel<Op<double>>);
+}
+
+template <bool kMax>
+void add_extreme(KernelTable& table, const char* name) {
+  add(table, name, uint8, scan_kernel<Extreme<uint8_t, kMax>>);
+  add(table, name, uint16, scan_kernel<Extreme<uint16_t, kMax>>);
+  add(table, name, uint32, scan_kernel<Extreme<uint32_t, kMax>>);
+  add(table, name, uint64, scan_kernel<Extreme<uint64_t, kMax>>);
+  add(table, name, int8, scan_kernel<Extreme<int8_t, kMax>>);
+  add(table, name, int16, scan_kernel<Extreme<int16_t, kMax>>);
+  add(table, name, int32, scan_kernel<Extreme<int32_t, kMax>>);
+  add(table, name, int64, scan_kernel<Extreme<int64_t, kMax>>);
+  add(table, name, float16, scan_kernel<Extreme<float16_t, kMax>>);
+  add(table, name, bfloat16, scan_kernel<Extreme<bfloat16_t, kMax>>);
+  add(table, name, float32, scan_kernel<Extreme<float, kMax>>);
+  add(table, name, float64, scan_kernel<Extreme<double, kMax>>);
+  add(table, name, complex64, scan_kernel<ComplexExtreme<float, kMax>>);
+  add(table, name, complex128, scan_kernel<ComplexExtreme<double, kMax>>);
+}
+
+template <class T>
+void add_recurrence(KernelTable& table, Dtype dtype) {
+  table.add("linear_recurrence", dtype,
+            {.run = recurrence_kernel<T, recurrence_columns<T>>, .contiguous = 3, .donates = 3});
+}
+template <class F>
+void add_complex(KernelTable& table, Dtype dtype) {
+  add(table, "cumsum", dtype, scan_pairs<RunningSum<F>>);
+  add(table, "cumprod", dtype, scan_kernel<ComplexProduct<F>>);
+  table.add("linear_recurrence", dtype,
+            {.run = recurrence_kernel<Complex<F>, complex_recurrence_columns<F>>,
+             .contiguous = 3,
+             .donates = 3});
+}
+template <class T>
+void add_float(KernelTable& table, Dtype dtype) {
+  add_recurrence<T>(table, dtype);
+  add(table, "logcumsumexp", dtype, log_scan_kernel<T>);
+}
+
+}  // namespace
+
+void register_scan(KernelTable& table) {
+  add_wrapping<RunningSum>(table, "cumsum");
+  add_wrapping<RunningProduct>(table, "cumprod");
+  add_extreme<true>(table, "cummax");
+  add_extreme<false>(table, "cummin");
+  add(table, "cummax", bool_, scan_kernel<Extreme<uint8_t, true>>);
+  add(table, "cummin", bool_, scan_kernel<RunningAnd>);
+  add_float<float16_t>(table, float16);
+  add_float<bfloat16_t>(table, bfloat16);
+  add_float<float>(table, float32);
+  add_float<double>(table, float64);
+  add_complex<float>(table, complex64);
+  add_complex<double>(table, complex128);
+}
+
+}  // namespace olivine::cpu::OLIVINE_ISA

@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -44,6 +45,20 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path):
 
     with pytest.raises(OSError, match="No space"):
         checkpoint.write_atomically(path, fail_midway)
+    assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
+
+
+def test_a_full_disk_is_an_error_and_keeps_the_old_file(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    checkpoint.save(path, {"a": mx.array([1.0])}, {"n": 1})
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # as good as a full disk
+    try:
+        with pytest.raises(OSError):
+            checkpoint.save(path, {"a": mx.zeros((1000, 1000))}, {"n": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
 
 

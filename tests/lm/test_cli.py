@@ -214,6 +214,13 @@ def test_texts_that_cannot_be_learned_from_are_named(call, tmp_path):
         assert message in one_line_error(call("train-lm", name))
 
 
+def test_a_text_without_a_line_break_or_room_for_validation_is_learned(call, tmp_path):
+    (tmp_path / "short.txt").write_text("abc " * 25)
+    status, output, errors = call("train-lm", "short.txt", "--steps", 5, *TINY)
+    assert (status, errors) == (0, "")
+    assert "validation loss unknown (short text)" in output
+
+
 def test_resuming_refuses_another_model_or_text(call, run_folder, tmp_path):
     resume = ["train-lm", "--out", "run", "--resume", "--steps", "30"]
     assert "--dims: the run in run has 16" in one_line_error(call(*resume, "--dims", 32))

@@ -81,7 +81,8 @@ def test_sampling_follows_the_probabilities():
     np.testing.assert_allclose(drawn, [0.5, 0.3, 0.15, 0.05], atol=0.03)
     sharper = np.bincount(np.array(sample(logits, 0.5, 2, key)), minlength=4) / 4000
     np.testing.assert_allclose(sharper, [25 / 34, 9 / 34, 0, 0], atol=0.03)
-    assert (np.array(sample(logits, 0, None, None)) == 0).all()
+    for temperature in (0, 1e-320, 1e-3):
+        assert (np.array(sample(logits, temperature, None, key)) == 0).all()
     assert (np.array(sample(logits, 1.0, 1, key)) == 0).all()
 
 

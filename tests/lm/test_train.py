@@ -114,14 +114,17 @@ def test_budget_of_minutes_estimates_steps_from_the_speed(monkeypatch):
     monkeypatch.setattr("olivine.lm.train.time.monotonic", lambda: now[0])
     budget = Budget(minutes=1.0)
     budget.start(0)
-    assert math.isnan(budget.seconds_per_step(0))
     now[0] += 10  # the first step compiles
-    assert not budget.revise(1)
-    for step in range(2, 22):
+    assert not budget.tick(1) and math.isnan(budget.seconds_per_step)
+    for step in range(2, 21):
         now[0] += 0.5
-        changed = budget.revise(step)
-    assert changed and budget.seconds_per_step(21) == 0.5
-    assert budget.total == 21 + 80  # 40 of 60 seconds are left
+        changed = budget.tick(step)
+    assert changed and budget.seconds_per_step == 0.5
+    assert budget.total == 20 + 81  # 40.5 of 60 seconds are left
+    for step in range(21, 141):  # only recent steps count
+        now[0] += 0.25
+        budget.tick(step)
+    assert budget.seconds_per_step == 0.25
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(make_trainer):

@@ -46,8 +46,19 @@ def _other_version(package: str) -> str:
         return "not installed"
 
 
-def _gib(size: int | None) -> str:
-    return "none" if size is None else f"{size / 2**30:.1f} GiB"
+def _size(size: int | None) -> str:
+    """Bytes in the largest unit that leaves at least one."""
+    if size is None:
+        return "none"
+    for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size >= scale:
+            return f"{size / scale:.4g} {unit}"
+    return f"{size} bytes"
+
+
+def _shown(key: str, value: object) -> object:
+    in_bytes = isinstance(value, int) and key.endswith(("_size", "_limit"))
+    return _size(value) if in_bytes else value
 
 
 def run(options: argparse.Namespace) -> int:
@@ -72,11 +83,11 @@ def run(options: argparse.Namespace) -> int:
         {
             "processors": f"{len(os.sched_getaffinity(0))} of {os.cpu_count()}",
             "cpu quota": "none" if quota is None else f"{quota:g} processors",
-            "memory": _gib(machine.physical_memory()),
-            "memory limit": _gib(machine.cgroup_memory()),
+            "memory": _size(machine.physical_memory()),
+            "memory limit": _size(machine.cgroup_memory()),
         },
     )
-    _section("device", {key.replace("_", " "): value for key, value in mx.device_info().items()})
+    _section("device", {k.replace("_", " "): _shown(k, v) for k, v in mx.device_info().items()})
     _section(
         "environment",
         {k: v for k, v in sorted(os.environ.items()) if k.startswith(("OLIVINE_", "OMP_"))}
@@ -88,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
 def _section(title: str, rows: dict) -> None:
     print(title)
     for name, value in rows.items():
-        print(f"  {name:<16}{value}")
+        print(f"  {name:<22}{value}")
 
 
 def _check(mx) -> int:
@@ -110,5 +121,5 @@ def _check(mx) -> int:
     }
     speed = 2 * size**3 / min(seconds) / 1e9
     _section("checks", {name: "ok" if good else "WRONG" for name, good in checks.items()})
-    print(f"  {'speed':<16}{speed:.0f} GFLOP/s in a float32 product of {size} x {size}")
+    print(f"  {'speed':<22}{speed:.0f} GFLOP/s in a float32 product of {size} x {size}")
     return 0 if all(checks.values()) else 1

@@ -16,6 +16,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def shown(validation_loss: float) -> str:
+    """The loss, or why there is none."""
+    return "unknown (short text)" if math.isnan(validation_loss) else f"{validation_loss:.3f}"
+
+
 def progress(plain: bool = False) -> PlainProgress | LiveProgress:
     """The kind that suits where standard output goes."""
     if plain or not sys.stdout.isatty():
@@ -98,7 +103,7 @@ class LiveProgress:
 
     def evaluation(self, step: int, loss: float, validation_loss: float) -> None:
         self.message(
-            f"step {step:>6}   training loss {loss:.3f}   validation loss {validation_loss:.3f}"
+            f"step {step:>6}   training loss {loss:.3f}   validation loss {shown(validation_loss)}"
         )
 
 

@@ -189,7 +189,7 @@ def _resume(folder, options: argparse.Namespace):
 
 
 def _train(folder, trainer, budget, note: str, options: argparse.Namespace) -> int:
-    from olivine.cli.progress import duration, progress
+    from olivine.cli.progress import duration, progress, shown
     from olivine.lm.train import TrainingError, train
 
     with progress(options.plain) as reporter:
@@ -206,7 +206,7 @@ def _train(folder, trainer, budget, note: str, options: argparse.Namespace) -> i
         return 0
     print(
         f"Done after {trainer.step:,} steps in {duration(budget.seconds())}: "
-        f"validation loss {trainer.history.validation_loss[-1]:.3f}\n"
+        f"validation loss {shown(trainer.history.validation_loss[-1])}\n"
         f"checkpoint {folder.checkpoint}{_draw(trainer, folder)}",
         flush=True,
     )

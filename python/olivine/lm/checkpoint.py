@@ -53,10 +53,16 @@ def _flush(path: Path) -> None:
 
 
 def save(path: Path, arrays: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Write the tree `arrays` and the JSON-able `settings` as the checkpoint `path`."""
+    """Write the tree `arrays` and the JSON-able `settings` as the checkpoint `path`.
+
+    Raises `OSError` when the disk is full or fails; the old checkpoint is then still there.
+    """
     flat = tree_flatten(arrays, destination={})
     metadata = {"format": FORMAT, "version": VERSION, "settings": json.dumps(settings)}
-    write_atomically(path, lambda file: mx.save_safetensors(file, flat, metadata))
+    try:
+        write_atomically(path, lambda file: mx.save_safetensors(file, flat, metadata))
+    except RuntimeError as error:
+        raise OSError(f"cannot write {path}: {_one_line(error)}") from None
 
 
 def load(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -101,8 +107,10 @@ class RunFolder:
             raise CheckpointError(f"cannot write to {path}: {error.strerror}") from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             self._lock.close()
+            if not isinstance(error, BlockingIOError):
+                raise CheckpointError(f"cannot lock {path}: {error.strerror}") from None
             raise CheckpointError(f"another run is using {path}; choose another --out") from None
         self._clear_temporaries()
 

@@ -18,9 +18,9 @@ def sample(
 ) -> mx.array:
     """Draw one token from each row of `logits`.
 
-    Temperature 0 takes the most likely; `top_k` leaves only that many candidates.
+    Temperature 0 (or next to it) takes the most likely; `top_k` leaves that many candidates.
     """
-    if temperature == 0:
+    if temperature < 1e-6:  # its inverse could overflow
         return mx.argmax(logits, axis=-1)
     if top_k is not None and top_k < logits.shape[-1]:
         # topk is unordered: the smallest of the k largest is the bar.

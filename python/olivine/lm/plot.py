@@ -36,8 +36,8 @@ def loss_curve(history: History, path: Path, title: str) -> None:
 
     axes.plot(steps, losses, color=TRAINING, alpha=0.18, linewidth=0.8)
     axes.plot(steps, _smooth(losses), color=TRAINING, linewidth=2, label="training")
-    if history.validation_loss:
-        last = history.validation_loss[-1]
+    last = history.validation_loss[-1] if history.validation_loss else np.nan
+    if not np.isnan(last):
         axes.plot(
             history.validation_steps,
             history.validation_loss,

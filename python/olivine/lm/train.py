@@ -11,6 +11,7 @@ import math
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -186,6 +187,7 @@ class Budget:
 
     FIRST_GUESS = 1000
     REVISE_EVERY = 20
+    RECENT = 100
 
     def __init__(
         self,
@@ -211,26 +213,25 @@ class Budget:
         """The clock runs from here; `step` steps were taken before."""
         if self.minutes is not None and self.total <= step:
             self.total = step + self.FIRST_GUESS
-        self._begin = self._measured_from = time.monotonic()
-        self._first = self._measured_step = step
+        self._begin = time.monotonic()
+        self._recent: deque[float] = deque(maxlen=self.RECENT)
 
     def seconds(self) -> float:
         return self.elapsed + time.monotonic() - self._begin
 
-    def seconds_per_step(self, step: int) -> float:
-        """The mean so far, without the first step, which compiles; NaN until the second."""
-        done = step - self._measured_step
-        return (time.monotonic() - self._measured_from) / done if done else math.nan
+    @property
+    def seconds_per_step(self) -> float:
+        """The mean over recent steps; NaN until the second one, as the first compiles."""
+        count = len(self._recent) - 1
+        return (self._recent[-1] - self._recent[0]) / count if count > 0 else math.nan
 
-    def revise(self, step: int) -> bool:
-        """Take account of the speed so far; true if the number of steps changed."""
-        if step == self._first + 1:
-            self._measured_from, self._measured_step = time.monotonic(), step
-        done = step - self._measured_step
-        if self.minutes is None or done == 0 or done % self.REVISE_EVERY:
+    def tick(self, step: int) -> bool:
+        """Take account of a step; true if the number of steps was revised."""
+        self._recent.append(time.monotonic())
+        if self.minutes is None or step % self.REVISE_EVERY or len(self._recent) < 2:
             return False
         left = max(0.0, 60 * self.minutes - self.seconds())
-        old, self.total = self.total, step + int(left / self.seconds_per_step(step))
+        old, self.total = self.total, step + int(left / self.seconds_per_step)
         return self.total != old
 
     def is_spent(self, step: int) -> bool:
@@ -305,10 +306,9 @@ def train(trainer: Trainer, budget: Budget, path, reporter: Reporter) -> str | N
                 _evaluate(trainer, reporter, QUICK_EVALUATION)
                 save(finished=False)
             loss = trainer.train_step(schedule(trainer.step))
-            if budget.revise(trainer.step):
+            if budget.tick(trainer.step):
                 schedule = learning_rate(config, budget.total)
-            seconds = budget.seconds_per_step(trainer.step)
-            reporter.step(trainer.step, budget.total, loss, seconds, tokens)
+            reporter.step(trainer.step, budget.total, loss, budget.seconds_per_step, tokens)
             if stop.received:
                 save(finished=False)
                 return stop.received

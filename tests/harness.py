@@ -104,6 +104,18 @@ def lookup(name):
     return functools.reduce(getattr, name.split("."), mx)
 
 
+def provided(name):
+    try:
+        return bool(lookup(name))
+    except AttributeError:
+        return False
+
+
+def needs(name):
+    """Decorator of a test of a function that a build may lack."""
+    return pytest.mark.skipif(not provided(name), reason=f"{name} is not provided")
+
+
 def out_dtype(rule, name):
     if callable(rule):
         return rule(name)
@@ -264,7 +276,7 @@ class OpTests:
         rule = metafunc.function.__name__.removeprefix("test_")
         extra = {"special": lambda r: r.special, "aliases": lambda r: r.aliases}
         applies = extra.get(rule, lambda r: rule in r.rules.split())
-        rows = [row for row in metafunc.cls.rows if applies(row)]
+        rows = [row for row in metafunc.cls.rows if applies(row) and provided(row.name)]
         metafunc.parametrize("row", rows, ids=[row.name for row in rows])
 
     def test_values(self, row):

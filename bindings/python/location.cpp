@@ -31,7 +31,10 @@ struct Site {
 using Frame = _PyInterpreterFrame*;
 Frame current_frame(PyThreadState* state) { return state->cframe->current_frame; }
 Frame caller(Frame f) { return f->previous; }
-Site site(Frame f) { return {f->f_code, _PyInterpreterFrame_LASTI(f)}; }
+// In bytes, as PyCode_Addr2Line counts.
+Site site(Frame f) {
+  return {f->f_code, _PyInterpreterFrame_LASTI(f) * static_cast<int>(sizeof(_Py_CODEUNIT))};
+}
 void done(Frame) {}
 #elif PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
 using Frame = _PyInterpreterFrame*;

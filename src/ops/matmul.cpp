@@ -35,7 +35,11 @@ array unbroadcast_batch(const array& a, const Shape& shape) {
   return reshape(axes.empty() ? a : sum(a, axes, true), shape);
 }
 
-array transposed(const array& a) { return swapaxes(a, -1, -2); }
+// The adjoint: transposed, and conjugated if complex.
+array adjoint(const array& a) {
+  array t = swapaxes(a, -1, -2);
+  return is_complex(a.dtype()) ? conjugate(t) : t;
+}
 
 // A batched operand with its batch axis first and as many further leading axes as the others have.
 array align_batch(const VmapCall& c, size_t i, int rank) {
@@ -58,8 +62,8 @@ int unbatched_rank(const VmapCall& c) {
 MaybeArrays vjp_matmul(const VjpCall& c) {
   MaybeArrays g(2);
   const array &a = c.in[0], &b = c.in[1], &ct = c.ct[0];
-  if (c.wanted[0]) g[0] = unbroadcast_batch(matmul(ct, transposed(b)), a.shape());
-  if (c.wanted[1]) g[1] = unbroadcast_batch(matmul(transposed(a), ct), b.shape());
+  if (c.wanted[0]) g[0] = unbroadcast_batch(matmul(ct, adjoint(b)), a.shape());
+  if (c.wanted[1]) g[1] = unbroadcast_batch(matmul(adjoint(a), ct), b.shape());
   return g;
 }
 
@@ -107,10 +111,10 @@ MaybeArrays vjp_addmm(const VjpCall& c) {
     g[0] = reshape(*g[0], c.in[0].shape());
   }
   if (c.wanted[1]) {
-    g[1] = unbroadcast_batch(scaled(matmul(ct, transposed(b)), p.alpha), a.shape());
+    g[1] = unbroadcast_batch(scaled(matmul(ct, adjoint(b)), p.alpha), a.shape());
   }
   if (c.wanted[2]) {
-    g[2] = unbroadcast_batch(scaled(matmul(transposed(a), ct), p.alpha), b.shape());
+    g[2] = unbroadcast_batch(scaled(matmul(adjoint(a), ct), p.alpha), b.shape());
   }
   return g;
 }

@@ -20,6 +20,7 @@
   X(reduction)                  \
   X(arg_reduction)              \
   X(softmax)                    \
+  X(norm)                       \
   X(scan)                       \
   X(sort)
 

@@ -197,13 +197,15 @@ def test_devices_and_streams_print_and_compare():
     s = mx.default_stream(mx.cpu)
     assert isinstance(s, mx.Stream) and s == mx.default_stream(mx.cpu) and s.device == mx.Device(mx.cpu)
     assert "tream" in repr(s)
+    assert isinstance(mx.stream(s), mx.StreamContext)
+    assert isinstance(mx.new_thread_local_stream(mx.cpu), mx.ThreadLocalStream)
     with pytest.raises((ValueError, RuntimeError)):
         mx.eval(mx.add(mx.ones((2,)), 1, stream=mx.gpu))
 
 
 def test_scatter_and_iteration_helpers_have_types():
     a = mx.arange(3)
-    assert type(a.at).__name__ == "ArrayAt"
+    assert isinstance(a.at, mx.ArrayAt) and isinstance(iter(a), mx.ArrayIterator)
     assert [x.item() for x in iter(a)] == [0, 1, 2]
 
 

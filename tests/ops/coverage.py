@@ -21,12 +21,12 @@ ELSEWHERE = {
     "tests/io": "save savez savez_compressed save_safetensors save_gguf load",
     "tests/runtime": """eval async_eval synchronize get_active_memory get_peak_memory reset_peak_memory
         get_cache_memory set_memory_limit get_memory_limit set_cache_limit clear_cache set_wired_limit
-        get_array_buffer_size default_device set_default_device default_stream set_default_stream new_stream
+        get_array_buffer_size depends default_device set_default_device default_stream set_default_stream new_stream
         new_thread_local_stream new_thread_unsafe_stream stream clear_streams device_info device_count
         is_available""",
     "tests/core": """array Dtype DtypeCategory Device DeviceType Stream StreamContext ThreadLocalStream ArrayAt
         ArrayIterator ArrayLike FunctionExporter PrintOptions set_printoptions get_printoptions printoptions
-        issubdtype isdtype finfo iinfo depends""",
+        issubdtype isdtype""",
 }
 FAMILIES_ELSEWHERE = ("distributed", "metal", "cuda")
 

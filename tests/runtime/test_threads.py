@@ -162,6 +162,9 @@ def test_default_device_and_context_managers():
         mx.set_default_stream(before)
     with mx.stream(mx.cpu):
         assert (mx.ones((2,)) + 2).tolist() == [3, 3]
+    unsafe = mx.new_thread_unsafe_stream(mx.cpu)
+    assert mx.add(mx.ones((2,)), 3, stream=unsafe).tolist() == [4, 4]
+    mx.clear_streams()
     local = mx.new_thread_local_stream(mx.cpu)
     assert mx.add(mx.ones((2,)), 1, stream=local).tolist() == [2, 2]
     assert mx.device_count(mx.cpu) >= 1 and mx.is_available(mx.cpu)

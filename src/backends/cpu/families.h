@@ -21,6 +21,7 @@
   X(arg_reduction)              \
   X(softmax)                    \
   X(norm)                       \
+  X(attention)                  \
   X(scan)                       \
   X(sort)
 

@@ -1,0 +1,400 @@
+// Attention and its gradient without a matrix of all scores.
+//
+// FlashAttention 2 (Dao, 2023): tiles of queries meet tiles of keys; a running maximum and sum per
+// query make the softmax, and the gradient computes the weights again from the logsumexp. The query
+// heads that share a key head are stacked: row r is query r % Tq of head r / Tq of the group.
+//
+// Scores are held transposed, one row per key with the queries in lanes, so that the softmax needs
+// no sums across lanes and only queries have to be transposed.
+#include <limits>
+
+#include "backends/cpu/kernel_table.h"
+#include "backends/cpu/kernels/tile_product-inl.h"
+#include "backends/cpu/scratch.h"
+#include "ops/fast_params.h"
+#include "runtime/thread_pool.h"
+
+namespace olivine::cpu::OLIVINE_ISA {
+namespace {
+
+constexpr int64_t kRows = 64, kKeys = 64;  // of a tile
+constexpr int64_t kTask = 1 << 17;         // products of a task
+constexpr int64_t L = Wide<float>::lanes;
+constexpr float kLow = -std::numeric_limits<float>::infinity();
+
+using Lanes = Native<float>;
+
+inline int64_t padded(int64_t n) { return (n + L - 1) / L * L; }
+
+// exp, with zero for what would be subnormal or comes from -inf.
+OLIVINE_INLINE Lanes weight_of(Lanes x) {
+  const Lanes low = all_lanes<float>(-87.f);
+  return x < low ? Lanes{} : exp_lanes<float>(x < low ? low : x);
+}
+
+// A 4-d operand; axes of size 1 have stride 0, as do missing ones.
+struct Operand {
+  const void* data;
+  int64_t strides[4] = {};
+
+  explicit Operand(const View& v) : data(v.data) {
+    const size_t n = v.shape.size();
+    for (size_t i = 0; i < n; ++i) strides[4 - n + i] = v.shape[i] == 1 ? 0 : v.strides[i];
+  }
+};
+
+// Which rows of an operand: `count` of the rows stacked from head `head` on, `per_head` in each.
+struct Rows {
+  int64_t batch, head, per_head, first, count;
+  int64_t offset(const Operand& x, int64_t r) const {
+    const int64_t at = first + r;
+    return batch * x.strides[0] + (head + at / per_head) * x.strides[1] +
+           at % per_head * x.strides[2];
+  }
+};
+
+// Rows of n elements times `scale` as floats, padded with zeros.
+template <class T>
+void pack(const Operand& x, const Rows& rows, int64_t n, float scale, float* out) {
+  const int64_t width = padded(n), step = x.strides[3];
+  const bool dense = step == 1 || n == 1;
+  for (int64_t r = 0; r < rows.count; ++r, out += width) {
+    const T* p = static_cast<const T*>(x.data) + rows.offset(x, r);
+    int64_t i = 0;
+    for (; dense && i + L <= n; i += L) {
+      store(out + i, map(load<float>(p + i), [&](Lanes v) { return v * scale; }));
+    }
+    for (; i < n; ++i) out[i] = widen<float>(p[i * step]) * scale;
+    for (; i < width; ++i) out[i] = 0;
+  }
+}
+
+// Packed rows to out[i * kRows + r], with zeros for the lanes up to a whole vector.
+void transpose(const float* rows, int64_t count, int64_t n, float* out) {
+  const int64_t width = padded(n);
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t r = 0; r < count; ++r) out[i * kRows + r] = rows[r * width + i];
+    for (int64_t r = count; r < padded(count); ++r) out[i * kRows + r] = 0;
+  }
+}
+
+template <class T>
+void unpack(const float* rows, int64_t count, int64_t n, T* out) {
+  const int64_t width = padded(n);
+  for (int64_t r = 0; r < count; ++r) {
+    int64_t i = 0;
+    for (; i + L <= n; i += L) store(out + r * n + i, load<float>(rows + r * width + i));
+    for (; i < n; ++i) out[r * n + i] = narrow<T>(rows[r * width + i]);
+  }
+}
+
+template <class T>
+struct Attention {
+  const AttentionParams& params;
+  Operand q, k, v, mask;
+  bool bool_mask;
+  const T* sinks = nullptr;
+  int64_t sink_stride = 0;
+  int64_t batches, key_heads, group, queries, keys, depth, value_depth;
+  int64_t rows, tiles;  // of a key head
+
+  explicit Attention(const KernelCall& call)
+      : params(call.as<AttentionParams>()),
+        q(call.in[0]),
+        k(call.in[1]),
+        v(call.in[2]),
+        mask(call.in[params.has_mask ? 3 : 0]),
+        bool_mask(params.has_mask && call.in[3].dtype == bool_) {
+    if (params.has_sinks) {
+      const View& s = call.in[params.has_mask ? 4 : 3];
+      sinks = s.as<T>();
+      sink_stride = s.strides[0];
+    }
+    const Shape &qs = call.in[0].shape, &ks = call.in[1].shape;
+    batches = qs[0], key_heads = ks[1], group = qs[1] / ks[1];
+    queries = qs[2], keys = ks[2], depth = qs[3], value_depth = call.in[2].shape[3];
+    rows = group * queries;
+    tiles = (rows + kRows - 1) / kRows;
+  }
+
+  // A tile of rows, and how many keys each of them sees.
+  struct Tile {
+    Rows of;
+    int64_t width;  // rows up to a whole vector
+    int32_t visible[kRows];
+    int64_t end;  // keys that some row sees
+  };
+
+  // Tile t of key head `unit` of all batches.
+  Tile tile(int64_t unit, int64_t t) const {
+    Tile out;
+    const int64_t first = t * kRows;
+    out.of = {unit / key_heads, unit % key_heads * group, queries, first,
+              smaller(kRows, rows - first)};
+    out.width = padded(out.of.count);
+    out.end = params.causal ? 0 : keys;
+    for (int64_t r = 0; r < out.width; ++r) {
+      int64_t seen = keys;
+      if (params.causal) seen = (first + r) % queries + keys - queries + 1;
+      seen = larger(0, smaller(seen, keys));
+      out.visible[r] = int32_t(seen);
+      if (r < out.of.count) out.end = larger(out.end, seen);
+    }
+    return out;
+  }
+  Rows key_rows(int64_t unit, int64_t first, int64_t end) const {
+    return {unit / key_heads, unit % key_heads, keys, first, smaller(kKeys, end - first)};
+  }
+
+  // scores[key * kRows + row] of packed keys and transposed queries, masked.
+  void score(const Tile& t, const Rows& kr, const float* key_tile, const float* queries_t,
+             float* scores) const {
+    multiply({key_tile, padded(depth), 1, queries_t, kRows, scores, kRows, kr.count, t.width,
+              depth, false});
+    if (params.has_mask) {
+      bool_mask ? apply_mask<bool>(t, kr, scores) : apply_mask<T>(t, kr, scores);
+    }
+    if (!params.causal) return;
+    for (int64_t j = 0; j < kr.count; ++j) {
+      const int32_t key = int32_t(kr.first + j);
+      float* s = scores + j * kRows;
+      for (int64_t r = 0; r < t.width; ++r) s[r] = key < t.visible[r] ? s[r] : kLow;
+    }
+  }
+
+  template <class M>
+  void apply_mask(const Tile& t, const Rows& kr, float* scores) const {
+    const int64_t step = mask.strides[3];
+    for (int64_t r = 0; r < t.of.count; ++r) {
+      const M* m = static_cast<const M*>(mask.data) + t.of.offset(mask, r) + kr.first * step;
+      for (int64_t j = 0; j < kr.count; ++j) {
+        float& s = scores[j * kRows + r];
+        if constexpr (std::is_same_v<M, bool>) {
+          s = m[j * step] ? s : kLow;
+        } else {
+          s += widen<float>(m[j * step]);
+        }
+      }
+    }
+  }
+
+  // Scores to exp(score - new maximum); what the old sums and outputs must be scaled by is left in
+  // `factor`.
+  static void online_softmax(float* scores, int64_t count, int64_t width, float* top, float* sum,
+                             float* factor) {
+    constexpr int64_t lanes = kVectorBytes / 4;
+    for (int64_t r = 0; r < width; r += lanes) {
+      const Lanes old = load_native<float>(top + r);
+      Lanes m = old;
+      for (int64_t j = 0; j < count; ++j) {
+        const Lanes s = load_native<float>(scores + j * kRows + r);
+        m = ((m >= s) | (m != m)) ? m : s;  // NaN wins
+      }
+      const Lanes base = m == kLow ? Lanes{} : m;
+      const Lanes scale = weight_of(old - base);
+      Lanes total = load_native<float>(sum + r) * scale;
+      for (int64_t j = 0; j < count; ++j) {
+        const Lanes e = weight_of(load_native<float>(scores + j * kRows + r) - base);
+        store_native(scores + j * kRows + r, e);
+        total = total + e;
+      }
+      store_native(top + r, m);
+      store_native(sum + r, total);
+      store_native(factor + r, scale);
+    }
+  }
+
+  static void scale_rows(float* x, int64_t count, int64_t width, const float* factor) {
+    for (int64_t r = 0; r < count; ++r, x += width) {
+      if (factor[r] == 1) continue;
+      for (int64_t i = 0; i < width; ++i) x[i] *= factor[r];
+    }
+  }
+
+  void start(const Tile& t, float* top, float* sum) const {
+    for (int64_t r = 0; r < kRows; ++r) {
+      const bool sunk = sinks && r < t.of.count;
+      const int64_t head = t.of.head + (t.of.first + r) / queries;
+      top[r] = sunk ? widen<float>(sinks[head * sink_stride]) : kLow;
+      sum[r] = top[r] == kLow ? 0 : 1;
+    }
+  }
+
+  // Scratch floats of a task, both ways.
+  int64_t forward_floats() const {
+    return (2 * kRows + kKeys) * padded(depth) + (kRows + kKeys) * padded(value_depth) +
+           kRows * kKeys;
+  }
+
+  void forward_tile(int64_t unit, int64_t index, float* scratch, T* out, float* lse) const {
+    const Tile t = tile(unit, index);
+    const int64_t d = padded(depth), dv = padded(value_depth), n = t.of.count;
+    float* rows_q = scratch;
+    float* rows_qt = rows_q + kRows * d;
+    float* rows_k = rows_qt + kRows * d;
+    float* rows_v = rows_k + kKeys * d;
+    float* o = rows_v + kKeys * dv;
+    float* scores = o + kRows * dv;
+    alignas(64) float top[kRows], sum[kRows], factor[kRows];
+    pack<T>(q, t.of, depth, float(params.scale), rows_q);
+    transpose(rows_q, n, depth, rows_qt);
+    start(t, top, sum);
+    fill(o, n * dv, 0.f);
+    for (int64_t first = 0; first < t.end; first += kKeys) {
+      const Rows kr = key_rows(unit, first, t.end);
+      pack<T>(k, kr, depth, 1, rows_k);
+      pack<T>(v, kr, value_depth, 1, rows_v);
+      score(t, kr, rows_k, rows_qt, scores);
+      online_softmax(scores, kr.count, t.width, top, sum, factor);
+      if (first > 0) scale_rows(o, n, dv, factor);
+      multiply({scores, 1, kRows, rows_v, dv, o, dv, n, dv, kr.count, true});
+    }
+    const int64_t at = unit * rows + t.of.first;
+    for (int64_t r = 0; r < n; ++r) {
+      factor[r] = sum[r] == 0 ? 0 : 1 / sum[r];
+      lse[at + r] = top[r] == kLow ? kLow : top[r] + __builtin_logf(sum[r]);
+    }
+    scale_rows(o, n, dv, factor);
+    unpack(o, n, value_depth, out + at * value_depth);
+  }
+
+  static void forward(const KernelCall& call) {
+    const Attention a(call);
+    const int64_t work = kRows * larger(1, a.keys) * larger(1, a.depth + a.value_depth);
+    const int64_t grain = larger(1, kTask / work);
+    parallel_for(a.batches * a.key_heads * a.tiles, grain, [&](int64_t b, int64_t e) {
+      ScratchBytes scratch(a.forward_floats(), sizeof(float));
+      for (; b < e; ++b) {
+        a.forward_tile(b / a.tiles, b % a.tiles, static_cast<float*>(scratch.data()),
+                       call.out[0].as<T>(), call.out[1].as<float>());
+      }
+    });
+  }
+
+  // ---- The gradient.
+
+  // Scratch of one task.
+  struct Space {
+    float *rows_q, *rows_qt, *rows_ct, *rows_ctt, *rows_k, *rows_v, *scores, *slopes, *dq, *dk, *dv;
+    static int64_t floats(const Attention& a) {
+      const int64_t d = padded(a.depth), w = padded(a.value_depth);
+      return (3 * kRows + kKeys) * d + (2 * kRows + kKeys) * w + 2 * kRows * kKeys +
+             a.keys * (d + w);
+    }
+    Space(const Attention& a, float* p) {
+      const int64_t d = padded(a.depth), w = padded(a.value_depth);
+      auto take = [&](int64_t n) {
+        float* part = p;
+        p += n;
+        return part;
+      };
+      rows_q = take(kRows * d), rows_qt = take(kRows * d), dq = take(kRows * d);
+      rows_ct = take(kRows * w), rows_ctt = take(kRows * w);
+      rows_k = take(kKeys * d), rows_v = take(kKeys * w);
+      scores = take(kRows * kKeys), slopes = take(kRows * kKeys);
+      dk = take(a.keys * d), dv = take(a.keys * w);
+    }
+  };
+
+  // delta = the sum of o * ct along each row; lse of rows that see nothing becomes 0, so that their
+  // weights are 0.
+  void row_terms(const Tile& t, const Operand& o, const Operand& lse, const Space& s, float* delta,
+                 float* base) const {
+    const int64_t w = padded(value_depth);
+    pack<T>(o, t.of, value_depth, 1, s.rows_ctt);  // free until the cotangent is transposed
+    for (int64_t r = 0; r < kRows; ++r) {
+      delta[r] = base[r] = 0;
+      if (r >= t.of.count) continue;
+      Wide<float> sum = broadcast<float>(0);
+      for (int64_t i = 0; i < w; i += L) {
+        Wide<float> x = load<float>(s.rows_ctt + r * w + i), y = load<float>(s.rows_ct + r * w + i);
+        x = map(x, y, [](Lanes a, Lanes b) { return a * b; });
+        sum = map(sum, x, [](Lanes a, Lanes b) { return a + b; });
+      }
+      delta[r] = fold_lanes(sum, [](float a, float b) { return a + b; });
+      base[r] = static_cast<const float*>(lse.data)[t.of.offset(lse, r)];
+      if (base[r] == kLow) base[r] = 0;
+    }
+  }
+
+  // f(x, y, terms) for each vector of a tile: x, y its places in `scores` and `slopes`.
+  template <class F>
+  static void each_vector(const Space& s, int64_t count, int64_t width, const float* terms, F f) {
+    constexpr int64_t lanes = kVectorBytes / 4;
+    for (int64_t j = 0; j < count; ++j) {
+      for (int64_t r = 0; r < width; r += lanes) {
+        const int64_t at = j * kRows + r;
+        f(s.scores + at, s.slopes + at, load_native<float>(terms + r));
+      }
+    }
+  }
+
+  void backward_tile(int64_t unit, int64_t index, const Operand& o, const Operand& lse,
+                     const Operand& ct, const Space& s, T* out) const {
+    const Tile t = tile(unit, index);
+    const int64_t d = padded(depth), w = padded(value_depth), n = t.of.count;
+    alignas(64) float delta[kRows], base[kRows];
+    pack<T>(q, t.of, depth, float(params.scale), s.rows_q);
+    pack<T>(ct, t.of, value_depth, 1, s.rows_ct);
+    row_terms(t, o, lse, s, delta, base);
+    transpose(s.rows_q, n, depth, s.rows_qt);
+    transpose(s.rows_ct, n, value_depth, s.rows_ctt);
+    fill(s.dq, n * d, 0.f);
+    for (int64_t first = 0; first < t.end; first += kKeys) {
+      const Rows kr = key_rows(unit, first, t.end);
+      const int64_t m = kr.count;
+      pack<T>(k, kr, depth, 1, s.rows_k);
+      pack<T>(v, kr, value_depth, 1, s.rows_v);
+      score(t, kr, s.rows_k, s.rows_qt, s.scores);
+      each_vector(s, m, t.width, base, [](float* x, float*, Lanes b) {
+        store_native(x, weight_of(load_native<float>(x) - b));
+      });
+      multiply({s.scores, kRows, 1, s.rows_ct, w, s.dv + first * w, w, m, w, n, true});
+      multiply({s.rows_v, w, 1, s.rows_ctt, kRows, s.slopes, kRows, m, t.width, value_depth, false});
+      each_vector(s, m, t.width, delta, [](float* x, float* y, Lanes b) {
+        store_native(y, load_native<float>(x) * (load_native<float>(y) - b));
+      });
+      multiply({s.slopes, kRows, 1, s.rows_q, d, s.dk + first * d, d, m, d, n, true});
+      multiply({s.slopes, 1, kRows, s.rows_k, d, s.dq, d, n, d, m, true});
+    }
+    for (int64_t i = 0; i < n * d; ++i) s.dq[i] *= float(params.scale);
+    unpack(s.dq, n, depth, out + (unit * rows + t.of.first) * depth);
+  }
+
+  static void backward(const KernelCall& call) {
+    const Attention a(call);
+    const size_t last = call.in.size() - 1;
+    const Operand o(call.in[last - 2]), lse(call.in[last - 1]), ct(call.in[last]);
+    const int64_t work = a.rows * larger(1, a.keys) * larger(1, a.depth + a.value_depth);
+    const int64_t grain = larger(1, kTask / larger(1, work));
+    parallel_for(a.batches * a.key_heads, grain, [&](int64_t b, int64_t e) {
+      ScratchBytes scratch(Space::floats(a), sizeof(float));
+      const Space s(a, static_cast<float*>(scratch.data()));
+      for (; b < e; ++b) {
+        fill(s.dk, a.keys * padded(a.depth), 0.f);
+        fill(s.dv, a.keys * padded(a.value_depth), 0.f);
+        for (int64_t t = 0; t < a.tiles; ++t) {
+          a.backward_tile(b, t, o, lse, ct, s, call.out[0].as<T>());
+        }
+        unpack(s.dk, a.keys, a.depth, call.out[1].as<T>() + b * a.keys * a.depth);
+        unpack(s.dv, a.keys, a.value_depth, call.out[2].as<T>() + b * a.keys * a.value_depth);
+      }
+    });
+  }
+};
+
+template <class T>
+void add(KernelTable& table, Dtype dtype) {
+  table.add("attention", dtype, {.run = Attention<T>::forward});
+  table.add("attention_vjp", dtype, {.run = Attention<T>::backward});
+}
+
+}  // namespace
+
+void register_attention(KernelTable& table) {
+  add<float16_t>(table, float16);
+  add<bfloat16_t>(table, bfloat16);
+  add<float>(table, float32);
+}
+
+}  // namespace olivine::cpu::OLIVINE_ISA

@@ -1,0 +1,94 @@
+// Products of small float matrices that lie in cache: a register block of c, looped over a tile.
+#pragma once
+
+#include "backends/cpu/vec-math-inl.h"
+
+namespace olivine::cpu::OLIVINE_ISA {
+namespace {
+
+// c (+)= a @ b with m rows, n columns and k steps. Elements of a have any strides; the rows of b
+// and c are n contiguous floats, n a multiple of Wide<float>::lanes.
+struct TileProduct {
+  const float* a;
+  int64_t a_row, a_step;
+  const float* b;
+  int64_t b_step;
+  float* c;
+  int64_t c_row;
+  int64_t m, n, k;
+  bool accumulate;
+};
+
+// Accumulators, one row of b and one element of a stay in registers.
+#if defined(__AVX512BW__)
+constexpr int kBlockRowsOfC = 6, kBlockWides = 4;
+#elif defined(__AVX2__)
+constexpr int kBlockRowsOfC = 6, kBlockWides = 1;
+#else
+constexpr int kBlockRowsOfC = 2, kBlockWides = 1;
+#endif
+
+template <int rows, int wides>
+void block_product(const TileProduct& t, int64_t i, int64_t j) {
+  constexpr int vectors = wides * kParts, lanes = kVectorBytes / 4;
+  const float* a = t.a + i * t.a_row;
+  const float* b = t.b + j;
+  Native<float> acc[rows][vectors] = {};
+  for (int64_t p = 0; p < t.k; ++p) {
+    Native<float> row[vectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) row[v] = load_native<float>(b + v * lanes);
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; ++r) {
+      const Native<float> x = all_lanes<float>(a[r * t.a_row]);
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) acc[r][v] = mul_add(x, row[v], acc[r][v]);
+    }
+    a += t.a_step;
+    b += t.b_step;
+  }
+#pragma GCC unroll 6
+  for (int r = 0; r < rows; ++r) {
+    float* c = t.c + (i + r) * t.c_row + j;
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) {
+      Native<float> x = acc[r][v];
+      if (t.accumulate) x = x + load_native<float>(c + v * lanes);
+      store_native(c + v * lanes, x);
+    }
+  }
+}
+
+using BlockProduct = void (*)(const TileProduct&, int64_t, int64_t);
+struct BlockProducts {
+  BlockProduct at[kBlockRowsOfC][kBlockWides];
+  constexpr BlockProducts() : at() { fill_rows<kBlockRowsOfC>(); }
+  template <int rows>
+  constexpr void fill_rows() {
+    if constexpr (rows > 0) {
+      fill_wides<rows, kBlockWides>();
+      fill_rows<rows - 1>();
+    }
+  }
+  template <int rows, int wides>
+  constexpr void fill_wides() {
+    if constexpr (wides > 0) {
+      at[rows - 1][wides - 1] = block_product<rows, wides>;
+      fill_wides<rows, wides - 1>();
+    }
+  }
+};
+constexpr BlockProducts kBlockProducts{};
+
+inline void multiply(const TileProduct& t) {
+  constexpr int64_t L = Wide<float>::lanes;
+  for (int64_t j = 0; j < t.n; j += kBlockWides * L) {
+    const int64_t wides = smaller(kBlockWides, (t.n - j) / L);
+    for (int64_t i = 0; i < t.m; i += kBlockRowsOfC) {
+      kBlockProducts.at[smaller(kBlockRowsOfC, t.m - i) - 1][wides - 1](t, i, j);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace olivine::cpu::OLIVINE_ISA

@@ -106,7 +106,7 @@ def summary_line(lines):
 
 
 def pytest_command(jobs, *paths):
-    return [sys.executable, "-m", "pytest", "-q", "-n", str(jobs), *paths]
+    return [sys.executable, "-m", "pytest", "-q", "--slow", "-n", str(jobs), *paths]
 
 
 def plain_steps(jobs):

@@ -31,7 +31,7 @@ CASES = {
         x = start = mx.array(np.arange(1 << 22, dtype=np.float32) % 256)
         mx.eval(start)
         # The ops of the chain run fused, several times faster than the one that is timed.
-        for _ in range(repeats(lambda: mx.sqrt(start * start), total=10)):
+        for _ in range(repeats(lambda: mx.sqrt(start * start), total=20)):
             x = mx.sqrt(x * x)
         want = np.array(start)
         run = lambda: mx.eval(x)
@@ -76,7 +76,7 @@ CASES = {
         x = start = mx.array(np.arange(1 << 22, dtype=np.float32) % 256)
         mx.eval(start)
         # The ops of the chain run fused, several times faster than the one that is timed.
-        for _ in range(repeats(lambda: mx.sqrt(start * start), total=10)):
+        for _ in range(repeats(lambda: mx.sqrt(start * start), total=20)):
             x = mx.sqrt(x * x)
         want = np.array(start)
         def run():
@@ -96,7 +96,7 @@ def timed(f):
     f()
     return time.perf_counter() - start
 
-def repeats(f, total=1.5):
+def repeats(f, total=5):
     mx.eval(f())
     one = min(timed(lambda: mx.eval(f())) for _ in range(3))
     return max(4, int(total / one))

@@ -49,7 +49,15 @@ std::thread::id main_thread;
 
 // Python runs signal handlers on the main thread alone.
 bool signal_pending() {
-  if (std::this_thread::get_id() != main_thread || !Py_IsInitialized()) return false;
+  if (!Py_IsInitialized()) return false;
+  if (std::this_thread::get_id() != main_thread) {
+    // A trace evaluates with the GIL; the thread it waits for may need it here.
+    if (PyGILState_Check()) {
+      Py_BEGIN_ALLOW_THREADS
+      Py_END_ALLOW_THREADS
+    }
+    return false;
+  }
   PyGILState_STATE state = PyGILState_Ensure();
   bool pending = PyErr_CheckSignals() != 0;  // the exception stays set on this thread
   PyGILState_Release(state);

@@ -11,6 +11,7 @@
 #include <new>
 
 #include "core/error.h"
+#include "core/location.h"
 #include "runtime/interrupt.h"
 #include "runtime/stream.h"
 #include "transforms/graph.h"
@@ -47,7 +48,12 @@ class Evaluation {
   explicit Evaluation(std::span<const array> roots) : roots_(roots) {}
 
   void run() {
-    if (!prepare()) return;
+    try {
+      if (!prepare()) return;
+    } catch (const NoKernelError& e) {
+      std::string where = describe_location(e.location);
+      fail(e.what(), where.empty() ? "" : "\n  made at " + where);
+    }
     if (builder_.plan.tasks.empty()) return publish(INT32_MAX);
     std::exception_ptr error;
     try {

@@ -2,7 +2,6 @@
 #include "transforms/plan.h"
 
 #include "core/error.h"
-#include "core/location.h"
 
 namespace olivine {
 namespace {
@@ -13,9 +12,8 @@ uint32_t next_stamp() {  // under the graph lock
 }
 
 [[noreturn]] void no_kernel(const Node* n, Dtype key) {
-  std::string where = describe_location(n->location);
-  fail("[", n->op->name, "] is not available for ", key, " on the cpu",
-       where.empty() ? "" : "; made at " + where);
+  throw NoKernelError(message("[", n->op->name, "] is not available for ", key, " on the cpu"),
+                      n->location);
 }
 
 Dtype key_dtype(const Node* n) {

@@ -12,6 +12,7 @@
 
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <unordered_map>
 #include <vector>
 
@@ -21,6 +22,14 @@
 namespace olivine {
 
 struct Plan;
+
+// No kernel and no composite. Thrown under the graph lock, where the place must not be described yet
+// (a binding may have to wait for its interpreter).
+struct NoKernelError : std::invalid_argument {
+  NoKernelError(const std::string& what, uint32_t location)
+      : std::invalid_argument(what), location(location) {}
+  uint32_t location;
+};
 
 struct Operand {
   int32_t slot;

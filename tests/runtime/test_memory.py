@@ -1,5 +1,7 @@
 """Allocations that can't be, limits, the counters, and the cache."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,11 @@ IMPOSSIBLE = [
     lambda: mx.linspace(0, 1, 1 << 60),
 ]
 
+# The sanitizer has an allocator of its own, without our cache, and needs all of the address space.
+own_allocator = pytest.mark.skipif(
+    "asan" in os.environ.get("LD_PRELOAD", ""), reason="runs under the address sanitizer"
+)
+
 
 @pytest.mark.parametrize("make", IMPOSSIBLE, ids=range(len(IMPOSSIBLE)))
 def test_an_impossible_allocation_is_an_exception(make):
@@ -40,6 +47,7 @@ def test_an_impossible_allocation_is_an_exception(make):
     assert mx.sum(mx.ones((1000,))).item() == 1000
 
 
+@own_allocator
 def test_nothing_dies_by_a_signal():
     """The same in a process of its own, with little address space."""
     code = """
@@ -119,6 +127,7 @@ def test_limits_below_zero_or_absurd_are_refused_or_harmless():
         mx.set_wired_limit(0)
 
 
+@own_allocator
 def test_the_counters_follow_allocations():
     code = """
     import gc, olivine.core as mx

@@ -4,7 +4,7 @@
 namespace olivine {
 
 // Runs fn(arg) on a new detached thread; false if the system refuses. Signals go to other threads
-// (except faults of its own code), and poll_interrupt does nothing on it.
+// (except faults of its own code), and poll_interrupt asks nobody on it (see BackgroundTask).
 bool start_background_thread(const char* name, void (*fn)(void*), void* arg);
 
 }  // namespace olivine

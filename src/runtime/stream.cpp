@@ -65,6 +65,7 @@ void Queue::work() {
       std::function<void()> task = std::move(tasks_.front());
       tasks_.pop_front();
       lock.unlock();
+      BackgroundTask interruptible;
       task();
     }  // what the task holds is released before it counts as done
     lock.lock();
@@ -122,11 +123,13 @@ std::vector<Queue*> all_queues() {
   return table().queues;
 }
 
-// Tasks still running at exit get two seconds: static objects that they use die next.
+// Tasks still running at exit are interrupted and get two seconds to end: static objects that they
+// use die next.
 void finish_at_exit() {
   for (Queue* q : all_queues()) {
     if (q) q->drop();
   }
+  interrupt_background_tasks();
   Uninterruptible quiet;
   for (Queue* q : all_queues()) {
     if (q) q->drain(2000ms);

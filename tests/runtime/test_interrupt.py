@@ -181,3 +181,47 @@ def test_a_handler_of_the_user_runs_and_the_work_goes_on():
     assert (y == x).all().item()
     """
     run_python(code)
+
+
+def test_an_interrupt_ends_asynchronous_work_too():
+    code = """
+    import os, signal, threading, time, olivine.core as mx
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    x = mx.arange(1 << 22, dtype=mx.float32)
+    mx.eval(x)
+    y = x
+    for _ in range(4000):
+        y = mx.sqrt(y * y)
+    mx.async_eval(y)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        mx.synchronize()
+        raise SystemExit("no exception")
+    except KeyboardInterrupt:
+        pass
+    mx.synchronize()  # nothing is left to wait for
+    used = time.process_time()
+    time.sleep(0.5)
+    used = time.process_time() - used
+    assert used < 0.2, f"{used} s of work after the interrupt"
+    z = x
+    for _ in range(3):
+        z = mx.sqrt(z * z)
+    mx.async_eval(z)  # the next task is not affected
+    assert (z == x).all().item()
+    """
+    run_python(code)
+
+
+def test_asynchronous_work_does_not_delay_the_exit():
+    code = """
+    import time, olivine.core as mx
+    y = mx.arange(1 << 22, dtype=mx.float32)
+    for _ in range(20000):
+        y = mx.sqrt(y * y)
+    mx.async_eval(y)
+    time.sleep(0.1)
+    """
+    start = time.monotonic()
+    run_python(code)
+    assert time.monotonic() - start < 2.0

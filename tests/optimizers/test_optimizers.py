@@ -35,6 +35,51 @@ def adam(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, bias_correction=False):
     return rule
 
 
+def lion(betas=(0.9, 0.99), weight_decay=0.0):
+    def rule(p, g, state, step, rate):
+        m = state.get("m", 0)
+        state["m"] = betas[1] * m + (1 - betas[1]) * g
+        return p * (1 - rate * weight_decay) - rate * np.sign(betas[0] * m + (1 - betas[0]) * g)
+
+    return rule
+
+
+def rmsprop(alpha=0.99, eps=1e-8):
+    def rule(p, g, state, step, rate):
+        state["v"] = alpha * state.get("v", 0) + (1 - alpha) * g**2
+        return p - rate * g / (np.sqrt(state["v"]) + eps)
+
+    return rule
+
+
+def adagrad(eps=1e-8):
+    def rule(p, g, state, step, rate):
+        state["v"] = state.get("v", 0) + g**2
+        return p - rate * g / (np.sqrt(state["v"]) + eps)
+
+    return rule
+
+
+def adadelta(rho=0.9, eps=1e-6):
+    def rule(p, g, state, step, rate):
+        u = state.get("u", 0)
+        state["v"] = rho * state.get("v", 0) + (1 - rho) * g**2
+        d = np.sqrt(u + eps) / np.sqrt(state["v"] + eps) * g
+        state["u"] = rho * u + (1 - rho) * d**2
+        return p - rate * d
+
+    return rule
+
+
+def adamax(betas=(0.9, 0.999), eps=1e-8):
+    def rule(p, g, state, step, rate):
+        state["m"] = betas[0] * state.get("m", 0) + (1 - betas[0]) * g
+        state["v"] = np.maximum(betas[1] * state.get("v", 0), np.abs(g))
+        return p - rate * state["m"] / (state["v"] + eps)
+
+    return rule
+
+
 CASES = {
     "sgd": (optim.SGD, {}, sgd),
     "momentum": (optim.SGD, {"momentum": 0.9, "weight_decay": 0.1}, sgd),
@@ -44,6 +89,11 @@ CASES = {
     "adam corrected": (optim.Adam, {"bias_correction": True, "betas": [0.8, 0.99]}, adam),
     "adamw": (optim.AdamW, {"weight_decay": 0.1, "eps": 1e-4}, adam),
     "adamw corrected": (optim.AdamW, {"weight_decay": 0.1, "bias_correction": True}, adam),
+    "adamax": (optim.Adamax, {"betas": [0.8, 0.9]}, adamax),
+    "lion": (optim.Lion, {"weight_decay": 0.1}, lion),
+    "rmsprop": (optim.RMSprop, {"alpha": 0.9, "eps": 1e-6}, rmsprop),
+    "adagrad": (optim.Adagrad, {}, adagrad),
+    "adadelta": (optim.AdaDelta, {"eps": 1e-4}, adadelta),
 }
 
 
@@ -221,3 +271,88 @@ def test_clip_grad_norm_scales_long_gradients_only():
     np.testing.assert_allclose(np.array(clipped["b"][0]), [[0.8]], rtol=1e-5)
     kept, norm = optim.clip_grad_norm(grads, 10.0)
     assert norm.item() == 5.0 and np.array_equal(np.array(kept["a"]), [3.0, 0.0])
+
+
+def rms(x):
+    return np.sqrt(np.mean(x**2))
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 3), (2, 3, 4)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"warmup_init": True, "scale_parameter": False},
+        {"learning_rate": 0.1, "relative_step": False, "beta_1": 0.9, "weight_decay": 0.1},
+    ],
+)
+def test_adafactor_follows_its_paper(shape, options):
+    """Algorithms 4 and 5 of Shazeer and Stern (2018)."""
+    rng = np.random.default_rng(0)
+    p = rng.standard_normal(shape)
+    optimizer, params = optim.Adafactor(**options), {"w": mx.array(p.astype(np.float32))}
+    rows = columns = square = average = 0.0
+    for step in range(1, 8):
+        g = rng.standard_normal(shape)
+        beta2 = 1 - step**-0.8
+        rate = options.get("learning_rate")
+        if rate is None:
+            rate = min(1e-6 * step if options.get("warmup_init") else 1e-2, 1 / np.sqrt(step))
+        if options.get("scale_parameter", True):
+            rate *= max(1e-3, rms(p))
+        if len(shape) > 1:
+            rows = beta2 * rows + (1 - beta2) * (g**2).mean(-1)
+            columns = beta2 * columns + (1 - beta2) * (g**2).mean(-2)
+            v = rows[..., None] * columns[..., None, :] / rows.mean(-1)[..., None, None]
+        else:
+            v = square = beta2 * square + (1 - beta2) * g**2
+        u = g / np.sqrt(v)
+        u = rate * u / max(1, rms(u))
+        if "beta_1" in options:
+            u = average = 0.9 * average + 0.1 * u
+        p = p * (1 - rate * options.get("weight_decay", 0)) - u
+        gradients = {"w": mx.array(g.astype(np.float32))}
+        params = optimizer.apply_gradients(gradients, params)
+        np.testing.assert_allclose(np.array(params["w"]), p, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (4, 3, 2)])
+def test_muon_steps_along_a_nearly_orthogonal_matrix(shape):
+    rng = np.random.default_rng(1)
+    g = rng.standard_normal(shape)
+    optimizer = optim.Muon(1.0, weight_decay=0.0)
+    before = {"w": mx.zeros(shape)}
+    after = optimizer.apply_gradients({"w": mx.array(g.astype(np.float32))}, before)
+    matrix = -np.array(after["w"]).reshape(shape[0], -1)
+    matrix /= max(1, matrix.shape[0] / matrix.shape[1]) ** 0.5
+    u, _, vt = np.linalg.svd(g.reshape(shape[0], -1), full_matrices=False)
+    # Five steps of the quintic leave singular values between about 0.7 and 1.2.
+    u2, s, vt2 = np.linalg.svd(matrix, full_matrices=False)
+    assert 0.6 < s.min() and s.max() < 1.3, s
+    np.testing.assert_allclose(u2 @ vt2, u @ vt, atol=1e-4)
+
+
+def test_muon_moves_vectors_by_momentum():
+    optimizer = optim.Muon(0.1, momentum=0.9, weight_decay=0.5)
+    params, expected, velocity = {"b": mx.ones(3)}, np.ones(3), 0.0
+    for _ in range(3):
+        params = optimizer.apply_gradients({"b": mx.array([1.0, -2.0, 0.5])}, params)
+        g = np.array([1.0, -2.0, 0.5]) + 0.5 * expected
+        velocity = 0.9 * velocity + 0.1 * g
+        expected = expected - 0.1 * (0.9 * velocity + 0.1 * g)
+        np.testing.assert_allclose(np.array(params["b"]), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: optim.RMSprop(0.1, alpha=-1), r"\[RMSprop\] expected alpha >= 0; got -1"),
+        (lambda: optim.RMSprop(0.1, eps=0), r"\[RMSprop\] expected eps > 0; got 0"),
+        (lambda: optim.AdaDelta(0.1, rho=-1), r"\[AdaDelta\] expected rho >= 0; got -1"),
+        (lambda: optim.Adamax(0.1, eps=-1), r"\[Adamax\] expected eps >= 0; got -1"),
+        (lambda: optim.Adafactor(relative_step=False), r"\[Adafactor\] expected learning_rate"),
+    ],
+)
+def test_wrong_settings_are_one_sentence(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -1,14 +1,8 @@
 """Optimizers, learning-rate schedules and gradient clipping."""
 
 from olivine.optimizers import optimizers, schedulers
-from olivine.optimizers.optimizers import (
-    SGD,
-    Adam,
-    AdamW,
-    MultiOptimizer,
-    Optimizer,
-    clip_grad_norm,
-)
+from olivine.optimizers.optimizers import *  # noqa: F403
+from olivine.optimizers.optimizers import __all__ as _optimizer_names
 from olivine.optimizers.schedulers import (
     cosine_decay,
     exponential_decay,
@@ -18,12 +12,7 @@ from olivine.optimizers.schedulers import (
 )
 
 __all__ = [
-    "Adam",
-    "AdamW",
-    "MultiOptimizer",
-    "Optimizer",
-    "SGD",
-    "clip_grad_norm",
+    *_optimizer_names,
     "cosine_decay",
     "exponential_decay",
     "join_schedules",

@@ -324,7 +324,7 @@ def test_muon_steps_along_a_nearly_orthogonal_matrix(shape):
     before = {"w": mx.zeros(shape)}
     after = optimizer.apply_gradients({"w": mx.array(g.astype(np.float32))}, before)
     matrix = -np.array(after["w"]).reshape(shape[0], -1)
-    matrix /= max(1, matrix.shape[0] / matrix.shape[1]) ** 0.5
+    matrix /= max(1, shape[-2] / shape[-1]) ** 0.5
     u, _, vt = np.linalg.svd(g.reshape(shape[0], -1), full_matrices=False)
     # Five steps of the quintic leave singular values between about 0.7 and 1.2.
     u2, s, vt2 = np.linalg.svd(matrix, full_matrices=False)

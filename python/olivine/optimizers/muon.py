@@ -25,7 +25,7 @@ class Muon(Optimizer):
     """SGD with momentum; updates of matrices are replaced by the nearest orthogonal matrix.
 
     Parameters of more than two dimensions count as matrices of their first axis by the rest, and
-    the rate of a matrix is multiplied by `sqrt(max(1, rows / columns))`. Use another optimizer for
+    the rate is multiplied by `sqrt(max(1, shape[-2] / shape[-1]))`, as in MLX. Use another optimizer for
     embeddings, output layers and vectors (see `MultiOptimizer`). Source: Jordan et al., "Muon: An
     optimizer for hidden layers in neural networks" (2024).
     """
@@ -58,7 +58,6 @@ class Muon(Optimizer):
         rate = self.learning_rate.astype(gradient.dtype)
         if update.ndim >= 2:
             matrix = update.reshape(update.shape[0], -1)
-            rows, columns = matrix.shape
             update = orthogonalize(matrix, self.ns_steps).reshape(update.shape)
-            rate = rate * max(1.0, rows / columns) ** 0.5
+            rate = rate * max(1.0, update.shape[-2] / update.shape[-1]) ** 0.5
         return parameter - rate * update

@@ -1,12 +1,14 @@
-"""Transforms of functions of a module: value and gradient, and recomputation."""
+"""Value and gradient of functions of a module, recomputation, and gradients of many processes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 import olivine.core as mx
 from olivine.nn.layers.base import Module
+from olivine.utils import tree_flatten, tree_map, tree_reduce, tree_unflatten
 
 
 def value_and_grad(model: Module, fn: Callable):
@@ -58,3 +60,61 @@ def checkpoint(module: Module, fn: Callable | None = None):
         return inner(module.trainable_parameters(), *args, **kwargs)
 
     return wrapped
+
+
+def average_gradients(
+    gradients: Any,
+    group: mx.distributed.Group | None = None,
+    all_reduce_size: int = 32 * 1024**2,
+    communication_stream: mx.Stream | None = None,
+):
+    """The tree `gradients`, averaged over the processes of `group`.
+
+    Arrays of one dtype are sent together until a message reaches `all_reduce_size` bytes; 0 sends
+    each on its own. In a group of one the tree itself is returned.
+    """
+    group = mx.distributed.init() if group is None else group
+    size = group.size()
+    if size == 1:
+        return gradients
+
+    def average(x):
+        return mx.distributed.all_sum(x, group=group, stream=communication_stream) / size
+
+    leaves = tree_flatten(gradients)
+    if not leaves:
+        return gradients
+    averaged = []
+    for message in _messages(leaves, all_reduce_size):
+        flat = average(mx.concatenate([g.reshape(-1) for _, g in message]))
+        begin = 0
+        for name, g in message:
+            averaged.append((name, flat[begin : begin + g.size].reshape(g.shape)))
+            begin += g.size
+    return tree_unflatten(averaged)
+
+
+def _messages(leaves, most_bytes):
+    """Groups `(name, array)` pairs by dtype into messages of up to `most_bytes`."""
+    open_messages: dict = {}
+    for name, g in leaves:
+        message, total = open_messages.get(g.dtype, ([], 0))
+        if message and total + g.nbytes > most_bytes:
+            yield message
+            message, total = [], 0
+        open_messages[g.dtype] = ([*message, (name, g)], total + g.nbytes)
+    yield from (message for message, _ in open_messages.values())
+
+
+def clip_grad_norm_sharded(
+    gradients: Any, max_norm: float, group: mx.distributed.Group | None = None
+):
+    """As `olivine.optimizers.clip_grad_norm` for gradients of which each process holds a part.
+
+    Returns the scaled tree and the norm over the whole group before.
+    """
+    group = mx.distributed.init() if group is None else group
+    squares = tree_reduce(lambda total, g: total + mx.sum(mx.square(g)), gradients, mx.array(0.0))
+    norm = mx.sqrt(mx.distributed.all_sum(squares, group=group))
+    scale = mx.minimum(max_norm / (norm + 1e-6), 1.0)
+    return tree_map(lambda g: g * scale, gradients), norm

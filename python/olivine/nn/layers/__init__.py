@@ -6,12 +6,19 @@ from olivine.nn.layers import (
     activations,
     base,
     containers,
+    convolution,
+    convolution_transpose,
+    distributed,
     dropout,
     embedding,
     linear,
     normalization,
+    pooling,
     positional_encoding,
+    quantized,
+    recurrent,
     transformer,
+    upsample,
 )
 from olivine.nn.layers.activations import (
     CELU,
@@ -69,6 +76,20 @@ from olivine.nn.layers.activations import (
 )
 from olivine.nn.layers.base import Module
 from olivine.nn.layers.containers import Sequential
+from olivine.nn.layers.convolution import Conv1d, Conv2d, Conv3d
+from olivine.nn.layers.convolution_transpose import (
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+)
+from olivine.nn.layers.distributed import (
+    AllToShardedLinear,
+    FullyShardedModule,
+    QuantizedAllToShardedLinear,
+    QuantizedShardedToAllLinear,
+    ShardedToAllLinear,
+    fully_shard,
+)
 from olivine.nn.layers.dropout import Dropout, Dropout2d, Dropout3d
 from olivine.nn.layers.embedding import Embedding
 from olivine.nn.layers.linear import Bilinear, Identity, Linear
@@ -79,7 +100,22 @@ from olivine.nn.layers.normalization import (
     LayerNorm,
     RMSNorm,
 )
+from olivine.nn.layers.pooling import (
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+)
 from olivine.nn.layers.positional_encoding import ALiBi, RoPE, SinusoidalPositionalEncoding
+from olivine.nn.layers.quantized import (
+    QQLinear,
+    QuantizedEmbedding,
+    QuantizedLinear,
+    quantize,
+)
+from olivine.nn.layers.recurrent import GRU, LSTM, RNN
 from olivine.nn.layers.transformer import (
     MultiHeadAttention,
     Transformer,
@@ -88,5 +124,6 @@ from olivine.nn.layers.transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from olivine.nn.layers.upsample import Upsample
 
 __all__ = [name for name in dir() if not name.startswith("_")]

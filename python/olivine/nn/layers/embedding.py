@@ -25,3 +25,17 @@ class Embedding(Module):
     def as_linear(self, x):
         """The product with the transposed table: the head of a model with tied embeddings."""
         return x @ self.weight.T
+
+    def to_quantized(
+        self,
+        group_size: int | None = None,
+        bits: int | None = None,
+        mode: str = "affine",
+        quantize_input: bool = False,
+    ):
+        """A `QuantizedEmbedding` with this table; `quantize_input` has no meaning for it."""
+        from olivine.nn.layers.quantized import QuantizedEmbedding
+
+        if quantize_input:
+            raise ValueError("[Embedding.to_quantized] expected quantize_input=False; got True")
+        return QuantizedEmbedding.from_embedding(self, group_size, bits, mode)

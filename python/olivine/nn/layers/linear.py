@@ -38,6 +38,19 @@ class Linear(Module):
             return mx.addmm(self.bias, x, self.weight.T)
         return x @ self.weight.T
 
+    def to_quantized(
+        self,
+        group_size: int | None = None,
+        bits: int | None = None,
+        mode: str = "affine",
+        quantize_input: bool = False,
+    ):
+        """A `QuantizedLinear` with this weight; with `quantize_input` a `QQLinear`."""
+        from olivine.nn.layers.quantized import QQLinear, QuantizedLinear
+
+        kind = QQLinear if quantize_input else QuantizedLinear
+        return kind.from_linear(self, group_size, bits, mode)
+
 
 class Bilinear(Module):
     """`y[k] = sum_ij x1[i] weight[k, j, i] x2[j] + bias[k]` over the last axes of the inputs."""

@@ -7,7 +7,7 @@ import numpy as np
 import olivine.core as mx
 import olivine.nn as nn
 import pytest
-from olivine.utils import tree_flatten
+from olivine.utils import tree_flatten, tree_unflatten
 
 
 class Model(nn.Module):
@@ -284,3 +284,10 @@ def test_checkpointed_module_has_the_same_gradient():
     for (name, a), (other, b) in zip(tree_flatten(grads), tree_flatten(others), strict=True):
         assert name == other
         np.testing.assert_allclose(np.array(a), np.array(b), rtol=1e-5, atol=1e-6)
+
+
+def test_update_modules_skips_what_a_tree_leaves_out():
+    model = nn.Sequential(nn.Linear(2, 3), nn.relu, nn.Linear(3, 1))
+    new = nn.Linear(3, 4)
+    model.update_modules(tree_unflatten([("layers.2", new)]))
+    assert model.layers[2] is new and model.layers[1] is nn.relu

@@ -360,6 +360,11 @@ def _slots(target: Any, tree: Any, strict: bool, op: str, path: str):
             raise ValueError(f"[Module.{op}] expected a name the model has; got {here!r}")
 
 
+def _is_gap(value: Any) -> bool:
+    """What a tree holds between the entries of a list that it names."""
+    return type(value) is dict and not value
+
+
 def _update_parameters(target: Any, tree: Any, strict: bool, path: str) -> None:
     for key, current, new, here in _slots(target, tree, strict, "update", path):
         if not isinstance(current, mx.array):
@@ -378,7 +383,7 @@ def _update_modules(target: Any, tree: Any, strict: bool, path: str) -> None:
             target[key] = new
         elif isinstance(current, (dict, list)):
             _update_modules(current, new, strict, here)
-        elif strict:
+        elif strict and not _is_gap(new):
             raise ValueError(
                 f"[Module.update_modules] expected a module at {here!r}; "
                 f"got {type(current).__name__}"

@@ -12,6 +12,8 @@ from . import cuda as cuda
 
 from . import fast as fast
 
+from . import linalg as linalg
+
 from . import metal as metal
 
 from . import random as random
@@ -1548,6 +1550,9 @@ def tensordot(a: array, b: array, /, axes: int | list[Sequence[int]]=2, *, strea
 
 An int ``axes`` pairs the last ``axes`` axes of ``a`` with the first of ``b``; a pair of lists
 names the axes of each. The result has the remaining axes of ``a``, then those of ``b``."""
+
+def matrix_norm(a: array, /, ord: None | int | float | str=None, axis: None | int | list[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
+    """The same as ``linalg.norm``."""
 
 def sum(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
     """Sum along axes.

@@ -140,9 +140,12 @@ Args:
 
 Returns:
     ``U``, shape ``(..., M, M)``, ``S``, shape ``(..., K)``, real and descending, and ``Vt``,
-    shape ``(..., N, N)``, which for complex matrices is the adjoint of ``V``. Derivatives
-    (Townsend, 2016; Wan and Zhang, 2019) are those of functions that do not depend on the
-    vectors' signs or phases; terms of coinciding singular values are left out."""
+    shape ``(..., N, N)``, which for complex matrices is the adjoint of ``V``.
+
+Derivatives (Townsend, 2016; Wan and Zhang, 2019) are those of functions that do not depend on
+the vectors' signs or phases. Where singular values coincide to rounding, vectors do not rotate
+among themselves: right for functions of the values and of the space that the vectors span, but
+``(U * f(S)) @ Vt`` lacks its derivative within that space."""
 
 def eigh(a: array, UPLO: str='L', *, stream: StreamOrDevice=None) -> tuple[array, array]:
     """Eigenvalues and eigenvectors of symmetric or Hermitian matrices.
@@ -154,7 +157,7 @@ Args:
 
 Returns:
     the eigenvalues, shape ``(..., N)``, real and ascending, and the orthonormal eigenvectors as
-    columns, shape ``(..., N, N)``. Derivatives as in ``svd``."""
+    columns, shape ``(..., N, N)``. Derivatives as in ``svd``, coinciding values included."""
 
 def eigvalsh(a: array, UPLO: str='L', *, stream: StreamOrDevice=None) -> array:
     """Eigenvalues of symmetric or Hermitian matrices, real and ascending; see ``eigh``."""

@@ -16,6 +16,7 @@
 #include "olivine/c/generated/scan.h"
 #include "olivine/c/generated/shape.h"
 #include "olivine/c/generated/sort.h"
+#include "olivine/c/linalg.h"
 #include "olivine/c/transforms.h"
 
 #endif

@@ -1,10 +1,10 @@
-"""Measures the linear-algebra functions against higher precision and writes docs/accuracy-linalg.md.
+"""Measures linear algebra against higher precision and writes docs/accuracy-linalg.md.
 
     .venv/bin/python tools/accuracy_linalg.py [--print]
 
 Errors are in units of the dtype's rounding, eps, relative to the norm of the expected result, and
 the worst of eight matrices. Reconstructions are multiplied out, and references computed, in
-numpy.longdouble (64 bits of mantissa on x86). NumPy's columns run the same matrices in its own LAPACK.
+numpy.longdouble (64 bits of mantissa on x86). NumPy gets the same matrices.
 """
 
 import argparse
@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
 import olivine.core as mx
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
@@ -37,8 +36,11 @@ def product(*factors):
     return out
 
 
+def size(x):
+    return np.sqrt(np.sum(np.abs(x) ** 2))
+
+
 def distance(got, want):
-    size = lambda x: np.sqrt(np.sum(np.abs(x) ** 2))
     return float(size(got - want) / size(want))
 
 
@@ -73,13 +75,13 @@ def identity_error(q):
 
 
 def lu(a, f):
-    p, l, u = f(a)
-    return distance(product(l, u)[p], a)
+    p, lower, upper = f(a)
+    return distance(product(lower, upper)[p], a)
 
 
 def cholesky(a, f):
-    l = f(a)
-    return distance(product(l, h(l)), a)
+    factor = f(a)
+    return distance(product(factor, h(factor)), a)
 
 
 def eigh(a, f):
@@ -89,7 +91,32 @@ def eigh(a, f):
 
 def eig(a, f):
     w, v = f(a)
-    return distance(product(a, v), long(v) * long(w)) if len(a) else 0.0
+    return distance(product(a, v), long(v) * long(w))
+
+
+def qr(a, f):
+    return distance(product(*f(a)), a)
+
+
+def first_basis(a, f):
+    return identity_error(f(a)[0])
+
+
+def second_basis(a, f):
+    return identity_error(f(a)[1])
+
+
+def against(reference):
+    return lambda a, f: distance(long(f(a)), reference(a))
+
+
+def inverse_gram(a):
+    lower = np.tril(a)
+    return inverse(product(lower, h(lower)))
+
+
+def logdet(a, f):
+    return float(abs(long(f(a)[1]) - np.log(abs(pivoted_det(a)))))
 
 
 def svd(a, f):
@@ -131,27 +158,25 @@ def scaled(a):
 
 
 # What is measured, its Olivine and NumPy functions, and how the random matrix is prepared.
+BACKWARD, RELATIVE = "backward, ", "relative"
 ROWS = (
-    ("cholesky", "backward, `L L^H`", cholesky, L.cholesky, np.linalg.cholesky, gram),
-    ("lu", "backward, `L[p] U`", lu, L.lu, None, plain),
-    ("qr", "backward, `Q R`", lambda a, f: distance(product(*f(a)), a), L.qr, np.linalg.qr, plain),
-    ("qr", "orthogonality of Q", lambda a, f: identity_error(f(a)[0]), L.qr, np.linalg.qr, plain),
-    ("svd", "backward, `U S Vt`", svd, L.svd, np.linalg.svd, plain),
-    ("svd", "orthogonality of U", lambda a, f: identity_error(f(a)[0]), L.svd, np.linalg.svd, plain),
-    ("eigh", "backward, `V w V^H`", eigh, L.eigh, np.linalg.eigh, even),
-    ("eigh", "orthogonality of V", lambda a, f: identity_error(f(a)[1]), L.eigh, np.linalg.eigh, even),
+    ("cholesky", BACKWARD + "`L L^H`", cholesky, L.cholesky, np.linalg.cholesky, gram),
+    ("lu", BACKWARD + "`L[p] U`", lu, L.lu, None, plain),
+    ("qr", BACKWARD + "`Q R`", qr, L.qr, np.linalg.qr, plain),
+    ("qr", "orthogonality of Q", first_basis, L.qr, np.linalg.qr, plain),
+    ("svd", BACKWARD + "`U S Vt`", svd, L.svd, np.linalg.svd, plain),
+    ("svd", "orthogonality of U", first_basis, L.svd, np.linalg.svd, plain),
+    ("eigh", BACKWARD + "`V w V^H`", eigh, L.eigh, np.linalg.eigh, even),
+    ("eigh", "orthogonality of V", second_basis, L.eigh, np.linalg.eigh, even),
     ("eig", "residual, `a V - V w`", eig, L.eig, np.linalg.eig, plain),
-    ("solve", "backward, `a x - b`", solve, L.solve, np.linalg.solve, plain),
-    ("inv", "relative", lambda a, f: distance(long(f(a)), inverse(a)), L.inv, np.linalg.inv, scaled),
-    ("tri_inv", "relative", lambda a, f: distance(long(f(a)), inverse(np.tril(a))), L.tri_inv, None, scaled),
-    ("cholesky_inv", "relative", lambda a, f: distance(long(f(np.tril(a))), inverse(product(np.tril(a), h(np.tril(a))))),
-     L.cholesky_inv, None, scaled),
-    ("pinv", "relative", lambda a, f: distance(long(f(a)), inverse(a)), L.pinv, np.linalg.pinv, scaled),
-    ("det", "relative", lambda a, f: distance(long(f(a)), pivoted_det(a)), L.det, np.linalg.det, scaled),
-    ("slogdet", "absolute, logarithm", lambda a, f: float(abs(long(f(a)[1]) - np.log(abs(pivoted_det(a))))), L.slogdet,
-     np.linalg.slogdet, scaled),
-    ("norm", "relative", lambda a, f: distance(long(f(a)), np.sqrt(np.sum(np.abs(long(a)) ** 2))), L.norm,
-     np.linalg.norm, plain),
+    ("solve", BACKWARD + "`a x - b`", solve, L.solve, np.linalg.solve, plain),
+    ("inv", RELATIVE, against(inverse), L.inv, np.linalg.inv, scaled),
+    ("tri_inv", RELATIVE, against(lambda a: inverse(np.tril(a))), L.tri_inv, None, scaled),
+    ("cholesky_inv", RELATIVE, against(inverse_gram), L.cholesky_inv, None, scaled),
+    ("pinv", RELATIVE, against(inverse), L.pinv, np.linalg.pinv, scaled),
+    ("det", RELATIVE, against(pivoted_det), L.det, np.linalg.det, scaled),
+    ("slogdet", "absolute, logarithm", logdet, L.slogdet, np.linalg.slogdet, scaled),
+    ("norm", RELATIVE, against(lambda a: size(long(a))), L.norm, np.linalg.norm, plain),
 )
 
 
@@ -161,18 +186,27 @@ def worst(measure, f, prepare, name):
     return max(measure(prepare(draw(rng, (SIZE, SIZE), name)), f) for _ in range(COUNT)) / eps
 
 
+INTRODUCTION = f"""# Accuracy of linear algebra
+
+Written by `tools/accuracy_linalg.py`: the worst error over {COUNT} random matrices of
+{SIZE} x {SIZE}, in units of the dtype's `eps` (2^-23 or 2^-52), against extended precision. The
+inverses, `det` and `slogdet` get matrices of condition below 10, since their errors grow with it.
+In brackets: NumPy, which computes single precision in double.
+"""
+
+
 def table():
-    lines = ["# Accuracy of linear algebra", "",
-             f"Written by `tools/accuracy_linalg.py`: the worst error over {COUNT} random matrices of {SIZE} x {SIZE},",
-             "in units of the dtype's `eps` (2^-23 or 2^-52), against extended precision. The inverses, `det` and",
-             "`slogdet` get matrices of condition below 10, since their errors grow with it. In brackets: NumPy,",
-             "which computes single precision in double.", "",
-             f"| function | error | {' | '.join(DTYPES)} |", "|---|---|" + "---|" * len(DTYPES)]
+    lines = [
+        INTRODUCTION,
+        f"| function | error | {' | '.join(DTYPES)} |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, what, measure, ours, theirs, prepare in ROWS:
         cells = []
         for dtype in DTYPES:
             cell = f"{worst(measure, run(ours), prepare, dtype):.2g}"
-            cells.append(cell + (f" ({worst(measure, theirs, prepare, dtype):.2g})" if theirs else ""))
+            other = f" ({worst(measure, theirs, prepare, dtype):.2g})" if theirs else ""
+            cells.append(cell + other)
         lines.append(f"| {name} | {what} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -1,7 +1,7 @@
 // Linear-algebra functions of which an argument chooses the C++ overload or the number of results.
+#include "olivine/ops/linalg.h"
 #include "arguments.h"
 #include "convert.h"
-#include "olivine/ops/linalg.h"
 
 namespace olivine::python::hand {
 

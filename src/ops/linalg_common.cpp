@@ -42,9 +42,7 @@ Shape with_axes(Shape batch, std::initializer_list<int64_t> axes) {
 
 array adjoint(const array& a) { return conjugate(swapaxes(a, -1, -2)); }
 
-array identity_like(const array& a) {
-  return eye(static_cast<int>(a.shape(-1)), a.dtype());
-}
+array identity_like(const array& a) { return eye(static_cast<int>(a.shape(-1)), a.dtype()); }
 
 array identities_like(const array& a) { return broadcast_to(identity_like(a), a.shape()); }
 

@@ -1,9 +1,9 @@
 // What the linear-algebra files share: checks of matrices, batched matrix algebra, internal ops.
 //
 // Conventions: matrices lie in the last two axes, all axes before them are batches, and every op
-// takes inputs whose batch axes agree. A cotangent `ct` of x stands for dL = Re tr(ct^H dx), so rules
-// for complex matrices have adjoints where those for real ones have transposes. Derivative rules are
-// made of ops and so have derivatives themselves.
+// takes inputs whose batch axes agree. A cotangent `ct` of x stands for dL = Re tr(ct^H dx), so
+// rules for complex matrices have adjoints where those for real ones have transposes. Derivative
+// rules are made of ops and so have derivatives themselves.
 #pragma once
 
 #include "core/error.h"

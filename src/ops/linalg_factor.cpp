@@ -66,9 +66,7 @@ array unit_lower(const array& lu) {
   array l = tril(first_columns(lu, k), -1);
   return add(l, eye(static_cast<int>(l.shape(-2)), static_cast<int>(k), 0, lu.dtype()));
 }
-array upper(const array& lu) {
-  return triu(first_rows(lu, std::min(lu.shape(-2), lu.shape(-1))));
-}
+array upper(const array& lu) { return triu(first_rows(lu, std::min(lu.shape(-2), lu.shape(-1)))); }
 Triangles square_triangles(const array& lu) {
   return {continued(unit_lower(lu), lu.shape(-2)), continued(upper(lu), lu.shape(-1))};
 }
@@ -108,7 +106,8 @@ const Op lu_op{.name = "lu",
 
 LuFactors lu_node(const array& a, std::string_view caller, StreamOrDevice s) {
   const ParamsRef params = make_params(LuParams{caller});
-  Arrays out = make_nodes(lu_op, params, std::span(&a, 1), lu_op.infer(params, std::span(&a, 1)), s);
+  Arrays out =
+      make_nodes(lu_op, params, std::span(&a, 1), lu_op.infer(params, std::span(&a, 1)), s);
   return {out[0], out[1], out[2]};
 }
 
@@ -146,17 +145,17 @@ MaybeArrays vjp_qr(const VjpCall& c) {
   const array x_ct = add(outer, lower_half(subtract(g, adjoint(g))));
   return {over_adjoint(add(q_ct, matmul(q, subtract(x_ct, inner))), r)};
 }
-const Op qr_op{.name = "qr",
-               .infer =
-                   [](const ParamsRef&, std::span<const array> in) {
-                     const array& a = in[0];
-                     const int64_t n = a.shape(-1);
-                     return Specs{{a.shape(), a.dtype()},
-                                  {with_axes(batch_shape(a), {n, n}), a.dtype()}};
-                   },
-               .vjp = vjp_qr,
-               .jvp = jvp_qr,
-               .vmap = vmap_matrices};
+const Op qr_op{
+    .name = "qr",
+    .infer =
+        [](const ParamsRef&, std::span<const array> in) {
+          const array& a = in[0];
+          const int64_t n = a.shape(-1);
+          return Specs{{a.shape(), a.dtype()}, {with_axes(batch_shape(a), {n, n}), a.dtype()}};
+        },
+    .vjp = vjp_qr,
+    .jvp = jvp_qr,
+    .vmap = vmap_matrices};
 
 }  // namespace
 
@@ -190,7 +189,8 @@ std::pair<array, array> qr(const array& a, StreamOrDevice s) {
   // The columns past the m-th do not take part in Q.
   const bool wide = a.shape(-1) > m;
   const array square = wide ? first_columns(a, m) : a;
-  Arrays out = make_nodes(qr_op, {}, std::span(&square, 1), qr_op.infer({}, std::span(&square, 1)), s);
+  Arrays out =
+      make_nodes(qr_op, {}, std::span(&square, 1), qr_op.infer({}, std::span(&square, 1)), s);
   if (!wide) return {out[0], out[1]};
   array rest = matmul(adjoint(out[0]), further_columns(a, m), s);
   return {out[0], concatenate({out[1], rest}, -1, s)};

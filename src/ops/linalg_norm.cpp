@@ -17,10 +17,12 @@ using Specs = std::vector<OutSpec>;
 
 Arrays pinv_composite(const ParamsRef&, std::span<const array> in) {
   const array& a = in[0];
-  if (a.size() == 0) return {zeros(with_axes(batch_shape(a), {a.shape(-1), a.shape(-2)}), a.dtype())};
+  if (a.size() == 0)
+    return {zeros(with_axes(batch_shape(a), {a.shape(-1), a.shape(-2)}), a.dtype())};
   const auto [u, s, vh] = reduced_svd(a);
   // The cutoff of MLX, of JAX, and ten times that of MATLAB.
-  const double unit = 10 * epsilon(s.dtype()) * static_cast<double>(std::max(a.shape(-2), a.shape(-1)));
+  const double unit =
+      10 * epsilon(s.dtype()) * static_cast<double>(std::max(a.shape(-2), a.shape(-1)));
   array cutoff = multiply(max(s, -1, true), array(unit, s.dtype()));
   return {matmul(columns_scaled(adjoint(vh), guarded_reciprocal(s, cutoff)), adjoint(u))};
 }
@@ -45,17 +47,17 @@ MaybeArrays vjp_pinv(const VjpCall& c) {
   array columns = minus_by_product(matmul(matmul(xh, x), cth), x, a);
   return {subtract(add(rows, columns), moved)};
 }
-const Op pinv_op{.name = "pinv",
-                 .infer =
-                     [](const ParamsRef&, std::span<const array> in) {
-                       const array& a = in[0];
-                       return Specs{
-                           {with_axes(batch_shape(a), {a.shape(-1), a.shape(-2)}), a.dtype()}};
-                     },
-                 .vjp = vjp_pinv,
-                 .jvp = jvp_pinv,
-                 .vmap = vmap_matrices,
-                 .composite = pinv_composite};
+const Op pinv_op{
+    .name = "pinv",
+    .infer =
+        [](const ParamsRef&, std::span<const array> in) {
+          const array& a = in[0];
+          return Specs{{with_axes(batch_shape(a), {a.shape(-1), a.shape(-2)}), a.dtype()}};
+        },
+    .vjp = vjp_pinv,
+    .jvp = jvp_pinv,
+    .vmap = vmap_matrices,
+    .composite = pinv_composite};
 
 // ---- Norms. Derivatives are 0 at 0, where a norm has none.
 
@@ -71,7 +73,8 @@ array squared_modulus(const array& a) {
   return is_complex(a.dtype()) ? add(square(real(a)), square(imag(a))) : square(a);
 }
 array euclidean(const array& a, const std::vector<int>& axes, bool keepdims) {
-  return away_from_zero(sum(squared_modulus(a), axes, keepdims), [](const array& x) { return sqrt(x); });
+  return away_from_zero(sum(squared_modulus(a), axes, keepdims),
+                        [](const array& x) { return sqrt(x); });
 }
 
 array vector_norm(const array& a, double ord, const std::vector<int>& axes, bool keepdims) {
@@ -202,11 +205,13 @@ array cross(const array& a, const array& b, int axis, StreamOrDevice s) {
   const array x = arranged(a), y = arranged(b);
   const bool flat_x = x.shape(-1) == 2, flat_y = y.shape(-1) == 2;
   array x0 = component(x, 0), x1 = component(x, 1), y0 = component(y, 0), y1 = component(y, 1);
-  array x2 = flat_x ? zeros_like(x0) : component(x, 2), y2 = flat_y ? zeros_like(y0) : component(y, 2);
+  array x2 = flat_x ? zeros_like(x0) : component(x, 2),
+        y2 = flat_y ? zeros_like(y0) : component(y, 2);
   auto minor = [&](const array& p, const array& q, const array& r, const array& u) {
     return subtract(multiply(p, q, s), multiply(r, u, s), s);
   };
-  array out = concatenate({minor(x1, y2, x2, y1), minor(x2, y0, x0, y2), minor(x0, y1, x1, y0)}, -1, s);
+  array out =
+      concatenate({minor(x1, y2, x2, y1), minor(x2, y0, x0, y2), minor(x0, y1, x1, y0)}, -1, s);
   return moveaxis(out, -1, axis, s);
 }
 

@@ -1,7 +1,8 @@
 // Linear systems, inverses and determinants.
 //
-// A system is factorized once: `lu_solve` takes the factors as further inputs, but its derivative is
-// that of the solution in the matrix, so that gradients of every order solve with the same factors.
+// A system is factorized once: `lu_solve` takes the factors as further inputs, but its derivative
+// is that of the solution in the matrix, so that gradients of every order solve with the same
+// factors.
 #include "ops/linalg_common.h"
 #include "ops/linalg_params.h"
 
@@ -100,9 +101,9 @@ const Op adjugate_op{.name = "adjugate",
 
 array adjugate(const array& a) { return make_node(adjugate_op, {}, {a}, a.shape(), a.dtype()); }
 
-// ---- Determinants from factors; inputs a, lu, pivots. They have composites instead of kernels, and
-// rules in terms of `a`: d det = tr(adj(a) da), and d log det = tr(a^-1 da), whose real part is the
-// tangent of log |det| and whose imaginary part turns the sign of a complex determinant.
+// ---- Determinants from factors; inputs a, lu, pivots. They have composites instead of kernels,
+// and rules in terms of `a`: d det = tr(adj(a) da), and d log det = tr(a^-1 da), whose real part is
+// the tangent of log |det| and whose imaginary part turns the sign of a complex determinant.
 
 // +-1 of the row exchanges.
 array parity(const array& pivots, Dtype t) {
@@ -233,10 +234,9 @@ array solve(const array& a, const array& b, StreamOrDevice) {
 }
 
 array solve_triangular(const array& a, const array& b, bool upper, StreamOrDevice s) {
-  return solved(a, b, "solve_triangular",
-                [&](const array& x, const array& y, const Shape& batch) {
-                  return triangular_node(broadcast_batch(x, batch), y, upper, "solve_triangular", s);
-                });
+  return solved(a, b, "solve_triangular", [&](const array& x, const array& y, const Shape& batch) {
+    return triangular_node(broadcast_batch(x, batch), y, upper, "solve_triangular", s);
+  });
 }
 
 array inv(const array& a, StreamOrDevice) {

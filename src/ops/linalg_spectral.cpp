@@ -1,10 +1,10 @@
 // Singular values, eigenvalues and their vectors, with derivatives.
 //
-// Vectors are determined up to a factor of modulus 1 (and up to a rotation where values coincide), so
-// only functions that do not depend on those choices have a derivative, and for them the rules are
-// right. Differences of values below their rounding error count as zero and their terms are left
-// out: the vectors of coinciding values then do not rotate, which keeps functions of the space that
-// they span right and everything finite.
+// Vectors are determined up to a factor of modulus 1 (and up to a rotation where values coincide),
+// so only functions that do not depend on those choices have a derivative, and for them the rules
+// are right. Differences of values below their rounding error count as zero and their terms are
+// left out: the vectors of coinciding values then do not rotate, which keeps functions of the space
+// that they span right and everything finite.
 #include "olivine/ops/indexing.h"
 #include "ops/linalg_common.h"
 
@@ -28,7 +28,9 @@ Specs infer_eigh(const ParamsRef&, std::span<const array> in) {
   const array& a = in[0];
   return {{with_axes(batch_shape(a), {a.shape(-1)}), real_type(a.dtype())}, {a.shape(), a.dtype()}};
 }
-Specs infer_eigvalsh(const ParamsRef& p, std::span<const array> in) { return {infer_eigh(p, in)[0]}; }
+Specs infer_eigvalsh(const ParamsRef& p, std::span<const array> in) {
+  return {infer_eigh(p, in)[0]};
+}
 
 array between(const array& left, const array& x, const array& right) {
   return matmul(matmul(left, x), right);
@@ -47,11 +49,8 @@ MaybeArrays vjp_eigh(const VjpCall& c) {
   array inner = add(diagonal_matrix(c.ct[0]), turned);
   return {hermitian_part(between(v, inner, adjoint(v)))};
 }
-const Op eigh_op{.name = "eigh",
-                 .infer = infer_eigh,
-                 .vjp = vjp_eigh,
-                 .jvp = jvp_eigh,
-                 .vmap = vmap_matrices};
+const Op eigh_op{
+    .name = "eigh", .infer = infer_eigh, .vjp = vjp_eigh, .jvp = jvp_eigh, .vmap = vmap_matrices};
 
 MaybeArrays jvp_eigvalsh(const JvpCall& c) {
   if (c.in[0].size() == 0) return zero_tangents(c);
@@ -109,11 +108,8 @@ MaybeArrays vjp_eig(const VjpCall& c) {
   array x_ct = add(diagonal_matrix(c.ct[0]), multiply(conjugate(inverse_gaps(w)), t_ct));
   return {back_from(v, x_ct, c.in[0].dtype())};
 }
-const Op eig_op{.name = "eig",
-                .infer = infer_eig,
-                .vjp = vjp_eig,
-                .jvp = jvp_eig,
-                .vmap = vmap_matrices};
+const Op eig_op{
+    .name = "eig", .infer = infer_eig, .vjp = vjp_eig, .jvp = jvp_eig, .vmap = vmap_matrices};
 
 MaybeArrays jvp_eigvals(const JvpCall& c) {
   if (c.in[0].size() == 0) return zero_tangents(c);
@@ -131,8 +127,8 @@ const Op eigvals_op{.name = "eigvals",
                     .vmap = vmap_matrices};
 
 // ---- svd: a = U diag(s) V^H with k = min(m, n) columns of U and V. With X = U^H da V, S = diag(s)
-// and F_ij = 1 / (s_j^2 - s_i^2) (Townsend, "Differentiating the singular value decomposition", 2016;
-// Wan and Zhang, "Automatic differentiation for complex valued SVD", 2019):
+// and F_ij = 1 / (s_j^2 - s_i^2) (Townsend, "Differentiating the singular value decomposition",
+// 2016; Wan and Zhang, "Automatic differentiation for complex valued SVD", 2019):
 //   ds = Re diag(X)
 //   dU = U (F * (X S + S X^H) + i Im diag(X) / s) + (1 - U U^H) da V / s
 //   dV = V (F * (S X + X^H S)) + (1 - V V^H) da^H U / s
@@ -201,11 +197,8 @@ MaybeArrays vjp_svd(const VjpCall& c) {
   }
   return {a_ct};
 }
-const Op svd_op{.name = "svd",
-                .infer = infer_svd,
-                .vjp = vjp_svd,
-                .jvp = jvp_svd,
-                .vmap = vmap_matrices};
+const Op svd_op{
+    .name = "svd", .infer = infer_svd, .vjp = vjp_svd, .jvp = jvp_svd, .vmap = vmap_matrices};
 
 MaybeArrays jvp_svdvals(const JvpCall& c) {
   if (c.in[0].size() == 0) return zero_tangents(c);

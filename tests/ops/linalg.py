@@ -1,8 +1,8 @@
 """Rows of linear algebra, as functions that do not depend on the signs and phases of vectors."""
 
 import numpy as np
-
 import olivine.core as mx
+
 from tests.harness import COMPLEX, FLOATING, OpTests, Row
 
 LAPACK = ("float32", "float64", *COMPLEX)
@@ -59,8 +59,8 @@ def triangle(a, upper):
 
 
 def inverse_gram(a, upper=False):
-    l = triangle(a, upper)
-    return np.linalg.inv(h(l) @ l if upper else l @ h(l))
+    x = triangle(a, upper)
+    return np.linalg.inv(h(x) @ x if upper else x @ h(x))
 
 
 def lu_ref(a):
@@ -68,7 +68,8 @@ def lu_ref(a):
     batch, (m, n) = a.shape[:-2], a.shape[-2:]
     k = min(m, n)
     a = a.reshape(int(np.prod(batch)), m, n)
-    p, l, u = np.zeros((len(a), m), np.uint32), np.zeros((len(a), m, k), a.dtype), np.zeros((len(a), k, n), a.dtype)
+    p = np.zeros((len(a), m), np.uint32)
+    lower, upper = np.zeros((len(a), m, k), a.dtype), np.zeros((len(a), k, n), a.dtype)
     for b, x in enumerate(a.copy()):
         rows = np.arange(m)
         for c in range(k):
@@ -76,8 +77,9 @@ def lu_ref(a):
             x[[c, at]], rows[[c, at]] = x[[at, c]], rows[[at, c]]
             x[c + 1 :, c] /= x[c, c]
             x[c + 1 :, c + 1 :] -= np.outer(x[c + 1 :, c], x[c, c + 1 :])
-        p[b, rows], l[b], u[b] = np.arange(m), np.tril(x[:, :k], -1) + np.eye(m, k), np.triu(x[:k])
-    return [x.reshape(batch + x.shape[1:]) for x in (p, l, u)]
+        p[b, rows] = np.arange(m)
+        lower[b], upper[b] = np.tril(x[:, :k], -1) + np.eye(m, k), np.triu(x[:k])
+    return [x.reshape(batch + x.shape[1:]) for x in (p, lower, upper)]
 
 
 def lu_packed(a):
@@ -85,11 +87,11 @@ def lu_packed(a):
 
 
 def packed_ref(a):
-    _, l, u = lu_ref(a)
+    _, lower, upper = lu_ref(a)
     m, n = a.shape[-2:]
     whole = np.zeros(a.shape, a.dtype)
-    whole[..., :, : min(m, n)] += np.tril(l, -1)
-    whole[..., : min(m, n), :] += u
+    whole[..., :, : min(m, n)] += np.tril(lower, -1)
+    whole[..., : min(m, n), :] += upper
     return whole
 
 
@@ -110,23 +112,20 @@ def qr_ref(a):
     return q * turn[..., None, :], r * turn.conj()[..., :, None]
 
 
-def svd(a):
+def svd_parts(u, s, vh):
     """Singular values, a function of the matrix, and projectors on singular and null spaces."""
-    u, s, vh = mx.linalg.svd(a)
     k = s.shape[-1]
     core = (u[..., :k] * (s / (s + 1))[..., None, :]) @ vh[..., :k, :]
-    first_u, first_v = u[..., : k // 2], vh[..., : k // 2, :]
-    null_u, null_v = u[..., k:], vh[..., k:, :]
-    return s, core, first_u @ h(first_u), h(first_v) @ first_v, null_u @ h(null_u), h(null_v) @ null_v
+    columns = (u[..., : k // 2], h(vh[..., : k // 2, :]), u[..., k:], h(vh[..., k:, :]))
+    return s, core, *(q @ h(q) for q in columns)
+
+
+def svd(a):
+    return svd_parts(*mx.linalg.svd(a))
 
 
 def svd_ref(a):
-    u, s, vh = np.linalg.svd(a)
-    k = s.shape[-1]
-    core = (u[..., :k] * (s / (s + 1))[..., None, :]) @ vh[..., :k, :]
-    first_u, first_v = u[..., : k // 2], vh[..., : k // 2, :]
-    null_u, null_v = u[..., k:], vh[..., k:, :]
-    return s, core, first_u @ h(first_u), h(first_v) @ first_v, null_u @ h(null_u), h(null_v) @ null_v
+    return svd_parts(*np.linalg.svd(a))
 
 
 def eigh(a, UPLO="L"):
@@ -191,49 +190,147 @@ def solve_ref(a, b):
     return x[..., 0] if vector else x
 
 
-SYSTEMS = cases((((2, 4, 4), (2, 4, 3)), ((3, 3), (2, 3, 2)), ((2, 3, 3), (3,)), ((2, 1, 3, 3), (2, 3, 2)),
-                 ((2, 0, 0), (2, 0, 3)), ((2, 3, 3), (2, 3, 0)), ((30, 19, 19), (30, 19, 5))))
+SYSTEMS = cases(
+    (
+        ((2, 4, 4), (2, 4, 3)),
+        ((3, 3), (2, 3, 2)),
+        ((2, 3, 3), (3,)),
+        ((2, 1, 3, 3), (2, 3, 2)),
+        ((2, 0, 0), (2, 0, 3)),
+        ((2, 3, 3), (2, 3, 0)),
+        ((30, 19, 19), (30, 19, 5)),
+    )
+)
 # The layouts of the harness repeat rows of a single matrix, which makes it singular.
 RULES = "values dtypes jvp grad second vmap compile errors"
 VECTORS = tuple((((3, 4),), {"ord": o, "axis": 1}) for o in (None, 2, 1, 3, 0.5, -1, 0))
 EXTREMES = tuple((((3, 4),), {"ord": o, "axis": 0, "keepdims": True}) for o in (np.inf, -np.inf))
-MATRICES = tuple((((2, 3, 4),), {"ord": o, "axis": [0, 2]}) for o in ("fro", "nuc", 2, -2, 1, -1, np.inf, -np.inf))
-MATRICES += tuple((((3, 4),), {"ord": o, "axis": [1, 0], "keepdims": True}) for o in ("f", "nuc", 2, 1, np.inf))
-ALL_AXES = ((((2, 3, 4),), {}), (((),), {}), (((0, 3),), {}), (((5,),), {"ord": 2}), (((3, 4),), {"ord": 2}),
-            (((2, 3, 4),), {"axis": [-1, 0]}), (((517, 263),), {}))
-STRICT = {"dtypes": LAPACK, "strict": True, "wrong": "shape", "tol": 50, "span": 1, "sample": shifted}
+MATRICES = tuple(
+    (((2, 3, 4),), {"ord": o, "axis": [0, 2]})
+    for o in ("fro", "nuc", 2, -2, 1, -1, np.inf, -np.inf)
+)
+MATRICES += tuple(
+    (((3, 4),), {"ord": o, "axis": [1, 0], "keepdims": True}) for o in ("f", "nuc", 2, 1, np.inf)
+)
+ALL_AXES = (
+    (((2, 3, 4),), {}),
+    (((),), {}),
+    (((0, 3),), {}),
+    (((5,),), {"ord": 2}),
+    (((3, 4),), {"ord": 2}),
+    (((2, 3, 4),), {"axis": [-1, 0]}),
+    (((517, 263),), {}),
+)
+STRICT = {
+    "dtypes": LAPACK,
+    "strict": True,
+    "wrong": "shape",
+    "tol": 50,
+    "span": 1,
+    "sample": shifted,
+}
 PARTS = {"dtypes": LAPACK, "tol": 200, "span": 4, "sample": spread}
-CROSS = cases((((4, 3), (4, 3)), ((5, 1, 3), (4, 3)), ((2,), (3,)), ((4, 2), (4, 2)), ((0, 3), (1, 3))))
+CROSS = cases(
+    (((4, 3), (4, 3)), ((5, 1, 3), (4, 3)), ((2,), (3,)), ((4, 2), (4, 2)), ((0, 3), (1, 3)))
+)
 CROSS += cases((((3, 4), (3, 4)),), {"axis": 0})
 
 ROWS = [
-    Row("linalg.cholesky", definite_ref, cases(SQUARE, {}, {"upper": True}), call=definite,
-        **{**STRICT, "rules": "values layouts dtypes jvp grad second vmap compile"}),
+    Row(
+        "linalg.cholesky",
+        definite_ref,
+        cases(SQUARE, {}, {"upper": True}),
+        call=definite,
+        **{**STRICT, "rules": "values layouts dtypes jvp grad second vmap compile"},
+    ),
     Row("linalg.cholesky_inv", inverse_gram, cases(SQUARE, {}, {"upper": True}), **STRICT),
     Row("linalg.inv", np.linalg.inv, cases(SQUARE), **STRICT),
-    Row("linalg.tri_inv", lambda a, upper=False: np.linalg.inv(triangle(a, upper)),
-        cases(SQUARE, {}, {"upper": True}), **STRICT),
+    Row(
+        "linalg.tri_inv",
+        lambda a, upper=False: np.linalg.inv(triangle(a, upper)),
+        cases(SQUARE, {}, {"upper": True}),
+        **STRICT,
+    ),
     Row("linalg.solve", solve_ref, SYSTEMS, rules=RULES, **STRICT),
-    Row("linalg.solve_triangular", solve_triangular_ref,
-        SYSTEMS[:1] + tuple((s, {"upper": True}) for s, _ in SYSTEMS), rules=RULES, **STRICT),
+    Row(
+        "linalg.solve_triangular",
+        solve_triangular_ref,
+        SYSTEMS[:1] + tuple((s, {"upper": True}) for s, _ in SYSTEMS),
+        rules=RULES,
+        **STRICT,
+    ),
     Row("linalg.det", det_ref, cases(SQUARE[:4]), **{**STRICT, "strict": False, "span": 20}),
-    Row("linalg.slogdet", np.linalg.slogdet, cases(SQUARE), out=("same", "real"), **{**STRICT, "strict": False}),
+    Row(
+        "linalg.slogdet",
+        np.linalg.slogdet,
+        cases(SQUARE),
+        out=("same", "real"),
+        **{**STRICT, "strict": False},
+    ),
     Row("linalg.pinv", np.linalg.pinv, cases(ANY), **{**PARTS, "sample": spread}),
     Row("linalg.lu", lu_ref, cases(ANY), out=("uint32", "same", "same"), **PARTS),
     Row("linalg.lu_factor", packed_ref, cases(ANY), call=lu_packed, **PARTS),
     Row("linalg.qr", qr_ref, cases(ANY), call=qr, **PARTS),
-    Row("linalg.svd", svd_ref, cases(ANY[:3] + ANY[5:]), call=svd, out=("real",) + ("same",) * 5, **PARTS),
-    Row("linalg.svd", lambda a: np.linalg.svd(a, compute_uv=False), cases(ANY), out="real",
-        call=lambda a: mx.linalg.svd(a, compute_uv=False), **PARTS),
-    Row("linalg.eigh", eigh_ref, cases(SQUARE, {}, {"UPLO": "U"}), call=eigh, out=("real", "same", "same"), **PARTS),
-    Row("linalg.eigvalsh", lambda a: np.linalg.eigvalsh(symmetric(a)), cases(SQUARE), out="real",
-        call=lambda a: mx.linalg.eigvalsh(symmetric(a)), **PARTS),
+    Row(
+        "linalg.svd",
+        svd_ref,
+        cases(ANY[:3] + ANY[5:]),
+        call=svd,
+        out=("real",) + ("same",) * 5,
+        **PARTS,
+    ),
+    Row(
+        "linalg.svd",
+        lambda a: np.linalg.svd(a, compute_uv=False),
+        cases(ANY),
+        out="real",
+        call=lambda a: mx.linalg.svd(a, compute_uv=False),
+        **PARTS,
+    ),
+    Row(
+        "linalg.eigh",
+        eigh_ref,
+        cases(SQUARE, {}, {"UPLO": "U"}),
+        call=eigh,
+        out=("real", "same", "same"),
+        **PARTS,
+    ),
+    Row(
+        "linalg.eigvalsh",
+        lambda a: np.linalg.eigvalsh(symmetric(a)),
+        cases(SQUARE),
+        out="real",
+        call=lambda a: mx.linalg.eigvalsh(symmetric(a)),
+        **PARTS,
+    ),
     Row("linalg.eig", eig_ref, cases(SQUARE[:4]), call=eig, out="real", **PARTS),
-    Row("linalg.eigvals", eigvals_ref, cases(SQUARE[:4]), call=eigvals, out="real", **{**PARTS, "span": 300}),
+    Row(
+        "linalg.eigvals",
+        eigvals_ref,
+        cases(SQUARE[:4]),
+        call=eigvals,
+        out="real",
+        **{**PARTS, "span": 300},
+    ),
     Row("linalg.norm", norm_ref, VECTORS + EXTREMES, dtypes=FLOATING + COMPLEX, out="real", tol=8),
-    Row("linalg.norm", norm_ref, MATRICES + ALL_AXES, dtypes=FLOATING + COMPLEX, out="real", tol=8, span=4),
+    Row(
+        "linalg.norm",
+        norm_ref,
+        MATRICES + ALL_AXES,
+        dtypes=FLOATING + COMPLEX,
+        out="real",
+        tol=8,
+        span=4,
+    ),
     Row("matrix_norm", norm_ref, MATRICES[:2], dtypes=FLOATING + COMPLEX, out="real", tol=8),
-    Row("linalg.norm", norm_ref, VECTORS[:3], dtypes=("int32", "uint8"), out="float", rules="values dtypes"),
+    Row(
+        "linalg.norm",
+        norm_ref,
+        VECTORS[:3],
+        dtypes=("int32", "uint8"),
+        out="float",
+        rules="values dtypes",
+    ),
     Row("linalg.cross", cross_ref, CROSS, dtypes=("int32", *FLOATING, *COMPLEX), tol=8, span=8),
 ]
 

@@ -10,7 +10,8 @@ namespace olivine::cpu::lapack {
 namespace {
 
 template <class T>
-constexpr char kLetter = kComplex<T> ? (sizeof(Real<T>) == 4 ? 'c' : 'z') : (sizeof(T) == 4 ? 's' : 'd');
+constexpr char kLetter = kComplex<T> ? (sizeof(Real<T>) == 4 ? 'c' : 'z')
+                                     : (sizeof(T) == 4 ? 's' : 'd');
 
 // The routine of a name without the letter of its type.
 template <class F, class T>
@@ -38,8 +39,8 @@ Int potrf(Int n, T* a) {
 
 template <class T>
 void trsm(bool upper, Int n, Int columns, const T* t, T* a) {
-  using F = void(const char*, const char*, const char*, const char*, const Int*, const Int*, const T*,
-                 const T*, const Int*, T*, const Int*, Length, Length, Length, Length);
+  using F = void(const char*, const char*, const char*, const char*, const Int*, const Int*,
+                 const T*, const T*, const Int*, T*, const Int*, Length, Length, Length, Length);
   static F* const f = routine<F, T>("trsm");
   const T one(1);
   f("L", upper ? "U" : "L", "N", "N", &n, &columns, &one, t, &n, a, &n, 1, 1, 1, 1);
@@ -75,7 +76,8 @@ Int geqrf(Int m, Int n, T* a, T* tau, T* work, Int lwork) {
 
 template <class T>
 Int orgqr(Int m, Int columns, Int vectors, T* a, const T* tau, T* work, Int lwork) {
-  using F = void(const Int*, const Int*, const Int*, T*, const Int*, const T*, T*, const Int*, Int*);
+  using F =
+      void(const Int*, const Int*, const Int*, T*, const Int*, const T*, T*, const Int*, Int*);
   static F* const f = routine<F, T>("orgqr", "ungqr");
   Int info = 0;
   f(&m, &columns, &vectors, a, &m, tau, work, &lwork, &info);
@@ -88,8 +90,8 @@ Int gesdd(char job, Int m, Int n, T* a, Real<T>* s, T* u, T* vt, T* work, Int lw
   Int info = 0;
   const Int k = m < n ? m : n;
   if constexpr (kComplex<T>) {
-    using F = void(const char*, const Int*, const Int*, T*, const Int*, Real<T>*, T*, const Int*, T*,
-                   const Int*, T*, const Int*, Real<T>*, Int*, Int*, Length);
+    using F = void(const char*, const Int*, const Int*, T*, const Int*, Real<T>*, T*, const Int*,
+                   T*, const Int*, T*, const Int*, Real<T>*, Int*, Int*, Length);
     static F* const f = routine<F, T>("gesdd");
     f(&job, &m, &n, a, &m, s, u, &m, vt, &k, work, &lwork, rwork, iwork, &info, 1);
   } else {
@@ -156,16 +158,16 @@ Int geev(char job, Int n, T* a, T* w, T* wi, T* v, T* work, Int lwork, Real<T>* 
   return info;
 }
 
-#define OLIVINE_LAPACK(T)                                                                         \
-  template Int potrf<T>(Int, T*);                                                                 \
-  template void trsm<T>(bool, Int, Int, const T*, T*);                                            \
-  template Int getrf<T>(Int, Int, T*, Int*);                                                      \
-  template Int getrs<T>(bool, Int, Int, const T*, const Int*, T*);                                \
-  template Int geqrf<T>(Int, Int, T*, T*, T*, Int);                                               \
-  template Int orgqr<T>(Int, Int, Int, T*, const T*, T*, Int);                                    \
-  template Int gesdd<T>(char, Int, Int, T*, Real<T>*, T*, T*, T*, Int, Real<T>*, Int*);           \
-  template Int gesvd<T>(char, Int, Int, T*, Real<T>*, T*, T*, T*, Int, Real<T>*);                 \
-  template Int heevd<T>(char, Int, T*, Real<T>*, T*, Int, Real<T>*, Int, Int*, Int);              \
+#define OLIVINE_LAPACK(T)                                                               \
+  template Int potrf<T>(Int, T*);                                                       \
+  template void trsm<T>(bool, Int, Int, const T*, T*);                                  \
+  template Int getrf<T>(Int, Int, T*, Int*);                                            \
+  template Int getrs<T>(bool, Int, Int, const T*, const Int*, T*);                      \
+  template Int geqrf<T>(Int, Int, T*, T*, T*, Int);                                     \
+  template Int orgqr<T>(Int, Int, Int, T*, const T*, T*, Int);                          \
+  template Int gesdd<T>(char, Int, Int, T*, Real<T>*, T*, T*, T*, Int, Real<T>*, Int*); \
+  template Int gesvd<T>(char, Int, Int, T*, Real<T>*, T*, T*, T*, Int, Real<T>*);       \
+  template Int heevd<T>(char, Int, T*, Real<T>*, T*, Int, Real<T>*, Int, Int*, Int);    \
   template Int geev<T>(char, Int, T*, T*, T*, T*, T*, Int, Real<T>*);
 OLIVINE_LAPACK(float)
 OLIVINE_LAPACK(double)

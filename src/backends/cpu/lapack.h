@@ -42,15 +42,16 @@ template <class T>
 Int geqrf(Int m, Int n, T* a, T* tau, T* work, Int lwork);
 template <class T>
 Int orgqr(Int m, Int columns, Int vectors, T* a, const T* tau, T* work, Int lwork);
-// Reduced SVD ("S") or values alone ("N") by divide and conquer; and by QR iteration, which is slower
-// and converges where the first did not.
+// Reduced SVD ("S") or values alone ("N") by divide and conquer; and by QR iteration, which is
+// slower and converges where the first did not.
 template <class T>
 Int gesdd(char job, Int m, Int n, T* a, Real<T>* s, T* u, T* vt, T* work, Int lwork, Real<T>* rwork,
           Int* iwork);
 template <class T>
-Int gesvd(char job, Int m, Int n, T* a, Real<T>* s, T* u, T* vt, T* work, Int lwork, Real<T>* rwork);
-// Eigenvalues, and with "V" the vectors in place of `a`, of a Hermitian lower triangle. Work sizes of
-// -1 ask for the best ones, which come back in the first element of each.
+Int gesvd(char job, Int m, Int n, T* a, Real<T>* s, T* u, T* vt, T* work, Int lwork,
+          Real<T>* rwork);
+// Eigenvalues, and with "V" the vectors in place of `a`, of a Hermitian lower triangle. Work sizes
+// of -1 ask for the best ones, which come back in the first element of each.
 template <class T>
 Int heevd(char job, Int n, T* a, Real<T>* w, T* work, Int lwork, Real<T>* rwork, Int lrwork,
           Int* iwork, Int liwork);

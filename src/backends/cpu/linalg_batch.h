@@ -1,8 +1,9 @@
-// Batches of matrices for the LAPACK kernels: read through any strides, spread over the thread pool.
+// Batches of matrices for the LAPACK kernels: read through any strides, spread over the thread
+// pool.
 //
-// LAPACK wants column-major matrices and overwrites them, so each is copied to scratch memory of its
-// chunk and results are copied out. Chunks depend on sizes alone, and LAPACK runs on one thread, so
-// results do not depend on the number of threads.
+// LAPACK wants column-major matrices and overwrites them, so each is copied to scratch memory of
+// its chunk and results are copied out. Chunks depend on sizes alone, and LAPACK runs on one
+// thread, so results do not depend on the number of threads.
 #pragma once
 
 #include <algorithm>

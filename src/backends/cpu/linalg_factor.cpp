@@ -11,7 +11,9 @@ namespace {
 using lapack::Int;
 using lapack::Real;
 
-double cube(int64_t n) { return static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n); }
+double cube(int64_t n) {
+  return static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n);
+}
 double product(int64_t m, int64_t n, int64_t k) {
   return static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
 }
@@ -44,8 +46,8 @@ void cholesky(const KernelCall& c) {
     }
   });
   failure.report([&](int64_t i, int64_t info) {
-    fail("[cholesky] expected positive definite matrices; got one whose leading ", info, " x ", info,
-         " block is not", which_matrix(i, in.count()));
+    fail("[cholesky] expected positive definite matrices; got one whose leading ", info, " x ",
+         info, " block is not", which_matrix(i, in.count()));
   });
 }
 

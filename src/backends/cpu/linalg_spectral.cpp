@@ -12,7 +12,9 @@ namespace {
 using lapack::Int;
 using lapack::Real;
 
-double cube(int64_t n) { return static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n); }
+double cube(int64_t n) {
+  return static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n);
+}
 Int narrow(int64_t n) { return static_cast<Int>(n); }
 
 [[noreturn]] void no_convergence(const char* op, int64_t i, int64_t count) {
@@ -20,7 +22,8 @@ Int narrow(int64_t n) { return static_cast<Int>(n); }
                            which_matrix(i, count));
 }
 
-// ---- Singular values of column-major m x n matrices, one after another in the same scratch memory.
+// ---- Singular values of column-major m x n matrices, one after another in the same scratch
+// memory.
 template <class T>
 class SvdSolver {
  public:
@@ -96,7 +99,8 @@ void svd(const KernelCall& c) {
   Real<T>* values = c.out[kVectors ? 1 : 0].template as<Real<T>>();
   const Int lwork = SvdSolver<T>::work(m, n, kVectors, op);
   FirstFailure failure;
-  const double cost = static_cast<double>(std::max(m, n)) * static_cast<double>(k) * static_cast<double>(k) * 20;
+  const double cost =
+      static_cast<double>(std::max(m, n)) * static_cast<double>(k) * static_cast<double>(k) * 20;
   for_matrices(in.count(), cost, [&](int64_t begin, int64_t end) {
     SvdSolver<T> solver(m, n, kVectors, lwork);
     for (int64_t i = begin; i < end; ++i) {
@@ -154,7 +158,8 @@ void eigh(const KernelCall& c) {
       if constexpr (kVectors) Batch<T>(c.out[1]).store(i, a);
     }
   });
-  failure.report([&](int64_t i, int64_t) { no_convergence(kVectors ? "eigh" : "eigvalsh", i, in.count()); });
+  failure.report(
+      [&](int64_t i, int64_t) { no_convergence(kVectors ? "eigh" : "eigvalsh", i, in.count()); });
 }
 
 // ---- General matrices.
@@ -208,7 +213,8 @@ void eig(const KernelCall& c) {
         std::fill(to, to + n, not_a_number<C>());
         std::fill(v + 0, v + vectors, not_a_number<C>());
       } else {
-        if (lapack::geev<T>(job, narrow(n), a, w, wi, packed, work, lwork, rwork)) failure.add(i, 1);
+        if (lapack::geev<T>(job, narrow(n), a, w, wi, packed, work, lwork, rwork))
+          failure.add(i, 1);
         if constexpr (lapack::kComplex<T>) {
           std::copy(w + 0, w + n, to);
           std::copy(packed + 0, packed + vectors, v + 0);
@@ -220,7 +226,8 @@ void eig(const KernelCall& c) {
       if constexpr (kVectors) Batch<C>(c.out[1]).store(i, v);
     }
   });
-  failure.report([&](int64_t i, int64_t) { no_convergence(kVectors ? "eig" : "eigvals", i, in.count()); });
+  failure.report(
+      [&](int64_t i, int64_t) { no_convergence(kVectors ? "eig" : "eigvals", i, in.count()); });
 }
 
 // ---- The adjugate: det(a) a^-1 where `a` is well conditioned; else, from a = U S V^H,
@@ -275,7 +282,8 @@ bool adjugate_from_svd(SvdSolver<T>& f, int64_t n, T* lu, Int* exchanged, T* out
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t j = 0; j < n; ++j) d[static_cast<size_t>(i)] *= i == j ? Real<T>(1) : f.s[j];
   }
-  const T phase = determinant_of<T>(f.u, n, lu, exchanged) * determinant_of<T>(f.vt, n, lu, exchanged);
+  const T phase =
+      determinant_of<T>(f.u, n, lu, exchanged) * determinant_of<T>(f.vt, n, lu, exchanged);
   recompose(f, d.data(), phase, n, out);
   return true;
 }

@@ -143,5 +143,6 @@ def c_umbrella(names):
     includes = "".join(f'#include "olivine/c/generated/{n}.h"\n' for n in names)
     return (f"{NOTE.format('*')}\n/* The whole C API. */\n#ifndef OLIVINE_C_OLIVINE_H\n"
             "#define OLIVINE_C_OLIVINE_H\n\n#include \"olivine/c/array.h\"\n"
-            f"#include \"olivine/c/device.h\"\n{includes}#include \"olivine/c/transforms.h\"\n"
+            f"#include \"olivine/c/device.h\"\n{includes}#include \"olivine/c/linalg.h\"\n"
+            "#include \"olivine/c/transforms.h\"\n"
             "\n#endif\n")

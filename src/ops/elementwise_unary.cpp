@@ -26,7 +26,23 @@ const Op floor_op = elementwise("floor", nullptr);
 const Op ceil_op = elementwise("ceil", nullptr);
 const Op trunc_op = elementwise("trunc", nullptr);
 const Op round_op = elementwise("round", nullptr);
-const Op sign_op = elementwise("sign", nullptr);
+
+// Of a real number, constant between jumps. z / |z| moves at right angles to itself, by the part of
+// v across z; the map is its own adjoint.
+MaybeArray sign_map(const array& z, const array& sign, const array& v) {
+  if (!is_complex(z.dtype())) return std::nullopt;
+  const array size = abs(z), zero = size == constant_like(0, size);
+  const array across = v - sign * real(conjugate(sign) * v);
+  return where(zero, constant_like(0, z), across / where(zero, constant_like(1, size), size));
+}
+const Op sign_op{
+    .name = "sign",
+    .kind = OpKind::elementwise,
+    .key = KernelKey::last_input,
+    .infer = infer_elementwise,
+    .vjp = [](const VjpCall& c) { return MaybeArrays{sign_map(c.in[0], c.out[0], c.ct[0])}; },
+    .jvp = [](const JvpCall& c) { return MaybeArrays{sign_map(c.in[0], c.out[0], *c.tangent[0])}; },
+    .vmap = vmap_elementwise};
 
 const Op exp_op = elementwise("exp", OLIVINE_RULE(v * out));
 const Op expm1_op = elementwise("expm1", OLIVINE_RULE(v * (out + c(1))));

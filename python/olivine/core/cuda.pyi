@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
+
 import olivine.core as mx
 from olivine.core import Dtype, StreamOrDevice, array, scalar, bfloat16, float32, int32
 

@@ -26,4 +26,7 @@
   X(sort)
 
 // Defined once, in namespace olivine::cpu.
-#define OLIVINE_COMMON_FAMILIES(X) X(matmul)
+#define OLIVINE_COMMON_FAMILIES(X) \
+  X(matmul)                        \
+  X(linalg_factor)                 \
+  X(linalg_spectral)

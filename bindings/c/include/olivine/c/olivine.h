@@ -9,12 +9,14 @@
 #include "olivine/c/generated/elementwise.h"
 #include "olivine/c/generated/fast.h"
 #include "olivine/c/generated/indexing.h"
+#include "olivine/c/generated/linalg.h"
 #include "olivine/c/generated/matmul.h"
 #include "olivine/c/generated/random.h"
 #include "olivine/c/generated/reduction.h"
 #include "olivine/c/generated/scan.h"
 #include "olivine/c/generated/shape.h"
 #include "olivine/c/generated/sort.h"
+#include "olivine/c/linalg.h"
 #include "olivine/c/transforms.h"
 
 #endif

@@ -1,0 +1,168 @@
+// Batches of matrices for the LAPACK kernels: read through any strides, spread over the thread
+// pool.
+//
+// LAPACK wants column-major matrices and overwrites them, so each is copied to scratch memory of
+// its chunk and results are copied out. Chunks depend on sizes alone, and LAPACK runs on one
+// thread, so results do not depend on the number of threads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <complex>
+#include <limits>
+#include <mutex>
+
+#include "backends/backend.h"
+#include "backends/cpu/lapack.h"
+#include "backends/cpu/scratch.h"
+#include "core/error.h"
+#include "core/size.h"
+#include "runtime/thread_pool.h"
+
+namespace olivine::cpu {
+
+// Element (i, j) of a matrix is at data[i * row_step + j * column_step].
+template <class T>
+struct MatrixRef {
+  T* data;
+  int64_t row_step, column_step;
+};
+template <class T>
+MatrixRef<T> column_major(T* data, int64_t rows) {
+  return {data, 1, rows};
+}
+template <class T>
+MatrixRef<T> row_major(T* data, int64_t columns) {
+  return {data, columns, 1};
+}
+
+// In squares, so that both sides are read and written by cache lines.
+template <class T>
+void copy_matrix(MatrixRef<const T> from, MatrixRef<T> to, int64_t rows, int64_t columns) {
+  constexpr int64_t kSide = 16;
+  for (int64_t i0 = 0; i0 < rows; i0 += kSide) {
+    const int64_t i1 = std::min(rows, i0 + kSide);
+    for (int64_t j0 = 0; j0 < columns; j0 += kSide) {
+      const int64_t j1 = std::min(columns, j0 + kSide);
+      for (int64_t j = j0; j < j1; ++j) {
+        for (int64_t i = i0; i < i1; ++i) {
+          to.data[i * to.row_step + j * to.column_step] =
+              from.data[i * from.row_step + j * from.column_step];
+        }
+      }
+    }
+  }
+}
+
+// The matrices in the last two axes of a view.
+template <class T>
+class Batch {
+ public:
+  explicit Batch(const View& v)
+      : view_(v), rows_(v.shape[v.shape.size() - 2]), columns_(v.shape.back()) {
+    for (size_t d = 0; d + 2 < v.shape.size(); ++d) count_ *= v.shape[d];
+  }
+  int64_t rows() const { return rows_; }
+  int64_t columns() const { return columns_; }
+  int64_t count() const { return count_; }
+
+  MatrixRef<T> operator[](int64_t index) const {
+    const size_t lead = view_.shape.size() - 2;
+    T* p = view_.as<T>();
+    for (size_t d = lead; d-- > 0;) {
+      p += index % view_.shape[d] * view_.strides[d];
+      index /= view_.shape[d];
+    }
+    return {p, view_.strides[lead], view_.strides[lead + 1]};
+  }
+  // Matrix `index`, column-major, to `out`.
+  void load(int64_t index, T* out) const {
+    const MatrixRef<T> m = (*this)[index];
+    copy_matrix<T>({m.data, m.row_step, m.column_step}, column_major(out, rows_), rows_, columns_);
+  }
+  // The reverse, for an output.
+  void store(int64_t index, const T* in) const {
+    copy_matrix<T>(column_major(in, rows_), (*this)[index], rows_, columns_);
+  }
+  void fill(int64_t index, T value) const {
+    const MatrixRef<T> m = (*this)[index];
+    std::fill(m.data, m.data + rows_ * columns_, value);
+  }
+
+ private:
+  const View& view_;
+  int64_t rows_, columns_, count_ = 1;
+};
+
+template <class T>
+struct Scratch {
+  explicit Scratch(int64_t count) : bytes(std::max<int64_t>(count, 1), sizeof(T)) {}
+  operator T*() const { return static_cast<T*>(bytes.data()); }
+  ScratchBytes bytes;
+};
+
+// LAPACK's workspaces are counted in 32 bits; `best` is what a query left in the first element.
+template <class T>
+lapack::Int work_size(T best, const char* op) {
+  const double n = std::real(best);
+  if (!(n < std::numeric_limits<lapack::Int>::max() - 64)) {
+    fail("[", op, "] expected matrices whose workspace has less than 2^31 elements; got ", n);
+  }
+  // Single precision rounds large sizes.
+  return std::max<lapack::Int>(1, static_cast<lapack::Int>(n * (1 + 1e-6)) + 1);
+}
+
+// body(begin, end) over the matrices; `cost` is about the number of operations of one.
+template <class F>
+void for_matrices(int64_t count, double cost, F&& body) {
+  constexpr double kChunk = 1 << 18;
+  const int64_t grain = static_cast<int64_t>(std::clamp(kChunk / (cost + 500), 1.0, 4096.0));
+  parallel_for(count, grain, body);
+}
+
+// LAPACK may not end or may index out of bounds on these.
+template <class T>
+bool all_finite(const T* a, int64_t n) {
+  using R = lapack::Real<T>;
+  const R* p = reinterpret_cast<const R*>(a);
+  R sum = 0;
+  for (int64_t i = 0; i < n * int64_t(sizeof(T) / sizeof(R)); ++i) sum += p[i] * R(0);
+  return sum == R(0);
+}
+
+template <class T>
+constexpr T not_a_number() {
+  using R = lapack::Real<T>;
+  constexpr R nan = std::numeric_limits<R>::quiet_NaN();
+  if constexpr (lapack::kComplex<T>) return T(nan, nan);
+  return T(nan);
+}
+
+// The first matrix of a batch that cannot be factorized, whichever thread finds it.
+class FirstFailure {
+ public:
+  void add(int64_t index, int64_t info) {
+    std::lock_guard lock(mutex_);
+    if (index < index_) {
+      index_ = index;
+      info_ = info;
+    }
+  }
+  // raise(index, info) if there is one.
+  template <class F>
+  void report(F raise) const {
+    if (index_ != kNone) raise(index_, info_);
+  }
+
+ private:
+  static constexpr int64_t kNone = std::numeric_limits<int64_t>::max();
+  std::mutex mutex_;
+  int64_t index_ = kNone, info_ = 0;
+};
+
+// " of the batch" only where there is one.
+inline std::string which_matrix(int64_t index, int64_t count) {
+  return count == 1 ? std::string() : message(" in matrix ", index, " of the batch");
+}
+
+}  // namespace olivine::cpu

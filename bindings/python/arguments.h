@@ -92,6 +92,7 @@ class Arguments {
   void bind(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
   void bind_keywords(PyObject* const* values, PyObject* kwnames);
   int find(PyObject* name) const;
+  [[noreturn]] void unknown(PyObject* name) const;
   [[noreturn]] void missing(int i) const;
   [[noreturn]] void too_many(Py_ssize_t got) const;
   const array& own(int i, array a);

@@ -141,6 +141,13 @@ void Arguments::promote(std::initializer_list<int> params) {
   }
 }
 
+void Arguments::widen(std::initializer_list<int> params, int dtype) {
+  if (none(dtype) || to_dtype(values_[dtype]) != float64) return;
+  for (int i : params) {
+    if (!none(i) && is_weak(values_[i])) own(i, *from_operand(values_[i], float64));
+  }
+}
+
 Maybe<array> Arguments::maybe_ref(int i) {
   if (none(i)) return {};
   return {ref(i)};

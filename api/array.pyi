@@ -70,6 +70,9 @@ class array:
     def tolist(self) -> list_or_scalar:
         """The elements as nested lists of Python scalars."""
 
+    def astype(self, dtype: Dtype, stream: StreamOrDevice = None) -> array:
+        """The elements converted to another dtype; no copy if they have it already."""
+
     def reshape(self, *shape: int | Sequence[int], stream: StreamOrDevice = None) -> array:
         """The same elements in row-major order under another shape; one dimension may be -1."""
 

@@ -565,7 +565,6 @@ def nan_to_num(
     """
 
 
-@method
 def astype(a: array, dtype: Dtype, /, *, stream: StreamOrDevice = None) -> array:
     """Elements converted to another dtype.
 

@@ -36,6 +36,17 @@ def inner(a: array, b: array, /, *, stream: StreamOrDevice = None) -> array:
     """Sum of products over the last axes of ``a`` and ``b``, which must have one size."""
 
 
+def vecdot(
+    a: array, b: array, /, *, axis: int = -1, stream: StreamOrDevice = None
+) -> array:
+    """Sum of ``conj(a) * b`` over ``axis`` of each operand; the other axes broadcast.
+
+    Raises:
+        ValueError: an operand is 0-d, or the sizes along ``axis`` differ.
+        IndexError: the axis is out of range.
+    """
+
+
 def outer(a: array, b: array, /, *, stream: StreamOrDevice = None) -> array:
     """All products of an element of ``a`` and one of ``b``: shape ``(a.size, b.size)``."""
 

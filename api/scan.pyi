@@ -92,3 +92,13 @@ def logcumsumexp(
     stream: StreamOrDevice = None,
 ) -> array:
     """Running ``log(sum(exp(a)))`` along an axis, without overflow; integers give ``float32``."""
+
+
+def diff(a: array, /, n: int = 1, axis: int = -1, *, stream: StreamOrDevice = None) -> array:
+    """Differences of neighbours along an axis, taken ``n`` times; of bools, whether they differ.
+
+    The axis gets shorter by ``n``, down to 0. Unsigned integers wrap around.
+
+    Raises:
+        ValueError: ``n`` is negative, or the axis is out of range.
+    """

@@ -65,3 +65,32 @@ def searchsorted(
         values: any shape, which the result has too.
         side: ``"left"``: before equal elements; ``"right"``: after them.
     """
+
+
+@manual
+def unique(
+    a: array,
+    /,
+    size: int,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    fill_value: scalar | array | None = None,
+    *,
+    stream: StreamOrDevice = None,
+) -> array | tuple[array, ...]:
+    """The first ``size`` distinct elements of the flattened array in rising order.
+
+    The shape is fixed by ``size``, so that it does not depend on values: where there are fewer
+    distinct elements, ``fill_value`` (the smallest element without it) takes the place of the rest.
+    NaNs differ from each other.
+
+    Args:
+        return_index: also where each first occurs in the flattened array, ``uint32``.
+        return_inverse: also the position of each element of ``a`` in the result, ``uint32``, of the
+            shape of ``a``; that of an element beyond ``size`` is ``size - 1``.
+        return_counts: also how often each occurs, ``int32``; 0 for a fill value.
+
+    Raises:
+        ValueError: ``size`` is negative, or ``a`` is empty and there is no ``fill_value``.
+    """

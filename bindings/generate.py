@@ -315,6 +315,10 @@ def python_body(family, f, tag):
     promote = ""
     if any_weak and len(together) > 1:
         promote = f"    in.promote({{{', '.join(together)}}});\n"
+    wide = [str(i) for i, p in enumerate(f.parameters) if {"array", "scalar"} <= p.types]
+    for i, p in enumerate(f.parameters):
+        if family.module == "random" and p.types == {"Dtype", "None"} and wide:
+            promote = f"    in.widen({{{', '.join(wide)}}}, {i});\n" + promote
     call = f"call(OLIVINE_FUNCTION({family.namespace}{f.cpp}), {', '.join(arguments)})"
     if not arguments:
         call = f"{family.namespace}{f.cpp}()"

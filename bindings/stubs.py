@@ -100,9 +100,11 @@ def core_stub(families, submodules):
 def submodule_stub(families):
     docs = [ast.get_docstring(f.tree) or "" for f in families]
     parts = [PRELUDE.format(doc=docs[0].splitlines()[0] if docs[0] else "")]
-    parts.append("import olivine.core as mx\n"
-                 "from olivine.core import Dtype, StreamOrDevice, array, scalar, "
-                 "bfloat16, float32, int32")
+    parts.append(
+        "import olivine.core as mx\n"
+        "from olivine.core import ArrayLike, Dtype, StreamOrDevice, array, scalar, "
+        "bfloat16, float32, int32"
+    )
     for family in families:
         parts += [ast.unparse(n) for n in family.tree.body
                   if isinstance(n, (ast.ClassDef, ast.AnnAssign))]

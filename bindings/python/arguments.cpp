@@ -4,6 +4,7 @@
 #include "convert.h"
 #include "device.h"
 #include "dtype.h"
+#include "suggest.h"
 
 namespace olivine::python {
 namespace {
@@ -71,7 +72,7 @@ void Arguments::bind_keywords(PyObject* const* values, PyObject* kwnames) {
       continue;
     }
     if (i < 0) {
-      fail<TypeError>("[", sig_.function, "] expected no argument named ", PyUnicode_AsUTF8(name));
+      unknown(name);
     }
     if (values_[i]) {
       fail<TypeError>("[", sig_.function, "] expected one value for ", sig_.names[i], "; got two");
@@ -80,6 +81,13 @@ void Arguments::bind_keywords(PyObject* const* values, PyObject* kwnames) {
   }
 }
 
+void Arguments::unknown(PyObject* name) const {
+  std::vector<std::string> known;
+  for (int i = sig_.positional_only; i < sig_.count; ++i) known.emplace_back(sig_.names[i]);
+  std::string_view text = PyUnicode_AsUTF8(name);
+  fail<TypeError>("[", sig_.function, "] expected no argument named ", text,
+                  suggestion(text, known));
+}
 void Arguments::missing(int i) const {
   fail<TypeError>("[", sig_.function, "] expected an argument for ", sig_.names[i], "; got none");
 }
@@ -130,6 +138,13 @@ void Arguments::promote(std::initializer_list<int> params) {
   if (!scalars) return;
   for (int i : params) {
     if (!none(i) && is_weak(values_[i])) own(i, *from_operand(values_[i], common));
+  }
+}
+
+void Arguments::widen(std::initializer_list<int> params, int dtype) {
+  if (none(dtype) || to_dtype(values_[dtype]) != float64) return;
+  for (int i : params) {
+    if (!none(i) && is_weak(values_[i])) own(i, *from_operand(values_[i], float64));
   }
 }
 

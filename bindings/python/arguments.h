@@ -63,6 +63,9 @@ class Arguments {
   const array& ref(int i, array otherwise);
   // Converts the scalars among these parameters to the dtype that the arrays among them have.
   void promote(std::initializer_list<int> params);
+  // Makes the scalars among these parameters float64 if that is the dtype asked for, since the
+  // default would round them first.
+  void widen(std::initializer_list<int> params, int dtype);
   Maybe<array> maybe_ref(int i);
   std::vector<array> arrays(int i) const;
 
@@ -92,6 +95,7 @@ class Arguments {
   void bind(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
   void bind_keywords(PyObject* const* values, PyObject* kwnames);
   int find(PyObject* name) const;
+  [[noreturn]] void unknown(PyObject* name) const;
   [[noreturn]] void missing(int i) const;
   [[noreturn]] void too_many(Py_ssize_t got) const;
   const array& own(int i, array a);

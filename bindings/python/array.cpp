@@ -209,6 +209,9 @@ static Ints unpacked(Arguments& in, int i) {
   }
   return out;
 }
+PyObject* array_astype(Arguments& in) {
+  return wrap(astype(in.ref(0), in.dtype(1), in.stream(2)));
+}
 PyObject* array_reshape(Arguments& in) {
   return wrap(reshape(in.ref(0), unpacked(in, 1), in.stream(2)));
 }

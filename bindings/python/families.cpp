@@ -6,8 +6,10 @@
 #include "core/error.h"
 #include "olivine/fast.h"
 #include "olivine/ops/creation.h"
+#include "olivine/ops/einsum.h"
 #include "olivine/ops/matmul.h"
 #include "olivine/ops/shape.h"
+#include "olivine/ops/sort.h"
 
 namespace olivine::python::hand {
 
@@ -155,5 +157,20 @@ static PyObject* at_least(Arguments& in,
 PyObject* atleast_1d(Arguments& in) { return at_least(in, olivine::atleast_1d); }
 PyObject* atleast_2d(Arguments& in) { return at_least(in, olivine::atleast_2d); }
 PyObject* atleast_3d(Arguments& in) { return at_least(in, olivine::atleast_3d); }
+
+PyObject* einsum_path(Arguments& in) {
+  auto [path, text] = olivine::einsum_path(in.string(0), in.arrays(1));
+  nb::list steps;
+  for (const std::vector<int>& step : path) steps.append(nb::tuple(nb::cast(step)));
+  return nb::make_tuple(steps, nb::str(text.c_str())).release().ptr();
+}
+
+PyObject* unique(Arguments& in) {
+  std::optional<array> fill;
+  if (!in.none(5)) fill = in.ref(5);
+  std::vector<array> out = olivine::unique(in.ref(0), in.integer(1), in.boolean(2), in.boolean(3),
+                                           in.boolean(4), fill, in.stream(6));
+  return out.size() == 1 ? wrap(out[0]) : wrap_tuple(out);
+}
 
 }  // namespace olivine::python::hand

@@ -7,7 +7,9 @@
 #include "device.h"
 #include "dtype.h"
 #include "location.h"
+#include "modules.h"
 #include "random_state.h"
+#include "suggest.h"
 #include "transforms.h"
 
 namespace olivine::python {
@@ -48,8 +50,15 @@ NB_MODULE(core, m) {
   bind_device(m);
   bind_transforms(m);
   bind_random_state(m);
+  bind_distributed(m);
+  bind_custom_kernels(m);
+  bind_array_like(m);
   add_families(m.ptr());
   make_construction_fast();
+  suggest_names(m);
+  for (nb::handle part : nb::borrow<nb::dict>(m.attr("__dict__")).values()) {
+    if (PyModule_Check(part.ptr())) suggest_names(nb::borrow<nb::module_>(part));
+  }
   install_signals();
   install_locations(package_folder());
 }

@@ -209,6 +209,21 @@ array inner(const array& a, const array& b, StreamOrDevice s) {
   return tensordot(a, b, {-1}, {-1}, s);
 }
 
+array vecdot(const array& a, const array& b, int axis, StreamOrDevice s) {
+  if (a.ndim() == 0 || b.ndim() == 0) {
+    fail("[vecdot] expected operands of at least one axis; got shapes ", a.shape(), " and ",
+         b.shape());
+  }
+  int at_a = normalize_axis(axis, a.ndim(), "vecdot");
+  int at_b = normalize_axis(axis, b.ndim(), "vecdot");
+  if (a.shape()[at_a] != b.shape()[at_b]) {
+    fail("[vecdot] expected one size along axis ", axis, "; got shapes ", a.shape(), " and ",
+         b.shape());
+  }
+  array x = is_complex(a.dtype()) ? conjugate(a, s) : a;
+  return sum(multiply(moveaxis(x, at_a, -1, s), moveaxis(b, at_b, -1, s), s), -1, false, s);
+}
+
 array outer(const array& a, const array& b, StreamOrDevice s) {
   return multiply(reshape(a, {a.size(), 1}, s), flatten(b, s), s);
 }

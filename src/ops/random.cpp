@@ -22,6 +22,7 @@
 #include "olivine/ops/shape.h"
 #include "olivine/ops/sort.h"
 #include "ops/batching.h"
+#include "ops/elementwise_common.h"
 #include "ops/random_params.h"
 
 namespace olivine::random {
@@ -48,6 +49,27 @@ const Op random_bits_op{
           array keys = batch_first(c, 0);
           return VmapResult{emit(c.op, c.params, std::span<const array>(&keys, 1)), {0}};
         }};
+
+// ---- Functions that round as MLX's do (backends/scalar_random.h), so that draws are the same.
+using Inputs = std::span<const array>;
+
+const Op library_log_op = elementwise(
+    "library_log",
+    [](int, const array& v, Inputs in, const array&) -> MaybeArray { return divide(v, in[0]); });
+const Op library_log1p_op =
+    elementwise("library_log1p", [](int, const array& v, Inputs in, const array&) -> MaybeArray {
+      return divide(v, add(in[0], array(1, in[0].dtype())));
+    });
+const Op single_erf_op =
+    elementwise("single_erf", [](int, const array& v, Inputs in, const array&) -> MaybeArray {
+      array slope(2 * std::numbers::inv_sqrtpi, in[0].dtype());
+      return multiply(v, multiply(slope, exp(negative(square(in[0])))));
+    });
+const Op single_erfinv_op = elementwise(
+    "single_erfinv", [](int, const array& v, Inputs in, const array& out) -> MaybeArray {
+      array slope(0.5 / std::numbers::inv_sqrtpi, in[0].dtype());
+      return multiply(v, multiply(slope, exp(square(out))));
+    });
 
 void check_key(const array& key) {
   if (key.dtype() != uint32 || key.shape() != Shape{2}) {
@@ -202,7 +224,8 @@ array normal(const Shape& shape, Dtype dtype, const std::optional<array>& loc,
   Shape drawn = shape;
   bool complex = is_complex(dtype);
   if (complex) drawn.push_back(2);
-  array z = astype(erfinv(symmetric_uniform(drawn, key, s), s), real_type(dtype), s);
+  array z =
+      astype(unary(single_erfinv_op, symmetric_uniform(drawn, key, s), s), real_type(dtype), s);
   // Real and imaginary part have half the variance each: the factor sqrt(2) drops out.
   array factor(complex ? 1.0 : std::numbers::sqrt2, dtype);
   if (complex) z = squeeze(view(z, dtype, s), -1, s);
@@ -242,21 +265,28 @@ array truncated_normal(const array& lower, const array& upper, const std::option
   Shape out = result_shape(lower, upper, shape, "truncated_normal");
   array root(std::numbers::sqrt2, dtype);
   array lo = astype(lower, dtype, s), hi = astype(upper, dtype, s);
-  array u = uniform(erf(divide(lo, root, s), s), erf(divide(hi, root, s), s), out, dtype, key, s);
-  return maximum(minimum(multiply(root, erfinv(u, s), s), hi, s), lo, s);
+  array a = unary(single_erf_op, divide(lo, root, s), s),
+        b = unary(single_erf_op, divide(hi, root, s), s);
+  array z = unary(single_erfinv_op, uniform(a, b, out, dtype, key, s), s);
+  return maximum(minimum(multiply(root, z, s), hi, s), lo, s);
 }
 
 array gumbel(const Shape& shape, Dtype dtype, const MaybeKey& key, StreamOrDevice s) {
-  return negative(log(negative(log(uniform(shape, dtype, key, s), s), s), s), s);
+  array u = uniform(shape, dtype, key, s);
+  return negative(unary(library_log_op, negative(unary(library_log_op, u, s), s), s), s);
 }
 
 array laplace(const Shape& shape, Dtype dtype, double loc, double scale, const MaybeKey& key,
               StreamOrDevice s) {
   check_floating(dtype, "laplace");
   array u = symmetric_uniform(shape, key, s);
-  array out = astype(multiply(sign(u, s), log1p(negative(abs(u, s), s), s), s), dtype, s);
-  if (scale != 1) out = multiply(array(scale, dtype), out, s);
-  return loc == 0 ? out : add(array(loc, dtype), out, s);
+  if (dtype == float64) u = astype(u, dtype, s);
+  array size = unary(library_log1p_op, negative(abs(u, s), s), s);
+  array out = astype(multiply(sign(u, s), size, s), dtype, s);
+  // Single precision, whatever the dtype, as in MLX.
+  auto factor = static_cast<float>(scale), shift = static_cast<float>(loc);
+  if (factor != 1) out = multiply(array(factor, dtype), out, s);
+  return shift == 0 ? out : add(array(shift, dtype), out, s);
 }
 
 array categorical(const array& logits, int axis, const std::optional<Shape>& shape,

@@ -270,4 +270,20 @@ array linear_recurrence(const array& a, const array& b, int axis, bool reverse,
   return make_node(linear_recurrence_op, make_params(p), {x, y}, shape, t, s);
 }
 
+array diff(const array& a, int n, int axis, StreamOrDevice s) {
+  if (n < 0) fail("[diff] expected n >= 0; got ", n);
+  int at = normalize_axis(axis, a.ndim(), "diff");
+  array out = a;
+  for (; n > 0 && out.shape()[at] > 0; --n) {
+    Shape start(out.ndim(), 0), stop = out.shape();
+    start[at] = 1;
+    array upper = slice(out, start, stop, s);
+    start[at] = 0;
+    stop[at] -= 1;
+    array lower = slice(out, start, stop, s);
+    out = a.dtype() == bool_ ? not_equal(upper, lower, s) : subtract(upper, lower, s);
+  }
+  return out;
+}
+
 }  // namespace olivine

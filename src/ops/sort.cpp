@@ -11,6 +11,7 @@
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/indexing.h"
+#include "olivine/ops/scan.h"
 #include "olivine/ops/shape.h"
 #include "ops/batching.h"
 #include "ops/sort_params.h"
@@ -104,6 +105,40 @@ array partitioned(const Op& op, const array& a, int kth, std::optional<int> axis
                    &op == &argpartition_op ? uint32 : a.dtype(), s);
 }
 
+// Sorted elements with the number of the group of equal ones that each belongs to.
+struct Groups {
+  array order;   // argsort of the flattened array
+  array first;   // whether an element begins a group
+  array number;  // int32, from 0
+};
+
+Groups groups_of(const array& flat, StreamOrDevice s) {
+  array order = argsort(flat, 0, s), sorted = take(flat, order, 0, s);
+  int64_t n = flat.size();
+  array changes =
+      not_equal(slice(sorted, Shape{1}, Shape{n}, s), slice(sorted, Shape{0}, Shape{n - 1}, s), s);
+  array first = concatenate({full({1}, array(true), s), changes}, 0, s);
+  array number =
+      subtract(cumsum(astype(first, int32, s), 0, false, true, std::nullopt, s), array(1), s);
+  return {order, first, number};
+}
+
+// `values` at the places `at` of `initial`; places beyond the end are dropped.
+array scattered(const array& initial, const array& at, const array& values, bool adds,
+                StreamOrDevice s) {
+  array spare = concatenate({initial, zeros({1}, initial.dtype(), s)}, 0, s);
+  array updates = reshape(values, {values.size(), 1}, s);
+  array all = adds ? scatter_add(spare, at, updates, 0, s) : scatter(spare, at, updates, 0, s);
+  return slice(all, Shape{0}, Shape{initial.size()}, s);
+}
+
+array fill_for(const std::optional<array>& value, Dtype dtype, StreamOrDevice s) {
+  if (value->size() != 1) {
+    fail("[unique] expected a fill value of one element; got shape ", value->shape());
+  }
+  return astype(reshape(*value, Shape{}, s), dtype, s);
+}
+
 }  // namespace
 
 array sort(const array& a, std::optional<int> axis, StreamOrDevice s) {
@@ -151,6 +186,51 @@ array searchsorted(const array& sorted_sequence, const array& values, const std:
   return make_node(searchsorted_op, make_params(SearchParams{side == "right"}),
                    {astype(sorted_sequence, t, s), astype(values, t, s)}, values.shape(), uint32,
                    s);
+}
+
+std::vector<array> unique(const array& a, int size, bool return_index, bool return_inverse,
+                          bool return_counts, const std::optional<array>& fill_value,
+                          StreamOrDevice s) {
+  if (size < 0) fail("[unique] expected a size >= 0; got ", size);
+  if (a.size() > std::numeric_limits<int32_t>::max()) {
+    fail("[unique] expected less than 2^31 elements; got ", a.size());
+  }
+  array flat = flatten(a, s);
+  std::vector<array> out;
+  if (a.size() == 0) {
+    if (!fill_value && size > 0) {
+      fail("[unique] expected a fill value for an array without elements; got None");
+    }
+    array fill = fill_value ? fill_for(fill_value, a.dtype(), s) : array(0, a.dtype());
+    out.push_back(broadcast_to(fill, {size}, s));
+    if (return_index) out.push_back(zeros({size}, uint32, s));
+    if (return_inverse) out.push_back(zeros(a.shape(), uint32, s));
+    if (return_counts) out.push_back(zeros({size}, int32, s));
+    return out;
+  }
+  Groups g = groups_of(flat, s);
+  array slot = minimum(g.number, array(size), s), past(size);
+  array at_first = where(g.first, slot, past, s);
+  array smallest = broadcast_to(take(g.order, 0, 0, s), {size}, s);
+  array index = scattered(smallest, at_first, g.order, false, s);
+  array values = take(flat, index, 0, s);
+  if (fill_value) {
+    array count = add(take(g.number, -1, 0, s), array(1), s);
+    values = where(less(arange(size, int32, s), count, s), values,
+                   fill_for(fill_value, a.dtype(), s), s);
+  }
+  out.push_back(values);
+  if (return_index) out.push_back(index);
+  if (return_inverse) {
+    array clipped = astype(minimum(g.number, array(std::max(size - 1, 0)), s), uint32, s);
+    array moved = scattered(zeros({flat.size()}, uint32, s), g.order, clipped, false, s);
+    out.push_back(reshape(moved, a.shape(), s));
+  }
+  if (return_counts) {
+    array ones_each = full({flat.size()}, array(1), s);
+    out.push_back(scattered(zeros({size}, int32, s), slot, ones_each, true, s));
+  }
+  return out;
 }
 
 }  // namespace olivine

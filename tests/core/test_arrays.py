@@ -226,3 +226,18 @@ def test_numpy_scalars_and_strings_of_sizes_are_accepted_as_sizes():
     assert tuple(mx.ones((2, 3)).reshape(np.int64(6)).shape) == (6,)
     assert mx.sum(mx.ones((2, 3)), axis=np.int64(1)).tolist() == [3, 3]
     assert mx.arange(5)[np.int64(2)].item() == 2
+
+
+def test_an_array_like_stands_for_the_array_it_becomes():
+    class Three:
+        def __olivine_array__(self):
+            return mx.array([3.0])
+
+    assert (mx.ArrayLike(Three()) + mx.array([1.0])).tolist() == [4]
+    assert mx.array(mx.ArrayLike(Three())).tolist() == [3]
+    with pytest.raises(TypeError, match=r"\[ArrayLike\]"):
+        mx.ArrayLike(3)
+
+
+def test_astype_takes_its_dtype_by_name():
+    assert mx.array([1.5]).astype(dtype=mx.int32, stream=mx.cpu).tolist() == [1]

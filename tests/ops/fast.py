@@ -61,12 +61,34 @@ def cross_entropy(logits, targets):
     return total - np.take_along_axis(logits, targets[..., None].astype(np.int64), -1)[..., 0]
 
 
+def gated_delta(q, k, v, gamma, beta, state=None, mask=None):
+    repeats = v.shape[2] // q.shape[2]
+    q, k = np.repeat(q, repeats, 2), np.repeat(k, repeats, 2)
+    gamma = gamma[..., None] if gamma.ndim == 3 else gamma
+    state = np.zeros((*v[:, 0].shape, q.shape[-1])) if state is None else state
+    out = np.zeros(v.shape)
+    for t in range(v.shape[1]):
+        decayed = state * gamma[:, t, :, None, :]
+        error = v[:, t] - np.einsum("bhvk,bhk->bhv", decayed, k[:, t])
+        new = decayed + (beta[:, t, :, None] * error)[..., None] * k[:, t, :, None, :]
+        taken = np.ones(len(q), bool) if mask is None else mask[:, t]
+        out[:, t] = np.where(taken[:, None, None], np.einsum("bhvk,bhk->bhv", new, q[:, t]), 0)
+        state = np.where(taken[:, None, None, None], new, state)
+    return out, state
+
+
 QKV = (
     (((1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 4)), {"scale": 0.5}),
     (((2, 4, 3, 8), (2, 2, 3, 8), (2, 2, 3, 6)), {"scale": 0.35, "mask": "causal"}),
     (((1, 4, 1, 8), (1, 1, 7, 8), (1, 1, 7, 8)), {"scale": 0.35}),
     (((1, 2, 70, 64), (1, 2, 133, 64), (1, 2, 133, 64)), {"scale": 0.125, "mask": "causal"}),
     (((2, 2, 130, 32), (2, 2, 130, 32), (2, 2, 130, 32)), {"scale": 0.2}),
+)
+HEADS = (2, 3, 2, 5), (2, 3, 2, 5), (2, 3, 4, 6)
+DELTA = (
+    ((*HEADS, (2, 3, 4), (2, 3, 4)), {}),
+    (((1, 4, 1, 3), (1, 4, 1, 3), (1, 4, 1, 2), (1, 4, 1, 3), (1, 4, 1)), {}),
+    ((*HEADS, (2, 3, 4), (2, 3, 4), (2, 4, 6, 5)), {}),
 )
 ROPE = (
     (((1, 3, 8),), {"dims": 8, "traditional": False, "base": 100.0, "scale": 1.0, "offset": 0}),
@@ -94,6 +116,8 @@ ROWS = [
         call=lambda q, k, v, m: mx.fast.scaled_dot_product_attention(q, k, v, scale=0.5, mask=m), **ALL),
     Row("fast.cross_entropy", cross_entropy, ((((5, 7), (5,)), {}), (((2, 3, 4), (2, 3)), {}), (((40, 3000), (40,)), {})),
         fixed={1: ("int32", 0, 4)}, out=lambda name: "float64" if name == "float64" else "float32", **ALL),
+    Row("fast.gated_delta_update", gated_delta, DELTA, low=-1, high=1, tol=8, span=8,
+        out=("same", lambda name: "float64" if name == "float64" else "float32")),
 ]  # fmt: skip
 
 
@@ -177,3 +201,50 @@ def test_attention_of_bfloat16_is_close_to_single_precision():
     want = attention(*(x.astype(np.float64) for x in (q, k, v)), 0.125, "causal")
     got = mx.fast.scaled_dot_product_attention(*map(to_mx, (q, k, v)), scale=0.125, mask="causal")
     assert np.max(np.abs(to_np(got).astype(np.float64) - want)) < 0.02
+
+
+def test_gated_delta_leaves_masked_steps_out():
+    rng = np.random.default_rng(8)
+    args = [rng.uniform(0, 1, s) for s in DELTA[0][0]]
+    mask = rng.uniform(0, 1, (2, 3)) > 0.5
+    got = mx.fast.gated_delta_update(*(to_mx(x, "float32") for x in args), mask=mx.array(mask))
+    for a, b in zip(got, gated_delta(*args, mask=mask), strict=True):
+        assert_close(a, b.astype(np.float32), "float32", 8, span=1)
+
+
+@pytest.mark.parametrize("kernel", [mx.fast.metal_kernel, mx.fast.cuda_kernel])
+def test_custom_kernels_say_that_their_device_is_missing(kernel):
+    device = "Metal" if kernel is mx.fast.metal_kernel else "CUDA"
+    with pytest.raises(RuntimeError, match=f"a device that runs {device}"):
+        made = kernel("k", ["a"], ["b"], "source")
+        made(inputs=[1.0], output_shapes=[(2,)], output_dtypes=[mx.float32], grid=(1, 1, 1), threadgroup=(1, 1, 1),
+             template=[("T", mx.float32), ("N", 3)])  # fmt: skip
+
+
+def test_metal_kernels_check_their_arguments():
+    with pytest.raises(RuntimeError, match="CUDA"):
+        mx.fast.precompiled_cuda_kernel(name="k", compiled_source=b"", inputs=[], output_shapes=[], output_dtypes=[],
+                                        scalars=[], grid=(1, 1, 1), threadgroup=(1, 1, 1))  # fmt: skip
+    with pytest.raises(ValueError, match="output name"):
+        mx.fast.metal_kernel("k", [], [], "")
+    with pytest.raises(ValueError, match="compile options"):
+        mx.fast.metal_kernel("k", [], ["a"], "", compile_options={"speed": 1})
+    made = mx.fast.metal_kernel("k", ["a"], ["b"], "")
+    with pytest.raises(ValueError, match="expected 1 inputs"):
+        made(inputs=[], output_shapes=[], output_dtypes=[], grid=(1, 1, 1), threadgroup=(1, 1, 1))
+
+
+@pytest.mark.parametrize("call", [
+    lambda x, t: mx.fast.cross_entropy(x, t.astype(mx.float32)),
+    lambda x, t: mx.fast.cross_entropy(x, t[:1]),
+    lambda x, t: mx.fast.cross_entropy(x.astype(mx.int32), t),
+    lambda x, t: mx.fast.cross_entropy(x[:, :0], t),
+], ids=range(4))  # fmt: skip
+def test_cross_entropy_refuses_unfit_arguments(call):
+    with pytest.raises(ValueError, match=r"\[cross_entropy\]"):
+        call(mx.ones((2, 3)), mx.array([0, 1]))
+
+
+def test_cross_entropy_checks_its_targets():
+    with pytest.raises(IndexError):
+        mx.eval(mx.fast.cross_entropy(mx.ones((2, 3)), mx.array([0, 3])))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import olivine.core as mx
-from tests.harness import needs, COMPLEX, DTYPES, FLOATING, NUMBER, OpTests, Row
+from tests.harness import COMPLEX, DTYPES, FLOATING, NUMBER, OpTests, Row
 from tests.support import assert_close, assert_same, rounded, to_mx, to_np
 
 INEXACT = FLOATING + COMPLEX
@@ -132,7 +132,6 @@ def test_rows_of_a_batch_do_not_depend_on_the_batch():
         assert_same(stacked[0], stacked[1], "equal members of a batch")
 
 
-@needs("einsum")
 @pytest.mark.parametrize("subscripts", [
     "ij,jk->ik", "ij,kj->ik", "bij,bjk->bik", "bhqd,bhkd->bhqk", "i,j->ij", "ii->i", "ii->", "ij->ji", "ij->", "i,i->",
     "bij,jk,kl->bil", "...ij,...jk->...ik", "ij,jk", "abc,cde->abde", "ij,ij->j", "ijk,k->ij"])  # fmt: skip
@@ -148,7 +147,6 @@ def test_einsum_agrees_with_numpy(subscripts):
     assert_close(mx.einsum(subscripts, *map(mx.array, args)), want.astype(np.float32), "float32", 8, span=8)
 
 
-@needs("einsum")
 def test_einsum_path_orders_contractions():
     path, text = mx.einsum_path("ij,jk,kl->il", mx.ones((2, 300)), mx.ones((300, 4)), mx.ones((4, 5)))
     assert sorted(i for pair in path for i in pair) == [0, 0, 1, 1] or sorted(
@@ -178,7 +176,6 @@ def test_integer_products_are_refused_or_exact():
             assert np.array(out).tolist() == [[2, 2], [2, 2]] or name == "bool_"
 
 
-@needs("einsum")
 @pytest.mark.parametrize("subscripts", ["ij,jk->iz", "ij", "ij,jk,kl->il", "i$->i", "ij,jk->ii"])
 def test_malformed_einsums_are_refused(subscripts):
     if subscripts == "ij":
@@ -187,3 +184,19 @@ def test_malformed_einsums_are_refused(subscripts):
     else:
         with pytest.raises(ValueError, match=r"\[einsum"):
             mx.eval(mx.einsum(subscripts, mx.ones((3, 3)), mx.ones((3, 3))))
+
+
+def test_einsum_path_is_numpys_greedy_one():
+    for subscripts, *shapes in [("ij,jk,kl->il", (2, 3), (3, 4), (4, 5)), ("ab,bc,cd,de->ae", (9, 2), (2, 8), (8, 3), (3, 7)),
+                                ("ij,jk", (2, 3), (3, 4)), ("ea,fb,abcd,gc,hd->efgh", (5, 4), (5, 4), (4,) * 4, (5, 4), (5, 4))]:  # fmt: skip
+        want = np.einsum_path(subscripts, *map(np.ones, shapes), optimize="greedy")[0][1:]
+        assert mx.einsum_path(subscripts, *map(mx.ones, shapes))[0] == want
+
+
+def test_einsum_of_integers_is_exact_and_ones_broadcast():
+    a = mx.arange(6).reshape(2, 3)
+    assert mx.einsum("ij,kj->ik", a, a).tolist() == [[5, 14], [14, 50]]
+    assert mx.einsum("ij,jk->ik", mx.ones((2, 3)), mx.ones((1, 4))).tolist() == [[3] * 4] * 2
+    assert mx.einsum("ii", mx.arange(9.0).reshape(3, 3)).item() == 12
+    g = mx.grad(lambda x: mx.einsum("ij,ij,j->", x, x, mx.ones(3)))(mx.ones((2, 3)))
+    assert g.tolist() == [[2] * 3] * 2

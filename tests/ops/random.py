@@ -1,6 +1,8 @@
 """Random numbers: determinism by seed and key, distributions, dtypes, shapes, transforms."""
 
+import importlib.util
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,11 @@ import pytest
 import olivine.core as mx
 from tests.harness import needs, lookup
 from tests.support import FLOATING, assert_same, dtype_name, run_python, to_np
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+_spec = importlib.util.spec_from_file_location("random_cases", FIXTURES / "random_cases.py")
+random_cases = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(random_cases)
 
 N = 40000
 normal_cdf = np.vectorize(lambda x: (1 + math.erf(x / math.sqrt(2))) / 2)
@@ -214,3 +221,28 @@ def test_empty_draws():
     for a in (mx.random.uniform(shape=(0,)), mx.random.normal((2, 0)), mx.random.split(mx.random.key(0), 0)):
         mx.eval(a)
         assert a.size == 0
+
+
+def test_every_distribution_draws_the_bits_that_mlx_draws():
+    """The file was made by MLX 0.32.4 on its CPU; tests/fixtures/random_cases.py says how."""
+    want = {}
+    for name, array in np.load(FIXTURES / "random_mlx.npz").items():
+        case, dtype = name.split("|")
+        want[case] = dtype, array
+    got = random_cases.draw(mx)
+    assert got.keys() == want.keys()
+    for case, (array, dtype) in got.items():
+        assert (dtype, array.shape) == (want[case][0], want[case][1].shape), case
+        assert array.tobytes() == want[case][1].tobytes(), f"{case}: other bits"
+
+
+def test_bounds_of_float64_are_not_rounded_to_single_precision():
+    assert mx.random.normal((), mx.float64, 0.1, 0.0).item() == 0.1
+    assert mx.random.uniform(0.1, 0.1, (), mx.float64).item() == 0.1
+
+
+def test_truncated_normal_is_differentiable_in_its_bounds():
+    key, step = mx.random.key(3), 1e-2
+    f = lambda a: mx.sum(mx.random.truncated_normal(a, 2.0, (200,), key=key))  # noqa: E731
+    want = (f(mx.array(0.1 + step)) - f(mx.array(0.1 - step))).item() / (2 * step)
+    assert abs(mx.grad(f)(mx.array(0.1)).item() - want) < 0.05 * abs(want)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import olivine.core as mx
-from tests.harness import needs, LARGE, REAL, OpTests, Row
+from tests.harness import LARGE, REAL, OpTests, Row
 from tests.support import FLOATING, assert_same, to_mx, to_np
 
 PLAIN = "values layouts dtypes vmap compile errors"
@@ -115,7 +115,6 @@ def test_selecting_outside_the_axis_is_refused(op):
         mx.eval(getattr(mx, op)(mx.arange(7), 2, axis=3))
 
 
-@needs("unique")
 def test_unique_pads_to_a_static_size():
     x = mx.array([3, 1, 2, 3, 1])
     values, index, inverse, counts = mx.unique(
@@ -126,3 +125,20 @@ def test_unique_pads_to_a_static_size():
     assert inverse.tolist() == [2, 0, 1, 2, 0]
     assert counts.tolist() == [2, 1, 2, 0]
     assert mx.unique(x, size=2).tolist() == [1, 2]
+
+
+def test_unique_fills_with_the_smallest_and_clips_positions():
+    x = mx.array([[3.0, 1.0], [1.0, 2.0]])
+    values, inverse = mx.unique(x, size=5, return_inverse=True)
+    assert values.tolist() == [1, 2, 3, 1, 1] and inverse.tolist() == [[2, 0], [0, 1]]
+    values, index, inverse = mx.unique(x, size=2, return_index=True, return_inverse=True)
+    assert (values.tolist(), index.tolist(), inverse.tolist()) == ([1, 2], [1, 3], [[1, 0], [0, 1]])
+    assert mx.grad(lambda x: mx.unique(x, size=4).sum())(mx.array([3.0, 1.0, 1.0])).tolist() == [
+        1,
+        3,
+        0,
+    ]
+    assert mx.unique(mx.array([]), size=2, fill_value=7).tolist() == [7, 7]
+    for kwargs in ({"size": -1}, {"size": 2}, {"size": 2, "fill_value": mx.array([1, 2])}):
+        with pytest.raises(ValueError, match=r"\[unique\]"):
+            mx.unique(mx.array([]), **kwargs)

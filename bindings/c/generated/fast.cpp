@@ -18,3 +18,11 @@ int olivine_fast_layer_norm(olivine_array* res, const olivine_array x, const oli
 int olivine_fast_rope(olivine_array* res, const olivine_array a, int dims, bool traditional, olivine_optional_float base, float scale, const olivine_array offset, const olivine_array freqs /* may be null */, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fast::rope), c::get(a), Int{static_cast<int64_t>(dims), "rope"}, traditional, c::maybe(base), double(scale), c::get(offset), c::maybe(freqs), c::get(s))); });
 }
+
+int olivine_fast_cross_entropy(olivine_array* res, const olivine_array logits, const olivine_array targets, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fast::cross_entropy), c::get(logits), c::get(targets), c::get(s))); });
+}
+
+int olivine_fast_gated_delta_update(olivine_vector_array* res, const olivine_array q, const olivine_array k, const olivine_array v, const olivine_array gamma, const olivine_array beta, const olivine_array initial_state /* may be null */, const olivine_array mask /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fast::gated_delta_update), c::get(q), c::get(k), c::get(v), c::get(gamma), c::get(beta), c::maybe(initial_state), c::maybe(mask), c::get(s))); });
+}

@@ -19,6 +19,10 @@ int olivine_inner(olivine_array* res, const olivine_array a, const olivine_array
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::inner), c::get(a), c::get(b), c::get(s))); });
 }
 
+int olivine_vecdot(olivine_array* res, const olivine_array a, const olivine_array b, int axis, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::vecdot), c::get(a), c::get(b), Int{static_cast<int64_t>(axis), "vecdot"}, c::get(s))); });
+}
+
 int olivine_outer(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::outer), c::get(a), c::get(b), c::get(s))); });
 }

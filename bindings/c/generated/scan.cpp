@@ -46,3 +46,7 @@ int olivine_logcumsumexp(olivine_array* res, const olivine_array a, bool reverse
 int olivine_logcumsumexp_axis(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::logcumsumexp), c::get(a), MaybeInt{Int{axis, "logcumsumexp"}}, reverse, inclusive, c::get(s))); });
 }
+
+int olivine_diff(olivine_array* res, const olivine_array a, int n, int axis, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::diff), c::get(a), Int{static_cast<int64_t>(n), "diff"}, Int{static_cast<int64_t>(axis), "diff"}, c::get(s))); });
+}

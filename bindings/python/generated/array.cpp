@@ -8,6 +8,7 @@ PyObject* from_dlpack(Arguments& in);
 PyObject* array___init__(Arguments& in);
 PyObject* array_item(Arguments& in);
 PyObject* array_tolist(Arguments& in);
+PyObject* array_astype(Arguments& in);
 PyObject* array_reshape(Arguments& in);
 PyObject* array_transpose(Arguments& in);
 PyObject* array_std(Arguments& in);
@@ -58,6 +59,10 @@ constexpr Function py_array_item = &by_hand<py_array_item_signature, hand::array
 constexpr std::string_view py_array_tolist_names[] = {"self"};
 constexpr Signature py_array_tolist_signature{"tolist", py_array_tolist_names, 1, 0, 1, false, 1u, false};
 constexpr Function py_array_tolist = &by_hand<py_array_tolist_signature, hand::array_tolist>;
+
+constexpr std::string_view py_array_astype_names[] = {"self", "dtype", "stream"};
+constexpr Signature py_array_astype_signature{"astype", py_array_astype_names, 3, 0, 3, false, 3u, false};
+constexpr Function py_array_astype = &by_hand<py_array_astype_signature, hand::array_astype>;
 
 constexpr std::string_view py_array_reshape_names[] = {"self", "shape", "stream"};
 constexpr Signature py_array_reshape_signature{"reshape", py_array_reshape_names, 3, 0, 1, true, 1u, false};
@@ -161,6 +166,11 @@ R"doc(tolist($self)
 --
 
 The elements as nested lists of Python scalars.)doc"),
+    method_entry<py_array_astype>("astype",
+R"doc(astype($self, dtype, stream=None)
+--
+
+The elements converted to another dtype; no copy if they have it already.)doc"),
     method_entry<py_array_reshape>("reshape",
 R"doc(reshape($self, *shape, stream=None)
 --

@@ -1349,14 +1349,6 @@ R"doc(conj($self, *, stream=None)
 --
 
 Complex conjugate; a real array is returned as it is.)doc"),
-    method_entry<py_astype>("astype",
-R"doc(astype($self, dtype, /, *, stream=None)
---
-
-Elements converted to another dtype.
-
-Reals become integers by truncation; what does not fit wraps as in NumPy on x86. Complex numbers
-become real by dropping the imaginary part, numbers bool by comparing with 0.)doc"),
     {}};
 PyGetSetDef properties[] = {
     {}};

@@ -5,6 +5,9 @@
 namespace olivine::python {
 namespace hand {
 PyObject* fast_scaled_dot_product_attention(Arguments& in);
+PyObject* fast_metal_kernel(Arguments& in);
+PyObject* fast_cuda_kernel(Arguments& in);
+PyObject* fast_precompiled_cuda_kernel(Arguments& in);
 }  // namespace hand
 namespace {
 
@@ -38,6 +41,36 @@ PyObject* py_fast_rope(PyObject* self, PyObject* const* args, Py_ssize_t nargs, 
 constexpr std::string_view py_fast_scaled_dot_product_attention_names[] = {"q", "k", "v", "scale", "mask", "sinks", "force_fused", "stream"};
 constexpr Signature py_fast_scaled_dot_product_attention_signature{"scaled_dot_product_attention", py_fast_scaled_dot_product_attention_names, 8, 0, 3, false, 15u, false};
 constexpr Function py_fast_scaled_dot_product_attention = &by_hand<py_fast_scaled_dot_product_attention_signature, hand::fast_scaled_dot_product_attention>;
+
+constexpr std::string_view py_fast_cross_entropy_names[] = {"logits", "targets", "stream"};
+constexpr Signature py_fast_cross_entropy_signature{"cross_entropy", py_fast_cross_entropy_names, 3, 0, 2, false, 3u, false};
+PyObject* py_fast_cross_entropy(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_fast_cross_entropy_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::fast::cross_entropy), in.ref(0), in.ref(1), in.stream(2)));
+  });
+}
+
+constexpr std::string_view py_fast_gated_delta_update_names[] = {"q", "k", "v", "gamma", "beta", "initial_state", "mask", "stream"};
+constexpr Signature py_fast_gated_delta_update_signature{"gated_delta_update", py_fast_gated_delta_update_names, 8, 0, 8, false, 31u, false};
+PyObject* py_fast_gated_delta_update(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_fast_gated_delta_update_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::fast::gated_delta_update), in.ref(0), in.ref(1), in.ref(2), in.ref(3), in.ref(4), in.maybe_ref(5), in.maybe_ref(6), in.stream(7)));
+  });
+}
+
+constexpr std::string_view py_fast_metal_kernel_names[] = {"name", "input_names", "output_names", "source", "header", "ensure_row_contiguous", "atomic_outputs", "compile_options"};
+constexpr Signature py_fast_metal_kernel_signature{"metal_kernel", py_fast_metal_kernel_names, 8, 0, 8, false, 15u, false};
+constexpr Function py_fast_metal_kernel = &by_hand<py_fast_metal_kernel_signature, hand::fast_metal_kernel>;
+
+constexpr std::string_view py_fast_cuda_kernel_names[] = {"name", "input_names", "output_names", "source", "header", "ensure_row_contiguous", "shared_memory"};
+constexpr Signature py_fast_cuda_kernel_signature{"cuda_kernel", py_fast_cuda_kernel_names, 7, 0, 7, false, 15u, false};
+constexpr Function py_fast_cuda_kernel = &by_hand<py_fast_cuda_kernel_signature, hand::fast_cuda_kernel>;
+
+constexpr std::string_view py_fast_precompiled_cuda_kernel_names[] = {"name", "compiled_source", "inputs", "output_shapes", "output_dtypes", "scalars", "grid", "threadgroup", "shared_memory", "init_value", "ensure_row_contiguous", "stream"};
+constexpr Signature py_fast_precompiled_cuda_kernel_signature{"precompiled_cuda_kernel", py_fast_precompiled_cuda_kernel_names, 12, 0, 0, false, 255u, false};
+constexpr Function py_fast_precompiled_cuda_kernel = &by_hand<py_fast_precompiled_cuda_kernel_signature, hand::fast_precompiled_cuda_kernel>;
 
 PyMethodDef functions[] = {
     function_entry<py_fast_rms_norm>("rms_norm",
@@ -91,12 +124,62 @@ Args:
 
 Returns:
     shape ``(B, H, Tq, Dv)``. A query that sees no key gives zeros.)doc"),
+    function_entry<py_fast_cross_entropy>("cross_entropy",
+R"doc(cross_entropy(logits, targets, *, stream=None)
+--
+
+``logsumexp(logits) - logits[target]`` over the last axis, in float32 or wider.
+
+Args:
+    logits: shape ``(..., C)``, floating point.
+    targets: class indices in ``[0, C)``, integers of shape ``(...)``.
+
+Raises:
+    ValueError: the shapes or dtypes are others.
+    IndexError: a target is out of range (when the result is computed).)doc"),
+    function_entry<py_fast_gated_delta_update>("gated_delta_update",
+R"doc(gated_delta_update(q, k, v, gamma, beta, initial_state=None, mask=None, stream=None)
+--
+
+Gated delta rule (Yang, Kautz and Hatamizadeh, 2024), one step per row of the time axis.
+
+The state ``S`` of a head, shape ``(Dv, Dk)``, becomes ``S = gamma * S``, then
+``S += beta * outer(v - S @ k, k)``; the output is ``S @ q``.
+
+Args:
+    q, k: shape ``(B, T, Hk, Dk)``.
+    v: shape ``(B, T, Hv, Dv)``; ``Hv`` is a multiple of ``Hk``.
+    gamma: decay in linear space, shape ``(B, T, Hv)``, or ``(B, T, Hv, Dk)`` for one per key
+        feature.
+    beta: strength of the correction, shape ``(B, T, Hv)``.
+    initial_state: shape ``(B, Hv, Dv, Dk)``; zeros by default.
+    mask: shape ``(B, T)``; a step where it is zero keeps the state and gives zeros.
+
+Returns:
+    the outputs, shape ``(B, T, Hv, Dv)``, and the last state, in float32 or wider.)doc"),
+    function_entry<py_fast_metal_kernel>("metal_kernel",
+R"doc(metal_kernel(name, input_names, output_names, source, header='', ensure_row_contiguous=True, atomic_outputs=False, compile_options=None)
+--
+
+A kernel in Metal's language. This build runs on CPUs: calling the kernel raises RuntimeError.)doc"),
+    function_entry<py_fast_cuda_kernel>("cuda_kernel",
+R"doc(cuda_kernel(name, input_names, output_names, source, header='', ensure_row_contiguous=True, shared_memory=0)
+--
+
+RuntimeError: this build runs on CPUs, not on CUDA.)doc"),
+    function_entry<py_fast_precompiled_cuda_kernel>("precompiled_cuda_kernel",
+R"doc(precompiled_cuda_kernel(*, name, compiled_source, inputs, output_shapes, output_dtypes, scalars, grid, threadgroup, shared_memory=0, init_value=None, ensure_row_contiguous=False, stream=None)
+--
+
+RuntimeError: this build runs on CPUs, not on CUDA.)doc"),
     {}};
 PyMethodDef methods[] = {
     {}};
 PyGetSetDef properties[] = {
     {}};
 constexpr ClassDoc classes[] = {
+    {"_MetalKernel",
+R"doc(A kernel in Metal's language, to be called; made by `metal_kernel`.)doc"},
     {}};
 
 }  // namespace

@@ -35,6 +35,15 @@ PyObject* py_inner(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyOb
   });
 }
 
+constexpr std::string_view py_vecdot_names[] = {"a", "b", "axis", "stream"};
+constexpr Signature py_vecdot_signature{"vecdot", py_vecdot_names, 4, 2, 2, false, 3u, false};
+PyObject* py_vecdot(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_vecdot_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::vecdot), in.ref(0), in.ref(1), in.integer(2, -1), in.stream(3)));
+  });
+}
+
 constexpr std::string_view py_outer_names[] = {"a", "b", "stream"};
 constexpr Signature py_outer_signature{"outer", py_outer_names, 3, 2, 2, false, 3u, false};
 PyObject* py_outer(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
@@ -86,6 +95,15 @@ R"doc(inner(a, b, /, *, stream=None)
 --
 
 Sum of products over the last axes of ``a`` and ``b``, which must have one size.)doc"),
+    function_entry<py_vecdot>("vecdot",
+R"doc(vecdot(a, b, /, *, axis=-1, stream=None)
+--
+
+Sum of ``conj(a) * b`` over ``axis`` of each operand; the other axes broadcast.
+
+Raises:
+    ValueError: an operand is 0-d, or the sizes along ``axis`` differ.
+    IndexError: the axis is out of range.)doc"),
     function_entry<py_outer>("outer",
 R"doc(outer(a, b, /, *, stream=None)
 --

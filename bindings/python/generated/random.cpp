@@ -38,6 +38,7 @@ constexpr Signature py_random_uniform_signature{"uniform", py_random_uniform_nam
 PyObject* py_random_uniform(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
   return guarded([&]() -> PyObject* {
     Arguments in(py_random_uniform_signature, self, args, nargs, names);
+    in.widen({0, 1}, 3);
     in.promote({0, 1});
     return to_python(call(OLIVINE_FUNCTION(olivine::random::uniform), in.ref(0, 0), in.ref(1, 1), in.ints(2, {}), in.dtype(3, float32), in.maybe_ref(4), in.stream(5)));
   });
@@ -48,6 +49,7 @@ constexpr Signature py_random_normal_signature{"normal", py_random_normal_names,
 PyObject* py_random_normal(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
   return guarded([&]() -> PyObject* {
     Arguments in(py_random_normal_signature, self, args, nargs, names);
+    in.widen({2, 3}, 1);
     in.promote({2, 3});
     return to_python(call(OLIVINE_FUNCTION(olivine::random::normal), in.ints(0, {}), in.dtype(1, float32), in.maybe_ref(2), in.maybe_ref(3), in.maybe_ref(4), in.stream(5)));
   });
@@ -58,6 +60,7 @@ constexpr Signature py_random_randint_signature{"randint", py_random_randint_nam
 PyObject* py_random_randint(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
   return guarded([&]() -> PyObject* {
     Arguments in(py_random_randint_signature, self, args, nargs, names);
+    in.widen({0, 1}, 3);
     in.promote({0, 1});
     return to_python(call(OLIVINE_FUNCTION(olivine::random::randint), in.ref(0), in.ref(1), in.ints(2, {}), in.dtype(3, int32), in.maybe_ref(4), in.stream(5)));
   });
@@ -77,6 +80,7 @@ constexpr Signature py_random_truncated_normal_signature{"truncated_normal", py_
 PyObject* py_random_truncated_normal(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
   return guarded([&]() -> PyObject* {
     Arguments in(py_random_truncated_normal_signature, self, args, nargs, names);
+    in.widen({0, 1}, 3);
     in.promote({0, 1});
     return to_python(call(OLIVINE_FUNCTION(olivine::random::truncated_normal), in.ref(0), in.ref(1), in.maybe_ints(2), in.dtype(3, float32), in.maybe_ref(4), in.stream(5)));
   });

@@ -50,6 +50,15 @@ PyObject* py_logcumsumexp(PyObject* self, PyObject* const* args, Py_ssize_t narg
   });
 }
 
+constexpr std::string_view py_diff_names[] = {"a", "n", "axis", "stream"};
+constexpr Signature py_diff_signature{"diff", py_diff_names, 4, 1, 3, false, 1u, false};
+PyObject* py_diff(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_diff_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::diff), in.ref(0), in.integer(1, 1), in.integer(2, -1), in.stream(3)));
+  });
+}
+
 PyMethodDef functions[] = {
     function_entry<py_cumsum>("cumsum",
 R"doc(cumsum(a, /, axis=None, *, reverse=False, inclusive=True, dtype=None, stream=None)
@@ -96,6 +105,16 @@ R"doc(logcumsumexp(a, /, axis=None, *, reverse=False, inclusive=True, stream=Non
 --
 
 Running ``log(sum(exp(a)))`` along an axis, without overflow; integers give ``float32``.)doc"),
+    function_entry<py_diff>("diff",
+R"doc(diff(a, /, n=1, axis=-1, *, stream=None)
+--
+
+Differences of neighbours along an axis, taken ``n`` times; of bools, whether they differ.
+
+The axis gets shorter by ``n``, down to 0. Unsigned integers wrap around.
+
+Raises:
+    ValueError: ``n`` is negative, or the axis is out of range.)doc"),
     {}};
 PyMethodDef methods[] = {
     method_entry<py_cumsum>("cumsum",

@@ -3,6 +3,9 @@
 #include "olivine/ops/sort.h"
 
 namespace olivine::python {
+namespace hand {
+PyObject* unique(Arguments& in);
+}  // namespace hand
 namespace {
 
 constexpr std::string_view py_sort_names[] = {"a", "axis", "stream"};
@@ -59,6 +62,10 @@ PyObject* py_searchsorted(PyObject* self, PyObject* const* args, Py_ssize_t narg
   });
 }
 
+constexpr std::string_view py_unique_names[] = {"a", "size", "return_index", "return_inverse", "return_counts", "fill_value", "stream"};
+constexpr Signature py_unique_signature{"unique", py_unique_names, 7, 1, 6, false, 3u, false};
+constexpr Function py_unique = &by_hand<py_unique_signature, hand::unique>;
+
 PyMethodDef functions[] = {
     function_entry<py_sort>("sort",
 R"doc(sort(a, /, axis=-1, *, stream=None)
@@ -107,6 +114,24 @@ Args:
     sorted_sequence: 1-d, in rising order.
     values: any shape, which the result has too.
     side: ``"left"``: before equal elements; ``"right"``: after them.)doc"),
+    function_entry<py_unique>("unique",
+R"doc(unique(a, /, size, return_index=False, return_inverse=False, return_counts=False, fill_value=None, *, stream=None)
+--
+
+The first ``size`` distinct elements of the flattened array in rising order.
+
+The shape is fixed by ``size``, so that it does not depend on values: where there are fewer
+distinct elements, ``fill_value`` (the smallest element without it) takes the place of the rest.
+NaNs differ from each other.
+
+Args:
+    return_index: also where each first occurs in the flattened array, ``uint32``.
+    return_inverse: also the position of each element of ``a`` in the result, ``uint32``, of the
+        shape of ``a``; that of an element beyond ``size`` is ``size - 1``.
+    return_counts: also how often each occurs, ``int32``; 0 for a fill value.
+
+Raises:
+    ValueError: ``size`` is negative, or ``a`` is empty and there is no ``fill_value``.)doc"),
     {}};
 PyMethodDef methods[] = {
     {}};

@@ -11,4 +11,9 @@ public enum Fast {
   public static func layerNorm(_ x: Array, weight: Array? = nil, bias: Array? = nil, eps: Double, stream: StreamOrDevice = .default) -> Array {
     result { olivine_fast_layer_norm(&$0, x.handle, weight?.handle ?? olivine_array(), bias?.handle ?? olivine_array(), Float(eps), stream.handle) }
   }
+
+  /// ``logsumexp(logits) - logits[target]`` over the last axis, in float32 or wider.
+  public static func crossEntropy(_ logits: Array, _ targets: Array, stream: StreamOrDevice = .default) -> Array {
+    result { olivine_fast_cross_entropy(&$0, logits.handle, targets.handle, stream.handle) }
+  }
 }

@@ -16,6 +16,11 @@ public func inner(_ a: Array, _ b: Array, stream: StreamOrDevice = .default) -> 
   result { olivine_inner(&$0, a.handle, b.handle, stream.handle) }
 }
 
+/// Sum of ``conj(a) * b`` over ``axis`` of each operand; the other axes broadcast.
+public func vecdot(_ a: Array, _ b: Array, axis: Int, stream: StreamOrDevice = .default) -> Array {
+  result { olivine_vecdot(&$0, a.handle, b.handle, Int32(axis), stream.handle) }
+}
+
 /// All products of an element of ``a`` and one of ``b``: shape ``(a.size, b.size)``.
 public func outer(_ a: Array, _ b: Array, stream: StreamOrDevice = .default) -> Array {
   result { olivine_outer(&$0, a.handle, b.handle, stream.handle) }

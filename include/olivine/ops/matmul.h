@@ -15,6 +15,8 @@ OLIVINE_API array addmm(const array& c, const array& a, const array& b, double a
                         double beta = 1, StreamOrDevice s = {});
 // Sum of products over the last axis of both; 0-d operands multiply.
 OLIVINE_API array inner(const array& a, const array& b, StreamOrDevice s = {});
+// Sum of conj(a) * b over one axis of each; the other axes broadcast.
+OLIVINE_API array vecdot(const array& a, const array& b, int axis = -1, StreamOrDevice s = {});
 // All products of an element of a and an element of b, shape (a.size, b.size).
 OLIVINE_API array outer(const array& a, const array& b, StreamOrDevice s = {});
 // Kronecker product: every element of a times all of b, shapes multiplied axis by axis.

@@ -30,6 +30,9 @@ OLIVINE_API array logcumsumexp(const array& a, std::optional<int> axis = std::nu
 OLIVINE_API array linear_recurrence(const array& a, const array& b, int axis, bool reverse = false,
                                     StreamOrDevice s = {});
 
+// Differences of neighbours along an axis, taken `n` times; of bools, whether they differ.
+OLIVINE_API array diff(const array& a, int n = 1, int axis = -1, StreamOrDevice s = {});
+
 // The forms f(a, reverse, …) over the flattened array. As templates they take no int for a bool.
 #define OLIVINE_OVER_FLATTENED(f)                          \
   template <std::same_as<bool> B, class... Rest>           \

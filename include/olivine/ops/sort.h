@@ -30,4 +30,12 @@ OLIVINE_API array topk(const array& a, int k, std::optional<int> axis = std::nul
 OLIVINE_API array searchsorted(const array& sorted_sequence, const array& values,
                                const std::string& side = "left", StreamOrDevice s = {});
 
+// The first `size` distinct elements in rising order, missing ones replaced by `fill_value` (the
+// smallest element without it); then, if asked for, the index where each first occurs, where each
+// element went (clipped to size - 1), and how often each occurs (0 for missing ones).
+OLIVINE_API std::vector<array> unique(const array& a, int size, bool return_index = false,
+                                      bool return_inverse = false, bool return_counts = false,
+                                      const std::optional<array>& fill_value = std::nullopt,
+                                      StreamOrDevice s = {});
+
 }  // namespace olivine

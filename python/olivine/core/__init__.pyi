@@ -10,6 +10,8 @@ from typing import Any, BinaryIO, Literal, ParamSpec, Protocol, TypeAlias, TypeV
 
 from . import cuda as cuda
 
+from . import distributed as distributed
+
 from . import fast as fast
 
 from . import linalg as linalg
@@ -105,6 +107,9 @@ class array:
 
     def tolist(self) -> list_or_scalar:
         """The elements as nested lists of Python scalars."""
+
+    def astype(self, dtype: Dtype, stream: StreamOrDevice=None) -> array:
+        """The elements converted to another dtype; no copy if they have it already."""
 
     def reshape(self, *shape: int | Sequence[int], stream: StreamOrDevice=None) -> array:
         """The same elements in row-major order under another shape; one dimension may be -1."""
@@ -402,12 +407,6 @@ class array:
 
     def conjugate(self, *, stream: StreamOrDevice=None) -> array:
         """Complex conjugate; a real array is returned as it is."""
-
-    def astype(self, dtype: Dtype, /, *, stream: StreamOrDevice=None) -> array:
-        """Elements converted to another dtype.
-
-    Reals become integers by truncation; what does not fit wraps as in NumPy on x86. Complex numbers
-    become real by dropping the imaginary part, numbers bool by comparing with 0."""
 
     def sum(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
         """Sum along axes.
@@ -1022,6 +1021,24 @@ def set_printoptions(precision: int=-1) -> None:
 def printoptions(precision: int=-1) -> Any:
     """Print options inside a `with` block."""
 
+def einsum(subscripts: str, *operands: array, stream: StreamOrDevice=None) -> array:
+    """Sum of products over labelled axes: ``einsum("ij,jk->ik", a, b)`` is ``a @ b``.
+
+Every axis has a letter, and ``...`` stands for any further axes, which broadcast. The result has
+the axes after ``->``; without it, those of ``...`` and then the letters that occur once, in
+alphabetical order. All other letters are summed over. A letter that occurs twice in one operand
+takes its diagonal. Axes of size 1 broadcast.
+
+Raises:
+    ValueError: the subscripts do not fit the operands, or sizes of one letter differ."""
+
+def einsum_path(subscripts: str, *operands: array) -> tuple[list[tuple[int, ...]], str]:
+    """The order in which ``einsum`` contracts its operands, and a text about its cost.
+
+Each tuple holds the positions of the operands that are taken out of the list; their product is
+appended to it. The order is greedy: the pair whose product shrinks memory the most comes first
+(Smith and Gray, opt_einsum, 2018)."""
+
 def abs(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Absolute value.
 
@@ -1536,6 +1553,13 @@ def addmm(c: array, a: array, b: array, /, alpha: float=1.0, beta: float=1.0, *,
 def inner(a: array, b: array, /, *, stream: StreamOrDevice=None) -> array:
     """Sum of products over the last axes of ``a`` and ``b``, which must have one size."""
 
+def vecdot(a: array, b: array, /, *, axis: int=-1, stream: StreamOrDevice=None) -> array:
+    """Sum of ``conj(a) * b`` over ``axis`` of each operand; the other axes broadcast.
+
+Raises:
+    ValueError: an operand is 0-d, or the sizes along ``axis`` differ.
+    IndexError: the axis is out of range."""
+
 def outer(a: array, b: array, /, *, stream: StreamOrDevice=None) -> array:
     """All products of an element of ``a`` and one of ``b``: shape ``(a.size, b.size)``."""
 
@@ -1709,6 +1733,14 @@ Without ``inclusive`` the first result is the highest value of the dtype."""
 
 def logcumsumexp(a: array, /, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, stream: StreamOrDevice=None) -> array:
     """Running ``log(sum(exp(a)))`` along an axis, without overflow; integers give ``float32``."""
+
+def diff(a: array, /, n: int=1, axis: int=-1, *, stream: StreamOrDevice=None) -> array:
+    """Differences of neighbours along an axis, taken ``n`` times; of bools, whether they differ.
+
+The axis gets shorter by ``n``, down to 0. Unsigned integers wrap around.
+
+Raises:
+    ValueError: ``n`` is negative, or the axis is out of range."""
 
 def reshape(a: array, /, shape: Sequence[int], *, stream: StreamOrDevice=None) -> array:
     """The same elements in row-major order under another shape.
@@ -1920,6 +1952,22 @@ Args:
     sorted_sequence: 1-d, in rising order.
     values: any shape, which the result has too.
     side: ``"left"``: before equal elements; ``"right"``: after them."""
+
+def unique(a: array, /, size: int, return_index: bool=False, return_inverse: bool=False, return_counts: bool=False, fill_value: scalar | array | None=None, *, stream: StreamOrDevice=None) -> array | tuple[array, ...]:
+    """The first ``size`` distinct elements of the flattened array in rising order.
+
+The shape is fixed by ``size``, so that it does not depend on values: where there are fewer
+distinct elements, ``fill_value`` (the smallest element without it) takes the place of the rest.
+NaNs differ from each other.
+
+Args:
+    return_index: also where each first occurs in the flattened array, ``uint32``.
+    return_inverse: also the position of each element of ``a`` in the result, ``uint32``, of the
+        shape of ``a``; that of an element beyond ``size`` is ``size - 1``.
+    return_counts: also how often each occurs, ``int32``; 0 for a fill value.
+
+Raises:
+    ValueError: ``size`` is negative, or ``a`` is empty and there is no ``fill_value``."""
 
 class custom_function:
     """A function with derivative and batching rules of one's own.

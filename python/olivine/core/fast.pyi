@@ -9,7 +9,13 @@ from typing import Any, BinaryIO, Literal, ParamSpec, Protocol, TypeAlias, TypeV
 
 
 import olivine.core as mx
-from olivine.core import Dtype, StreamOrDevice, array, scalar, bfloat16, float32, int32
+from olivine.core import ArrayLike, Dtype, StreamOrDevice, array, scalar, bfloat16, float32, int32
+
+class _MetalKernel:
+    """A kernel in Metal's language, to be called; made by `metal_kernel`."""
+
+    def __call__(self, *, inputs: list[scalar | array], output_shapes: list[Sequence[int]], output_dtypes: list[Dtype], grid: tuple[int, int, int], threadgroup: tuple[int, int, int], template: list[tuple[str, bool | int | Dtype]] | None=None, init_value: float | None=None, verbose: bool=False, stream: StreamOrDevice=None) -> list[array]:
+        ...
 
 def rms_norm(x: array, weight: array | None, eps: float, *, stream: StreamOrDevice=None) -> array:
     """Divide by the root mean square over the last axis (Zhang and Sennrich, 2019).
@@ -53,3 +59,41 @@ Args:
 
 Returns:
     shape ``(B, H, Tq, Dv)``. A query that sees no key gives zeros."""
+
+def cross_entropy(logits: array, targets: array, *, stream: StreamOrDevice=None) -> array:
+    """``logsumexp(logits) - logits[target]`` over the last axis, in float32 or wider.
+
+Args:
+    logits: shape ``(..., C)``, floating point.
+    targets: class indices in ``[0, C)``, integers of shape ``(...)``.
+
+Raises:
+    ValueError: the shapes or dtypes are others.
+    IndexError: a target is out of range (when the result is computed)."""
+
+def gated_delta_update(q: array, k: array, v: array, gamma: array, beta: array, initial_state: array | None=None, mask: array | None=None, stream: StreamOrDevice=None) -> list[array]:
+    """Gated delta rule (Yang, Kautz and Hatamizadeh, 2024), one step per row of the time axis.
+
+The state ``S`` of a head, shape ``(Dv, Dk)``, becomes ``S = gamma * S``, then
+``S += beta * outer(v - S @ k, k)``; the output is ``S @ q``.
+
+Args:
+    q, k: shape ``(B, T, Hk, Dk)``.
+    v: shape ``(B, T, Hv, Dv)``; ``Hv`` is a multiple of ``Hk``.
+    gamma: decay in linear space, shape ``(B, T, Hv)``, or ``(B, T, Hv, Dk)`` for one per key
+        feature.
+    beta: strength of the correction, shape ``(B, T, Hv)``.
+    initial_state: shape ``(B, Hv, Dv, Dk)``; zeros by default.
+    mask: shape ``(B, T)``; a step where it is zero keeps the state and gives zeros.
+
+Returns:
+    the outputs, shape ``(B, T, Hv, Dv)``, and the last state, in float32 or wider."""
+
+def metal_kernel(name: str, input_names: Sequence[str], output_names: Sequence[str], source: str, header: str='', ensure_row_contiguous: bool=True, atomic_outputs: bool=False, compile_options: object | None=None) -> _MetalKernel:
+    """A kernel in Metal's language. This build runs on CPUs: calling the kernel raises RuntimeError."""
+
+def cuda_kernel(name: str, input_names: Sequence[str], output_names: Sequence[str], source: str, header: str='', ensure_row_contiguous: bool=True, shared_memory: int=0) -> object:
+    """RuntimeError: this build runs on CPUs, not on CUDA."""
+
+def precompiled_cuda_kernel(*, name: str, compiled_source: bytes, inputs: Sequence[scalar | array | ArrayLike], output_shapes: Sequence[tuple[int, ...]], output_dtypes: Sequence[Dtype], scalars: Sequence[object], grid: tuple[int, int, int], threadgroup: tuple[int, int, int], shared_memory: int=0, init_value: float | None=None, ensure_row_contiguous: bool=False, stream: StreamOrDevice=None) -> list[array]:
+    """RuntimeError: this build runs on CPUs, not on CUDA."""

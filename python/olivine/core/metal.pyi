@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Literal, ParamSpec, Protocol, TypeAlias, TypeV
 
 
 import olivine.core as mx
-from olivine.core import Dtype, StreamOrDevice, array, scalar, bfloat16, float32, int32
+from olivine.core import ArrayLike, Dtype, StreamOrDevice, array, scalar, bfloat16, float32, int32
 
 def is_available() -> bool:
     """False: Metal is not available."""

@@ -1,10 +1,12 @@
-// The kernel of random_bits.
+// The kernel of random_bits, and the loops of functions that only distributions use.
 //
-// The words of one key are w[0 … W). With h = W / 2, word i < h and word W - h + i are the two halves
-// of the block with counters (i, W - h + i); the middle word of an odd W is the first half of (h, 0).
+// The words of one key are w[0 … W). With h = W / 2, word i < h and word W - h + i are the two
+// halves of the block with counters (i, W - h + i); the middle word of an odd W is the first half
+// of (h, 0).
 #include <cstring>
 
-#include "backends/cpu/kernel_table.h"
+#include "backends/cpu/kernels/elementwise-inl.h"
+#include "backends/scalar_random.h"
 #include "ops/random_params.h"
 #include "runtime/thread_pool.h"
 
@@ -73,9 +75,25 @@ void random_bits(const KernelCall& c) {
   });
 }
 
+template <class T>
+void erfinv_loop(const void* a, void* out, int64_t n) {
+  for (int64_t i = 0; i < n; i += SingleErfinv::kBlock) {
+    const int64_t rest = n - i < SingleErfinv::kBlock ? n - i : SingleErfinv::kBlock;
+    SingleErfinv::block(static_cast<const T*>(a) + i, static_cast<T*>(out) + i,
+                        static_cast<int>(rest));
+  }
+}
+
 }  // namespace
 
 void register_random(KernelTable& t) {
+  add_unary_floats<LibraryLog>(t, "library_log");
+  add_unary_floats<LibraryLog1p>(t, "library_log1p");
+  add_unary_floats<SingleErf>(t, "single_erf");
+  t.add_loops("single_erfinv", float32, {.v = erfinv_loop<float>});
+  t.add_loops("single_erfinv", float64, {.v = erfinv_loop<double>});
+  t.add_loops("single_erfinv", float16, {.v = half_v<float16_t, float, erfinv_loop<float>>});
+  t.add_loops("single_erfinv", bfloat16, {.v = half_v<bfloat16_t, float, erfinv_loop<float>>});
   t.add("random_bits", uint32, {.run = random_bits, .contiguous = 1});
 }
 

@@ -6,6 +6,7 @@
 #include "olivine/c/array.h"
 #include "olivine/c/device.h"
 #include "olivine/c/generated/creation.h"
+#include "olivine/c/generated/einsum.h"
 #include "olivine/c/generated/elementwise.h"
 #include "olivine/c/generated/fast.h"
 #include "olivine/c/generated/indexing.h"

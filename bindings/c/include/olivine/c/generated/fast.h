@@ -7,5 +7,7 @@
 OLIVINE_C_API int olivine_fast_rms_norm(olivine_array* res, const olivine_array x, const olivine_array weight /* may be null */, float eps, const olivine_stream s);
 OLIVINE_C_API int olivine_fast_layer_norm(olivine_array* res, const olivine_array x, const olivine_array weight /* may be null */, const olivine_array bias /* may be null */, float eps, const olivine_stream s);
 OLIVINE_C_API int olivine_fast_rope(olivine_array* res, const olivine_array a, int dims, bool traditional, olivine_optional_float base, float scale, const olivine_array offset, const olivine_array freqs /* may be null */, const olivine_stream s);
+OLIVINE_C_API int olivine_fast_cross_entropy(olivine_array* res, const olivine_array logits, const olivine_array targets, const olivine_stream s);
+OLIVINE_C_API int olivine_fast_gated_delta_update(olivine_vector_array* res, const olivine_array q, const olivine_array k, const olivine_array v, const olivine_array gamma, const olivine_array beta, const olivine_array initial_state /* may be null */, const olivine_array mask /* may be null */, const olivine_stream s);
 
 #endif

@@ -7,6 +7,7 @@
 OLIVINE_C_API int olivine_matmul(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
 OLIVINE_C_API int olivine_addmm(olivine_array* res, const olivine_array c, const olivine_array a, const olivine_array b, float alpha, float beta, const olivine_stream s);
 OLIVINE_C_API int olivine_inner(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+OLIVINE_C_API int olivine_vecdot(olivine_array* res, const olivine_array a, const olivine_array b, int axis, const olivine_stream s);
 OLIVINE_C_API int olivine_outer(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
 OLIVINE_C_API int olivine_kron(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
 

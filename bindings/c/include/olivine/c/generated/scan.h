@@ -14,5 +14,6 @@ OLIVINE_C_API int olivine_cummin(olivine_array* res, const olivine_array a, bool
 OLIVINE_C_API int olivine_cummin_axis(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s);
 OLIVINE_C_API int olivine_logcumsumexp(olivine_array* res, const olivine_array a, bool reverse, bool inclusive, const olivine_stream s);
 OLIVINE_C_API int olivine_logcumsumexp_axis(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s);
+OLIVINE_C_API int olivine_diff(olivine_array* res, const olivine_array a, int n, int axis, const olivine_stream s);
 
 #endif

@@ -1,0 +1,13 @@
+// What the submodules of olivine.core add by hand, called once when it is imported.
+#pragma once
+
+#include "object.h"
+
+namespace olivine::python {
+
+void bind_distributed(nb::module_& m);
+void bind_custom_kernels(nb::module_& m);
+// The class ArrayLike.
+void bind_array_like(nb::module_& m);
+
+}  // namespace olivine::python

@@ -26,4 +26,6 @@
   X(sort)
 
 // Defined once, in namespace olivine::cpu.
-#define OLIVINE_COMMON_FAMILIES(X) X(matmul)
+#define OLIVINE_COMMON_FAMILIES(X) \
+  X(load)                          \
+  X(matmul)

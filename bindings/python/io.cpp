@@ -1,93 +1,71 @@
-// load and save: paths and Python file objects as the core's byte sources and sinks.
+// load and save: the formats' functions on paths and Python file objects.
 #include <nanobind/stl/string.h>
 
-#include "arguments.h"
-#include "olivine/io.h"
+#include "convert.h"
+#include "files.h"
+#include "npz.h"
 
 namespace olivine::python::hand {
 namespace {
 
-// Lets other Python threads run while files are read and written.
-template <class F>
-decltype(auto) without_gil(F&& f) {
-  nb::gil_scoped_release release;
-  return f();
-}
-
-bool is_path(PyObject* o) {
-  return PyUnicode_Check(o) || PyBytes_Check(o) || PyObject_HasAttrString(o, "__fspath__");
-}
-
-std::string path_of(PyObject* o) {
-  PyObject* encoded = nullptr;
-  if (!PyUnicode_FSConverter(o, &encoded)) throw nb::python_error();
-  nb::object held = nb::steal(encoded);
-  return {PyBytes_AS_STRING(encoded), static_cast<size_t>(PyBytes_GET_SIZE(encoded))};
-}
-
-bool ends_with(const std::string& s, std::string_view end) {
-  return s.size() >= end.size() && s.compare(s.size() - end.size(), end.size(), end) == 0;
-}
-
-std::string with_extension(std::string path, const char* extension) {
-  return ends_with(path, extension) ? path : path + extension;
-}
-
-// All that a file object still has, as a source over its bytes.
-ByteSource source_of(const nb::bytes& data) {
-  const char* p = data.c_str();
-  return {data.size(), "file object",
-          [p](uint64_t offset, void* out, size_t size) { std::memcpy(out, p + offset, size); }};
-}
-
-nb::bytes read_all(nb::handle file) {
-  nb::object data = file.attr("read")();
-  if (!PyBytes_Check(data.ptr())) fail<TypeError>("[load] expected a file open for bytes");
-  return nb::borrow<nb::bytes>(data);
-}
-
-ByteSink sink_of(nb::handle file) {
-  return [file](const void* data, size_t size) {
-    nb::object view = nb::steal(PyMemoryView_FromMemory(
-        const_cast<char*>(static_cast<const char*>(data)), static_cast<Py_ssize_t>(size),
-        PyBUF_READ));
-    file.attr("write")(view);
-  };
-}
-
-// Writes to a path in one step, or to a file object.
-void write_to(PyObject* file, const char* extension, const char* op,
-              const std::function<void(const ByteSink&)>& write) {
-  if (is_path(file)) {
-    std::string path = with_extension(path_of(file), extension);
-    without_gil([&] { save_atomically(path, write); });
-  } else if (PyObject_HasAttrString(file, "write")) {
-    write(sink_of(file));
-  } else {
-    fail<TypeError>("[", op, "] expected a path or a file object; got ", Py_TYPE(file)->tp_name);
-  }
-}
-
 nb::dict to_dict(const NamedArrays& arrays) {
   nb::dict d;
-  for (auto& [name, a] : arrays) d[name.c_str()] = nb::steal(to_python(a));
+  for (auto& [name, a] : arrays) d[nb::str(name.data(), name.size())] = nb::steal(to_python(a));
   return d;
 }
 
-PyObject* load_safetensors_from(PyObject* file, bool return_metadata) {
-  std::pair<NamedArrays, Metadata> loaded;
+// Calls `load` with a path, without the GIL, or with a source over a file object.
+template <class Load>
+auto load_from(PyObject* file, Load load) {
   if (is_path(file)) {
     std::string path = path_of(file);
-    loaded = without_gil([&] { return load_safetensors(path); });
-  } else {
-    nb::bytes data = read_all(file);
-    loaded = load_safetensors(source_of(data));
+    return without_gil([&] { return load(path); });
   }
-  nb::dict arrays = to_dict(loaded.first);
-  if (!return_metadata) return arrays.release().ptr();
-  nb::dict metadata;
-  for (auto& [key, value] : loaded.second) metadata[key.c_str()] = value;
+  return load(FileObject(file).source());
+}
+
+PyObject* with_metadata(nb::dict arrays, nb::dict metadata, bool wanted) {
+  if (!wanted) return arrays.release().ptr();
   return nb::make_tuple(arrays, metadata).release().ptr();
+}
+
+PyObject* load_safetensors_from(PyObject* file, bool return_metadata) {
+  auto loaded = load_from(file, [](const auto& from) { return load_safetensors(from); });
+  nb::dict metadata;
+  for (auto& [key, value] : loaded.second) {
+    metadata[nb::str(key.data(), key.size())] = nb::str(value.data(), value.size());
+  }
+  return with_metadata(to_dict(loaded.first), metadata, return_metadata);
+}
+
+// GGUF's text is UTF-8, but files of odd vocabularies exist; their bytes survive a round trip.
+nb::object text(const std::string& s) {
+  return nb::steal(
+      PyUnicode_DecodeUTF8(s.data(), static_cast<Py_ssize_t>(s.size()), "surrogateescape"));
+}
+std::string bytes_of_text(PyObject* s) {
+  nb::object bytes = nb::steal(PyUnicode_AsEncodedString(s, "utf-8", "surrogateescape"));
+  if (!bytes.is_valid()) throw nb::python_error();
+  return {PyBytes_AS_STRING(bytes.ptr()), static_cast<size_t>(PyBytes_GET_SIZE(bytes.ptr()))};
+}
+
+nb::object to_object(const GGUFMetaData& v) {
+  if (auto* s = std::get_if<std::string>(&v)) return text(*s);
+  if (auto* a = std::get_if<array>(&v)) return nb::steal(to_python(*a));
+  nb::list strings;
+  for (const std::string& s : std::get<std::vector<std::string>>(v)) strings.append(text(s));
+  return strings;
+}
+
+PyObject* load_gguf_from(PyObject* file, bool return_metadata) {
+  GGUFLoad loaded = load_from(file, [](const auto& from) { return load_gguf(from); });
+  nb::dict metadata;
+  if (return_metadata) {
+    for (auto& [key, value] : loaded.second) {
+      metadata[nb::str(key.data(), key.size())] = to_object(value);
+    }
+  }
+  return with_metadata(to_dict(loaded.first), metadata, return_metadata);
 }
 
 PyObject* load_npy_from(PyObject* file) {
@@ -95,38 +73,14 @@ PyObject* load_npy_from(PyObject* file) {
     std::string path = path_of(file);
     return to_python(without_gil([&] { return olivine::load(path); }));
   }
-  nb::bytes data = read_all(file);
-  return to_python(load_npy(source_of(data)));
+  FileObject object(file);  // more arrays may follow in it
+  uint64_t end = 0;
+  array a = load_npy(object.source(), &end);
+  object.leave_at(end);
+  return to_python(a);
 }
 
-PyObject* read_archive(PyObject* file) {
-  nb::object zip = nb::module_::import_("zipfile").attr("ZipFile")(nb::handle(file));
-  nb::dict arrays;
-  for (nb::handle member : zip.attr("namelist")()) {
-    std::string name = nb::cast<std::string>(member);
-    nb::bytes data = nb::borrow<nb::bytes>(zip.attr("read")(member));
-    if (ends_with(name, ".npy")) name.resize(name.size() - 4);
-    arrays[name.c_str()] = nb::steal(to_python(load_npy(source_of(data))));
-  }
-  zip.attr("close")();
-  return arrays.release().ptr();
-}
-
-// What zipfile finds wrong is one RuntimeError, like other malformed files.
-PyObject* load_npz_from(PyObject* file) {
-  try {
-    return read_archive(file);
-  } catch (nb::python_error& e) {
-    if (!e.matches(nb::module_::import_("zipfile").attr("BadZipFile")) &&
-        !e.matches(PyExc_EOFError) && !e.matches(PyExc_NotImplementedError) &&
-        !e.matches(nb::module_::import_("zlib").attr("error"))) {
-      throw;
-    }
-    std::string what = nb::cast<std::string>(nb::str(e.value()));
-    fail<std::runtime_error>("[load] ", nb::cast<std::string>(nb::str(nb::handle(file))), ": ", what);
-  }
-}
-
+// The format that is asked for, or the extension of the name.
 std::string format_of(Arguments& in) {
   if (!in.none(1)) return in.string(1);
   PyObject* file = in.raw(0);
@@ -134,42 +88,51 @@ std::string format_of(Arguments& in) {
   if (is_path(file)) {
     name = path_of(file);
   } else if (PyObject_HasAttrString(file, "name")) {
-    name = nb::cast<std::string>(nb::str(nb::handle(file).attr("name")));
+    name = nb::cast<std::string>(nb::str(nb::object(nb::handle(file).attr("name"))));
   }
+  name = name.substr(name.rfind('/') + 1);
   size_t dot = name.rfind('.');
-  return dot == std::string::npos ? name : name.substr(dot + 1);
+  return dot == std::string::npos ? "" : name.substr(dot + 1);
 }
 
-// The arrays of savez as an npz archive.
-nb::bytes archive(Arguments& in, int compression) {
-  nb::object io = nb::module_::import_("io"), zipfile = nb::module_::import_("zipfile");
-  nb::object out = io.attr("BytesIO")();
-  nb::object zip = zipfile.attr("ZipFile")(out, "w", compression);
-  auto add = [&](const std::string& name, nb::handle value) {
-    if (!is_array(value.ptr())) fail<TypeError>("[savez] expected arrays; got another type for ", name);
-    std::string bytes;
-    write_npy([&](const void* p, size_t n) { bytes.append(static_cast<const char*>(p), n); },
-              value_of(value.ptr()));
-    zip.attr("writestr")(name + ".npy", nb::bytes(bytes.data(), bytes.size()));
-  };
-  size_t i = 0;
-  nb::dict named = in.keywords() ? nb::borrow<nb::dict>(in.keywords()) : nb::dict();
-  for (nb::handle value : nb::handle(in.raw(1))) {
-    std::string name = "arr_" + std::to_string(i++);
-    if (named.contains(name.c_str())) fail("[savez] expected distinct names; got ", name, " twice");
-    add(name, value);
+NamedArrays named_arrays(Arguments& in, int i) {
+  if (!PyDict_Check(in.raw(i))) in.mismatch(i, "a dict of arrays");
+  NamedArrays arrays;
+  for (auto [key, value] : nb::borrow<nb::dict>(in.raw(i))) {
+    if (!PyUnicode_Check(key.ptr()) || !is_array(value.ptr())) {
+      in.mismatch(i, "a dict from str to array");
+    }
+    arrays.emplace(nb::cast<std::string>(key), value_of(value.ptr()));
   }
-  for (auto item : named) add(nb::cast<std::string>(item.first), item.second);
-  zip.attr("close")();
-  return nb::borrow<nb::bytes>(out.attr("getvalue")());
+  std::vector<array> all;
+  for (auto& [name, a] : arrays) all.push_back(a);
+  evaluate(all);
+  return arrays;
 }
 
-PyObject* save_archive(Arguments& in, int compression) {
-  nb::bytes data = archive(in, compression);
-  const char* p = data.c_str();
-  size_t n = data.size();
-  write_to(in.raw(0), ".npz", "savez", [&](const ByteSink& sink) { sink(p, n); });
-  Py_RETURN_NONE;
+bool is_text_list(PyObject* o) {
+  if (!PyList_Check(o) && !PyTuple_Check(o)) return false;
+  for (nb::handle item : nb::handle(o)) {
+    if (!PyUnicode_Check(item.ptr())) return false;
+  }
+  return true;
+}
+
+// Numbers and lists of numbers become what array() makes of them.
+GGUFMetaData to_metadata(const std::string& key, PyObject* o) {
+  if (PyUnicode_Check(o)) return bytes_of_text(o);
+  if (is_array(o)) return value_of(o);
+  if (is_text_list(o)) {
+    std::vector<std::string> strings;
+    for (nb::handle item : nb::handle(o)) strings.push_back(bytes_of_text(item.ptr()));
+    return strings;
+  }
+  if (!PyBool_Check(o) && !PyLong_Check(o) && !PyFloat_Check(o) && !PyList_Check(o) &&
+      !PyTuple_Check(o)) {
+    fail<TypeError>("[save_gguf] metadata '", key,
+                    "': expected an array, str, number or list; got ", Py_TYPE(o)->tp_name);
+  }
+  return from_object(o, std::nullopt);
 }
 
 }  // namespace
@@ -181,13 +144,14 @@ PyObject* load(Arguments& in) {
   }
   std::string format = format_of(in);
   bool metadata = in.boolean(2);
-  if (metadata && format != "safetensors") {
-    fail("[load] expected a safetensors file for its metadata; got format '", format, "'");
+  if (metadata && (format == "npy" || format == "npz")) {
+    fail("[load] expected a safetensors or GGUF file for its metadata; got format '", format, "'");
   }
   if (format == "safetensors") return load_safetensors_from(file, metadata);
+  if (format == "gguf") return load_gguf_from(file, metadata);
   if (format == "npy") return load_npy_from(file);
-  if (format == "npz") return load_npz_from(file);
-  fail("[load] expected format 'npy', 'npz' or 'safetensors'; got '", format, "'");
+  if (format == "npz") return load_npz(file);
+  fail("[load] expected format 'gguf', 'npy', 'npz' or 'safetensors'; got '", format, "'");
 }
 
 PyObject* save(Arguments& in) {
@@ -197,18 +161,11 @@ PyObject* save(Arguments& in) {
   Py_RETURN_NONE;
 }
 
-PyObject* savez(Arguments& in) { return save_archive(in, 0); }
-PyObject* savez_compressed(Arguments& in) { return save_archive(in, 8); }
+PyObject* savez(Arguments& in) { return save_npz(in, 0); }
+PyObject* savez_compressed(Arguments& in) { return save_npz(in, 8); }
 
 PyObject* save_safetensors(Arguments& in) {
-  if (!PyDict_Check(in.raw(1))) in.mismatch(1, "a dict of arrays");
-  NamedArrays arrays;
-  for (auto [key, value] : nb::borrow<nb::dict>(in.raw(1))) {
-    if (!PyUnicode_Check(key.ptr()) || !is_array(value.ptr())) {
-      in.mismatch(1, "a dict from str to array");
-    }
-    arrays.emplace(nb::cast<std::string>(key), value_of(value.ptr()));
-  }
+  NamedArrays arrays = named_arrays(in, 1);
   Metadata metadata;
   if (!in.none(2)) {
     if (!PyDict_Check(in.raw(2))) in.mismatch(2, "a dict from str to str");
@@ -219,11 +176,24 @@ PyObject* save_safetensors(Arguments& in) {
       metadata[nb::cast<std::string>(key)] = nb::cast<std::string>(value);
     }
   }
-  std::vector<array> all;
-  for (auto& [name, a] : arrays) all.push_back(a);
-  evaluate(all);
   write_to(in.raw(0), ".safetensors", "save_safetensors",
            [&](const ByteSink& sink) { write_safetensors(sink, arrays, metadata); });
+  Py_RETURN_NONE;
+}
+
+PyObject* save_gguf(Arguments& in) {
+  NamedArrays arrays = named_arrays(in, 1);
+  GGUFMetadataMap metadata;
+  if (!in.none(2)) {
+    if (!PyDict_Check(in.raw(2))) in.mismatch(2, "a dict with str keys");
+    for (auto [key, value] : nb::borrow<nb::dict>(in.raw(2))) {
+      if (!PyUnicode_Check(key.ptr())) in.mismatch(2, "a dict with str keys");
+      std::string name = nb::cast<std::string>(key);
+      metadata.emplace(name, to_metadata(name, value.ptr()));
+    }
+  }
+  write_to(in.raw(0), ".gguf", "save_gguf",
+           [&](const ByteSink& sink) { write_gguf(sink, arrays, metadata); });
   Py_RETURN_NONE;
 }
 

@@ -1,11 +1,14 @@
-// Arrays in files: safetensors and NumPy's npy. Loading validates before it allocates; saving swaps
-// a complete file in, so that a crash at any moment leaves the old file or the new one.
+// Arrays in files: safetensors, NumPy's npy and npz, GGUF. Loading validates before it allocates
+// and reads large files when their arrays are evaluated; saving swaps a complete file in, so that a
+// crash at any moment leaves the old file or the new one.
 #pragma once
 
 #include <functional>
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include "olivine/array.h"
 
@@ -19,6 +22,8 @@ struct ByteSource {
   uint64_t size = 0;
   std::string name;  // for errors
   std::function<void(uint64_t offset, void* out, size_t size)> read;
+  // `read` may be called later and from any thread, so arrays may be read when they are evaluated.
+  bool lasting = false;
 };
 using ByteSink = std::function<void(const void* data, size_t size)>;
 
@@ -29,11 +34,24 @@ OLIVINE_API void save_safetensors(const std::string& path, const NamedArrays& ar
 OLIVINE_API void write_safetensors(const ByteSink& sink, const NamedArrays& arrays,
                                    const Metadata& metadata = {});
 
-// One array in NumPy's format, versions 1 to 3.
+// One array in NumPy's format, versions 1 to 3; what follows it is ignored. `end` is set to the
+// first byte after it.
 OLIVINE_API array load(const std::string& path);
-OLIVINE_API array load_npy(const ByteSource& source);
+OLIVINE_API array load_npy(const ByteSource& source, uint64_t* end = nullptr);
 OLIVINE_API void save(const std::string& path, const array& a);
 OLIVINE_API void write_npy(const ByteSink& sink, const array& a);
+
+using GGUFMetaData = std::variant<std::monostate, array, std::string, std::vector<std::string>>;
+using GGUFMetadataMap = std::unordered_map<std::string, GGUFMetaData>;
+using GGUFLoad = std::pair<NamedArrays, GGUFMetadataMap>;
+
+// GGUF versions 2 and 3. Numbers of the metadata are arrays without axes, lists of them have one.
+OLIVINE_API GGUFLoad load_gguf(const std::string& path);
+OLIVINE_API GGUFLoad load_gguf(const ByteSource& source);
+OLIVINE_API void save_gguf(const std::string& path, const NamedArrays& arrays,
+                           const GGUFMetadataMap& metadata = {});
+OLIVINE_API void write_gguf(const ByteSink& sink, const NamedArrays& arrays,
+                            const GGUFMetadataMap& metadata = {});
 
 // Calls `write` with a sink; then, in one step, `path` has exactly what was written (also after a
 // loss of power: file and folder are synced). When `write` throws, `path` is as it was.

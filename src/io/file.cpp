@@ -42,6 +42,58 @@ class File {
   int fd_;
 };
 
+// Files that lasting sources hold open. Beyond a number of them files are read at once, so that
+// programs which load thousands of files do not run out of descriptors.
+std::atomic<int> lasting_files{0};
+constexpr int kMaxLasting = 256;
+// Smaller files are not worth a descriptor either.
+constexpr off_t kLeastLasting = 1 << 20;
+
+// A file as a source. One that lasts is not mapped but read, since a mapped file that somebody
+// truncates is a fatal signal; whether it changed since it was opened is checked after each read.
+class FileReader {
+ public:
+  explicit FileReader(const std::string& path)
+      : path_(path), file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    if (file_.fd() < 0 || ::fstat(file_.fd(), &opened_) != 0) io_error("load", path);
+    if (!S_ISREG(opened_.st_mode)) fail<std::runtime_error>("[load] ", path, ": expected a file");
+    lasting_ = opened_.st_size > kLeastLasting && lasting_files++ < kMaxLasting;
+    if (opened_.st_size > kLeastLasting && !lasting_) --lasting_files;
+  }
+  FileReader(const FileReader&) = delete;
+  ~FileReader() {
+    if (lasting_) --lasting_files;
+  }
+  uint64_t size() const { return static_cast<uint64_t>(opened_.st_size); }
+  bool lasting() const { return lasting_; }
+
+  void read(uint64_t offset, void* out, size_t size) const {
+    char* p = static_cast<char*>(out);
+    while (size > 0) {
+      ssize_t n = ::pread(file_.fd(), p, std::min<size_t>(size, size_t{1} << 30),
+                          static_cast<off_t>(offset));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) io_error("load", path_);
+      if (n == 0) fail<std::runtime_error>("[load] ", path_, ": the file became shorter");
+      p += n;
+      offset += static_cast<uint64_t>(n);
+      size -= static_cast<size_t>(n);
+    }
+    struct stat now;
+    if (lasting_ && ::fstat(file_.fd(), &now) == 0 &&
+        (now.st_size != opened_.st_size || now.st_mtim.tv_sec != opened_.st_mtim.tv_sec ||
+         now.st_mtim.tv_nsec != opened_.st_mtim.tv_nsec)) {
+      fail<std::runtime_error>("[load] ", path_, ": the file changed before its arrays were read");
+    }
+  }
+
+ private:
+  std::string path_;
+  File file_;
+  struct stat opened_ {};
+  bool lasting_ = false;
+};
+
 void write_all(int fd, const void* data, size_t size, const std::string& path) {
   const char* p = static_cast<const char*>(data);
   while (size > 0) {
@@ -93,28 +145,20 @@ std::string hidden_name(const Place& place) {
          std::to_string(count++);
 }
 
+// Devices and pipes are written to; there is nothing to replace.
+void write_in_place(const std::string& target, const std::string& path,
+                    const std::function<void(const ByteSink&)>& write) {
+  File file(::open(target.c_str(), O_WRONLY | O_CLOEXEC));
+  if (file.fd() < 0) io_error("save", path);
+  write([&](const void* data, size_t size) { write_all(file.fd(), data, size, path); });
+}
+
 }  // namespace
 
 ByteSource open_source(const std::string& path) {
-  auto file = std::make_shared<File>(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file->fd() < 0) io_error("load", path);
-  struct stat st;
-  if (::fstat(file->fd(), &st) != 0) io_error("load", path);
-  if (!S_ISREG(st.st_mode)) fail<std::runtime_error>("[load] ", path, ": expected a file");
-  auto read = [file, path](uint64_t offset, void* out, size_t size) {
-    char* p = static_cast<char*>(out);
-    while (size > 0) {
-      ssize_t n = ::pread(file->fd(), p, std::min<size_t>(size, size_t{1} << 30),
-                          static_cast<off_t>(offset));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) io_error("load", path);
-      if (n == 0) fail<std::runtime_error>("[load] ", path, ": the file became shorter");
-      p += n;
-      offset += static_cast<uint64_t>(n);
-      size -= static_cast<size_t>(n);
-    }
-  };
-  return {static_cast<uint64_t>(st.st_size), path, read};
+  auto file = std::make_shared<FileReader>(path);
+  auto read = [file](uint64_t offset, void* out, size_t size) { file->read(offset, out, size); };
+  return {file->size(), path, read, file->lasting()};
 }
 
 array contiguous_for_saving(const array& a) {
@@ -127,6 +171,10 @@ void save_atomically(const std::string& path, const std::function<void(const Byt
   std::string target = resolve(path);
   Place place = split(target);
   if (place.file.empty()) fail("[save] expected a file name; got '", path, "'");
+  struct stat old;
+  if (::stat(target.c_str(), &old) == 0 && !S_ISREG(old.st_mode)) {
+    return write_in_place(target, path, write);
+  }
   remove_stale(place);
   std::string hidden = hidden_name(place);
   bool named = false;

@@ -1,5 +1,6 @@
-// NumPy's npy format, versions 1.0 to 3.0. Objects are never read.
+// NumPy's npy format, versions 1.0 to 3.0, of both byte orders. Objects are never read.
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+#include <algorithm>
 #include <cctype>
 #include <cstring>
 #include <string_view>
@@ -7,6 +8,7 @@
 #include "core/error.h"
 #include "core/node.h"
 #include "core/size.h"
+#include "io/extent.h"
 #include "io/file.h"
 #include "olivine/ops/shape.h"
 
@@ -23,18 +25,20 @@ template <class... Args>
 
 struct Header {
   Dtype dtype = bool_;
+  bool swapped = false;  // big-endian
   bool column_major = false;
   Shape shape;
 };
 
-constexpr std::pair<std::string_view, Dtype> kDescr[] = {
-    {"|b1", bool_},   {"|u1", uint8},   {"|i1", int8},     {"<u2", uint16},   {"<i2", int16},
-    {"<u4", uint32},  {"<i4", int32},   {"<u8", uint64},   {"<i8", int64},    {"<f2", float16},
-    {"<f4", float32}, {"<f8", float64}, {"<c8", complex64}, {"<c16", complex128}, {"<V2", bfloat16},
-    {"|V2", bfloat16},
+// NumPy's names without byte order. It has no bfloat16; two raw bytes are what ml_dtypes writes.
+constexpr std::pair<std::string_view, Dtype> kKinds[] = {
+    {"b1", bool_},   {"u1", uint8},   {"i1", int8},      {"u2", uint16},      {"i2", int16},
+    {"u4", uint32},  {"i4", int32},   {"u8", uint64},    {"i8", int64},       {"f2", float16},
+    {"f4", float32}, {"f8", float64}, {"c8", complex64}, {"c16", complex128}, {"V2", bfloat16},
 };
 
-// Reads the header's Python dict literal: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4)}.
+// Reads the header's Python dict literal: {'descr': '<f4', 'fortran_order': False, 'shape': (3,
+// 4)}.
 class HeaderParser {
  public:
   HeaderParser(const ByteSource& source, std::string_view text) : source_(source), text_(text) {}
@@ -47,7 +51,7 @@ class HeaderParser {
       std::string_view key = quoted();
       expect(':');
       if (key == "descr" && !(seen & 1)) {
-        h.dtype = dtype(quoted());
+        set_dtype(h);
         seen |= 1;
       } else if (key == "fortran_order" && !(seen & 2)) {
         h.column_major = boolean();
@@ -86,7 +90,8 @@ class HeaderParser {
   std::string_view quoted() {
     skip_space();
     char quote = at_ < text_.size() ? text_[at_] : '\0';
-    size_t end = quote == '\'' || quote == '"' ? text_.find(quote, at_ + 1) : std::string_view::npos;
+    size_t end =
+        quote == '\'' || quote == '"' ? text_.find(quote, at_ + 1) : std::string_view::npos;
     if (end == std::string_view::npos) malformed(source_, "expected a string in the header");
     std::string_view s = text_.substr(at_ + 1, end - at_ - 1);
     at_ = end + 1;
@@ -102,33 +107,48 @@ class HeaderParser {
     }
     malformed(source_, "expected True or False in the header");
   }
-  Dtype dtype(std::string_view descr) {
-    for (auto& [name, t] : kDescr) {
-      if (descr == name || (descr.substr(0, 1) == "=" && descr.substr(1) == name.substr(1))) {
-        return t;
-      }
+  void set_dtype(Header& h) {
+    if (accept('[')) malformed(source_, "structured dtypes are not supported");
+    std::string_view descr = quoted();
+    std::string_view kind = descr.substr(std::min<size_t>(descr.size(), 1));
+    if (kind.substr(0, 1) == "O") malformed(source_, "arrays of Python objects are not supported");
+    for (auto& [name, t] : kKinds) {
+      if (kind != name) continue;
+      bool ordered = descr[0] == '<' || descr[0] == '>' || descr[0] == '=';
+      if (!ordered && !(descr[0] == '|' && (t.size() == 1 || t == bfloat16))) break;
+      h.dtype = t;
+      h.swapped = descr[0] == '>';
+      return;
     }
-    malformed(source_, "expected a little-endian number dtype; got '", descr, "'");
+    malformed(source_, "expected a dtype of bools, integers, floats or complex numbers; got '",
+              descr.substr(0, 40), "'");
   }
   Shape shape() {
     Shape s;
+    bool comma = false;
     expect('(');
     while (!accept(')')) {
-      skip_space();
-      uint64_t v = 0;
-      size_t digits = 0;
-      for (; at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_])); ++digits) {
-        if (v > uint64_t{INT64_MAX} / 10 - 1) malformed(source_, "a dimension is too large");
-        v = v * 10 + static_cast<uint64_t>(text_[at_++] - '0');
-      }
-      if (digits == 0) malformed(source_, "expected integers >= 0 in the shape");
-      s.push_back(static_cast<int64_t>(v));
-      if (!accept(',')) {
+      s.push_back(dimension());
+      comma = accept(',');
+      if (!comma) {
         expect(')');
         break;
       }
     }
+    if (s.size() == 1 && !comma) malformed(source_, "expected a tuple as shape; got an int");
     return s;
+  }
+  int64_t dimension() {
+    skip_space();
+    uint64_t v = 0;
+    size_t digits = 0;
+    for (; at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_])); ++digits) {
+      if (v > uint64_t{INT64_MAX} / 10 - 1) malformed(source_, "a dimension is too large");
+      v = v * 10 + static_cast<uint64_t>(text_[at_++] - '0');
+    }
+    if (digits == 0) malformed(source_, "expected integers >= 0 in the shape");
+    accept('L');  // Python 2 wrote long integers so
+    return static_cast<int64_t>(v);
   }
 
   const ByteSource& source_;
@@ -136,26 +156,27 @@ class HeaderParser {
   size_t at_ = 0;
 };
 
-std::string_view descr_of(Dtype t) {
-  for (auto& [name, dtype] : kDescr) {
-    if (dtype == t) return name;
+std::string descr_of(Dtype t) {
+  for (auto& [name, dtype] : kKinds) {
+    if (dtype == t) return (t.size() == 1 ? '|' : '<') + std::string(name);
   }
-  return "<V2";
+  fail("[save] expected a dtype of the format; got ", t);
 }
 
 }  // namespace
 
-array load_npy(const ByteSource& source) {
+array load_npy(const ByteSource& source, uint64_t* end) {
   unsigned char head[12];
   if (source.size < 10) malformed(source, "expected an npy file; got ", source.size, " bytes");
   source.read(0, head, 10);
-  if (std::memcmp(head, kMagic, 6) != 0) malformed(source, "expected an npy file; got another kind");
+  if (std::memcmp(head, kMagic, 6) != 0)
+    malformed(source, "expected an npy file; got another kind");
   int version = head[6];
   if (version < 1 || version > 3) malformed(source, "expected version 1 to 3; got ", version);
   uint64_t start = version == 1 ? 10 : 12;
   if (source.size < start) malformed(source, "the file ends in its header");
-  source.read(0, head, start);
-  uint64_t length = head[8] | head[9] << 8;
+  if (version > 1) source.read(10, head + 10, 2);
+  uint64_t length = uint64_t(head[8] | head[9] << 8);
   if (version > 1) length |= uint64_t{head[10]} << 16 | uint64_t{head[11]} << 24;
   if (length > kMaxHeader || length > source.size - start) {
     malformed(source, "expected a header of at most ", std::min(kMaxHeader, source.size - start),
@@ -164,28 +185,29 @@ array load_npy(const ByteSource& source) {
   std::string text(length, '\0');
   source.read(start, text.data(), length);
   Header h = HeaderParser(source, text).parse();
-  uint64_t bytes = h.dtype.size();
-  for (int64_t d : h.shape) {
-    if (__builtin_mul_overflow(bytes, static_cast<uint64_t>(d), &bytes)) {
-      malformed(source, "its size does not fit in 64 bits");
-    }
+  if (h.column_major) std::reverse(h.shape.begin(), h.shape.end());
+  uint64_t bytes = 0;
+  if (!storage_size(h.shape, h.dtype.size(), bytes)) {
+    malformed(source, "its size does not fit in 64 bits");
   }
-  if (bytes != source.size - start - length) {
-    malformed(source, "expected ", bytes, " bytes of data; got ", source.size - start - length);
+  uint64_t data = start + length;
+  if (bytes > source.size - data) {
+    malformed(source, "expected ", bytes, " bytes of data; got ", source.size - data);
   }
-  BufferRef buffer = allocate(bytes);
-  source.read(start + length, buffer->data, bytes);
-  if (!h.column_major) return make_done(std::move(buffer), h.shape, h.dtype);
-  Shape reversed(h.shape.size());
-  std::reverse_copy(h.shape.begin(), h.shape.end(), reversed.begin());
-  return transpose(make_done(std::move(buffer), std::move(reversed), h.dtype));
+  if (end) *end = data + bytes;
+  array a = load_extent({std::make_shared<const ByteSource>(source),
+                         data,
+                         bytes,
+                         storage_codec(h.dtype, h.swapped),
+                         {{h.shape, h.dtype}}})[0];
+  return h.column_major ? transpose(a) : a;
 }
 
 array load(const std::string& path) { return load_npy(open_source(path)); }
 
 void write_npy(const ByteSink& sink, const array& a) {
   array c = contiguous_for_saving(a);
-  std::string header = "{'descr': '" + std::string(descr_of(a.dtype())) +
+  std::string header = "{'descr': '" + descr_of(a.dtype()) +
                        "', 'fortran_order': False, 'shape': " + message(a.shape()) + ", }";
   // Magic, version, length and header end on a multiple of 64, so that the data is aligned.
   bool wide = header.size() + 1 + 10 > 65535;

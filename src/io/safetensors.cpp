@@ -1,8 +1,8 @@
 // The safetensors format: an 8-byte header size, a JSON header, then the tensors' bytes.
 //
 // Every rule of the format is checked before anything of the header's sizes is allocated: the
-// header is at most 100 MB of JSON, offsets follow each other without holes or overlaps and end with
-// the file, and each tensor has as many bytes as its shape and dtype say.
+// header is at most 100 MB of JSON, offsets follow each other without holes or overlaps and end
+// with the file, and each tensor has as many bytes as its shape and dtype say.
 // https://github.com/huggingface/safetensors describes it.
 #include <algorithm>
 #include <cstring>
@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/node.h"
 #include "core/size.h"
+#include "io/extent.h"
 #include "io/file.h"
 
 namespace olivine {
@@ -22,9 +23,9 @@ using Json = nlohmann::json;
 constexpr uint64_t kMaxHeader = 100'000'000;
 
 constexpr std::pair<const char*, Dtype> kDtypes[] = {
-    {"BOOL", bool_},   {"U8", uint8},      {"I8", int8},     {"U16", uint16},  {"I16", int16},
-    {"U32", uint32},   {"I32", int32},     {"U64", uint64},  {"I64", int64},   {"F16", float16},
-    {"BF16", bfloat16}, {"F32", float32},  {"F64", float64}, {"C64", complex64},
+    {"BOOL", bool_},    {"U8", uint8},    {"I8", int8},     {"U16", uint16},    {"I16", int16},
+    {"U32", uint32},    {"I32", int32},   {"U64", uint64},  {"I64", int64},     {"F16", float16},
+    {"BF16", bfloat16}, {"F32", float32}, {"F64", float64}, {"C64", complex64},
 };
 
 template <class... Args>
@@ -153,11 +154,15 @@ std::pair<NamedArrays, Metadata> load_safetensors(const ByteSource& source) {
     }
   }
   check_layout(source, tensors, source.size - 8 - header_size);
+  auto shared = std::make_shared<const ByteSource>(source);
   NamedArrays arrays;
   for (const Tensor& t : tensors) {
-    BufferRef buffer = allocate(t.end - t.begin);
-    source.read(8 + header_size + t.begin, buffer->data, t.end - t.begin);
-    arrays.emplace(t.name, make_done(std::move(buffer), t.shape, t.dtype));
+    Extent e{shared,
+             8 + header_size + t.begin,
+             t.end - t.begin,
+             storage_codec(t.dtype, false),
+             {{t.shape, t.dtype}}};
+    arrays.emplace(t.name, load_extent(std::move(e))[0]);
   }
   return {std::move(arrays), std::move(metadata)};
 }

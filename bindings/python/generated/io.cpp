@@ -8,6 +8,7 @@ PyObject* save(Arguments& in);
 PyObject* savez(Arguments& in);
 PyObject* savez_compressed(Arguments& in);
 PyObject* save_safetensors(Arguments& in);
+PyObject* save_gguf(Arguments& in);
 }  // namespace hand
 namespace {
 
@@ -31,6 +32,10 @@ constexpr std::string_view py_save_safetensors_names[] = {"file", "arrays", "met
 constexpr Signature py_save_safetensors_signature{"save_safetensors", py_save_safetensors_names, 3, 0, 3, false, 3u, false};
 constexpr Function py_save_safetensors = &by_hand<py_save_safetensors_signature, hand::save_safetensors>;
 
+constexpr std::string_view py_save_gguf_names[] = {"file", "arrays", "metadata"};
+constexpr Signature py_save_gguf_signature{"save_gguf", py_save_gguf_names, 3, 0, 3, false, 3u, false};
+constexpr Function py_save_gguf = &by_hand<py_save_gguf_signature, hand::save_gguf>;
+
 PyMethodDef functions[] = {
     function_entry<py_load>("load",
 R"doc(load(file, /, format=None, return_metadata=False, *, stream=None)
@@ -38,17 +43,25 @@ R"doc(load(file, /, format=None, return_metadata=False, *, stream=None)
 
 Read arrays from a file.
 
+Files above 1 MB are read when their arrays are evaluated, so that arrays that are never used
+cost nothing; a file that changes in between is an error then. Replacing or removing it is not.
+
+A GGUF tensor of type ``Q4_0``, ``Q4_1`` or ``Q8_0`` becomes three arrays, packed as
+:func:`quantize` does with ``group_size=32``: ``x.weight``, ``x.scales`` and ``x.biases``. Other
+quantized types become float16; numbers keep their type.
+
 Args:
-    file: a path or a file object open for reading bytes.
-    format: ``"npy"``, ``"npz"`` or ``"safetensors"``; by default the extension.
-    return_metadata: also return the metadata of a safetensors file.
+    file: a path, or any object with ``read`` that gives bytes (and ``seek``, if it can).
+    format: ``"gguf"``, ``"npy"``, ``"npz"`` or ``"safetensors"``; by default the extension.
+    return_metadata: also return the metadata of a safetensors file (text) or a GGUF file
+        (text, lists of text, arrays).
 
 Returns:
-    One array from npy, a dict of arrays from npz and safetensors.
+    One array from npy, a dict of arrays from the other formats.
 
 Raises:
     RuntimeError: the file cannot be read or is malformed; the text says where.
-    ValueError: the format is unknown.)doc"),
+    ValueError: the format is unknown, or has no metadata.)doc"),
     function_entry<py_save>("save",
 R"doc(save(file, arr)
 --
@@ -72,6 +85,18 @@ Write named arrays and text metadata in the safetensors format.
 
 The file is replaced in one step: after a crash at any moment it is the old one or the new one.
 ``.safetensors`` is added to a path without it.)doc"),
+    function_entry<py_save_gguf>("save_gguf",
+R"doc(save_gguf(file, arrays, metadata=None)
+--
+
+Write named arrays and metadata in the GGUF format, version 3.
+
+Arrays are float16, bfloat16, float32, float64 or int8 to int64. Metadata values are strings,
+lists of strings, numbers, and arrays of at most one axis. The file is replaced in one step;
+``.gguf`` is added to a path without it.
+
+Raises:
+    ValueError: a dtype or a shape that the format does not have.)doc"),
     {}};
 PyMethodDef methods[] = {
     {}};

@@ -29,4 +29,5 @@
 #define OLIVINE_COMMON_FAMILIES(X) \
   X(matmul)                        \
   X(linalg_factor)                 \
-  X(linalg_spectral)
+  X(linalg_spectral)               \
+  X(load)

@@ -1,0 +1,126 @@
+// The table of GGUF's tensor types, and the decoders that make arrays of their blocks.
+#include <cstring>
+
+#include "io/gguf.h"
+
+namespace olivine::gguf {
+namespace {
+
+template <int values, int bytes, BlockDecoder decode>
+void to_half(const unsigned char* in, int64_t first, int64_t count, void* const* out) {
+  auto* to = static_cast<float16_t*>(out[0]) + first * values;
+  float y[values];
+  for (int64_t i = 0; i < count; ++i, in += bytes, to += values) {
+    decode(in, y);
+    for (int j = 0; j < values; ++j) to[j] = to_float16(y[j]);
+  }
+}
+
+void put_half(void* out, int64_t i, float16_t v) { static_cast<float16_t*>(out)[i] = v; }
+
+// Q4_0 and Q4_1 hold element j and j + 16 in one byte; the affine layout holds neighbours.
+void nibbles(const unsigned char* q, unsigned char* out) {
+  for (int half = 0; half < 2; ++half) {
+    for (int j = 0; j < 8; ++j) {
+      int low = q[2 * j] >> (4 * half) & 15, high = q[2 * j + 1] >> (4 * half) & 15;
+      *out++ = static_cast<unsigned char>(low | high << 4);
+    }
+  }
+}
+
+void pack_q4_0(const unsigned char* in, int64_t first, int64_t count, void* const* out) {
+  for (int64_t i = first; i < first + count; ++i, in += 18) {
+    float16_t d{uint16_t(u16_at(in))};
+    nibbles(in + 2, static_cast<unsigned char*>(out[0]) + 16 * i);
+    put_half(out[1], i, d);
+    put_half(out[2], i, to_float16(-8 * to_float(d)));
+  }
+}
+
+void pack_q4_1(const unsigned char* in, int64_t first, int64_t count, void* const* out) {
+  for (int64_t i = first; i < first + count; ++i, in += 20) {
+    nibbles(in + 4, static_cast<unsigned char*>(out[0]) + 16 * i);
+    put_half(out[1], i, {uint16_t(u16_at(in))});
+    put_half(out[2], i, {uint16_t(u16_at(in + 2))});
+  }
+}
+
+// Signed bytes become unsigned ones by an offset of 128, which the bias takes back.
+void pack_q8_0(const unsigned char* in, int64_t first, int64_t count, void* const* out) {
+  for (int64_t i = first; i < first + count; ++i, in += 34) {
+    float16_t d{uint16_t(u16_at(in))};
+    auto* to = static_cast<unsigned char*>(out[0]) + 32 * i;
+    for (int j = 0; j < 32; ++j) to[j] = in[2 + j] ^ 0x80;
+    put_half(out[1], i, d);
+    put_half(out[2], i, to_float16(-128 * to_float(d)));
+  }
+}
+
+constexpr Type plain(uint32_t id, std::string_view name, Dtype t) {
+  auto size = uint32_t(t.size());
+  return {id, name, 1, size, Form::plain, t, 0, {}};
+}
+template <int values, int bytes, BlockDecoder decode>
+constexpr Type decoded(uint32_t id, std::string_view name) {
+  return {
+      id, name, values, bytes, Form::decoded, float16, 0, {bytes, to_half<values, bytes, decode>}};
+}
+using Pack = decltype(Codec::decode);
+constexpr Type packed(uint32_t id, std::string_view name, uint32_t bytes, int bits, Pack pack) {
+  return {id, name, 32, bytes, Form::packed, uint32, bits, {bytes, pack}};
+}
+constexpr Type unreadable(uint32_t id, std::string_view name) {
+  return {id, name, 1, 1, Form::unreadable, float16, 0, {}};
+}
+
+// Q8_1 holds intermediate results and is in no file; the others of the unreadable ones are retired.
+constexpr Type kTypes[] = {
+    plain(0, "F32", float32),
+    plain(1, "F16", float16),
+    packed(2, "Q4_0", 18, 4, pack_q4_0),
+    packed(3, "Q4_1", 20, 4, pack_q4_1),
+    unreadable(4, "Q4_2"),
+    unreadable(5, "Q4_3"),
+    decoded<32, 22, decode_q5_0>(6, "Q5_0"),
+    decoded<32, 24, decode_q5_1>(7, "Q5_1"),
+    packed(8, "Q8_0", 34, 8, pack_q8_0),
+    unreadable(9, "Q8_1"),
+    decoded<256, 84, decode_q2_k>(10, "Q2_K"),
+    decoded<256, 110, decode_q3_k>(11, "Q3_K"),
+    decoded<256, 144, decode_q4_k>(12, "Q4_K"),
+    decoded<256, 176, decode_q5_k>(13, "Q5_K"),
+    decoded<256, 210, decode_q6_k>(14, "Q6_K"),
+    decoded<256, 292, decode_q8_k>(15, "Q8_K"),
+    decoded<256, 66, decode_iq2_xxs>(16, "IQ2_XXS"),
+    decoded<256, 74, decode_iq2_xs>(17, "IQ2_XS"),
+    decoded<256, 98, decode_iq3_xxs>(18, "IQ3_XXS"),
+    decoded<256, 50, decode_iq1_s>(19, "IQ1_S"),
+    decoded<32, 18, decode_iq4_nl>(20, "IQ4_NL"),
+    decoded<256, 110, decode_iq3_s>(21, "IQ3_S"),
+    decoded<256, 82, decode_iq2_s>(22, "IQ2_S"),
+    decoded<256, 136, decode_iq4_xs>(23, "IQ4_XS"),
+    plain(24, "I8", int8),
+    plain(25, "I16", int16),
+    plain(26, "I32", int32),
+    plain(27, "I64", int64),
+    plain(28, "F64", float64),
+    decoded<256, 56, decode_iq1_m>(29, "IQ1_M"),
+    plain(30, "BF16", bfloat16),
+    unreadable(31, "Q4_0_4_4"),
+    unreadable(32, "Q4_0_4_8"),
+    unreadable(33, "Q4_0_8_8"),
+    decoded<256, 54, decode_tq1_0>(34, "TQ1_0"),
+    decoded<256, 66, decode_tq2_0>(35, "TQ2_0"),
+    unreadable(36, "IQ4_NL_4_4"),
+    unreadable(37, "IQ4_NL_4_8"),
+    unreadable(38, "IQ4_NL_8_8"),
+    decoded<32, 17, decode_mxfp4>(39, "MXFP4"),
+    unreadable(40, "NVFP4"),
+    unreadable(41, "Q1_0"),
+};
+
+}  // namespace
+
+const Type* find_type(uint32_t id) { return id < std::size(kTypes) ? &kTypes[id] : nullptr; }
+
+}  // namespace olivine::gguf

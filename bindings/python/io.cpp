@@ -3,6 +3,7 @@
 
 #include "arguments.h"
 #include "olivine/io.h"
+#include "paths.h"
 
 namespace olivine::python::hand {
 namespace {
@@ -12,17 +13,6 @@ template <class F>
 decltype(auto) without_gil(F&& f) {
   nb::gil_scoped_release release;
   return f();
-}
-
-bool is_path(PyObject* o) {
-  return PyUnicode_Check(o) || PyBytes_Check(o) || PyObject_HasAttrString(o, "__fspath__");
-}
-
-std::string path_of(PyObject* o) {
-  PyObject* encoded = nullptr;
-  if (!PyUnicode_FSConverter(o, &encoded)) throw nb::python_error();
-  nb::object held = nb::steal(encoded);
-  return {PyBytes_AS_STRING(encoded), static_cast<size_t>(PyBytes_GET_SIZE(encoded))};
 }
 
 bool ends_with(const std::string& s, std::string_view end) {
@@ -48,9 +38,9 @@ nb::bytes read_all(nb::handle file) {
 
 ByteSink sink_of(nb::handle file) {
   return [file](const void* data, size_t size) {
-    nb::object view = nb::steal(PyMemoryView_FromMemory(
-        const_cast<char*>(static_cast<const char*>(data)), static_cast<Py_ssize_t>(size),
-        PyBUF_READ));
+    nb::object view =
+        nb::steal(PyMemoryView_FromMemory(const_cast<char*>(static_cast<const char*>(data)),
+                                          static_cast<Py_ssize_t>(size), PyBUF_READ));
     file.attr("write")(view);
   };
 }
@@ -123,7 +113,8 @@ PyObject* load_npz_from(PyObject* file) {
       throw;
     }
     std::string what = nb::cast<std::string>(nb::str(e.value()));
-    fail<std::runtime_error>("[load] ", nb::cast<std::string>(nb::str(nb::handle(file))), ": ", what);
+    fail<std::runtime_error>("[load] ", nb::cast<std::string>(nb::str(nb::handle(file))), ": ",
+                             what);
   }
 }
 
@@ -146,7 +137,8 @@ nb::bytes archive(Arguments& in, int compression) {
   nb::object out = io.attr("BytesIO")();
   nb::object zip = zipfile.attr("ZipFile")(out, "w", compression);
   auto add = [&](const std::string& name, nb::handle value) {
-    if (!is_array(value.ptr())) fail<TypeError>("[savez] expected arrays; got another type for ", name);
+    if (!is_array(value.ptr()))
+      fail<TypeError>("[savez] expected arrays; got another type for ", name);
     std::string bytes;
     write_npy([&](const void* p, size_t n) { bytes.append(static_cast<const char*>(p), n); },
               value_of(value.ptr()));

@@ -9,6 +9,7 @@ void add_cuda(PyObject* module);
 void add_device(PyObject* module);
 void add_dtype(PyObject* module);
 void add_elementwise(PyObject* module);
+void add_export(PyObject* module);
 void add_fast(PyObject* module);
 void add_indexing(PyObject* module);
 void add_io(PyObject* module);
@@ -28,6 +29,7 @@ void add_families(PyObject* module) {
   add_device(module);
   add_dtype(module);
   add_elementwise(module);
+  add_export(module);
   add_fast(submodule(module, "fast"));
   add_indexing(module);
   add_io(module);

@@ -48,6 +48,9 @@ def compile(fun: Callable[P, R], inputs: Any = None, outputs: Any = None, shapel
 
     inputs: trees of arrays, besides the arguments, that `fun` reads. outputs: trees whose arrays
     `fun` replaces. Constants (int, float, bool, str, None) among the arguments are part of the key.
+    shapeless: a trace also serves other sizes of the same ranks, as long as no size is part of what
+    it computes; where one is (a reshape to fixed sizes, code that reads a shape), `fun` is traced
+    again, so that results are the same either way.
     """
 
 

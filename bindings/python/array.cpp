@@ -19,7 +19,8 @@ PyTypeObject* array_type = nullptr;
 namespace {
 
 // ---- Life cycle.
-// Without arguments, as pickle calls it: a placeholder value that __init__ or __setstate__ replaces.
+// Without arguments, as pickle calls it: a placeholder value that __init__ or __setstate__
+// replaces.
 PyObject* make_new(PyTypeObject* type, PyObject*, PyObject*) {
   static const array zero(0.0f);
   PyObject* o = type->tp_alloc(type, 0);
@@ -65,6 +66,7 @@ PyObject* repr(PyObject* o) {
 Py_ssize_t length(PyObject* o) {
   return guarded([&]() -> Py_ssize_t {
     const Shape& shape = value_of(o).shape();
+    note_size_read(value_of(o), "the length of an array");
     if (shape.empty()) fail<TypeError>("[len] expected at least 1 dimension; got 0");
     return static_cast<Py_ssize_t>(shape[0]);
   });
@@ -81,6 +83,7 @@ PyTypeObject* rows_type = nullptr;
 PyObject* iterate(PyObject* o) {
   return guarded([&]() -> PyObject* {
     if (value_of(o).ndim() == 0) fail<TypeError>("[iter] expected at least 1 dimension; got 0");
+    note_size_read(value_of(o), "the length of an array");
     auto* it = PyObject_New(Rows, rows_type);
     if (!it) throw nb::python_error();
     new (&it->value) array(value_of(o));
@@ -173,12 +176,21 @@ PyObject* to_python(const std::string& s) {
 // ---- Properties and methods (api/array.pyi).
 namespace hand {
 
-PyObject* array_shape(PyObject* o) { return to_python(value_of(o).shape()); }
+PyObject* array_shape(PyObject* o) {
+  note_size_read(value_of(o), "the shape of an array");
+  return to_python(value_of(o).shape());
+}
 PyObject* array_ndim(PyObject* o) { return PyLong_FromLong(value_of(o).ndim()); }
-PyObject* array_size(PyObject* o) { return PyLong_FromLongLong(value_of(o).size()); }
+PyObject* array_size(PyObject* o) {
+  note_size_read(value_of(o), "the size of an array");
+  return PyLong_FromLongLong(value_of(o).size());
+}
 PyObject* array_dtype(PyObject* o) { return to_python(value_of(o).dtype()); }
 PyObject* array_itemsize(PyObject* o) { return PyLong_FromSize_t(value_of(o).itemsize()); }
-PyObject* array_nbytes(PyObject* o) { return PyLong_FromSize_t(value_of(o).nbytes()); }
+PyObject* array_nbytes(PyObject* o) {
+  note_size_read(value_of(o), "the size of an array");
+  return PyLong_FromSize_t(value_of(o).nbytes());
+}
 PyObject* array_T(PyObject* o) { return wrap(transpose(value_of(o))); }
 PyObject* array_mT(PyObject* o) { return wrap(matrix_transpose(value_of(o))); }
 PyObject* array_real(PyObject* o) { return wrap(real(value_of(o))); }

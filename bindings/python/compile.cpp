@@ -24,7 +24,8 @@ using Arrays = std::vector<array>;
 // ---- Keys.
 class KeyWriter {
  public:
-  KeyWriter(std::string& key, Arrays& arrays) : key_(key), arrays_(arrays) {}
+  KeyWriter(std::string& key, Arrays& arrays, bool sizes)
+      : key_(key), arrays_(arrays), sizes_(sizes) {}
 
   // `strict`: leaves that are neither arrays nor constants are an error, else they are left out.
   void write(PyObject* o, bool strict) {
@@ -72,7 +73,9 @@ class KeyWriter {
     key_.push_back('A');
     key_.push_back(static_cast<char>(a.dtype().index()));
     key_.push_back(static_cast<char>(shape.size()));
-    key_.append(reinterpret_cast<const char*>(shape.data()), shape.size() * sizeof(int64_t));
+    if (sizes_) {
+      key_.append(reinterpret_cast<const char*>(shape.data()), shape.size() * sizeof(int64_t));
+    }
     arrays_.push_back(a);
   }
   void write_text(char c, PyObject* o) {
@@ -106,20 +109,23 @@ class KeyWriter {
     } else if (std::optional<Dtype> t = to_dtype(o)) {
       tag('t', t->index());
     } else if (strict) {
-      fail("[compile] expected arguments that are trees of arrays and constants (int, float, bool, "
-           "str, None); got ",
-           Py_TYPE(o)->tp_name);
+      fail(
+          "[compile] expected arguments that are trees of arrays and constants (int, float, bool, "
+          "str, None); got ",
+          Py_TYPE(o)->tp_name);
     }
   }
 
   std::string& key_;
   Arrays& arrays_;
+  bool sizes_;
 };
 
 // ---- Trees as a trace left them.
 nb::object identity(nb::handle leaf) { return nb::borrow(leaf); }
 
-// Makes `state` (containers changed in place) like `made`, whose arrays become the next of `arrays`.
+// Makes `state` (containers changed in place) like `made`, whose arrays become the next of
+// `arrays`.
 nb::object restore(nb::handle state, nb::handle made, const Arrays& arrays, size_t& at);
 
 void restore_dict(nb::handle state, nb::handle made, const Arrays& arrays, size_t& at) {
@@ -175,7 +181,8 @@ nb::object restore(nb::handle state, nb::handle made, const Arrays& arrays, size
 }
 
 struct Trace {
-  CompiledFunction compiled{ArrayFn()};
+  explicit Trace(bool shapeless) : compiled(ArrayFn(), shapeless) {}
+  CompiledFunction compiled;
   nb::object result, state;  // trees with the trace's own arrays as leaves
   size_t results = 0;        // arrays of `result`
   bool single = false;       // `result` is one array
@@ -183,7 +190,11 @@ struct Trace {
 
 struct Compiled final : Behaviour {
   nb::object inputs, outputs;
+  bool shapeless = false;
+  std::vector<std::shared_ptr<Trace>> all;
   std::unordered_map<std::string, std::shared_ptr<Trace>> traces;
+  // Shapeless: by a key without sizes, the traces that may do for other sizes.
+  std::unordered_map<std::string, std::vector<std::shared_ptr<Trace>>> alike;
   std::string last_key;
   std::shared_ptr<Trace> last;
   nb::ft_mutex mutex;
@@ -191,7 +202,7 @@ struct Compiled final : Behaviour {
   int visit(visitproc visit, void* arg) override {
     Py_VISIT(inputs.ptr());
     Py_VISIT(outputs.ptr());
-    for (auto& [key, trace] : traces) {
+    for (auto& trace : all) {
       Py_VISIT(trace->result.ptr());
       Py_VISIT(trace->state.ptr());
     }
@@ -201,6 +212,8 @@ struct Compiled final : Behaviour {
     inputs.reset();
     outputs.reset();
     traces.clear();
+    alike.clear();
+    all.clear();
     last.reset();
     Behaviour::clear();
   }
@@ -208,7 +221,25 @@ struct Compiled final : Behaviour {
   PyObject* call(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) override {
     std::string key;
     Arrays arrays;
-    KeyWriter writer(key, arrays);
+    size_t explicit_arrays = write_key(key, arrays, true, args, nargs, kwnames);
+    std::shared_ptr<Trace> trace = find(key);
+    if (!trace) {
+      std::string without_sizes;
+      Arrays same;
+      if (shapeless) write_key(without_sizes, same, false, args, nargs, kwnames);
+      trace = find_alike(key, without_sizes, arrays);
+    }
+    auto fn = [&](const Arrays& traced) {
+      return run(*trace, CallTree(args, nargs, kwnames), traced, explicit_arrays);
+    };
+    Arrays found = trace->compiled.call(arrays, fn);
+    return finish(*trace, found);
+  }
+
+  // Returns how many of the arrays are arguments; those of `inputs` follow.
+  size_t write_key(std::string& key, Arrays& arrays, bool sizes, PyObject* const* args,
+                   Py_ssize_t nargs, PyObject* kwnames) {
+    KeyWriter writer(key, arrays, sizes);
     Py_ssize_t named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
     for (Py_ssize_t i = 0; i < nargs + named; ++i) {
       if (i >= nargs) writer.write_name(PyTuple_GET_ITEM(kwnames, i - nargs));
@@ -217,22 +248,32 @@ struct Compiled final : Behaviour {
     key.push_back('|');
     size_t explicit_arrays = arrays.size();
     if (inputs.is_valid()) writer.write(inputs.ptr(), false);
-
-    std::shared_ptr<Trace> trace = find(key);
-    auto fn = [&](const Arrays& traced) {
-      return run(*trace, CallTree(args, nargs, kwnames), traced, explicit_arrays);
-    };
-    Arrays found = trace->compiled.call(arrays, fn);
-    return finish(*trace, found);
+    return explicit_arrays;
   }
 
   std::shared_ptr<Trace> find(const std::string& key) {
     nb::ft_lock_guard lock(mutex);
     if (last && key == last_key) return last;
-    std::shared_ptr<Trace>& trace = traces[key];
-    if (!trace) trace = std::make_shared<Trace>();
+    auto it = traces.find(key);
+    if (it == traces.end()) return nullptr;
     last_key = key;
-    return last = trace;
+    return last = it->second;
+  }
+
+  // A trace for other sizes that does for these too, or a new one.
+  std::shared_ptr<Trace> find_alike(const std::string& key, const std::string& without_sizes,
+                                    const Arrays& arrays) {
+    nb::ft_lock_guard lock(mutex);
+    std::shared_ptr<Trace>& trace = traces[key];
+    if (trace) return trace;
+    if (shapeless) {
+      for (auto& other : alike[without_sizes]) {
+        if (other->compiled.has_trace(arrays)) return trace = other;
+      }
+    }
+    trace = all.emplace_back(std::make_shared<Trace>(shapeless));
+    if (shapeless) alike[without_sizes].push_back(trace);
+    return trace;
   }
 
   // Calls the Python function on the arrays of a trace; returns its arrays, those of state last.
@@ -247,8 +288,8 @@ struct Compiled final : Behaviour {
     if (inputs.is_valid()) {
       before = map_tree(inputs, identity);
       original = tree_arrays(inputs);
-      assign_tree(inputs, Arrays(traced.begin() + static_cast<int64_t>(explicit_arrays),
-                                 traced.end()));
+      assign_tree(inputs,
+                  Arrays(traced.begin() + static_cast<int64_t>(explicit_arrays), traced.end()));
     }
     auto undo = [&] {
       if (!before.is_valid()) return;
@@ -297,6 +338,7 @@ PyObject* compile(Arguments& in) {
   c->fun = nb::borrow(in.raw(0));
   if (!in.none(1)) c->inputs = nb::borrow(in.raw(1));
   if (!in.none(2)) c->outputs = nb::borrow(in.raw(2));
+  c->shapeless = in.boolean(3);
   return make_callable(std::move(c)).release().ptr();
 }
 PyObject* disable_compile(Arguments&) {

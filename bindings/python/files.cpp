@@ -73,17 +73,6 @@ std::string with_extension(std::string path, const char* extension) {
 
 }  // namespace
 
-bool is_path(PyObject* o) {
-  return PyUnicode_Check(o) || PyBytes_Check(o) || PyObject_HasAttrString(o, "__fspath__");
-}
-
-std::string path_of(PyObject* o) {
-  PyObject* encoded = nullptr;
-  if (!PyUnicode_FSConverter(o, &encoded)) throw nb::python_error();
-  nb::object held = nb::steal(encoded);
-  return {PyBytes_AS_STRING(encoded), static_cast<size_t>(PyBytes_GET_SIZE(encoded))};
-}
-
 FileObject::FileObject(PyObject* file) : file_(nb::borrow(file)) {
   source_.name = "file object";
   seekable_ = seeks();

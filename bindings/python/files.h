@@ -7,6 +7,7 @@
 
 #include "arguments.h"
 #include "olivine/io.h"
+#include "paths.h"
 
 namespace olivine::python {
 
@@ -16,9 +17,6 @@ decltype(auto) without_gil(F&& f) {
   nb::gil_scoped_release release;
   return f();
 }
-
-bool is_path(PyObject* o);
-std::string path_of(PyObject* o);
 
 // A Python object to read from: in place where it can seek, else all of it at once.
 class FileObject {

@@ -321,6 +321,7 @@ struct Vmap final : Behaviour {
 void bind_transforms(nb::module_& m) {
   make_callable_type();
   bind_custom_function(m);
+  bind_export(m);
 }
 
 // ---- Functions (api/transforms.pyi).

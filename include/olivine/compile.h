@@ -10,13 +10,16 @@ namespace olivine {
 // A traced function. Calls from any thread; a call with new shapes or dtypes traces again.
 class OLIVINE_API CompiledFunction {
  public:
-  explicit CompiledFunction(ArrayFn fn);
+  // `shapeless`: where the trace has no sizes in it, other sizes need no new one.
+  explicit CompiledFunction(ArrayFn fn, bool shapeless = false);
   ~CompiledFunction();
   CompiledFunction(const CompiledFunction&) = delete;
   // Lazy, like every op: the plan runs when a result is evaluated.
   std::vector<array> operator()(const std::vector<array>& inputs);
   // The same with the function to trace given at the call (for bindings whose outputs change).
   std::vector<array> call(const std::vector<array>& inputs, const ArrayFn& fn);
+  // Whether a call with these inputs needs no new trace.
+  bool has_trace(const std::vector<array>& inputs);
 
  private:
   struct State;

@@ -87,6 +87,8 @@ class OLIVINE_API Backend {
   virtual const Kernel* kernel(int op, Dtype key) const = 0;
   // Whether the op has elementwise loops for this dtype (so that it can join a region).
   virtual bool fuses(int op, Dtype key) const = 0;
+  // How many operands those loops take; 0: there are none.
+  virtual int arity(int op, Dtype key) const = 0;
   virtual std::unique_ptr<PreparedProgram> prepare(const Program& program) const = 0;
   // One elementwise op at once; `in` already broadcast to out's shape.
   virtual void run_elementwise(int op, Dtype key, std::span<const View> in,

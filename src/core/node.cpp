@@ -3,6 +3,7 @@
 
 #include <new>
 
+#include "core/checks.h"
 #include "core/location.h"
 #include "core/size.h"
 #include "runtime/stream.h"
@@ -54,7 +55,20 @@ void give_block(void* p) {
 
 }  // namespace
 
-Node* Node::create(Dtype t) { return new (take_block()) Node(t); }
+thread_local constinit ShapelessTrace* ShapelessTrace::current = nullptr;
+
+bool ShapelessTrace::running() { return current != nullptr; }
+
+void note_size_read(const array& a, const char* by) {
+  ShapelessTrace* trace = ShapelessTrace::current;
+  if (trace && a.node()->tracer && a.node()->of_shapeless_trace) trace->sizes_read = by;
+}
+
+Node* Node::create(Dtype t) {
+  Node* n = new (take_block()) Node(t);
+  n->of_shapeless_trace = ShapelessTrace::running();
+  return n;
+}
 
 void Node::destroy(Node* n) {
   SmallVector<Node*, 16> dead;
@@ -179,18 +193,22 @@ namespace {
 
 // The identity: gives a transformation's input a node of its own.
 const Op identity_op = structural(
-    "identity",
-    {.infer =
-         [](const ParamsRef&, std::span<const array> in) {
-           return std::vector<OutSpec>{{in[0].shape(), in[0].dtype()}};
-         },
-     .transpose = [](const VjpCall& c) { return MaybeArrays{c.ct[0]}; },
-     .vmap = [](const VmapCall& c) { return VmapResult{{c.in[0]}, {c.axes[0]}}; },
-     .view =
-         [](const ParamsRef&, const Layout& in, const OutSpec&, Layout& result) {
-           result = in;
-           return true;
-         }});
+    "identity", {.infer =
+                     [](const ParamsRef&, std::span<const array> in) {
+                       return std::vector<OutSpec>{{in[0].shape(), in[0].dtype()}};
+                     },
+                 .transpose = [](const VjpCall& c) { return MaybeArrays{c.ct[0]}; },
+                 .vmap =
+                     [](const VmapCall& c) {
+                       return VmapResult{{c.in[0]}, {c.axes[0]}};
+                     },
+                 .view =
+                     [](const ParamsRef&, const Layout& in, const OutSpec&, Layout& result) {
+                       result = in;
+                       return true;
+                     },
+                 .check = check_unary,
+                 .any_size = true});
 
 }  // namespace
 

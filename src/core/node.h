@@ -28,6 +28,7 @@ struct Node {
   std::atomic<NodeState> state{NodeState::pending};
   std::atomic<bool> tracer{false};  // depends on the input of a running transformation
   bool placeholder = false;         // stands for a value to come; evaluating it is an error
+  bool of_shapeless_trace = false;  // made while a function was traced for any sizes
   Dtype dtype;
   uint16_t stream = 0;
   uint32_t location = 0;  // where the user made it (core/location.h)
@@ -96,6 +97,24 @@ struct Tracing {
   ~Tracing() { active_tracings().fetch_sub(1, std::memory_order_relaxed); }
   Tracing(const Tracing&) = delete;
 };
+
+// While a function is traced for any sizes: the ops that know a form without sizes take it, and
+// whoever turns a size into something else says so with note_size_read. One per thread, nested.
+struct OLIVINE_API ShapelessTrace {
+  ShapelessTrace() : outer(current) { current = this; }
+  ~ShapelessTrace() { current = outer; }
+  ShapelessTrace(const ShapelessTrace&) = delete;
+  const char* sizes_read = nullptr;  // by what, once they were
+
+  static bool running();
+
+ private:
+  friend void note_size_read(const array& a, const char* by);
+  ShapelessTrace* outer;
+  static thread_local constinit ShapelessTrace* current;
+};
+// A size of `a` becomes a value: if `a` is of the running trace, that holds for its sizes only.
+OLIVINE_API void note_size_read(const array& a, const char* by);
 
 // Reads output `index` of its one input, a tuple node.
 extern const Op output_op;

@@ -1,14 +1,18 @@
 // Op ids, and the rules that elementwise, linear and reduction records derive.
 #include "core/op.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
 #include <deque>
 #include <mutex>
 #include <unordered_map>
 
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/node.h"
-#include "olivine/ops/elementwise.h"
 #include "olivine/ops/creation.h"
+#include "olivine/ops/elementwise.h"
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/shape.h"
 
@@ -46,6 +50,41 @@ int Op::assign_id() const {
   int id = op_id(name);
   id_.value.store(id, std::memory_order_release);
   return id;
+}
+
+namespace {
+
+// The list of records. Records are static objects of many files, so it must need no constructor.
+constinit std::mutex records_mutex;
+constinit Op::Id* records = nullptr;
+
+const Op* op_of(const Op::Id* id) {
+  return reinterpret_cast<const Op*>(reinterpret_cast<const char*>(id) - offsetof(Op, id_));
+}
+
+}  // namespace
+
+void Op::Id::enter() {
+  std::lock_guard lock(records_mutex);
+  next = records;
+  if (next) next->previous = this;
+  records = this;
+}
+void Op::Id::leave() {
+  std::lock_guard lock(records_mutex);
+  if (next) next->previous = previous;
+  (previous ? previous->next : records) = next;
+}
+
+std::vector<const Op*> all_ops() {
+  std::vector<const Op*> ops;
+  {
+    std::lock_guard lock(records_mutex);
+    for (Op::Id* id = records; id; id = id->next) ops.push_back(op_of(id));
+  }
+  std::sort(ops.begin(), ops.end(),
+            [](const Op* a, const Op* b) { return std::strcmp(a->name, b->name) < 0; });
+  return ops;
 }
 
 namespace {
@@ -149,6 +188,11 @@ VmapResult vmap_reduction(const VmapCall& c) {
   for (int& a : axes) ++a;
   Arrays out = emit(c.op, make_params(ReduceParams{axes}), in);
   return {out, std::vector<int>(out.size(), 0)};
+}
+
+void check_reduction(const CheckCall& c) {
+  expect_inputs(c, 1);
+  expect_axes(c, c.params.as<ReduceParams>().axes, c.in[0].ndim(), true);
 }
 
 }  // namespace olivine

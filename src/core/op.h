@@ -4,8 +4,8 @@
 //   elementwise   author writes the local derivative        -> jvp, vjp, vmap, fusion, donation
 //   structural    author writes shape, transpose, batching  -> jvp; `view` makes it free of copies
 //   reduction     author writes its derivative              -> vmap by axis shift
-//   fused         author writes its composite               -> every rule, unless a better one is given
-//   general       author writes what the op needs; absent rules give one uniform error
+//   fused         author writes its composite               -> every rule, unless a better one is
+//   given general       author writes what the op needs; absent rules give one uniform error
 #pragma once
 
 #include <atomic>
@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "core/fields.h"
 #include "core/layout.h"
 #include "core/params.h"
 #include "olivine/array.h"
@@ -38,7 +39,7 @@ struct VjpCall {
   const ParamsRef& params;
   std::span<const array> in;
   std::span<const array> out;
-  std::span<const array> ct;  // one cotangent per output, never missing
+  std::span<const array> ct;     // one cotangent per output, never missing
   std::span<const bool> wanted;  // per input: whether its cotangent is needed
 };
 struct JvpCall {
@@ -60,6 +61,12 @@ struct VmapResult {
   std::vector<int> axes;  // of each output; -1: not batched
 };
 
+struct CheckCall {
+  const Op& op;
+  const ParamsRef& params;
+  std::span<const array> in;
+};
+
 enum class OpKind : uint8_t { elementwise, structural, reduction, general };
 // Which dtype selects the kernel.
 enum class KernelKey : uint8_t { first_input, last_input, output };
@@ -78,8 +85,8 @@ struct Op {
   // Absent: the transform runs the op once per batch element and stacks.
   VmapResult (*vmap)(const VmapCall&) = nullptr;
   // Elementwise: d(out)/d(in[arg]) * v, one rule for both modes. nullopt: zero derivative.
-  MaybeArray (*linear)(int arg, const array& v, std::span<const array> in, const array& out) =
-      nullptr;
+  MaybeArray (*linear)(int arg, const array& v, std::span<const array> in,
+                       const array& out) = nullptr;
   // Structural: where the output's elements already lie in the input's buffer; false: only a
   // row-contiguous input will do (the evaluator then copies, and asks again).
   bool (*view)(const ParamsRef&, const Layout& in, const OutSpec& out, Layout& result) = nullptr;
@@ -89,6 +96,14 @@ struct Op {
   bool stops_gradient = false;
   // Same inputs give other outputs or other effects: never merged or folded.
   bool opaque = false;
+  // The type of the parameters (&params_type<P>; null: none), by which export writes them.
+  const ParamsType* params = nullptr;
+  // Throws unless these inputs and parameters, whoever made them up, may reach rules and kernels;
+  // helpers are in core/checks.h. Elementwise ops need none. Else absent: the op can't be exported.
+  void (*check)(const CheckCall&) = nullptr;
+  // No parameter is a size, so the op means the same for inputs of other sizes: shapeless traces
+  // hold such ops only.
+  bool any_size = false;
 
   // A small integer for kernel tables, given on first use.
   int id() const {
@@ -96,10 +111,17 @@ struct Op {
     return i >= 0 ? i : assign_id();
   }
 
+  // Also lists all records (all_ops): a record enters when it is made, wherever it is defined.
   struct Id {
     mutable std::atomic<int> value{-1};
-    Id() = default;
-    Id(const Id&) {}  // a copy is another op
+    Id *next = nullptr, *previous = nullptr;
+    Id() { enter(); }
+    Id(const Id&) { enter(); }  // a copy is another op
+    ~Id() { leave(); }
+
+   private:
+    OLIVINE_API void enter();
+    OLIVINE_API void leave();
   };
   Id id_{};
 
@@ -110,6 +132,8 @@ struct Op {
 // The id of a name: kernels are registered under names before any op is used.
 OLIVINE_API int op_id(std::string_view name);
 OLIVINE_API const char* op_name(int id);
+// All records, sorted by name.
+OLIVINE_API std::vector<const Op*> all_ops();
 
 // ---- Making nodes. All checks are done by then; `shape` and `dtype` are those of the output.
 OLIVINE_API array make_node(const Op& op, ParamsRef params, std::span<const array> in, Shape shape,
@@ -160,7 +184,8 @@ inline Op elementwise(const char* name, LinearRule linear, InferRule infer = inf
             .vjp = vjp_elementwise,
             .jvp = jvp_elementwise,
             .vmap = vmap_elementwise,
-            .linear = linear};
+            .linear = linear,
+            .any_size = true};
 }
 
 struct StructuralRules {
@@ -168,6 +193,9 @@ struct StructuralRules {
   MaybeArrays (*transpose)(const VjpCall&);
   VmapResult (*vmap)(const VmapCall&);
   bool (*view)(const ParamsRef&, const Layout&, const OutSpec&, Layout&) = nullptr;
+  const ParamsType* params = nullptr;
+  void (*check)(const CheckCall&) = nullptr;
+  bool any_size = false;
 };
 inline Op structural(const char* name, StructuralRules r) {
   return Op{.name = name,
@@ -176,7 +204,10 @@ inline Op structural(const char* name, StructuralRules r) {
             .vjp = r.transpose,
             .jvp = jvp_linear,
             .vmap = r.vmap,
-            .view = r.view};
+            .view = r.view,
+            .params = r.params,
+            .check = r.check,
+            .any_size = r.any_size};
 }
 
 // Parameters of every reduction: the axes, normalized, sorted. The node keeps them as size 1
@@ -186,10 +217,12 @@ struct ReduceParams {
   auto fields() const { return std::tie(axes); }
 };
 OLIVINE_API VmapResult vmap_reduction(const VmapCall&);
+OLIVINE_API void check_reduction(const CheckCall&);
 struct ReductionRules {
   MaybeArrays (*vjp)(const VjpCall&) = nullptr;
   MaybeArrays (*jvp)(const JvpCall&) = nullptr;
   InferRule infer;
+  void (*check)(const CheckCall&) = check_reduction;
 };
 inline Op reduction(const char* name, ReductionRules r) {
   return Op{.name = name,
@@ -197,8 +230,14 @@ inline Op reduction(const char* name, ReductionRules r) {
             .infer = r.infer,
             .vjp = r.vjp,
             .jvp = r.jvp,
-            .vmap = vmap_reduction};
+            .vmap = vmap_reduction,
+            .params = &params_type<ReduceParams>,
+            .check = r.check,
+            .any_size = true};
 }
+
+// A batching rule for ops that have no better one: once per element, results stacked.
+OLIVINE_API VmapResult vmap_per_element(const VmapCall&);
 
 // Fused ops: one kernel for what `composite` says in other ops. Their rules are those of the
 // composite unless the author sets a better one.

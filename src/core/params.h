@@ -15,9 +15,13 @@ struct ParamsBase {
   virtual ~ParamsBase() = default;
   virtual const void* get() const = 0;
   virtual bool equals(const ParamsBase& o) const = 0;
-  void retain() const { const_cast<ParamsBase*>(this)->refs.fetch_add(1, std::memory_order_relaxed); }
+  virtual const std::type_info& type() const = 0;
+  void retain() const {
+    const_cast<ParamsBase*>(this)->refs.fetch_add(1, std::memory_order_relaxed);
+  }
   void release() const {
-    if (const_cast<ParamsBase*>(this)->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    if (const_cast<ParamsBase*>(this)->refs.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      delete this;
   }
 };
 
@@ -31,6 +35,7 @@ struct ParamsBox final : ParamsBase {
     if (typeid(o) != typeid(*this)) return false;
     return value.fields() == static_cast<const ParamsBox&>(o).value.fields();
   }
+  const std::type_info& type() const override { return typeid(P); }
   P value;
 };
 
@@ -42,6 +47,7 @@ class ParamsRef {
     return *static_cast<const P*>(ref_->get());
   }
   const void* raw() const { return ref_ ? ref_->get() : nullptr; }
+  bool is_of(const std::type_info& type) const { return ref_ && ref_->type() == type; }
   bool operator==(const ParamsRef& o) const {
     if (ref_ == o.ref_) return true;
     return ref_ && o.ref_ && ref_->equals(*o.ref_);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <numbers>
 
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/node.h"
 #include "core/op.h"
@@ -24,9 +25,7 @@ array constant(const array& scalar, const Shape& shape) {
 }
 
 // A computed array of one element that no transformation follows.
-bool is_constant(const array& a) {
-  return a.node()->done() && !a.node()->tracer && a.size() == 1;
-}
+bool is_constant(const array& a) { return a.node()->done() && !a.node()->tracer && a.size() == 1; }
 array cast_constant(const array& a, Dtype dtype) {
   Dtype from = a.dtype();
   if (is_complex(from)) return array(a.item<complex128_t>(), dtype);
@@ -42,6 +41,14 @@ const Op arange_op{.name = "arange",
                        [](const ParamsRef& params, std::span<const array>) {
                          const auto& p = params.as<ArangeParams>();
                          return std::vector<OutSpec>{{{p.size}, p.dtype}};
+                       },
+                   .params = &params_type<ArangeParams>,
+                   .check =
+                       [](const CheckCall& c) {
+                         const auto& p = c.params.as<ArangeParams>();
+                         require(c, c.in.empty(), "no inputs");
+                         require(c, p.size >= 0, "a size >= 0");
+                         require(c, p.dtype != bool_, "a numeric dtype");
                        }};
 
 array make_arange(const ArangeParams& p, StreamOrDevice s) {
@@ -87,14 +94,10 @@ array ones(const Shape& shape, Dtype dtype, StreamOrDevice) {
   return constant(array(1, dtype), shape);
 }
 array ones_like(const array& a, StreamOrDevice s) { return ones(a.shape(), a.dtype(), s); }
-array ones_like(const array& a, Dtype dtype, StreamOrDevice s) {
-  return ones(a.shape(), dtype, s);
-}
+array ones_like(const array& a, Dtype dtype, StreamOrDevice s) { return ones(a.shape(), dtype, s); }
 array empty(const Shape& shape, Dtype dtype, StreamOrDevice s) { return zeros(shape, dtype, s); }
 array empty_like(const array& a, StreamOrDevice s) { return zeros_like(a, s); }
-array empty_like(const array& a, Dtype dtype, StreamOrDevice s) {
-  return zeros_like(a, dtype, s);
-}
+array empty_like(const array& a, Dtype dtype, StreamOrDevice s) { return zeros_like(a, dtype, s); }
 
 array arange(double start, double stop, double step, Dtype dtype, StreamOrDevice s) {
   ArangeParams p{.size = arange_size(start, stop, step), .dtype = dtype};

@@ -1,6 +1,7 @@
 // Choosing between elements (where, clip, nan_to_num), and comparing up to a tolerance.
 #include <cfloat>
 
+#include "core/checks.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/reduction.h"
 #include "ops/elementwise_common.h"
@@ -14,14 +15,26 @@ MaybeArray select_linear(int arg, const array& v, std::span<const array> in, con
   return arg == 1 ? where(in[0], v, zero) : where(in[0], zero, v);
 }
 
-const Op select_op = elementwise("select", select_linear);
+const Op select_op = [] {
+  Op op = elementwise("select", select_linear);
+  op.check = [](const CheckCall& c) {
+    expect_inputs(c, 3);
+    expect_dtype(c, 0, bool_);
+    expect_one_dtype(c, 1, 3);
+  };
+  return op;
+}();
 
 double largest(Dtype t) {
   switch (t.val()) {
-    case Dtype::Val::float16: return 65504;
-    case Dtype::Val::bfloat16: return 0x1.fep127;
-    case Dtype::Val::float32: return FLT_MAX;
-    default: return DBL_MAX;
+    case Dtype::Val::float16:
+      return 65504;
+    case Dtype::Val::bfloat16:
+      return 0x1.fep127;
+    case Dtype::Val::float32:
+      return FLT_MAX;
+    default:
+      return DBL_MAX;
   }
 }
 

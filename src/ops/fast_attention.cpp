@@ -1,4 +1,6 @@
-// Scaled dot-product attention: softmax(scale * q @ k^T + mask) @ v, and its gradient, as fused ops.
+// Scaled dot-product attention: softmax(scale * q @ k^T + mask) @ v, and its gradient, as fused
+// ops.
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "olivine/fast.h"
@@ -86,8 +88,43 @@ Arrays attention_vjp_composite(const ParamsRef& params, std::span<const array> i
   return vjp(fn, {in[0], in[1], in[2]}, {in.back()}).second;
 }
 
-const Op attention_vjp_op =
-    fused("attention_vjp", infer_attention_vjp, attention_vjp_composite);
+void check_attention(const array& q, const array& k, const array& v);
+
+// q, k, v, the mask and the sinks where present, then `more` inputs.
+size_t check_attention_inputs(const CheckCall& c, size_t more) {
+  const auto& p = c.params.as<AttentionParams>();
+  size_t own = 3 + size_t(p.has_mask) + size_t(p.has_sinks);
+  expect_inputs(c, own + more);
+  const array &q = c.in[0], &k = c.in[1];
+  check_attention(q, k, c.in[2]);
+  require(c, is_floating(q.dtype()), "floating point inputs");
+  expect_one_dtype(c, 0, 3);
+  if (p.has_mask) {
+    expect_broadcasts(c, 3, {q.shape(0), q.shape(1), q.shape(2), k.shape(2)});
+    if (c.in[3].dtype() != bool_) expect_dtype(c, 3, q.dtype());
+  }
+  if (p.has_sinks) {
+    expect_shape(c, own - 1, Shape{q.shape(1)});
+    expect_dtype(c, own - 1, q.dtype());
+  }
+  return own;
+}
+
+const Op attention_vjp_op = [] {
+  Op op = fused("attention_vjp", infer_attention_vjp, attention_vjp_composite);
+  op.params = &params_type<AttentionParams>;
+  op.check = [](const CheckCall& c) {
+    size_t own = check_attention_inputs(c, 3);
+    auto specs = infer_attention(c.params, c.in);
+    for (size_t i = 0; i < 3; ++i) {
+      const OutSpec& like = specs[i == 1 ? 1 : 0];
+      expect_shape(c, own + i, like.shape);
+      expect_dtype(c, own + i, like.dtype);
+    }
+  };
+  op.any_size = true;
+  return op;
+}();
 
 MaybeArrays vjp_attention(const VjpCall& c) {
   for (size_t i = 3; i < c.in.size(); ++i) {
@@ -106,6 +143,9 @@ MaybeArrays vjp_attention(const VjpCall& c) {
 const Op attention_op = [] {
   Op op = fused("attention", infer_attention, attention_composite);
   op.vjp = vjp_attention;
+  op.params = &params_type<AttentionParams>;
+  op.check = [](const CheckCall& c) { check_attention_inputs(c, 0); };
+  op.any_size = true;
   return op;
 }();
 

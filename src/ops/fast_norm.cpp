@@ -1,4 +1,5 @@
 // rms_norm and layer_norm, with their gradients as fused ops too.
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "olivine/fast.h"
@@ -60,10 +61,30 @@ MaybeArrays emit_vjp(const Op& op, const VjpCall& c) {
   return out;
 }
 
-const Op rms_norm_vjp_op =
-    fused("rms_norm_vjp", infer_norm_vjp, norm_vjp_composite<rms_norm_composite>);
+// x, then the weight and the bias where present, then `more` inputs like x.
+void check_norm_inputs(const CheckCall& c, size_t more) {
+  const auto& p = c.params.as<NormParams>();
+  size_t vectors = size_t(p.has_weight) + size_t(p.has_bias);
+  expect_inputs(c, 1 + vectors + more);
+  expect_ndim(c, 0, 1);
+  require(c, is_floating(c.in[0].dtype()), "a floating point input");
+  expect_one_dtype(c, 0, c.in.size());
+  for (size_t i = 1; i < c.in.size(); ++i) {
+    const Shape row{c.in[0].shape().back()};
+    expect_shape(c, i, i <= vectors ? row : c.in[0].shape());
+  }
+}
+
+Op norm_vjp_op(const char* name, Arrays (*composite)(const ParamsRef&, std::span<const array>)) {
+  Op op = fused(name, infer_norm_vjp, composite);
+  op.params = &params_type<NormParams>;
+  op.check = [](const CheckCall& c) { check_norm_inputs(c, 1); };
+  op.any_size = true;
+  return op;
+}
+const Op rms_norm_vjp_op = norm_vjp_op("rms_norm_vjp", norm_vjp_composite<rms_norm_composite>);
 const Op layer_norm_vjp_op =
-    fused("layer_norm_vjp", infer_norm_vjp, norm_vjp_composite<layer_norm_composite>);
+    norm_vjp_op("layer_norm_vjp", norm_vjp_composite<layer_norm_composite>);
 
 // Rows are independent, so a batch of x is just more rows; batched weights use the composite.
 VmapResult vmap_norm(const VmapCall& c) {
@@ -80,14 +101,15 @@ Op norm_op(const char* name, Arrays (*composite)(const ParamsRef&, std::span<con
   Op op = fused(name, infer_norm, composite);
   op.vjp = vjp;
   op.vmap = vmap_norm;
+  op.params = &params_type<NormParams>;
+  op.check = [](const CheckCall& c) { check_norm_inputs(c, 0); };
+  op.any_size = true;
   return op;
 }
-const Op rms_norm_op = norm_op("rms_norm", rms_norm_composite, [](const VjpCall& c) {
-  return emit_vjp(rms_norm_vjp_op, c);
-});
-const Op layer_norm_op = norm_op("layer_norm", layer_norm_composite, [](const VjpCall& c) {
-  return emit_vjp(layer_norm_vjp_op, c);
-});
+const Op rms_norm_op = norm_op("rms_norm", rms_norm_composite,
+                               [](const VjpCall& c) { return emit_vjp(rms_norm_vjp_op, c); });
+const Op layer_norm_op = norm_op("layer_norm", layer_norm_composite,
+                                 [](const VjpCall& c) { return emit_vjp(layer_norm_vjp_op, c); });
 
 array make_norm(const Op& op, const array& x, const std::optional<array>& weight,
                 const std::optional<array>& bias, double eps, StreamOrDevice s) {
@@ -99,8 +121,7 @@ array make_norm(const Op& op, const array& x, const std::optional<array>& weight
   auto check = [&](const std::optional<array>& a, const char* what) {
     if (!a) return;
     if (a->ndim() != 1 || a->shape(0) != x.shape(-1)) {
-      fail("[", op.name, "] expected a ", what, " of shape (", x.shape(-1), ",); got ",
-           a->shape());
+      fail("[", op.name, "] expected a ", what, " of shape (", x.shape(-1), ",); got ", a->shape());
     }
     dtype = promote_types(dtype, a->dtype());
   };

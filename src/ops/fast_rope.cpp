@@ -1,4 +1,5 @@
 // Rotary position embedding. Its gradient is the rotation backwards.
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "olivine/fast.h"
@@ -27,10 +28,10 @@ Arrays rope_composite(const ParamsRef& params, std::span<const array> in) {
   const array& x = in[0];
   int64_t half = p.dims / 2, size = x.shape(-1);
   Dtype wide = x.dtype() == float64 ? float64 : float32;
-  array inverse_freqs =
-      p.has_freqs ? reciprocal(astype(in[2], wide))
-                  : exp(multiply(arange(half, wide),
-                                 array(-std::log(double(p.base)) / double(half), wide)));
+  array inverse_freqs = p.has_freqs
+                            ? reciprocal(astype(in[2], wide))
+                            : exp(multiply(arange(half, wide),
+                                           array(-std::log(double(p.base)) / double(half), wide)));
   array offset = astype(in[1], wide);
   if (offset.ndim() == 1) {  // one per row of the first axis
     Shape shape(x.ndim(), 1);
@@ -75,10 +76,28 @@ VmapResult vmap_rope(const VmapCall& c) {
   return {emit(c.op, c.params, in), {0}};
 }
 
+void check_rope(const CheckCall& c) {
+  const auto& p = c.params.as<RopeParams>();
+  expect_inputs(c, p.has_freqs ? 3 : 2);
+  expect_ndim(c, 0, 3);
+  require(c, is_floating(c.in[0].dtype()), "a floating point input");
+  require(c, p.dims > 0 && p.dims % 2 == 0 && p.dims <= c.in[0].shape().back(),
+          "even dims within the last axis");
+  expect_dtype(c, 1, int32);
+  if (c.in[1].ndim() > 0) expect_shape(c, 1, Shape{c.in[0].shape()[0]});
+  if (p.has_freqs) {
+    expect_dtype(c, 2, float32);
+    expect_shape(c, 2, Shape{p.dims / 2});
+  }
+}
+
 const Op rope_op = [] {
   Op op = fused("rope", infer_rope, rope_composite);
   op.vjp = vjp_rope;
   op.vmap = vmap_rope;
+  op.params = &params_type<RopeParams>;
+  op.check = check_rope;
+  op.any_size = true;
   return op;
 }();
 
@@ -88,7 +107,8 @@ namespace fast {
 
 array rope(const array& x, int dims, bool traditional, std::optional<double> base, double scale,
            const array& offset, const std::optional<array>& freqs, StreamOrDevice s) {
-  if (x.ndim() < 3) fail("[rope] expected at least 3 axes (batch, time, features); got ", x.shape());
+  if (x.ndim() < 3)
+    fail("[rope] expected at least 3 axes (batch, time, features); got ", x.shape());
   if (!is_floating(x.dtype())) fail("[rope] expected a floating point input; got ", x.dtype());
   if (dims <= 0 || dims % 2 != 0 || dims > x.shape(-1)) {
     fail("[rope] expected even dims in [2, ", x.shape(-1), "]; got ", dims);

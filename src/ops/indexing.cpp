@@ -4,6 +4,7 @@
 // transposes to adding into zeros. Indices are data: kernels check them.
 #include "olivine/ops/indexing.h"
 
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/node.h"
 #include "core/op.h"
@@ -41,6 +42,26 @@ SliceParams batched(const SliceParams& p, int64_t batch) {
   return {prepend(0, p.start), prepend(batch, p.shape), prepend(1, p.strides)};
 }
 
+// The block lies within the first input.
+void check_block(const CheckCall& c) {
+  const auto& p = c.params.as<SliceParams>();
+  const Shape& in = c.in[0].shape();
+  require(
+      c,
+      p.start.size() == in.size() && p.shape.size() == in.size() && p.strides.size() == in.size(),
+      "a start, size and stride for each axis");
+  bool empty = element_count(p.shape, c.op.name) == 0;
+  for (size_t i = 0; i < in.size(); ++i) {
+    int64_t reach = checked_mul(std::max<int64_t>(p.shape[i] - 1, 0), p.strides[i], c.op.name);
+    int64_t last = checked_add(p.start[i], reach, c.op.name);
+    bool inside = std::min(p.start[i], last) >= 0 && std::max(p.start[i], last) < in[i];
+    if (!inside && !(empty && p.start[i] == 0 && reach == 0)) {
+      reject(c, "expected a block within shape ", in, "; got one from ", p.start[i], " to ", last,
+             " along axis ", i);
+    }
+  }
+}
+
 const Op slice_op = structural(
     "slice",
     {.infer =
@@ -66,6 +87,12 @@ const Op slice_op = structural(
              result.strides[i] *= p.strides[i];
            }
            return true;
+         },
+     .params = &params_type<SliceParams>,
+     .check =
+         [](const CheckCall& c) {
+           expect_inputs(c, 1);
+           check_block(c);
          }});
 
 const Op slice_update_op = structural(
@@ -85,12 +112,23 @@ const Op slice_update_op = structural(
          [](const VmapCall& c) {
            auto p = batched(c.params.as<SliceParams>(), c.batch);
            return VmapResult{{make_slice_update(batch_first(c, 0), batch_first(c, 1), p)}, {0}};
+         },
+     .params = &params_type<SliceParams>,
+     .check =
+         [](const CheckCall& c) {
+           expect_inputs(c, 2);
+           expect_one_dtype(c, 0, 2);
+           check_block(c);
+           expect_shape(c, 1, c.params.as<SliceParams>().shape);
          }});
 
 array make_slice(const array& a, const SliceParams& p, StreamOrDevice s) {
   bool whole = p.shape == a.shape();
   for (size_t i = 0; i < p.start.size(); ++i) whole &= p.start[i] == 0 && p.strides[i] == 1;
-  if (whole) return a;
+  if (whole) {
+    note_size_read(a, "a slice of a whole axis");
+    return a;
+  }
   return make_node(slice_op, make_params(p), {a}, p.shape, a.dtype(), s);
 }
 
@@ -198,11 +236,37 @@ VmapResult vmap_gather(const VmapCall& c) {
   return {{squeeze(make_gather(a, indices, p), index_ndim + 1)}, {0}};
 }
 
+// Inputs [from, to) are equally shaped indices, one per axis.
+void check_index_arrays(const CheckCall& c, const SmallVector<int, 6>& axes, size_t from,
+                        size_t to) {
+  require(c, axes.size() == to - from, "one index array per axis");
+  expect_axes(c, axes, c.in[0].ndim(), false);
+  for (size_t i = from; i < to; ++i) {
+    expect_indices(c, i);
+    expect_shape(c, i, c.in[from].shape());
+  }
+}
+void check_block_sizes(const CheckCall& c, std::span<const int64_t> sizes) {
+  const Shape& in = c.in[0].shape();
+  bool fits = sizes.size() == in.size();
+  for (size_t i = 0; fits && i < sizes.size(); ++i) fits = sizes[i] >= 0 && sizes[i] <= in[i];
+  if (!fits) {
+    reject(c, "expected block sizes within shape ", in, "; got ", Shape(sizes));
+  }
+}
+
 const Op gather_op{.name = "gather",
                    .infer = infer_gather,
                    .vjp = vjp_gather,
                    .jvp = jvp_first,
-                   .vmap = vmap_gather};
+                   .vmap = vmap_gather,
+                   .params = &params_type<GatherParams>,
+                   .check = [](const CheckCall& c) {
+                     expect_inputs(c, 1, kMaxIndices + 1);
+                     const auto& p = c.params.as<GatherParams>();
+                     check_index_arrays(c, p.axes, 1, c.in.size());
+                     check_block_sizes(c, p.sizes);
+                   }};
 
 // What surrounds a scatter's derivative: inputs by name, blocks as gather reads them.
 struct ScatterParts {
@@ -233,17 +297,15 @@ array product_of_others(const ScatterParts& s) {
   array zero = array(0, s.a.dtype()), one = array(1, s.a.dtype());
   auto is_zero = [&](const array& x) { return equal(x, zero); };
   auto without_zeros = [&](const array& x) { return where(is_zero(x), one, x); };
-  array count = s.write(astype(is_zero(s.a), int32), astype(is_zero(s.updates), int32),
-                        ScatterMode::add);
+  array count =
+      s.write(astype(is_zero(s.a), int32), astype(is_zero(s.updates), int32), ScatterMode::add);
   array product = s.write(without_zeros(s.a), without_zeros(s.updates), ScatterMode::prod);
   array zeros_here = s.read(count), all = s.read(product);
   array others = subtract(zeros_here, astype(is_zero(s.updates), int32));
   return where(equal(others, array(0)), divide(all, without_zeros(s.updates)), zero);
 }
 // 1 where a max or min took its value from `x`.
-array selected(const array& x, const array& result) {
-  return astype(equal(x, result), x.dtype());
-}
+array selected(const array& x, const array& result) { return astype(equal(x, result), x.dtype()); }
 
 MaybeArrays vjp_scatter(const VjpCall& c) {
   ScatterParts s(c.params, c.in);
@@ -279,8 +341,10 @@ MaybeArrays jvp_scatter(const JvpCall& c) {
   array ta = c.tangent.front() ? *c.tangent.front() : zeros_like(s.a);
   array tu = c.tangent.back() ? *c.tangent.back() : zeros_like(s.updates);
   switch (s.p.mode) {
-    case ScatterMode::set: return {s.write(ta, tu, ScatterMode::set)};
-    case ScatterMode::add: break;
+    case ScatterMode::set:
+      return {s.write(ta, tu, ScatterMode::set)};
+    case ScatterMode::add:
+      break;
     case ScatterMode::prod:
       ta = s.write(ta, s.updates, ScatterMode::prod);
       tu = multiply(tu, product_of_others(s));
@@ -313,11 +377,30 @@ VmapResult vmap_scatter(const VmapCall& c) {
   return {{make_scatter(a, indices, expand_dims(updates, index_ndim + 1), p)}, {0}};
 }
 
+void check_scatter(const CheckCall& c) {
+  expect_inputs(c, 2, kMaxIndices + 2);
+  const auto& p = c.params.as<ScatterParams>();
+  size_t last = c.in.size() - 1;
+  require(c, p.mode <= ScatterMode::min, "a known mode");
+  check_index_arrays(c, p.axes, 1, last);
+  expect_dtype(c, last, c.in[0].dtype());
+  Shape shape = last > 1 ? c.in[1].shape() : Shape{};
+  const Shape& updates = c.in[last].shape();
+  size_t indexed = shape.size();
+  require(c, updates.size() == indexed + c.in[0].shape().size(),
+          "updates of the indices' axes, then those of the input");
+  check_block_sizes(c, std::span<const int64_t>(updates).subspan(indexed));
+  for (int64_t d : std::span<const int64_t>(updates).subspan(indexed)) shape.push_back(d);
+  expect_shape(c, last, shape);
+}
+
 const Op scatter_op{.name = "scatter",
                     .infer = like_first,
                     .vjp = vjp_scatter,
                     .jvp = jvp_scatter,
-                    .vmap = vmap_scatter};
+                    .vmap = vmap_scatter,
+                    .params = &params_type<ScatterParams>,
+                    .check = check_scatter};
 
 // ---- along one axis
 
@@ -340,23 +423,42 @@ VmapResult vmap_axis(const VmapCall& c) {
   return {emit(c.op, make_params(p), in), {0}};
 }
 
-const Op gather_axis_op{
-    .name = "gather_axis",
-    .infer =
-        [](const ParamsRef&, std::span<const array> in) {
-          return Specs{{in[1].shape(), in[0].dtype()}};
-        },
-    .vjp =
-        [](const VjpCall& c) {
-          MaybeArrays out(2);
-          if (c.wanted[0]) {
-            out[0] = make_scatter_axis(zeros(c.in[0].shape(), c.ct[0].dtype()), c.in[1], c.ct[0],
-                                       c.params.as<AxisIndexParams>(), ScatterMode::add);
-          }
-          return out;
-        },
-    .jvp = jvp_first,
-    .vmap = vmap_axis};
+// Indices along one axis, one per position of the others.
+void check_axis_indices(const CheckCall& c) {
+  const auto& p = c.params.as<AxisIndexParams>();
+  expect_axis(c, p.axis, c.in[0].ndim());
+  require(c, p.mode == ScatterMode::set || p.mode == ScatterMode::add, "the mode set or add");
+  expect_indices(c, 1);
+  expect_ndim(c, 1, c.in[0].ndim(), c.in[0].ndim());
+  Shape shape = c.in[0].shape();
+  shape[p.axis] = c.in[1].shape()[p.axis];
+  expect_shape(c, 1, shape);
+}
+
+const Op gather_axis_op{.name = "gather_axis",
+                        .infer =
+                            [](const ParamsRef&, std::span<const array> in) {
+                              return Specs{{in[1].shape(), in[0].dtype()}};
+                            },
+                        .vjp =
+                            [](const VjpCall& c) {
+                              MaybeArrays out(2);
+                              if (c.wanted[0]) {
+                                out[0] = make_scatter_axis(
+                                    zeros(c.in[0].shape(), c.ct[0].dtype()), c.in[1], c.ct[0],
+                                    c.params.as<AxisIndexParams>(), ScatterMode::add);
+                              }
+                              return out;
+                            },
+                        .jvp = jvp_first,
+                        .vmap = vmap_axis,
+                        .params = &params_type<AxisIndexParams>,
+                        .check =
+                            [](const CheckCall& c) {
+                              expect_inputs(c, 2);
+                              check_axis_indices(c);
+                            },
+                        .any_size = true};
 
 MaybeArrays vjp_scatter_axis(const VjpCall& c) {
   const auto& p = c.params.as<AxisIndexParams>();
@@ -382,7 +484,16 @@ const Op scatter_axis_op{
           array tu = c.tangent[2] ? *c.tangent[2] : zeros_like(c.in[2]);
           return MaybeArrays{emit_one(c.op, c.params, Arrays{ta, c.in[1], tu})};
         },
-    .vmap = vmap_axis};
+    .vmap = vmap_axis,
+    .params = &params_type<AxisIndexParams>,
+    .check =
+        [](const CheckCall& c) {
+          expect_inputs(c, 3);
+          check_axis_indices(c);
+          expect_shape(c, 2, c.in[1].shape());
+          expect_dtype(c, 2, c.in[0].dtype());
+        },
+    .any_size = true};
 
 // ---- checks
 
@@ -396,8 +507,8 @@ void check_index_dtype(const array& index, const char* op) {
 Arrays prepare_indices(const array& a, const std::vector<array>& indices,
                        const std::vector<int>& axes, const char* op, StreamOrDevice s) {
   if (indices.size() != axes.size()) {
-    fail("[", op, "] expected one index array per axis; got ", indices.size(), " for ",
-         axes.size(), " axes");
+    fail("[", op, "] expected one index array per axis; got ", indices.size(), " for ", axes.size(),
+         " axes");
   }
   if (indices.size() > size_t{kMaxIndices}) {
     fail("[", op, "] expected at most ", kMaxIndices, " index arrays; got ", indices.size());
@@ -440,9 +551,8 @@ array checked_scatter(const array& a, const std::vector<array>& indices, const a
     fits = i < index_ndim ? shape[i] == in[0].shape()[i] : shape[i] <= a.shape()[i - index_ndim];
   }
   if (!fits) {
-    fail("[", op, "] expected updates of the indices' shape ",
-         in.empty() ? Shape{} : in[0].shape(), ", then a block within ", a.shape(), "; got ",
-         shape);
+    fail("[", op, "] expected updates of the indices' shape ", in.empty() ? Shape{} : in[0].shape(),
+         ", then a block within ", a.shape(), "; got ", shape);
   }
   in.insert(in.begin(), a);
   in.push_back(astype(updates, a.dtype(), s));
@@ -467,8 +577,8 @@ namespace {
 std::vector<array> start_indices(const array& start, const std::vector<int>& axes, const char* op,
                                  StreamOrDevice s) {
   if (start.ndim() > 1 || start.size() != static_cast<int64_t>(axes.size())) {
-    fail("[", op, "] expected one start per axis; got shape ", start.shape(), " for ",
-         axes.size(), " axes");
+    fail("[", op, "] expected one start per axis; got shape ", start.shape(), " for ", axes.size(),
+         " axes");
   }
   check_index_dtype(start, op);
   array flat = flatten(start, s);
@@ -489,6 +599,7 @@ array combine_slice(const array& src, const array& update, const Shape& start, c
   if (value.ndim() > src.ndim() || broadcast_shapes(value.shape(), p.shape, op) != p.shape) {
     fail("[", op, "] expected an update that broadcasts to ", p.shape, "; got ", update.shape());
   }
+  note_size_read(src, "a slice of a whole axis, or of nothing");
   if (element_count(p.shape) == 0) return src;
   value = broadcast_to(value, p.shape, s);
   return p.shape == src.shape() && p.strides == Shape(p.shape.size(), 1)
@@ -502,20 +613,19 @@ array slice(const array& a, const array& start, std::vector<int> axes, Shape sli
             StreamOrDevice s) {
   return checked_gather(a, start_indices(start, axes, "slice", s), axes, slice_size, "slice", s);
 }
-array slice_update(const array& src, const array& update, const array& start,
-                   std::vector<int> axes, StreamOrDevice s) {
+array slice_update(const array& src, const array& update, const array& start, std::vector<int> axes,
+                   StreamOrDevice s) {
   auto indices = start_indices(start, axes, "slice_update", s);
   return checked_scatter(src, indices, update, axes, ScatterMode::set, "slice_update", s);
 }
 
-#define OLIVINE_SLICE_UPDATE(NAME, COMBINE)                                                   \
-  array NAME(const array& src, const array& update, Shape start, Shape stop, Shape strides,   \
-             StreamOrDevice s) {                                                              \
-    return combine_slice(src, update, start, stop, strides, #NAME, COMBINE, s);               \
-  }                                                                                           \
-  array NAME(const array& src, const array& update, Shape start, Shape stop,                  \
-             StreamOrDevice s) {                                                              \
-    return combine_slice(src, update, start, stop, Shape(start.size(), 1), #NAME, COMBINE, s); \
+#define OLIVINE_SLICE_UPDATE(NAME, COMBINE)                                                      \
+  array NAME(const array& src, const array& update, Shape start, Shape stop, Shape strides,      \
+             StreamOrDevice s) {                                                                 \
+    return combine_slice(src, update, start, stop, strides, #NAME, COMBINE, s);                  \
+  }                                                                                              \
+  array NAME(const array& src, const array& update, Shape start, Shape stop, StreamOrDevice s) { \
+    return combine_slice(src, update, start, stop, Shape(start.size(), 1), #NAME, COMBINE, s);   \
   }
 OLIVINE_SLICE_UPDATE(slice_update, nullptr)
 OLIVINE_SLICE_UPDATE(slice_update_add, add)
@@ -578,9 +688,7 @@ array take(const array& a, const array& indices, StreamOrDevice s) {
 array take(const array& a, int index, int axis, StreamOrDevice s) {
   return take_one(a, index, normalize_axis(axis, a.ndim(), "take"), s);
 }
-array take(const array& a, int index, StreamOrDevice s) {
-  return take(flatten(a, s), index, 0, s);
-}
+array take(const array& a, int index, StreamOrDevice s) { return take(flatten(a, s), index, 0, s); }
 
 namespace {
 
@@ -610,8 +718,8 @@ array update_axis(const array& a, const array& indices, const array& values, int
                   ScatterMode mode, const char* op, StreamOrDevice s) {
   AxisOperands x = align_axis(a, indices, axis, op, s);
   if (x.a.shape() != a.shape()) {
-    fail("[", op, "] expected indices that broadcast to ", a.shape(), " except along axis ",
-         x.axis, "; got ", indices.shape());
+    fail("[", op, "] expected indices that broadcast to ", a.shape(), " except along axis ", x.axis,
+         "; got ", indices.shape());
   }
   if (values.ndim() > a.ndim() || broadcast_shapes(values.shape(), x.shape, op) != x.shape) {
     fail("[", op, "] expected values that broadcast to ", x.shape, "; got ", values.shape());
@@ -631,8 +739,7 @@ array take_along_axis(const array& a, const array& indices, int axis, StreamOrDe
 array take_along_axis(const array& a, const array& indices, StreamOrDevice s) {
   return take_along_axis(flatten(a, s), flatten(indices, s), 0, s);
 }
-array put_along_axis(const array& a, const array& indices, const array& values,
-                     StreamOrDevice s) {
+array put_along_axis(const array& a, const array& indices, const array& values, StreamOrDevice s) {
   array flat = broadcast_to(values, indices.shape(), s);
   return reshape(put_along_axis(flatten(a, s), flatten(indices, s), flatten(flat, s), 0, s),
                  a.shape(), s);
@@ -646,10 +753,10 @@ array scatter_add_axis(const array& a, const array& indices, const array& values
   return update_axis(a, indices, values, axis, ScatterMode::add, "scatter_add_axis", s);
 }
 
-#define OLIVINE_SCATTER(NAME, MODE)                                                      \
-  array NAME(const array& a, const std::vector<array>& indices, const array& updates,    \
-             const std::vector<int>& axes, StreamOrDevice s) {                           \
-    return checked_scatter(a, indices, updates, axes, ScatterMode::MODE, #NAME, s);      \
+#define OLIVINE_SCATTER(NAME, MODE)                                                   \
+  array NAME(const array& a, const std::vector<array>& indices, const array& updates, \
+             const std::vector<int>& axes, StreamOrDevice s) {                        \
+    return checked_scatter(a, indices, updates, axes, ScatterMode::MODE, #NAME, s);   \
   }
 OLIVINE_SCATTER(scatter, set)
 OLIVINE_SCATTER(scatter_add, add)

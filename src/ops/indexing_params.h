@@ -26,7 +26,7 @@ struct SliceParams {
 struct GatherParams {
   SmallVector<int, 6> axes;
   Shape sizes;
-  const char* caller;
+  const char* caller = "gather";
   auto fields() const { return std::tie(axes, sizes); }
 };
 
@@ -34,14 +34,14 @@ enum class ScatterMode : uint8_t { set, add, prod, max, min };
 struct ScatterParams {
   SmallVector<int, 6> axes;
   ScatterMode mode;
-  const char* caller;
+  const char* caller = "scatter";
   auto fields() const { return std::tie(axes, mode); }
 };
 
 struct AxisIndexParams {
   int axis;
   ScatterMode mode;  // of scatter_axis
-  const char* caller;
+  const char* caller = "take_along_axis";
   auto fields() const { return std::tie(axis, mode); }
 };
 

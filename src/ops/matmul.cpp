@@ -1,7 +1,9 @@
 // Matrix products: one bilinear op, `matmul`, and its fusion with an addend, `addmm`.
 #include "olivine/ops/matmul.h"
 
+#include "core/checks.h"
 #include "core/error.h"
+#include "core/node.h"
 #include "core/op.h"
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/reduction.h"
@@ -82,19 +84,31 @@ VmapResult vmap_matmul(const VmapCall& c) {
   return {{matmul(align_batch(c, 0, rank), align_batch(c, 1, rank))}, {0}};
 }
 
-const Op matmul_op{.name = "matmul",
-                   .infer =
-                       [](const ParamsRef&, std::span<const array> in) {
-                         return std::vector<OutSpec>{
-                             {product_shape(in[0], in[1], "matmul"), in[0].dtype()}};
-                       },
-                   .vjp = vjp_matmul,
-                   .jvp = jvp_matmul,
-                   .vmap = vmap_matmul};
-
-array scaled(const array& a, double by) {
-  return by == 1 ? a : multiply(a, array(by, a.dtype()));
+// Inputs `first` and the next can be multiplied.
+void check_factors(const CheckCall& c, size_t first) {
+  expect_one_dtype(c, 0, c.in.size());
+  expect_ndim(c, first, 2);
+  expect_ndim(c, first + 1, 2);
+  product_shape(c.in[first], c.in[first + 1], c.op.name);
 }
+
+const Op matmul_op{
+    .name = "matmul",
+    .infer =
+        [](const ParamsRef&, std::span<const array> in) {
+          return std::vector<OutSpec>{{product_shape(in[0], in[1], "matmul"), in[0].dtype()}};
+        },
+    .vjp = vjp_matmul,
+    .jvp = jvp_matmul,
+    .vmap = vmap_matmul,
+    .check =
+        [](const CheckCall& c) {
+          expect_inputs(c, 2);
+          check_factors(c, 0);
+        },
+    .any_size = true};
+
+array scaled(const array& a, double by) { return by == 1 ? a : multiply(a, array(by, a.dtype())); }
 
 MaybeArrays vjp_addmm(const VjpCall& c) {
   const auto& p = c.params.as<AddmmParams>();
@@ -132,8 +146,8 @@ MaybeArrays jvp_addmm(const JvpCall& c) {
 VmapResult vmap_addmm(const VmapCall& c) {
   const auto& p = c.params.as<AddmmParams>();
   int rank = unbatched_rank(c);
-  return {{addmm(align_batch(c, 0, rank), align_batch(c, 1, rank), align_batch(c, 2, rank),
-                 p.alpha, p.beta)},
+  return {{addmm(align_batch(c, 0, rank), align_batch(c, 1, rank), align_batch(c, 2, rank), p.alpha,
+                 p.beta)},
           {0}};
 }
 
@@ -145,7 +159,15 @@ const Op addmm_op{
         },
     .vjp = vjp_addmm,
     .jvp = jvp_addmm,
-    .vmap = vmap_addmm};
+    .vmap = vmap_addmm,
+    .params = &params_type<AddmmParams>,
+    .check =
+        [](const CheckCall& c) {
+          expect_inputs(c, 3);
+          check_factors(c, 1);
+          expect_broadcasts(c, 0, product_shape(c.in[1], c.in[2], "addmm"));
+        },
+    .any_size = true};
 
 void check_operands(const array& a, const array& b, const char* op) {
   if (a.ndim() == 0 || b.ndim() == 0) {
@@ -160,7 +182,9 @@ Dtype product_dtype(Dtype t, const char* op) {
 }
 
 // A batch of matrices times one matrix is one taller product.
-bool flattens(const array& a, const array& b) { return a.ndim() > 2 && b.ndim() == 2; }
+bool flattens(const array& a, const array& b) {
+  return a.ndim() > 2 && b.ndim() == 2 && !ShapelessTrace::running();
+}
 
 array flatten_rows(const array& a, StreamOrDevice s) { return flatten(a, 0, -2, s); }
 
@@ -184,8 +208,8 @@ array matmul(const array& x, const array& y, StreamOrDevice s) {
 array addmm(const array& z, const array& x, const array& y, double alpha, double beta,
             StreamOrDevice s) {
   check_operands(x, y, "addmm");
-  Dtype dtype = product_dtype(
-      promote_types(z.dtype(), promote_types(x.dtype(), y.dtype())), "addmm");
+  Dtype dtype =
+      product_dtype(promote_types(z.dtype(), promote_types(x.dtype(), y.dtype())), "addmm");
   if (x.ndim() == 1 || y.ndim() == 1) {
     return add(scaled(astype(z, dtype, s), beta), scaled(astype(matmul(x, y, s), dtype, s), alpha),
                s);

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <numbers>
 
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/node.h"
 #include "core/op.h"
@@ -48,6 +49,17 @@ const Op random_bits_op{
         [](const VmapCall& c) {
           array keys = batch_first(c, 0);
           return VmapResult{emit(c.op, c.params, std::span<const array>(&keys, 1)), {0}};
+        },
+    .params = &params_type<RandomBitsParams>,
+    .check =
+        [](const CheckCall& c) {
+          expect_inputs(c, 1);
+          expect_ndim(c, 0, 1);
+          expect_dtype(c, 0, uint32);
+          const auto& p = c.params.as<RandomBitsParams>();
+          require(c, c.in[0].shape().back() == 2, "keys of two numbers");
+          require(c, p.width == 1 || p.width == 2 || p.width == 4, "a width of 1, 2 or 4 bytes");
+          checked_mul(element_count(p.shape, c.op.name), p.width, c.op.name);
         }};
 
 // ---- Functions that round as MLX's do (backends/scalar_random.h), so that draws are the same.
@@ -86,8 +98,8 @@ array key_of(uint32_t high, uint32_t low) {
 
 struct KeySequence {
   std::mutex mutex;
-  array key = random::key(static_cast<uint64_t>(
-      std::chrono::system_clock::now().time_since_epoch().count()));
+  array key = random::key(
+      static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
 };
 KeySequence& sequence() {
   static KeySequence* s = [] {
@@ -110,6 +122,8 @@ std::pair<array, array> split_now(const array& key) {
   return {key_of(a0, a1), key_of(b0, b1)};
 }
 
+thread_local constinit Sequence* own_sequence = nullptr;
+
 bool is_computed(const array& key) {
   const Node& n = *key.node();
   return n.done() && !n.tracer && n.strides[0] == 1;
@@ -131,8 +145,19 @@ std::pair<array, array> split(const array& key, StreamOrDevice s) {
   return {take(both, 0, 0, s), take(both, 1, 0, s)};
 }
 
+Sequence::Sequence(const array& key) : key_(key), outer_(own_sequence) {
+  check_key(key);
+  own_sequence = this;
+}
+Sequence::~Sequence() { own_sequence = outer_; }
+
 void seed(uint64_t seed) { set_state(key(seed)); }
 array next_key() {
+  if (Sequence* own = own_sequence) {
+    auto [next, used] = random::split(own->key_);
+    own->key_ = next;
+    return used;
+  }
   KeySequence& q = sequence();
   std::lock_guard lock(q.mutex);
   auto [next, used] = random::split(q.key);
@@ -140,12 +165,17 @@ array next_key() {
   return used;
 }
 array state() {
+  if (own_sequence) return own_sequence->key_;
   KeySequence& q = sequence();
   std::lock_guard lock(q.mutex);
   return q.key;
 }
 void set_state(const array& key) {
   check_key(key);
+  if (own_sequence) {
+    own_sequence->key_ = key;
+    return;
+  }
   array old = key;  // freed after the lock
   KeySequence& q = sequence();
   std::lock_guard lock(q.mutex);
@@ -192,8 +222,8 @@ array unit_uniform(const Shape& shape, Dtype dtype, const MaybeKey& key, StreamO
     array words = bits(pairs, 4, key, s);
     array high = astype(right_shift(take(words, 0, -1, s), array(5u), s), float64, s);
     array low = astype(right_shift(take(words, 1, -1, s), array(6u), s), float64, s);
-    return multiply(add(multiply(high, array(0x1p26, float64), s), low, s),
-                    array(0x1p-53, float64), s);
+    return multiply(add(multiply(high, array(0x1p26, float64), s), low, s), array(0x1p-53, float64),
+                    s);
   }
   array u = multiply(astype(bits(shape, 4, key, s), float32, s), array(0x1p-32f), s);
   // The largest value below one, where rounding reached one.

@@ -7,7 +7,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/checks.h"
 #include "core/error.h"
+#include "core/node.h"
 #include "core/op.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
@@ -65,14 +67,27 @@ array cast_like(const array& a, const array& like) {
   return a.dtype() == like.dtype() ? a : astype(a, like.dtype());
 }
 
+// There is something to reduce along each axis.
+void check_nonempty(const CheckCall& c) {
+  check_reduction(c);
+  for (int axis : axes_of(c.params)) {
+    require(c, c.in[0].shape()[axis] > 0, "at least one element along each axis");
+  }
+}
+void check_arg_reduction(const CheckCall& c) {
+  check_nonempty(c);
+  const AxisList& axes = axes_of(c.params);
+  require(c, axes.size() == 1, "one axis");
+  require(c, c.in[0].shape()[axes[0]] <= std::numeric_limits<uint32_t>::max(),
+          "an axis of less than 2^32 elements");
+}
+
 MaybeArrays no_vjp(const VjpCall& c) { return MaybeArrays(c.in.size()); }
 MaybeArrays no_jvp(const JvpCall& c) { return MaybeArrays(c.out.size()); }
 
 // ---- sum
 
-MaybeArrays vjp_sum(const VjpCall& c) {
-  return {spread(cast_like(c.ct[0], c.in[0]), c.in[0])};
-}
+MaybeArrays vjp_sum(const VjpCall& c) { return {spread(cast_like(c.ct[0], c.in[0]), c.in[0])}; }
 MaybeArrays jvp_sum(const JvpCall& c) {
   return {emit(c.op, c.params, std::span(&*c.tangent[0], 1))[0]};
 }
@@ -135,15 +150,16 @@ MaybeArrays jvp_extreme(const JvpCall& c) {
               std::vector<int>(axes.begin(), axes.end()), true)};
 }
 
-const Op max_op =
-    reduction("max", {.vjp = vjp_extreme, .jvp = jvp_extreme, .infer = infer_reduction<same_dtype>});
-const Op min_op =
-    reduction("min", {.vjp = vjp_extreme, .jvp = jvp_extreme, .infer = infer_reduction<same_dtype>});
+constexpr ReductionRules extreme_rules{vjp_extreme, jvp_extreme, infer_reduction<same_dtype>,
+                                       check_nonempty};
+const Op max_op = reduction("max", extreme_rules);
+const Op min_op = reduction("min", extreme_rules);
 
 // ---- Reductions without derivative
 
 constexpr ReductionRules truth_rules{no_vjp, no_jvp, infer_reduction<truth_dtype>};
-constexpr ReductionRules index_rules{no_vjp, no_jvp, infer_reduction<index_dtype>};
+constexpr ReductionRules index_rules{no_vjp, no_jvp, infer_reduction<index_dtype>,
+                                     check_arg_reduction};
 const Op all_op = reduction("all", truth_rules);
 const Op any_op = reduction("any", truth_rules);
 const Op argmax_op = reduction("argmax", index_rules);
@@ -157,17 +173,18 @@ array weights(const array& in, const array& out) {
 }
 
 const Op logsumexp_op = reduction(
-    "logsumexp",
-    {.vjp = [](const VjpCall& c) {
-       return MaybeArrays{multiply(c.ct[0], weights(c.in[0], c.out[0]))};
-     },
-     .jvp =
-         [](const JvpCall& c) {
-           const AxisList& axes = axes_of(c.params);
-           return MaybeArrays{sum(multiply(*c.tangent[0], weights(c.in[0], c.out[0])),
-                                  std::vector<int>(axes.begin(), axes.end()), true)};
-         },
-     .infer = infer_reduction<same_dtype>});
+    "logsumexp", {.vjp =
+                      [](const VjpCall& c) {
+                        return MaybeArrays{multiply(c.ct[0], weights(c.in[0], c.out[0]))};
+                      },
+                  .jvp =
+                      [](const JvpCall& c) {
+                        const AxisList& axes = axes_of(c.params);
+                        return MaybeArrays{sum(multiply(*c.tangent[0], weights(c.in[0], c.out[0])),
+                                               std::vector<int>(axes.begin(), axes.end()), true)};
+                      },
+                  .infer = infer_reduction<same_dtype>,
+                  .check = check_nonempty});
 
 // ---- softmax along one axis
 
@@ -185,23 +202,79 @@ const Op softmax_op{
         [](const ParamsRef&, std::span<const array> in) {
           return Specs{{in[0].shape(), in[0].dtype()}};
         },
-    .vjp = [](const VjpCall& c) {
-      return MaybeArrays{apply_softmax_jacobian(c.out[0], c.ct[0], c.params)};
-    },
-    .jvp = [](const JvpCall& c) {
-      return MaybeArrays{apply_softmax_jacobian(c.out[0], *c.tangent[0], c.params)};
-    },
-    .vmap = vmap_reduction};
+    .vjp =
+        [](const VjpCall& c) {
+          return MaybeArrays{apply_softmax_jacobian(c.out[0], c.ct[0], c.params)};
+        },
+    .jvp =
+        [](const JvpCall& c) {
+          return MaybeArrays{apply_softmax_jacobian(c.out[0], *c.tangent[0], c.params)};
+        },
+    .vmap = vmap_reduction,
+    .params = &params_type<ReduceParams>,
+    .check =
+        [](const CheckCall& c) {
+          check_nonempty(c);
+          require(c, axes_of(c.params).size() == 1, "one axis");
+        },
+    .any_size = true};
+
+// ---- How many elements lie along some axes, as a value: for graphs that hold for any sizes.
+
+struct CountParams {
+  AxisList axes;
+  Dtype dtype = float32;
+  auto fields() const { return std::tie(axes, dtype); }
+};
+
+const Op element_count_op{.name = "element_count",
+                          .infer =
+                              [](const ParamsRef& p, std::span<const array>) {
+                                return Specs{{{}, p.as<CountParams>().dtype}};
+                              },
+                          .vjp = no_vjp,
+                          .jvp = no_jvp,
+                          .vmap =
+                              [](const VmapCall& c) {
+                                CountParams p = c.params.as<CountParams>();
+                                for (int& axis : p.axes) axis += axis >= c.axes[0];
+                                return VmapResult{emit(c.op, make_params(p), c.in), {-1}};
+                              },
+                          .composite =
+                              [](const ParamsRef& params, std::span<const array> in) {
+                                const auto& p = params.as<CountParams>();
+                                auto n = static_cast<double>(reduced_count(in[0].shape(), p.axes));
+                                return Arrays{array(n, p.dtype)};
+                              },
+                          .params = &params_type<CountParams>,
+                          .check =
+                              [](const CheckCall& c) {
+                                expect_inputs(c, 1);
+                                const auto& p = c.params.as<CountParams>();
+                                expect_axes(c, p.axes, c.in[0].ndim(), true);
+                                require(c, is_inexact(p.dtype),
+                                        "a floating point or complex dtype");
+                              },
+                          .any_size = true};
 
 // ---- Making nodes
 
-array reduce_kept(const Op& op, const array& a, const AxisList& axes, Dtype out,
-                  StreamOrDevice s) {
+array count_along(const array& a, const AxisList& axes, Dtype dtype, StreamOrDevice s) {
+  if (!ShapelessTrace::running() || !a.node()->tracer) {
+    return array(static_cast<double>(reduced_count(a.shape(), axes)), dtype);
+  }
+  return make_node(element_count_op, make_params(CountParams{axes, dtype}), {a}, {}, dtype, s);
+}
+
+array reduce_kept(const Op& op, const array& a, const AxisList& axes, Dtype out, StreamOrDevice s) {
   return make_node(op, make_params(ReduceParams{axes}), {a}, kept_shape(a.shape(), axes), out, s);
 }
 
 array drop_axes(const array& a, const AxisList& axes, bool keepdims, StreamOrDevice s) {
   if (keepdims || axes.empty()) return a;
+  if (ShapelessTrace::running()) {
+    return squeeze(a, std::vector<int>(axes.begin(), axes.end()), s);
+  }
   Shape shape;
   size_t next = 0;
   for (int i = 0; i < a.ndim(); ++i) {
@@ -256,8 +329,7 @@ array wide_mean(const array& a, const AxisList& axes, StreamOrDevice s) {
   array x = to_float(a, s);
   bool half = x.dtype().size() == 2;
   array total = reduce_kept(half ? sum_wide_op : sum_op, x, axes, half ? float32 : x.dtype(), s);
-  auto n = static_cast<double>(reduced_count(a.shape(), axes));
-  return divide(total, array(n, total.dtype()), s);
+  return divide(total, count_along(a, axes, total.dtype(), s), s);
 }
 
 }  // namespace
@@ -278,8 +350,7 @@ array min(const array& a, const Axes& axes, bool keepdims, StreamOrDevice s) {
   return extreme(min_op, a, axes, keepdims, s);
 }
 
-std::tuple<array, array> minmax(const array& a, const Axes& axes, bool keepdims,
-                                StreamOrDevice s) {
+std::tuple<array, array> minmax(const array& a, const Axes& axes, bool keepdims, StreamOrDevice s) {
   check_not_empty(a, resolve(axes, a.ndim(), "minmax"), "minmax");
   return {min(a, axes, keepdims, s), max(a, axes, keepdims, s)};
 }
@@ -344,8 +415,11 @@ array var(const array& a, const Axes& axes, bool keepdims, int ddof, std::option
                       ? add(square(real(distance, s), s), square(imag(distance, s), s), s)
                       : square(distance, s);
   array total = reduce_kept(sum_op, squared, list, squared.dtype(), s);
-  auto n = static_cast<double>(reduced_count(a.shape(), list) - correction.value_or(ddof));
-  array v = divide(total, array(std::fmax(n, 0.0), total.dtype()), s);
+  array n = count_along(a, list, total.dtype(), s);
+  if (int by = correction.value_or(ddof); by != 0) {
+    n = maximum(subtract(n, array(double(by), n.dtype()), s), array(0.0, n.dtype()), s);
+  }
+  array v = divide(total, n, s);
   return drop_axes(astype(v, real_type(at_least_float(a.dtype())), s), list, keepdims, s);
 }
 

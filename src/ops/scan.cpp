@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "olivine/ops/creation.h"
@@ -39,6 +40,11 @@ VmapResult vmap_scan(const VmapCall& c) {
   Arrays in;
   for (size_t i = 0; i < c.in.size(); ++i) in.push_back(batch_first(c, i));
   return {emit(c.op, make_params(p), in), {0}};
+}
+
+void check_scan(const CheckCall& c) {
+  expect_inputs(c, 1);
+  expect_axis(c, params_of(c.params).axis, c.in[0].ndim());
 }
 
 // The element that a scan meets before each element; `first` where there is none.
@@ -98,23 +104,35 @@ const Op linear_recurrence_op{
           }
           return MaybeArrays{linear_recurrence(c.in[0], *b, p.axis, p.reverse)};
         },
-    .vmap = vmap_scan};
+    .vmap = vmap_scan,
+    .params = &params_type<ScanParams>,
+    .check =
+        [](const CheckCall& c) {
+          expect_inputs(c, 2);
+          expect_one_dtype(c, 0, 2);
+          expect_shape(c, 1, c.in[0].shape());
+          expect_axis(c, params_of(c.params).axis, c.in[0].ndim());
+        },
+    .any_size = true};
 
 // ---- cumsum
 
-const Op cumsum_op{
-    .name = "cumsum",
-    .infer = like_first,
-    .vjp =
-        [](const VjpCall& c) {
-          ScanParams p = params_of(c.params);
-          p.reverse = !p.reverse;
-          return MaybeArrays{scan(c.op, c.ct[0], p)};
-        },
-    .jvp = [](const JvpCall& c) {
-      return MaybeArrays{scan(c.op, *c.tangent[0], params_of(c.params))};
-    },
-    .vmap = vmap_scan};
+const Op cumsum_op{.name = "cumsum",
+                   .infer = like_first,
+                   .vjp =
+                       [](const VjpCall& c) {
+                         ScanParams p = params_of(c.params);
+                         p.reverse = !p.reverse;
+                         return MaybeArrays{scan(c.op, c.ct[0], p)};
+                       },
+                   .jvp =
+                       [](const JvpCall& c) {
+                         return MaybeArrays{scan(c.op, *c.tangent[0], params_of(c.params))};
+                       },
+                   .vmap = vmap_scan,
+                   .params = &params_type<ScanParams>,
+                   .check = check_scan,
+                   .any_size = true};
 
 // ---- cumprod: y[i] = x[i] y[i-1], so its tangent is dy[i] = x[i] dy[i-1] + y[i-1] dx[i].
 
@@ -140,12 +158,14 @@ const Op cumprod_op{
           array b = multiply(products_before(c.in[0], p), *c.tangent[0]);
           return MaybeArrays{as_scanned(linear_recurrence(c.in[0], b, p.axis, p.reverse), p)};
         },
-    .vmap = vmap_scan};
+    .vmap = vmap_scan,
+    .params = &params_type<ScanParams>,
+    .check = check_scan,
+    .any_size = true};
 
 // ---- cummax and cummin: a result's derivative belongs to the last element that attained it.
 
-array positions_of_extremes(const Op& op, const array& in, const array& out,
-                            const ScanParams& p) {
+array positions_of_extremes(const Op& op, const array& in, const array& out, const ScanParams& p) {
   int64_t n = in.shape()[p.axis];
   Dtype index = n <= std::numeric_limits<int32_t>::max() ? int32 : int64;
   Shape shape(in.ndim(), 1);
@@ -173,12 +193,18 @@ const Op cummax_op{.name = "cummax",
                    .infer = like_first,
                    .vjp = vjp_cumulative_extreme,
                    .jvp = jvp_cumulative_extreme,
-                   .vmap = vmap_scan};
+                   .vmap = vmap_scan,
+                   .params = &params_type<ScanParams>,
+                   .check = check_scan,
+                   .any_size = true};
 const Op cummin_op{.name = "cummin",
                    .infer = like_first,
                    .vjp = vjp_cumulative_extreme,
                    .jvp = jvp_cumulative_extreme,
-                   .vmap = vmap_scan};
+                   .vmap = vmap_scan,
+                   .params = &params_type<ScanParams>,
+                   .check = check_scan,
+                   .any_size = true};
 
 // ---- logcumsumexp: dy[i] = exp(y[i-1] - y[i]) dy[i-1] + exp(x[i] - y[i]) dx[i].
 
@@ -209,7 +235,10 @@ const Op logcumsumexp_op{
           array b = multiply(w.own, *c.tangent[0]);
           return MaybeArrays{as_scanned(linear_recurrence(w.carried, b, p.axis, p.reverse), p)};
         },
-    .vmap = vmap_scan};
+    .vmap = vmap_scan,
+    .params = &params_type<ScanParams>,
+    .check = check_scan,
+    .any_size = true};
 
 // ---- Checks
 
@@ -260,8 +289,7 @@ array logcumsumexp(const array& a, std::optional<int> axis, bool reverse, bool i
   return add(log(cumsum(e, axis, reverse, inclusive, std::nullopt, s), s), top, s);
 }
 
-array linear_recurrence(const array& a, const array& b, int axis, bool reverse,
-                        StreamOrDevice s) {
+array linear_recurrence(const array& a, const array& b, int axis, bool reverse, StreamOrDevice s) {
   Dtype t = at_least_float(promote_types(a.dtype(), b.dtype()));
   Shape shape = broadcast_shapes(a.shape(), b.shape(), "linear_recurrence");
   array x = broadcast_to(cast(a, t, s), shape, s), y = broadcast_to(cast(b, t, s), shape, s);

@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/node.h"
 #include "core/op.h"
@@ -104,10 +105,22 @@ const Op reshape_op = structural(
            result.shape = out.shape;
            result.offset = in.offset;
            return reshape_strides(in, out.shape, result.strides);
+         },
+     .params = &params_type<ReshapeParams>,
+     .check =
+         [](const CheckCall& c) {
+           expect_inputs(c, 1);
+           const Shape& shape = c.params.as<ReshapeParams>().shape;
+           if (element_count(shape, c.op.name) != c.in[0].size()) {
+             reject(c, "expected a shape of ", c.in[0].size(), " elements; got ", shape);
+           }
          }});
 
 array make_reshape(const array& a, Shape shape, StreamOrDevice s) {
-  if (shape == a.shape()) return a;
+  if (shape == a.shape()) {
+    note_size_read(a, "a reshape to its own shape");
+    return a;
+  }
   auto params = make_params(ReshapeParams{shape});
   return make_node(reshape_op, std::move(params), {a}, std::move(shape), a.dtype(), s);
 }
@@ -139,6 +152,111 @@ Shape complete_shape(Shape shape, int64_t size, const char* op, const Shape& wha
   }
   return shape;
 }
+
+// ---- reshapes that name no size, for graphs that hold for any: one size left open, and axes
+// merged.
+
+const Op reshape_open_op = structural(
+    "reshape_open",
+    {.infer =
+         [](const ParamsRef& p, std::span<const array> in) {
+           return Specs{
+               {complete_shape(p.as<ReshapeParams>().shape, in[0].size(), "reshape", in[0].shape()),
+                in[0].dtype()}};
+         },
+     .transpose = [](const VjpCall& c) { return MaybeArrays{reshape(c.ct[0], c.in[0].shape())}; },
+     .vmap =
+         [](const VmapCall& c) {
+           array a = batch_first(c, 0);
+           Shape element(a.shape().begin() + 1, a.shape().end());
+           Shape shape = complete_shape(c.params.as<ReshapeParams>().shape, element_count(element),
+                                        "reshape", element);
+           return VmapResult{{make_reshape(a, prepend(c.batch, shape), {})}, {0}};
+         },
+     .view = reshape_op.view,
+     .params = &params_type<ReshapeParams>,
+     .check = check_unary,  // infer checks the shape
+     .any_size = true});
+
+// Output axis i merges `counts[i]` input axes from `first[i]` on; 0 is a new axis of size 1. Input
+// axes that are left out are of size 1.
+struct RegroupParams {
+  SmallVector<int, 6> first, counts;
+  auto fields() const { return std::tie(first, counts); }
+};
+
+Shape regrouped(const Shape& in, const RegroupParams& p) {
+  Shape out(p.counts.size(), 1);
+  for (size_t i = 0; i < out.size(); ++i) {
+    for (int k = 0; k < p.counts[i]; ++k) {
+      out[i] = checked_mul(out[i], in[p.first[i] + k], "reshape");
+    }
+  }
+  return out;
+}
+
+void check_regroup(const CheckCall& c) {
+  expect_inputs(c, 1);
+  const auto& p = c.params.as<RegroupParams>();
+  const Shape& in = c.in[0].shape();
+  int next = 0, ndim = c.in[0].ndim();
+  auto skip_to = [&](int axis) {
+    for (; next < axis; ++next) require(c, in[next] == 1, "size 1 along axes that are left out");
+  };
+  require(c, p.first.size() == p.counts.size(), "as many counts as axes");
+  for (size_t i = 0; i < p.counts.size(); ++i) {
+    if (p.counts[i] == 0) continue;
+    require(c,
+            p.first[i] >= next && p.first[i] < ndim && p.counts[i] > 0 &&
+                p.counts[i] <= ndim - p.first[i],
+            "axes in order");
+    skip_to(p.first[i]);
+    next += p.counts[i];
+  }
+  skip_to(ndim);
+}
+
+array make_regroup(const array& a, const RegroupParams& p, StreamOrDevice s = {});
+
+// Undoes a regrouping: axes that were merged get their sizes back, which only a reshape can say.
+array undo_regroup(const array& ct, const Shape& in, const RegroupParams& p) {
+  RegroupParams back{SmallVector<int, 6>(in.size(), 0), SmallVector<int, 6>(in.size(), 0)};
+  for (size_t i = 0; i < p.counts.size(); ++i) {
+    if (p.counts[i] > 1) return reshape(ct, in);
+    if (p.counts[i] == 0) continue;
+    back.first[p.first[i]] = static_cast<int>(i);
+    back.counts[p.first[i]] = 1;
+  }
+  return make_regroup(ct, back);
+}
+
+const Op regroup_op = structural(
+    "regroup",
+    {.infer =
+         [](const ParamsRef& p, std::span<const array> in) {
+           return Specs{{regrouped(in[0].shape(), p.as<RegroupParams>()), in[0].dtype()}};
+         },
+     .transpose =
+         [](const VjpCall& c) {
+           return MaybeArrays{undo_regroup(c.ct[0], c.in[0].shape(), c.params.as<RegroupParams>())};
+         },
+     .vmap =
+         [](const VmapCall& c) {
+           RegroupParams p = c.params.as<RegroupParams>();
+           for (int& axis : p.first) ++axis;
+           p.first.insert(p.first.begin(), 0);
+           p.counts.insert(p.counts.begin(), 1);
+           return vmap_first(c, make_params(p));
+         },
+     .view = reshape_op.view,
+     .params = &params_type<RegroupParams>,
+     .check = check_regroup,
+     .any_size = true});
+
+array make_regroup(const array& a, const RegroupParams& p, StreamOrDevice s) {
+  return make_node(regroup_op, make_params(p), {a}, regrouped(a.shape(), p), a.dtype(), s);
+}
+bool avoids_sizes(const array& a) { return ShapelessTrace::running() && a.node()->tracer; }
 
 // ---- transpose
 
@@ -181,14 +299,23 @@ const Op transpose_op = structural(
          [](const ParamsRef& p, const Layout& in, const OutSpec& out, Layout& result) {
            result = {out.shape, permuted(in.strides, p.as<TransposeParams>().axes), in.offset};
            return true;
-         }});
+         },
+     .params = &params_type<TransposeParams>,
+     .check =
+         [](const CheckCall& c) {
+           expect_inputs(c, 1);
+           const auto& axes = c.params.as<TransposeParams>().axes;
+           expect_ndim(c, 0, static_cast<int>(axes.size()), static_cast<int>(axes.size()));
+           expect_axes(c, axes, c.in[0].ndim(), false);
+         },
+     .any_size = true});
 
 array make_transpose(const array& a, const SmallVector<int, 6>& axes, StreamOrDevice s) {
   bool identity = true;
   for (size_t i = 0; i < axes.size(); ++i) identity &= axes[i] == static_cast<int>(i);
   if (identity) return a;
-  return make_node(transpose_op, make_params(TransposeParams{axes}), {a},
-                   permuted(a.shape(), axes), a.dtype(), s);
+  return make_node(transpose_op, make_params(TransposeParams{axes}), {a}, permuted(a.shape(), axes),
+                   a.dtype(), s);
 }
 SmallVector<int, 6> identity_axes(int ndim) {
   SmallVector<int, 6> axes(static_cast<size_t>(ndim));
@@ -228,6 +355,13 @@ const Op broadcast_op = structural(
          [](const ParamsRef&, const Layout& in, const OutSpec& out, Layout& result) {
            result = {out.shape, broadcast_strides(in.shape, in.strides, out.shape), in.offset};
            return true;
+         },
+     .params = &params_type<ReshapeParams>,
+     .check =
+         [](const CheckCall& c) {
+           expect_inputs(c, 1);
+           element_count(c.params.as<ReshapeParams>().shape, c.op.name);
+           expect_broadcasts(c, 0, c.params.as<ReshapeParams>().shape);
          }});
 
 // ---- as_strided: `shape` and `strides` replace the last axis; those before it are batches.
@@ -238,6 +372,26 @@ struct StridedParams {
   int64_t offset;
   auto fields() const { return std::tie(shape, strides, offset); }
 };
+
+// Throws unless all elements lie in [0, size). Returns whether there are none.
+bool check_strided(const Shape& shape, const Strides& strides, int64_t offset, int64_t size) {
+  if (shape.size() != strides.size()) {
+    fail("[as_strided] expected as many strides as axes; got shape ", shape, " and strides ",
+         Shape(strides));
+  }
+  int64_t lowest = offset, highest = offset;
+  bool empty = element_count(shape, "as_strided") == 0;
+  for (size_t i = 0; i < shape.size() && !empty; ++i) {
+    int64_t reach = checked_mul(shape[i] - 1, strides[i], "as_strided");
+    int64_t& end = reach < 0 ? lowest : highest;
+    end = checked_add(end, reach, "as_strided");
+  }
+  if (!empty && (lowest < 0 || highest >= size)) {
+    fail("[as_strided] expected elements in [0, ", size, "); got shape ", shape, ", strides ",
+         Shape(strides), " and offset ", offset, ", which reach [", lowest, ", ", highest, "]");
+  }
+  return empty;
+}
 
 Shape strided_shape(const Shape& in, const Shape& tail) {
   Shape out(in.begin(), in.end() - 1);
@@ -260,8 +414,7 @@ const Op as_strided_op = structural(
     "as_strided",
     {.infer =
          [](const ParamsRef& p, std::span<const array> in) {
-           return Specs{
-               {strided_shape(in[0].shape(), p.as<StridedParams>().shape), in[0].dtype()}};
+           return Specs{{strided_shape(in[0].shape(), p.as<StridedParams>().shape), in[0].dtype()}};
          },
      .transpose = transpose_as_strided,
      .vmap = [](const VmapCall& c) { return vmap_first(c, c.params); },
@@ -274,12 +427,21 @@ const Op as_strided_op = structural(
            result.strides.assign(in.strides.begin(), in.strides.end() - 1);
            for (int64_t stride : q.strides) result.strides.push_back(stride * step);
            return true;
+         },
+     .params = &params_type<StridedParams>,
+     .check =
+         [](const CheckCall& c) {
+           expect_inputs(c, 1);
+           expect_ndim(c, 0, 1);
+           const auto& p = c.params.as<StridedParams>();
+           bool empty = check_strided(p.shape, p.strides, p.offset, c.in[0].shape().back());
+           require(c, !empty || p.offset == 0, "the offset 0 where there are no elements");
          }});
 
 // ---- view of another dtype
 
 struct ViewParams {
-  Dtype to;
+  Dtype to = bool_;
   int from_size;
   auto fields() const { return std::tie(to, from_size); }
 };
@@ -292,29 +454,44 @@ Shape view_shape(const Shape& shape, Dtype from, Dtype to) {
   return out;
 }
 
-const Op view_op{
-    .name = "view",
-    .kind = OpKind::structural,
-    .infer =
-        [](const ParamsRef& p, std::span<const array> in) {
-          Dtype to = p.as<ViewParams>().to;
-          return Specs{{view_shape(in[0].shape(), in[0].dtype(), to), to}};
-        },
-    .vjp = [](const VjpCall&) { return MaybeArrays(1); },
-    .jvp = [](const JvpCall&) { return MaybeArrays(1); },
-    .vmap = [](const VmapCall& c) { return vmap_first(c, c.params); },
-    .view =
-        [](const ParamsRef& p, const Layout& in, const OutSpec& out, Layout& result) {
-          const auto& q = p.as<ViewParams>();
-          int64_t from = q.from_size, to = static_cast<int64_t>(q.to.size());
-          result = in;
-          result.shape = out.shape;
-          if (from == to) return true;
-          if (!is_row_contiguous(in.shape, in.strides) || in.offset * from % to != 0) return false;
-          result.strides = row_major(out.shape);
-          result.offset = in.offset * from / to;
-          return true;
-        }};
+const Op view_op{.name = "view",
+                 .kind = OpKind::structural,
+                 .infer =
+                     [](const ParamsRef& p, std::span<const array> in) {
+                       Dtype to = p.as<ViewParams>().to;
+                       return Specs{{view_shape(in[0].shape(), in[0].dtype(), to), to}};
+                     },
+                 .vjp = [](const VjpCall&) { return MaybeArrays(1); },
+                 .jvp = [](const JvpCall&) { return MaybeArrays(1); },
+                 .vmap = [](const VmapCall& c) { return vmap_first(c, c.params); },
+                 .view =
+                     [](const ParamsRef& p, const Layout& in, const OutSpec& out, Layout& result) {
+                       const auto& q = p.as<ViewParams>();
+                       int64_t from = q.from_size, to = static_cast<int64_t>(q.to.size());
+                       result = in;
+                       result.shape = out.shape;
+                       if (from == to) return true;
+                       if (!is_row_contiguous(in.shape, in.strides) || in.offset * from % to != 0)
+                         return false;
+                       result.strides = row_major(out.shape);
+                       result.offset = in.offset * from / to;
+                       return true;
+                     },
+                 .params = &params_type<ViewParams>,
+                 .check =
+                     [](const CheckCall& c) {
+                       expect_inputs(c, 1);
+                       const auto& p = c.params.as<ViewParams>();
+                       const array& a = c.in[0];
+                       int64_t from = static_cast<int64_t>(a.itemsize()),
+                               to = static_cast<int64_t>(p.to.size());
+                       require(c, p.from_size == from, "the input's item size");
+                       if (from == to) return;
+                       expect_ndim(c, 0, 1);
+                       int64_t bytes = checked_mul(a.shape().back(), from, c.op.name);
+                       require(c, bytes % to == 0, "a last axis of whole elements");
+                     },
+                 .any_size = true};
 
 // ---- concatenate
 
@@ -344,14 +521,29 @@ VmapResult vmap_concatenate(const VmapCall& c) {
   return {emit(c.op, make_params(AxisParams{c.params.as<AxisParams>().axis + 1}), in), {0}};
 }
 
+void check_concatenate(const CheckCall& c) {
+  expect_inputs(c, 1, SIZE_MAX);
+  expect_one_dtype(c, 0, c.in.size());
+  int axis = c.params.as<AxisParams>().axis;
+  expect_axis(c, axis, c.in[0].ndim());
+  for (size_t i = 1; i < c.in.size(); ++i) {
+    expect_ndim(c, i, c.in[0].ndim(), c.in[0].ndim());
+    Shape shape = c.in[0].shape();
+    shape[axis] = c.in[i].shape()[axis];
+    expect_shape(c, i, shape);
+  }
+}
+
 const Op concatenate_op = structural(
-    "concatenate",
-    {.infer =
-         [](const ParamsRef& p, std::span<const array> in) {
-           return Specs{{joined_shape(p.as<AxisParams>().axis, in), in[0].dtype()}};
-         },
-     .transpose = transpose_concatenate,
-     .vmap = vmap_concatenate});
+    "concatenate", {.infer =
+                        [](const ParamsRef& p, std::span<const array> in) {
+                          return Specs{{joined_shape(p.as<AxisParams>().axis, in), in[0].dtype()}};
+                        },
+                    .transpose = transpose_concatenate,
+                    .vmap = vmap_concatenate,
+                    .params = &params_type<AxisParams>,
+                    .check = check_concatenate,
+                    .any_size = true});
 
 // ---- the identity in several roles
 
@@ -369,21 +561,25 @@ bool is_col_contiguous(const Layout& l) {
 }
 
 const Op contiguous_op = structural(
-    "contiguous",
-    {.infer = like_first,
-     .transpose = pass_cotangent,
-     .vmap = [](const VmapCall& c) { return vmap_first(c, c.params); },
-     .view =
-         [](const ParamsRef& p, const Layout& in, const OutSpec&, Layout& result) {
-           result = in;
-           return is_row_contiguous(in.shape, in.strides) ||
-                  (p.as<ContiguousParams>().allow_col_major && is_col_contiguous(in));
-         }});
+    "contiguous", {.infer = like_first,
+                   .transpose = pass_cotangent,
+                   .vmap = [](const VmapCall& c) { return vmap_first(c, c.params); },
+                   .view =
+                       [](const ParamsRef& p, const Layout& in, const OutSpec&, Layout& result) {
+                         result = in;
+                         return is_row_contiguous(in.shape, in.strides) ||
+                                (p.as<ContiguousParams>().allow_col_major && is_col_contiguous(in));
+                       },
+                   .params = &params_type<ContiguousParams>,
+                   .check = check_unary,
+                   .any_size = true});
 
 const Op copy_op = structural("copy", {.infer = like_first,
                                        .transpose = pass_cotangent,
                                        .vmap = vmap_in_place,
-                                       .view = same_layout});
+                                       .view = same_layout,
+                                       .check = check_unary,
+                                       .any_size = true});
 
 const Op stop_gradient_op{.name = "stop_gradient",
                           .kind = OpKind::structural,
@@ -392,7 +588,9 @@ const Op stop_gradient_op{.name = "stop_gradient",
                           .jvp = [](const JvpCall&) { return MaybeArrays(1); },
                           .vmap = vmap_in_place,
                           .view = same_layout,
-                          .stops_gradient = true};
+                          .stops_gradient = true,
+                          .check = check_unary,
+                          .any_size = true};
 
 // Input 0; the others only have to be computed before.
 const Op depends_op{.name = "depends",
@@ -401,7 +599,9 @@ const Op depends_op{.name = "depends",
                     .vjp = pass_cotangent,
                     .jvp = [](const JvpCall& c) { return MaybeArrays{c.tangent[0]}; },
                     .vmap = vmap_in_place,
-                    .view = same_layout};
+                    .view = same_layout,
+                    .check = check_any,
+                    .any_size = true};
 
 // ---- diagonal
 
@@ -412,8 +612,8 @@ struct DiagonalParams {
 };
 
 int64_t diagonal_length(int64_t rows, int64_t cols, int64_t offset) {
-  return std::max<int64_t>(0, offset >= 0 ? std::min(rows, cols - offset)
-                                          : std::min(rows + offset, cols));
+  return std::max<int64_t>(
+      0, offset >= 0 ? std::min(rows, cols - offset) : std::min(rows + offset, cols));
 }
 // The list without the entries of the two axes, then `last`.
 template <class List>
@@ -461,18 +661,35 @@ const Op diagonal_op = structural(
            result.shape = out.shape;
            result.strides = diagonal_entries(in.strides, p, row + col);
            result.offset = in.offset;
-           if (out.shape.back() > 0) result.offset += p.offset >= 0 ? p.offset * col
-                                                                    : -p.offset * row;
+           if (out.shape.back() > 0)
+             result.offset += p.offset >= 0 ? p.offset * col : -p.offset * row;
            return true;
-         }});
+         },
+     .params = &params_type<DiagonalParams>,
+     .check =
+         [](const CheckCall& c) {
+           expect_inputs(c, 1);
+           const auto& p = c.params.as<DiagonalParams>();
+           expect_axes(c, SmallVector<int, 6>{p.axis1, p.axis2}, c.in[0].ndim(), false);
+           require(c, std::in_range<int>(p.offset), "an offset of 32 bits");
+         },
+     .any_size = true});
 
 }  // namespace
 
 // ---- public functions
 
 array reshape(const array& a, Shape shape, StreamOrDevice s) {
-  if (shape == a.shape()) return a;
-  return make_reshape(a, complete_shape(std::move(shape), a.size(), "reshape", a.shape()), s);
+  if (shape == a.shape()) {
+    note_size_read(a, "a reshape to its own shape");
+    return a;
+  }
+  Shape complete = complete_shape(shape, a.size(), "reshape", a.shape());
+  if (avoids_sizes(a) && std::ranges::count(shape, -1) == 1) {
+    return make_node(reshape_open_op, make_params(ReshapeParams{shape}), {a}, std::move(complete),
+                     a.dtype(), s);
+  }
+  return make_reshape(a, std::move(complete), s);
 }
 
 array unflatten(const array& a, int axis, Shape shape, StreamOrDevice s) {
@@ -496,6 +713,15 @@ array flatten(const array& a, int start_axis, int end_axis, StreamOrDevice s) {
   }
   if (start == end) return a;
   Shape out(a.shape().begin(), a.shape().begin() + start);
+  if (avoids_sizes(a)) {
+    RegroupParams p;
+    for (int i = 0; i < ndim; ++i) {
+      if (i > start && i <= end) continue;
+      p.first.push_back(i);
+      p.counts.push_back(i == start ? end - start + 1 : 1);
+    }
+    return make_regroup(a, p, s);
+  }
   int64_t merged = 1;
   for (int i = start; i <= end; ++i) merged *= a.shape()[i];
   out.push_back(merged);
@@ -507,12 +733,18 @@ array flatten(const array& a, StreamOrDevice s) { return flatten(a, 0, -1, s); }
 array squeeze(const array& a, const std::vector<int>& axes, StreamOrDevice s) {
   auto gone = normalize_axes(axes, a.ndim(), "squeeze");
   Shape out;
+  RegroupParams kept;
   for (int i = 0; i < a.ndim(); ++i) {
     if (!std::binary_search(gone.begin(), gone.end(), i)) {
       out.push_back(a.shape()[i]);
+      kept.first.push_back(i);
     } else if (a.shape()[i] != 1) {
       fail("[squeeze] expected size 1 along axis ", i, "; got shape ", a.shape());
     }
+  }
+  if (avoids_sizes(a)) {
+    kept.counts.resize(kept.first.size(), 1);
+    return make_regroup(a, kept, s);
   }
   return make_reshape(a, out, s);
 }
@@ -520,21 +752,25 @@ array squeeze(const array& a, int axis, StreamOrDevice s) {
   return squeeze(a, std::vector<int>{axis}, s);
 }
 array squeeze(const array& a, StreamOrDevice s) {
-  Shape out;
-  for (int64_t d : a.shape()) {
-    if (d != 1) out.push_back(d);
+  std::vector<int> axes;
+  for (int i = 0; i < a.ndim(); ++i) {
+    if (a.shape()[i] == 1) axes.push_back(i);
   }
-  return make_reshape(a, out, s);
+  return squeeze(a, axes, s);
 }
 
 array expand_dims(const array& a, const std::vector<int>& axes, StreamOrDevice s) {
   int ndim = a.ndim() + static_cast<int>(axes.size());
   auto added = normalize_axes(axes, ndim, "expand_dims");
   Shape out;
+  RegroupParams p;
   for (int i = 0, rest = 0; i < ndim; ++i) {
     bool fresh = std::binary_search(added.begin(), added.end(), i);
+    p.first.push_back(fresh ? 0 : rest);
+    p.counts.push_back(fresh ? 0 : 1);
     out.push_back(fresh ? 1 : a.shape()[rest++]);
   }
+  if (avoids_sizes(a)) return make_regroup(a, p, s);
   return make_reshape(a, out, s);
 }
 array expand_dims(const array& a, int axis, StreamOrDevice s) {
@@ -577,7 +813,10 @@ array moveaxis(const array& a, int source, int destination, StreamOrDevice s) {
 }
 
 array broadcast_to(const array& a, const Shape& shape, StreamOrDevice s) {
-  if (shape == a.shape()) return a;
+  if (shape == a.shape()) {
+    note_size_read(a, "a broadcast to its own shape");
+    return a;
+  }
   element_count(shape, "broadcast_to");
   size_t lead = shape.size() - a.shape().size();
   bool fits = shape.size() >= a.shape().size();
@@ -602,21 +841,7 @@ Shape broadcast_shapes(const Shape& a, const Shape& b) {
 }
 
 array as_strided(const array& a, Shape shape, Strides strides, int64_t offset, StreamOrDevice s) {
-  if (shape.size() != strides.size()) {
-    fail("[as_strided] expected as many strides as axes; got shape ", shape, " and strides ",
-         Shape(strides));
-  }
-  int64_t lowest = offset, highest = offset;
-  bool empty = element_count(shape, "as_strided") == 0;
-  for (size_t i = 0; i < shape.size() && !empty; ++i) {
-    int64_t reach = checked_mul(shape[i] - 1, strides[i], "as_strided");
-    int64_t& end = reach < 0 ? lowest : highest;
-    end = checked_add(end, reach, "as_strided");
-  }
-  if (!empty && (lowest < 0 || highest >= a.size())) {
-    fail("[as_strided] expected elements in [0, ", a.size(), "); got shape ", shape, ", strides ",
-         Shape(strides), " and offset ", offset, ", which reach [", lowest, ", ", highest, "]");
-  }
+  bool empty = check_strided(shape, strides, offset, a.size());
   auto params = make_params(StridedParams{shape, std::move(strides), empty ? 0 : offset});
   return make_node(as_strided_op, std::move(params), {flatten(a, s)}, std::move(shape), a.dtype(),
                    s);
@@ -635,8 +860,8 @@ array view(const array& a, Dtype dtype, StreamOrDevice s) {
     fail("[view] expected a dtype of ", from, " bytes for a scalar; got ", dtype);
   }
   if (from < to && a.shape().back() * int64_t(from) % int64_t(to) != 0) {
-    fail("[view] expected a last axis of whole ", dtype, " elements; got shape ", a.shape(),
-         " of ", a.dtype());
+    fail("[view] expected a last axis of whole ", dtype, " elements; got shape ", a.shape(), " of ",
+         a.dtype());
   }
   auto params = make_params(ViewParams{dtype, static_cast<int>(from)});
   return make_node(view_op, std::move(params), {a}, view_shape(a.shape(), a.dtype(), dtype), dtype,
@@ -700,8 +925,7 @@ array diagonal(const array& a, int offset, int axis1, int axis2, StreamOrDevice 
   return make_node(diagonal_op, make_params(p), {a}, diagonal_shape(a.shape(), p), a.dtype(), s);
 }
 
-array place_diagonal(const array& a, int64_t rows, int64_t cols, int64_t offset,
-                     StreamOrDevice s) {
+array place_diagonal(const array& a, int64_t rows, int64_t cols, int64_t offset, StreamOrDevice s) {
   int64_t before = std::min(rows, std::max<int64_t>(0, -offset));
   array column = expand_dims(
       pad(a, {-1}, {before}, {rows - before - a.shape().back()}, array(0), "constant", s), -1, s);

@@ -6,7 +6,9 @@
 
 #include <limits>
 
+#include "core/checks.h"
 #include "core/error.h"
+#include "core/node.h"
 #include "core/op.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
@@ -44,8 +46,24 @@ VmapResult vmap_sort(const VmapCall& c) {
 MaybeArrays no_vjp(const VjpCall&) { return MaybeArrays(1); }
 MaybeArrays no_jvp(const JvpCall&) { return MaybeArrays(1); }
 
+void check_sort(const CheckCall& c) {
+  expect_inputs(c, 1);
+  const SortParams& p = params_of(c.params);
+  expect_axis(c, p.axis, c.in[0].ndim());
+  int64_t n = c.in[0].shape()[p.axis];
+  require(c, n <= std::numeric_limits<uint32_t>::max(), "an axis of less than 2^32 elements");
+  require(c, p.kth == 0 || (p.kth > 0 && p.kth < n), "kth within the axis");
+}
+
 Op index_op(const char* name) {
-  return Op{.name = name, .infer = infer_indices, .vjp = no_vjp, .jvp = no_jvp, .vmap = vmap_sort};
+  return Op{.name = name,
+            .infer = infer_indices,
+            .vjp = no_vjp,
+            .jvp = no_jvp,
+            .vmap = vmap_sort,
+            .params = &params_type<SortParams>,
+            .check = check_sort,
+            .any_size = true};
 }
 const Op argsort_op = index_op("argsort");
 const Op argpartition_op = index_op("argpartition");
@@ -67,20 +85,33 @@ Op value_op(const char* name) {
             .infer = infer_values,
             .vjp = vjp_moved<kIndices>,
             .jvp = jvp_moved<kIndices>,
-            .vmap = vmap_sort};
+            .vmap = vmap_sort,
+            .params = &params_type<SortParams>,
+            .check = check_sort,
+            .any_size = true};
 }
 const Op sort_op = value_op<argsort_op>("sort");
 const Op partition_op = value_op<argpartition_op>("partition");
 
-const Op searchsorted_op{
-    .name = "searchsorted",
-    .key = KernelKey::last_input,
-    .infer =
-        [](const ParamsRef&, std::span<const array> in) {
-          return Specs{{in[1].shape(), uint32}};
-        },
-    .vjp = [](const VjpCall&) { return MaybeArrays(2); },
-    .jvp = no_jvp};
+const Op searchsorted_op{.name = "searchsorted",
+                         .key = KernelKey::last_input,
+                         .infer =
+                             [](const ParamsRef&, std::span<const array> in) {
+                               return Specs{{in[1].shape(), uint32}};
+                             },
+                         .vjp = [](const VjpCall&) { return MaybeArrays(2); },
+                         .jvp = no_jvp,
+                         .vmap = vmap_per_element,
+                         .params = &params_type<SearchParams>,
+                         .check =
+                             [](const CheckCall& c) {
+                               expect_inputs(c, 2);
+                               expect_ndim(c, 0, 1, 1);
+                               expect_one_dtype(c, 0, 2);
+                               require(c, c.in[0].size() < std::numeric_limits<uint32_t>::max(),
+                                       "less than 2^32 - 1 elements");
+                             },
+                         .any_size = true};
 
 // The op over one axis, or over the flattened array; `op_name` stands in errors.
 array sorted(const Op& op, const array& a, std::optional<int> axis, StreamOrDevice s) {
@@ -162,9 +193,13 @@ array topk(const array& a, int k, std::optional<int> axis, StreamOrDevice s) {
   int at = normalize_axis(*axis, a.ndim(), "topk");
   int64_t n = a.shape()[at];
   if (k < 0 || k > n) {
-    fail("[topk] expected k in [0, ", n, "] for shape ", a.shape(), " along axis ", at, "; got ", k);
+    fail("[topk] expected k in [0, ", n, "] for shape ", a.shape(), " along axis ", at, "; got ",
+         k);
   }
-  if (k == n) return a;
+  if (k == n) {
+    note_size_read(a, "topk of a whole axis");
+    return a;
+  }
   Shape start(a.ndim(), 0);
   start[at] = n - k;
   array parted = k == 0 ? a : partition(a, static_cast<int>(n - k), at, s);

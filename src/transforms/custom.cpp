@@ -1,14 +1,17 @@
 // Functions with the user's own rules, and checkpoint, which is one of them.
 //
 // A custom function's outputs pass through one tuple node, `custom`, whose inputs are the outputs
-// the function computed followed by its primals. It costs nothing to run; its rules call the user's.
+// the function computed followed by its primals. It costs nothing to run; its rules call the
+// user's.
 #include <atomic>
 
+#include "core/checks.h"
 #include "core/error.h"
 #include "olivine/ops/random.h"
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/shape.h"
 #include "olivine/transforms.h"
+#include "transforms/custom.h"
 #include "transforms/graph.h"
 
 namespace olivine {
@@ -18,6 +21,7 @@ struct CustomParams {
   int outputs;
   ArrayFn fn;
   CustomRules rules;
+  bool is_checkpoint;
   uint64_t call;  // two calls are never the same op
   auto fields() const { return std::tie(call); }
 };
@@ -42,8 +46,8 @@ MaybeArrays vjp_custom(const VjpCall& c) {
     return grads;
   }
   Arrays primals = primals_of(p, c.in);
-  Arrays ct = p.rules.vjp(primals, Arrays(c.ct.begin(), c.ct.end()),
-                          Arrays(c.out.begin(), c.out.end()));
+  Arrays ct =
+      p.rules.vjp(primals, Arrays(c.ct.begin(), c.ct.end()), Arrays(c.out.begin(), c.out.end()));
   if (ct.size() != primals.size()) {
     fail("[custom_function] expected the vjp to return one cotangent per input (", primals.size(),
          "); got ", ct.size());
@@ -77,7 +81,7 @@ MaybeArrays jvp_custom(const JvpCall& c) {
 }
 
 Arrays call_custom(const ArrayFn& fn, const CustomRules& rules, const Arrays& outputs,
-                   const Arrays& primals);
+                   const Arrays& primals, bool is_checkpoint = false);
 
 VmapResult vmap_custom(const VmapCall& c) {
   const auto& p = c.params.as<CustomParams>();
@@ -128,7 +132,8 @@ VmapResult vmap_custom(const VmapCall& c) {
     };
   }
   Arrays outputs = fn(primals);
-  return {call_custom(fn, rules, outputs, primals), std::vector<int>(outputs.size(), 0)};
+  return {call_custom(fn, rules, outputs, primals, p.is_checkpoint),
+          std::vector<int>(outputs.size(), 0)};
 }
 
 const Op custom_op{.name = "custom_function",
@@ -143,12 +148,13 @@ const Op custom_op{.name = "custom_function",
                    .opaque = true};
 
 Arrays call_custom(const ArrayFn& fn, const CustomRules& rules, const Arrays& outputs,
-                   const Arrays& primals) {
+                   const Arrays& primals, bool is_checkpoint) {
   if (outputs.empty()) return outputs;
   Arrays in = outputs;
   in.insert(in.end(), primals.begin(), primals.end());
   static std::atomic<uint64_t> calls{0};
-  ParamsRef ref = make_params(CustomParams{static_cast<int>(outputs.size()), fn, rules, ++calls});
+  ParamsRef ref = make_params(
+      CustomParams{static_cast<int>(outputs.size()), fn, rules, is_checkpoint, ++calls});
   return make_nodes(custom_op, ref, in, infer_custom(ref, in));
 }
 
@@ -165,18 +171,22 @@ const Op barrier_op = [] {
     return g;
   };
   op.jvp = [](const JvpCall& c) { return MaybeArrays{c.tangent[0]}; };
-  op.vmap = [](const VmapCall& c) {
-    return VmapResult{emit(c.op, c.params, c.in), {c.axes[0]}};
-  };
+  op.vmap = [](const VmapCall& c) { return VmapResult{emit(c.op, c.params, c.in), {c.axes[0]}}; };
   op.view = [](const ParamsRef&, const Layout& in, const OutSpec&, Layout& result) {
     result = in;
     return true;
   };
   op.opaque = true;
+  op.check = check_any;
+  op.any_size = true;
   return op;
 }();
 
 }  // namespace
+
+bool is_checkpoint(const Node* n) {
+  return n->op == &custom_op && n->params.as<CustomParams>().is_checkpoint;
+}
 
 ArrayFn custom_function(ArrayFn fn, CustomRules rules) {
   return [fn = std::move(fn), rules = std::move(rules)](const Arrays& inputs) {
@@ -186,7 +196,8 @@ ArrayFn custom_function(ArrayFn fn, CustomRules rules) {
 
 namespace {
 
-// The function again, late, with the random numbers it had the first time.
+// The function again, late, with the random numbers it had the first time. Other threads draw
+// theirs from the process's sequence meanwhile.
 Arrays recompute(const ArrayFn& fn, const array& random_state, const Arrays& primals,
                  const Arrays& cotangents) {
   Arrays late;
@@ -195,11 +206,7 @@ Arrays recompute(const ArrayFn& fn, const array& random_state, const Arrays& pri
     in.insert(in.end(), cotangents.begin(), cotangents.end());
     late.push_back(make_node(barrier_op, {}, in, p.shape(), p.dtype()));
   }
-  struct Restore {
-    array state = random::state();
-    ~Restore() { random::set_state(state); }
-  } restore;
-  random::set_state(random_state);
+  random::Sequence replay(random_state);
   return vjp(fn, late, cotangents).second;
 }
 
@@ -212,7 +219,7 @@ ArrayFn checkpoint(ArrayFn fn) {
                                               const Arrays&) {
       return recompute(fn, state, primals, cotangents);
     };
-    return call_custom(fn, rules, fn(inputs), inputs);
+    return call_custom(fn, rules, fn(inputs), inputs, true);
   };
 }
 

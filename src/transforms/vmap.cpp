@@ -1,33 +1,40 @@
 // Vectorization: trace on one element's shapes, then emit every op again on whole batches.
 #include "core/error.h"
-#include "olivine/ops/shape.h"
+#include "olivine/ops/creation.h"
 #include "olivine/ops/indexing.h"
+#include "olivine/ops/shape.h"
 #include "olivine/transforms.h"
 #include "transforms/graph.h"
 
 namespace olivine {
 namespace {
 
-// The batched outputs of one op (one unless it is a tuple) and their batch axes.
-struct Batched {
-  Arrays out;
-  std::vector<int> axes;
-};
+// What a batch of no elements gives: outputs of the right shapes without elements.
+VmapResult no_elements(const VmapCall& c) {
+  Arrays in;
+  for (size_t k = 0; k < c.in.size(); ++k) {
+    Shape shape = c.in[k].shape();
+    if (c.axes[k] >= 0) shape.erase(shape.begin() + c.axes[k]);
+    in.push_back(c.axes[k] < 0 ? c.in[k] : zeros(shape, c.in[k].dtype()));
+  }
+  VmapResult r;
+  for (OutSpec& spec : c.op.infer(c.params, in)) {
+    spec.shape.insert(spec.shape.begin(), 0);
+    r.out.push_back(zeros(spec.shape, spec.dtype));
+    r.axes.push_back(0);
+  }
+  return r;
+}
 
-// For ops without a rule: run it per element, stack the results.
-VmapResult run_per_element(const VmapCall& c) {
+}  // namespace
+
+VmapResult vmap_per_element(const VmapCall& c) {
   std::vector<Arrays> columns;
+  if (c.batch == 0) return no_elements(c);
   for (int64_t b = 0; b < c.batch; ++b) {
     Arrays in;
     for (size_t k = 0; k < c.in.size(); ++k) {
-      if (c.axes[k] < 0) {
-        in.push_back(c.in[k]);
-        continue;
-      }
-      Shape start(c.in[k].ndim(), 0), stop = c.in[k].shape();
-      start[c.axes[k]] = b;
-      stop[c.axes[k]] = b + 1;
-      in.push_back(squeeze(slice(c.in[k], start, stop), c.axes[k]));
+      in.push_back(c.axes[k] < 0 ? c.in[k] : take(c.in[k], static_cast<int>(b), c.axes[k]));
     }
     Arrays out = emit(c.op, c.params, in);
     columns.resize(out.size());
@@ -38,6 +45,14 @@ VmapResult run_per_element(const VmapCall& c) {
   r.axes.assign(r.out.size(), 0);
   return r;
 }
+
+namespace {
+
+// The batched outputs of one op (one unless it is a tuple) and their batch axes.
+struct Batched {
+  Arrays out;
+  std::vector<int> axes;
+};
 
 Batched batch_op(const WalkEntry& e, const std::vector<Batched>& values, int64_t batch) {
   Node* n = e.node;
@@ -61,12 +76,11 @@ Batched batch_op(const WalkEntry& e, const std::vector<Batched>& values, int64_t
     return {out, std::vector<int>(out.size(), -1)};
   }
   VmapCall call{*n->op, n->params, in, axes, batch};
-  VmapResult r = n->op->vmap ? n->op->vmap(call) : run_per_element(call);
+  VmapResult r = n->op->vmap ? n->op->vmap(call) : vmap_per_element(call);
   return {std::move(r.out), std::move(r.axes)};
 }
 
-int64_t batch_size(const Arrays& inputs, const std::vector<int>& in_axes,
-                   std::vector<int>& axes) {
+int64_t batch_size(const Arrays& inputs, const std::vector<int>& in_axes, std::vector<int>& axes) {
   if (in_axes.size() != inputs.size()) {
     fail("[vmap] expected one in_axis per input (", inputs.size(), "); got ", in_axes.size());
   }
@@ -140,10 +154,8 @@ Arrays run_vmap(const ArrayFn& fn, const std::vector<int>& in_axes,
 }  // namespace
 
 ArrayFn vmap(ArrayFn fn, std::vector<int> in_axes, std::vector<int> out_axes) {
-  return [fn = std::move(fn), in_axes = std::move(in_axes),
-          out_axes = std::move(out_axes)](const Arrays& inputs) {
-    return run_vmap(fn, in_axes, out_axes, inputs);
-  };
+  return [fn = std::move(fn), in_axes = std::move(in_axes), out_axes = std::move(out_axes)](
+             const Arrays& inputs) { return run_vmap(fn, in_axes, out_axes, inputs); };
 }
 
 }  // namespace olivine

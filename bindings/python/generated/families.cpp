@@ -11,6 +11,7 @@ void add_distributed(PyObject* module);
 void add_dtype(PyObject* module);
 void add_einsum(PyObject* module);
 void add_elementwise(PyObject* module);
+void add_export(PyObject* module);
 void add_fast(PyObject* module);
 void add_indexing(PyObject* module);
 void add_io(PyObject* module);
@@ -34,6 +35,7 @@ void add_families(PyObject* module) {
   add_dtype(module);
   add_einsum(module);
   add_elementwise(module);
+  add_export(module);
   add_fast(submodule(module, "fast"));
   add_indexing(module);
   add_io(module);

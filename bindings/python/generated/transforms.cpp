@@ -113,7 +113,10 @@ R"doc(compile(fun, inputs=None, outputs=None, shapeless=False)
 A function that traces `fun` once per structure, shapes and dtypes, then runs it from a plan.
 
 inputs: trees of arrays, besides the arguments, that `fun` reads. outputs: trees whose arrays
-`fun` replaces. Constants (int, float, bool, str, None) among the arguments are part of the key.)doc"),
+`fun` replaces. Constants (int, float, bool, str, None) among the arguments are part of the key.
+shapeless: a trace also serves other sizes of the same ranks, as long as no size is part of what
+it computes; where one is (a reshape to fixed sizes, code that reads a shape), `fun` is traced
+again, so that results are the same either way.)doc"),
     function_entry<py_disable_compile>("disable_compile",
 R"doc(disable_compile()
 --

@@ -23,11 +23,26 @@ OLIVINE_API array next_key();
 OLIVINE_API array state();
 OLIVINE_API void set_state(const array& key);
 
+// While it lives, the four functions above mean a sequence of this thread's own, from `key` on.
+class OLIVINE_API Sequence {
+ public:
+  explicit Sequence(const array& key);
+  ~Sequence();
+  Sequence(const Sequence&) = delete;
+  Sequence& operator=(const Sequence&) = delete;
+
+ private:
+  friend array next_key();
+  friend array state();
+  friend void set_state(const array& key);
+  array key_;
+  Sequence* outer_;
+};
+
 // Random bits in unsigned integers of `width` bytes (1, 2 or 4).
 OLIVINE_API array bits(const Shape& shape, int width, const std::optional<array>& key = {},
                        StreamOrDevice s = {});
-inline array bits(const Shape& shape, const std::optional<array>& key = {},
-                  StreamOrDevice s = {}) {
+inline array bits(const Shape& shape, const std::optional<array>& key = {}, StreamOrDevice s = {}) {
   return bits(shape, 4, key, s);
 }
 // Uniform in [low, high).
@@ -42,8 +57,8 @@ inline array uniform(const Shape& shape, Dtype dtype = float32,
 OLIVINE_API array normal(const Shape& shape, Dtype dtype, const std::optional<array>& loc,
                          const std::optional<array>& scale, const std::optional<array>& key = {},
                          StreamOrDevice s = {});
-inline array normal(const Shape& shape, Dtype dtype = float32,
-                    const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+inline array normal(const Shape& shape, Dtype dtype = float32, const std::optional<array>& key = {},
+                    StreamOrDevice s = {}) {
   return normal(shape, dtype, std::nullopt, std::nullopt, key, s);
 }
 // Integers in [low, high).
@@ -76,8 +91,8 @@ inline array laplace(const Shape& shape, Dtype dtype = float32,
 OLIVINE_API array categorical(const array& logits, int axis, const std::optional<Shape>& shape,
                               const std::optional<int>& num_samples,
                               const std::optional<array>& key = {}, StreamOrDevice s = {});
-inline array categorical(const array& logits, int axis = -1,
-                         const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+inline array categorical(const array& logits, int axis = -1, const std::optional<array>& key = {},
+                         StreamOrDevice s = {}) {
   return categorical(logits, axis, std::nullopt, std::nullopt, key, s);
 }
 

@@ -120,6 +120,10 @@ class CpuBackend final : public Backend {
   std::string_view name() const override { return "cpu"; }
   const Kernel* kernel(int op, Dtype key) const override { return table_.kernel(op, key); }
   bool fuses(int op, Dtype key) const override { return table_.loops(op, key) != nullptr; }
+  int arity(int op, Dtype key) const override {
+    const Loops* loops = table_.loops(op, key);
+    return !loops ? 0 : loops->v ? 1 : loops->vv ? 2 : 3;
+  }
   std::unique_ptr<PreparedProgram> prepare(const Program& program) const override {
     return prepare_program(program, table_);
   }

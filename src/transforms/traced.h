@@ -1,0 +1,46 @@
+// A function as a graph from placeholders to outputs: what compile plans and export writes.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "olivine/transforms.h"
+#include "transforms/graph.h"
+
+namespace olivine {
+
+struct TracedGraph {
+  Arrays placeholders;
+  Arrays outputs;  // all that the function returned
+  // Where an output comes from: number `index` of `computed` or of the inputs, or a constant.
+  struct Source {
+    enum class Kind : uint8_t { computed, input, constant } kind;
+    int index;
+  };
+  std::vector<Source> sources;
+  Arrays computed;              // outputs that need work, without repeats
+  std::vector<OutSpec> specs;   // of `computed`
+  std::vector<WalkEntry> walk;  // inputs before users, the placeholders first
+  // Why the graph holds for the sizes of its placeholders only; empty: it holds for any.
+  std::string fixed_by = "it was not traced for other sizes";
+};
+
+// What `fn` does with inputs of these shapes and dtypes. What it does not do with them is computed.
+// `any_size`: sizes are avoided where they can be, and `fixed_by` says where they could not.
+std::shared_ptr<TracedGraph> trace(const ArrayFn& fn, const Arrays& inputs, bool any_size);
+// A graph whose placeholders and outputs were put together by hand.
+void finish_graph(TracedGraph& g);
+// The same for inputs of other sizes. Throws if an op refuses them.
+std::shared_ptr<TracedGraph> resized(const TracedGraph& g, const Arrays& inputs);
+// Whether the inputs have the placeholders' dtypes, and their shapes or, if `any_size`, ranks.
+bool same_signature(const TracedGraph& g, const Arrays& inputs, bool any_size);
+
+// The graph on other inputs of the same shapes, as nodes like any other.
+Arrays inline_graph(const TracedGraph& g, const Arrays& inputs);
+// The outputs, given those that are computed.
+Arrays collect_outputs(const TracedGraph& g, const Arrays& inputs, const Arrays& computed);
+
+// Throws unless the op may be made of these inputs and parameters, wherever they come from.
+void check_op(const Op& op, const ParamsRef& params, std::span<const array> in);
+
+}  // namespace olivine

@@ -10,6 +10,7 @@ void add_device(PyObject* module);
 void add_dtype(PyObject* module);
 void add_elementwise(PyObject* module);
 void add_fast(PyObject* module);
+void add_fft(PyObject* module);
 void add_indexing(PyObject* module);
 void add_io(PyObject* module);
 void add_matmul(PyObject* module);
@@ -29,6 +30,7 @@ void add_families(PyObject* module) {
   add_dtype(module);
   add_elementwise(module);
   add_fast(submodule(module, "fast"));
+  add_fft(submodule(module, "fft"));
   add_indexing(module);
   add_io(module);
   add_matmul(module);

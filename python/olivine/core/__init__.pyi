@@ -12,6 +12,8 @@ from . import cuda as cuda
 
 from . import fast as fast
 
+from . import fft as fft
+
 from . import metal as metal
 
 from . import random as random

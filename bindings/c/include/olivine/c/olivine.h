@@ -8,6 +8,7 @@
 #include "olivine/c/generated/creation.h"
 #include "olivine/c/generated/elementwise.h"
 #include "olivine/c/generated/fast.h"
+#include "olivine/c/generated/fft.h"
 #include "olivine/c/generated/indexing.h"
 #include "olivine/c/generated/matmul.h"
 #include "olivine/c/generated/random.h"

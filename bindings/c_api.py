@@ -33,6 +33,8 @@ def fixed(n, count):
 def forms(p):
     """[(suffix, C parameters, C++ expression)]: the forms of a parameter, the main one first."""
     kind, n = p.kind.name, p.name
+    if n == "s":  # sizes, in Python; in C it is the stream
+        n = "n"
     axis = n in ("axis", "axes")
     tuples = [t for t in p.types if t in ("ints2", "ints3")]
     if kind == "ref":

@@ -9,6 +9,7 @@
 #include "olivine/io.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
+#include "olivine/ops/fft.h"
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/matmul.h"
 #include "olivine/ops/random.h"

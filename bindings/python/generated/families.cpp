@@ -13,6 +13,7 @@ void add_einsum(PyObject* module);
 void add_elementwise(PyObject* module);
 void add_export(PyObject* module);
 void add_fast(PyObject* module);
+void add_fft(PyObject* module);
 void add_indexing(PyObject* module);
 void add_io(PyObject* module);
 void add_linalg(PyObject* module);
@@ -37,6 +38,7 @@ void add_families(PyObject* module) {
   add_elementwise(module);
   add_export(module);
   add_fast(submodule(module, "fast"));
+  add_fft(submodule(module, "fft"));
   add_indexing(module);
   add_io(module);
   add_linalg(submodule(module, "linalg"));

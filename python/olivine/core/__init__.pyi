@@ -14,6 +14,8 @@ from . import distributed as distributed
 
 from . import fast as fast
 
+from . import fft as fft
+
 from . import linalg as linalg
 
 from . import metal as metal

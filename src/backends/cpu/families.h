@@ -23,6 +23,7 @@
   X(norm)                       \
   X(attention)                  \
   X(scan)                       \
+  X(fft)                        \
   X(sort)
 
 // Defined once, in namespace olivine::cpu.

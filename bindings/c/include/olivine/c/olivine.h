@@ -9,6 +9,7 @@
 #include "olivine/c/generated/einsum.h"
 #include "olivine/c/generated/elementwise.h"
 #include "olivine/c/generated/fast.h"
+#include "olivine/c/generated/fft.h"
 #include "olivine/c/generated/indexing.h"
 #include "olivine/c/generated/linalg.h"
 #include "olivine/c/generated/matmul.h"

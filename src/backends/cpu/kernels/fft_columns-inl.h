@@ -1,0 +1,263 @@
+// Fourier transforms of columns side by side, one per vector lane: butterflies and passes.
+//
+// A block holds n elements of [re, im] vectors. A pass of radix r reads element (i, j, k) of shape
+// (ido, r, l1) and writes (i, k, j) of shape (ido, l1, r), first axis fastest, so that the result
+// of all passes is in order (Stockham's arrangement). Only forward transforms exist: an inverse one
+// swaps re and im when it loads and stores.
+#pragma once
+
+#include "backends/cpu/fft_plan.h"
+#include "backends/cpu/vec-math-inl.h"
+
+namespace olivine::cpu::OLIVINE_ISA {
+namespace {
+
+template <class T>
+constexpr int kFftLanes = kVectorBytes / int(sizeof(T));
+
+template <class T>
+struct Pair {
+  Native<T> re, im;
+};
+
+template <class T>
+OLIVINE_INLINE Pair<T> operator+(Pair<T> a, Pair<T> b) {
+  return {a.re + b.re, a.im + b.im};
+}
+template <class T>
+OLIVINE_INLINE Pair<T> operator-(Pair<T> a, Pair<T> b) {
+  return {a.re - b.re, a.im - b.im};
+}
+// -i a.
+template <class T>
+OLIVINE_INLINE Pair<T> turned(Pair<T> a) {
+  return {a.im, -a.re};
+}
+
+OLIVINE_INLINE Native<float> mul_sub(Native<float> a, Native<float> b, Native<float> c) {
+#if defined(__AVX512BW__)
+  return (Native<float>)_mm512_fmsub_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__AVX2__)
+  return (Native<float>)_mm256_fmsub_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+  return a * b - c;
+#endif
+}
+OLIVINE_INLINE Native<double> mul_sub(Native<double> a, Native<double> b, Native<double> c) {
+#if defined(__AVX512BW__)
+  return (Native<double>)_mm512_fmsub_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#elif defined(__AVX2__)
+  return (Native<double>)_mm256_fmsub_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#else
+  return a * b - c;
+#endif
+}
+
+template <class T>
+OLIVINE_INLINE Pair<T> product(Pair<T> a, Pair<T> w) {
+  return {mul_sub(a.re, w.re, a.im * w.im), mul_add(a.re, w.im, a.im * w.re)};
+}
+template <class T>
+OLIVINE_INLINE Pair<T> product(Pair<T> a, const T* root) {
+  return product<T>(a, Pair<T>{all_lanes<T>(root[0]), all_lanes<T>(root[1])});
+}
+
+template <class T>
+OLIVINE_INLINE Pair<T> load_pair(const T* p) {
+  return {load_native<T>(p), load_native<T>(p + kFftLanes<T>)};
+}
+template <class T>
+OLIVINE_INLINE void store_pair(T* p, Pair<T> a) {
+  store_native(p, a.re);
+  store_native(p + kFftLanes<T>, a.im);
+}
+
+// ---- Butterflies: x becomes its transform of that many values.
+
+template <class T>
+OLIVINE_INLINE void butterfly4(Pair<T>& x0, Pair<T>& x1, Pair<T>& x2, Pair<T>& x3) {
+  const Pair<T> a = x0 + x2, b = x0 - x2, c = x1 + x3, d = turned(x1 - x3);
+  x0 = a + c;
+  x1 = b + d;
+  x2 = a - c;
+  x3 = b - d;
+}
+
+template <int radix>
+struct Butterfly;
+
+template <>
+struct Butterfly<2> {
+  template <class T>
+  OLIVINE_INLINE static void run(Pair<T> (&x)[2], const T*) {
+    const Pair<T> d = x[0] - x[1];
+    x[0] = x[0] + x[1];
+    x[1] = d;
+  }
+};
+template <>
+struct Butterfly<4> {
+  template <class T>
+  OLIVINE_INLINE static void run(Pair<T> (&x)[4], const T*) {
+    butterfly4(x[0], x[1], x[2], x[3]);
+  }
+};
+template <>
+struct Butterfly<8> {
+  template <class T>
+  OLIVINE_INLINE static void run(Pair<T> (&x)[8], const T*) {
+    const Native<T> h = all_lanes<T>(T(0.70710678118654752440L));
+    butterfly4(x[0], x[2], x[4], x[6]);
+    butterfly4(x[1], x[3], x[5], x[7]);
+    const Pair<T> b1{(x[3].re + x[3].im) * h, (x[3].im - x[3].re) * h};
+    const Pair<T> b2 = turned(x[5]);
+    const Pair<T> b3{(x[7].im - x[7].re) * h, (x[7].re + x[7].im) * -h};
+    const Pair<T> a0 = x[0], a1 = x[2], a2 = x[4], a3 = x[6], b0 = x[1];
+    x[0] = a0 + b0;
+    x[1] = a1 + b1;
+    x[2] = a2 + b2;
+    x[3] = a3 + b3;
+    x[4] = a0 - b0;
+    x[5] = a1 - b1;
+    x[6] = a2 - b2;
+    x[7] = a3 - b3;
+  }
+};
+// Odd p: y[k], y[p - k] = x0 + sum of a_j cos -+ i sum of b_j sin, with a, b = x_j +- x_(p - j).
+template <int p>
+struct Butterfly {
+  template <class T>
+  OLIVINE_INLINE static void run(Pair<T> (&x)[p], const T* roots) {
+    constexpr int half = (p - 1) / 2;
+    Pair<T> a[half], b[half];
+    const Pair<T> x0 = x[0];
+#pragma GCC unroll 4
+    for (int j = 0; j < half; ++j) {
+      a[j] = x[j + 1] + x[p - 1 - j];
+      b[j] = x[j + 1] - x[p - 1 - j];
+      x[0] = x[0] + a[j];
+    }
+#pragma GCC unroll 4
+    for (int k = 1; k <= half; ++k) {
+      Pair<T> even = x0, odd{};
+#pragma GCC unroll 4
+      for (int j = 0; j < half; ++j) {
+        const T* root = roots + 2 * (k * (j + 1) % p);
+        const Native<T> c = all_lanes<T>(root[0]), s = all_lanes<T>(root[1]);
+        even.re = mul_add(a[j].re, c, even.re);
+        even.im = mul_add(a[j].im, c, even.im);
+        odd.re = mul_add(b[j].re, s, odd.re);
+        odd.im = mul_add(b[j].im, s, odd.im);
+      }
+      x[k] = even + turned(odd);
+      x[p - k] = even - turned(odd);
+    }
+  }
+};
+
+// ---- Passes
+
+template <int radix, class T>
+void run_pass(const FftStage<T>& s, const T* in, T* out) {
+  constexpr int64_t element = 2 * kFftLanes<T>;
+  for (int64_t k = 0; k < s.l1; ++k) {
+    for (int64_t i = 0; i < s.ido; ++i) {
+      const T* from = in + (i + s.ido * radix * k) * element;
+      T* to = out + (i + s.ido * k) * element;
+      const T* w = s.twiddle + 2 * (radix - 1) * i;
+      Pair<T> x[radix];
+#pragma GCC unroll 8
+      for (int j = 0; j < radix; ++j) x[j] = load_pair(from + s.ido * j * element);
+      Butterfly<radix>::run(x, s.roots);
+      store_pair(to, x[0]);
+      if (i == 0) {
+#pragma GCC unroll 8
+        for (int j = 1; j < radix; ++j) store_pair(to + s.ido * s.l1 * j * element, x[j]);
+      } else {
+#pragma GCC unroll 8
+        for (int j = 1; j < radix; ++j) {
+          store_pair(to + s.ido * s.l1 * j * element, product(x[j], w + 2 * (j - 1)));
+        }
+      }
+    }
+  }
+}
+
+// Any odd radix up to kLargestRadix.
+template <class T>
+void run_odd_pass(const FftStage<T>& s, const T* in, T* out) {
+  constexpr int64_t element = 2 * kFftLanes<T>;
+  constexpr int most = (kLargestRadix - 1) / 2;
+  const int p = s.radix, half = (p - 1) / 2;
+  const int64_t in_step = s.ido * element, out_step = s.ido * s.l1 * element;
+  Pair<T> a[most], b[most];
+  for (int64_t at = 0; at < s.l1 * s.ido; ++at) {
+    const int64_t k = at / s.ido, i = at % s.ido;
+    const T* from = in + (i + s.ido * p * k) * element;
+    T* to = out + (i + s.ido * k) * element;
+    const T* w = s.twiddle + 2 * (p - 1) * i;
+    const Pair<T> x0 = load_pair(from);
+    Pair<T> sum = x0;
+    for (int j = 0; j < half; ++j) {
+      const Pair<T> low = load_pair(from + in_step * (j + 1));
+      const Pair<T> high = load_pair(from + in_step * (p - 1 - j));
+      a[j] = low + high;
+      b[j] = low - high;
+      sum = sum + a[j];
+    }
+    store_pair(to, sum);
+    for (int q = 1; q <= half; ++q) {
+      Pair<T> even = x0, odd{};
+      int angle = 0;
+      for (int j = 0; j < half; ++j) {
+        angle += q;
+        if (angle >= p) angle -= p;
+        const Native<T> c = all_lanes<T>(s.roots[2 * angle]);
+        const Native<T> sine = all_lanes<T>(s.roots[2 * angle + 1]);
+        even.re = mul_add(a[j].re, c, even.re);
+        even.im = mul_add(a[j].im, c, even.im);
+        odd.re = mul_add(b[j].re, sine, odd.re);
+        odd.im = mul_add(b[j].im, sine, odd.im);
+      }
+      store_pair(to + out_step * q, product(even + turned(odd), w + 2 * (q - 1)));
+      store_pair(to + out_step * (p - q), product(even - turned(odd), w + 2 * (p - q - 1)));
+    }
+  }
+}
+
+// Transforms the block at `a`, using `b` of the same size; returns where the result is.
+template <class T>
+T* transform_columns(const FftColumns<T>& c, T* a, T* b) {
+  for (int i = 0; i < c.stages; ++i) {
+    const FftStage<T>& s = c.stage[i];
+    switch (s.radix) {
+      case 2:
+        run_pass<2>(s, a, b);
+        break;
+      case 3:
+        run_pass<3>(s, a, b);
+        break;
+      case 4:
+        run_pass<4>(s, a, b);
+        break;
+      case 5:
+        run_pass<5>(s, a, b);
+        break;
+      case 7:
+        run_pass<7>(s, a, b);
+        break;
+      case 8:
+        run_pass<8>(s, a, b);
+        break;
+      default:
+        run_odd_pass(s, a, b);
+    }
+    T* t = a;
+    a = b;
+    b = t;
+  }
+  return a;
+}
+
+}  // namespace
+}  // namespace olivine::cpu::OLIVINE_ISA

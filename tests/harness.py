@@ -257,7 +257,7 @@ def assert_near(got, want, size, what, rtol=3e-6):
 
 # Functions of MLX that Olivine does not have yet; their rows are ready. coverage.py fails when one
 # of them arrives and is still named here.
-PENDING = set("""einsum einsum_path block_masked_mm gather_mm segmented_mm hadamard_transform vecdot to_fp8 from_fp8
+PENDING = set("""einsum einsum_path vecdot
     diff unique random.multivariate_normal fast.cross_entropy""".split())
 
 

@@ -14,6 +14,7 @@ void add_indexing(PyObject* module);
 void add_io(PyObject* module);
 void add_matmul(PyObject* module);
 void add_metal(PyObject* module);
+void add_quantized(PyObject* module);
 void add_random(PyObject* module);
 void add_reduction(PyObject* module);
 void add_scan(PyObject* module);
@@ -33,6 +34,7 @@ void add_families(PyObject* module) {
   add_io(module);
   add_matmul(module);
   add_metal(submodule(module, "metal"));
+  add_quantized(module);
   add_random(submodule(module, "random"));
   add_reduction(module);
   add_scan(module);

@@ -22,8 +22,12 @@
   X(softmax)                    \
   X(norm)                       \
   X(attention)                  \
+  X(hadamard)                   \
   X(scan)                       \
   X(sort)
 
 // Defined once, in namespace olivine::cpu.
-#define OLIVINE_COMMON_FAMILIES(X) X(matmul)
+#define OLIVINE_COMMON_FAMILIES(X) \
+  X(matmul)                        \
+  X(gather_matmul)                 \
+  X(quantized)

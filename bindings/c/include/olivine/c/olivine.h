@@ -10,6 +10,7 @@
 #include "olivine/c/generated/fast.h"
 #include "olivine/c/generated/indexing.h"
 #include "olivine/c/generated/matmul.h"
+#include "olivine/c/generated/quantized.h"
 #include "olivine/c/generated/random.h"
 #include "olivine/c/generated/reduction.h"
 #include "olivine/c/generated/scan.h"

@@ -257,8 +257,7 @@ def assert_near(got, want, size, what, rtol=3e-6):
 
 # Functions of MLX that Olivine does not have yet; their rows are ready. coverage.py fails when one
 # of them arrives and is still named here.
-PENDING = set("""block_masked_mm gather_mm segmented_mm hadamard_transform to_fp8 from_fp8
-    random.multivariate_normal""".split())
+PENDING = set("""random.multivariate_normal""".split())
 
 
 def needs(name):

@@ -12,6 +12,7 @@
 #include "olivine/ops/fft.h"
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/matmul.h"
+#include "olivine/ops/quantized.h"
 #include "olivine/ops/random.h"
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/scan.h"

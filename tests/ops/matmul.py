@@ -3,9 +3,9 @@
 import itertools
 
 import numpy as np
+import olivine.core as mx
 import pytest
 
-import olivine.core as mx
 from tests.harness import COMPLEX, DTYPES, FLOATING, NUMBER, OpTests, Row
 from tests.support import assert_close, assert_same, rounded, to_mx, to_np
 
@@ -82,14 +82,19 @@ ROWS = [
     Row("block_masked_mm", masked, (
         (((64, 96), (96, 32), (2, 1), (2, 3), (3, 1)), {"block_size": 32}),), fixed={2: MASK, 3: MASK, 4: MASK},
         call=lambda a, b, o, m, n, block_size: mx.block_masked_mm(a, b, block_size, o, m, n), dtypes=("float32",),
-        tol=20, span=20, rules="values layouts compile"),
+        tol=20, span=20, rules="values layouts dtypes grad second jvp vmap compile"),
+    Row("block_masked_mm", masked, (
+        (((5, 3), (3, 4), (3, 2), (3, 2), (2, 2)), {"block_size": 2}),
+        (((70, 40), (40, 33), (3, 2), (3, 2), (2, 2)), {"block_size": 32})), dtypes=FLOATING,
+        call=lambda a, b, o, m, n, block_size: mx.block_masked_mm(a, b, block_size, o, m, n), tol=20, span=20,
+        rules="values layouts dtypes grad second jvp vmap compile"),
     Row("gather_mm", gather_mm, ((((4, 2, 3), (5, 3, 2), (3,), (3,)), {}), (((4, 9, 33), (5, 33, 70), (6,), (6,)), {})),
         fixed={2: ("uint32", 0, 4), 3: ("uint32", 0, 5)}, dtypes=FLOATING, tol=8, span=8,
-        rules="values layouts dtypes grad jvp second compile errors"),
-    Row("segmented_mm", segmented, ((((3, 6), (6, 2)), {}),), dtypes=("float32",), tol=8, span=8,
+        rules="values layouts dtypes grad jvp second vmap compile errors"),
+    Row("segmented_mm", segmented, ((((3, 6), (6, 2)), {}),), dtypes=FLOATING, tol=8, span=8,
         call=lambda a, b: mx.segmented_mm(a, b, mx.array([[0, 2], [2, 5], [5, 5]], dtype=mx.uint32)),
-        rules="values layouts compile"),
-    Row("hadamard_transform", hadamard, ((((3, 8),), {}), (((2, 1),), {}), (((5, 512),), {})), tol=8, span=1),
+        rules="values layouts dtypes grad second jvp vmap compile"),
+    Row("hadamard_transform", hadamard, ((((3, 8),), {}), (((2, 1),), {}), (((5, 512),), {}), (((3, 1 << 15),), {})), tol=8, span=1),
 ]  # fmt: skip
 
 
@@ -130,6 +135,121 @@ def test_rows_of_a_batch_do_not_depend_on_the_batch():
         assert_same(whole, again, "the same product twice")
         stacked = to_np(mx.stack([a, a]) @ b)
         assert_same(stacked[0], stacked[1], "equal members of a batch")
+
+
+def test_masks_of_bool_select_what_is_computed():
+    """What a bool mask leaves out may be infinite; leading axes of masks are those of the operands."""
+    rng = np.random.default_rng(3)
+    a, b = rng.standard_normal((2, 70, 40)), rng.standard_normal((40, 33))
+    left, out = rng.random((2, 3, 2)) < 0.5, rng.random((1, 3, 2)) < 0.5
+    want = np.stack([masked(a[i], b, out[0], left[i], np.ones((2, 2))) for i in range(2)])
+    for i, p, q in np.argwhere(~left):
+        a[i, 32 * p : 32 * p + 32, 32 * q : 32 * q + 32] = np.nan
+    got = mx.block_masked_mm(*(mx.array(x.astype(np.float32)) for x in (a, b)), 32, mx.array(out), mx.array(left))
+    assert_close(got, want.astype(np.float32), "float32", 20, span=20)
+    assert_close(mx.block_masked_mm(mx.ones((3, 4)), mx.ones((4, 2))), np.full((3, 2), 4.0), "float32")
+
+
+def test_gathers_count_matrices_over_all_leading_axes():
+    rng = np.random.default_rng(4)
+    a, b = rng.standard_normal((2, 3, 1, 9)), rng.standard_normal((4, 9, 5))
+    i, j = np.array([[5], [0], [-1]]), np.array([3, 3, 0, -4])
+    got = mx.gather_mm(mx.array(a, dtype=mx.float64), mx.array(b, dtype=mx.float64), mx.array(i), mx.array(j))
+    assert_close(got, a.reshape(6, 1, 9)[i] @ b[j], "float64", 8, span=8)
+    j = np.array([[0, 3, 3], [1, 0, 0]])
+    got = mx.gather_mm(mx.array(a, dtype=mx.float64), mx.array(b, dtype=mx.float64), rhs_indices=mx.array(j))
+    assert_close(got, a @ b[j], "float64", 8, span=8)
+    rows = mx.gather_mm(mx.array(a[0, 0, 0]), mx.array(b), mx.array([0]), mx.array([2]))
+    assert rows.shape == (1, 5)
+
+
+def test_gathered_gradients_add_up_where_indices_repeat():
+    """Many tokens and few experts: sums over the tokens of each expert, and over a token's experts."""
+    rng = np.random.default_rng(6)
+    tokens, experts, inner, outer = 40, 3, 8, 6
+    a, b = rng.standard_normal((tokens, 1, inner)), rng.standard_normal((experts, inner, outer))
+    i, j = rng.integers(0, tokens, (50, 2)), rng.integers(0, experts, (50, 2))
+    ct = rng.standard_normal((50, 2, 1, outer))
+    args = [mx.array(x, dtype=mx.float64) for x in (a, b)]
+    _, (da, db) = mx.vjp(lambda a, b: mx.gather_mm(a, b, mx.array(i), mx.array(j)), args, [mx.array(ct, dtype=mx.float64)])
+    want_a, want_b = np.zeros_like(a), np.zeros_like(b)
+    np.add.at(want_a, i, ct @ np.swapaxes(b, 1, 2)[j])
+    np.add.at(want_b, j, np.swapaxes(a, 1, 2)[i] @ ct)
+    assert_close(da, want_a, "float64", 20, span=8)
+    assert_close(db, want_b, "float64", 20, span=8)
+
+
+def test_segments_may_overlap_and_have_leading_axes():
+    rng = np.random.default_rng(5)
+    a, b = rng.standard_normal((3, 6)), rng.standard_normal((6, 2))
+    segments = np.array([[[0, 4], [2, 6]], [[6, 6], [5, 1]]])
+    def fn(a, b):
+        return mx.segmented_mm(a, b, mx.array(segments))
+
+    args = [mx.array(x, dtype=mx.float64) for x in (a, b)]
+    want = np.zeros((2, 2, 3, 2))
+    want[0, 0], want[0, 1] = a[:, :4] @ b[:4], a[:, 2:] @ b[2:]
+    assert_close(fn(*args), want, "float64", 8, span=8)
+    _, (da, _) = mx.vjp(fn, args, [mx.ones((2, 2, 3, 2), dtype=mx.float64)])
+    times = np.array([1, 1, 2, 2, 1, 1])
+    assert_close(da, np.tile(b.sum(1) * times, (3, 1)), "float64", 8, span=8)
+
+
+@pytest.mark.parametrize("m", [12, 20, 28])
+def test_hadamard_matrices_of_other_orders(m):
+    """Rows of one sign each, orthogonal; in Kronecker product with Sylvester's matrix."""
+    first = np.array(mx.hadamard_transform(mx.eye(m), 1.0)).T
+    assert set(np.unique(first)) == {-1, 1}
+    np.testing.assert_array_equal(first @ first.T, m * np.eye(m))
+    large = np.array(mx.hadamard_transform(mx.eye(4 * m), 1.0)).T
+    h = np.array([[1, 1], [1, -1]])
+    np.testing.assert_array_equal(large, np.kron(first, np.kron(h, h)))
+    x, ct = np.random.default_rng(m).standard_normal((2, 3, 2 * m))
+    two = np.kron(first, h) / np.sqrt(2 * m)
+    out, (back,) = mx.vjp(mx.hadamard_transform, [mx.array(x, dtype=mx.float64)], [mx.array(ct, dtype=mx.float64)])
+    assert_close(out[0], x @ two.T, "float64", 20, span=8)
+    assert_close(back, ct @ two, "float64", 20, span=8)  # of the transpose: these are not symmetric
+
+
+BAD = [
+    lambda: mx.gather_mm(mx.ones((2, 3, 4)), mx.ones((2, 5, 4)), mx.array([0])),
+    lambda: mx.gather_mm(mx.ones((2, 3, 4)), mx.ones((2, 4, 5)), mx.array([0.0])),
+    lambda: mx.gather_mm(mx.ones((2, 3, 4)), mx.ones((2, 4, 5)), mx.array([0, 1]), mx.array([0, 1, 0])),
+    lambda: mx.gather_mm(mx.ones((2, 3, 4), dtype=mx.int32), mx.ones((2, 4, 5), dtype=mx.int32), mx.array([0])),
+    lambda: mx.gather_mm(mx.array(1.0), mx.ones((2, 4, 5)), mx.array([0])),
+    lambda: mx.block_masked_mm(mx.ones((3, 4)), mx.ones((3, 4))),
+    lambda: mx.block_masked_mm(mx.ones((3, 4)), mx.ones((4, 3)), 0),
+    lambda: mx.block_masked_mm(mx.ones((3, 4)), mx.ones((4, 3)), 2, mx.ones((1, 2))),
+    lambda: mx.block_masked_mm(mx.ones((3, 4)), mx.ones((4, 3)), 2, None, mx.ones((5, 2, 2))),
+    lambda: mx.block_masked_mm(mx.ones((3, 4), dtype=mx.int32), mx.ones((4, 3), dtype=mx.int32)),
+    lambda: mx.segmented_mm(mx.ones((3, 4)), mx.ones((4, 3)), mx.array([0, 1, 2])),
+    lambda: mx.segmented_mm(mx.ones((3, 4)), mx.ones((4, 3)), mx.array([[0.0, 1.0]])),
+    lambda: mx.segmented_mm(mx.ones((1, 3, 4)), mx.ones((4, 3)), mx.array([[0, 1]])),
+    lambda: mx.segmented_mm(mx.ones((3, 4)), mx.ones((3, 4)), mx.array([[0, 1]])),
+    lambda: mx.hadamard_transform(mx.ones((3, 6))),
+    lambda: mx.hadamard_transform(mx.ones((3, 0))),
+    lambda: mx.hadamard_transform(mx.array(1.0)),
+    lambda: mx.hadamard_transform(mx.ones((2, 4), dtype=mx.complex64)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", BAD, ids=range(len(BAD)))
+def test_bad_arguments_are_refused(call):
+    with pytest.raises(ValueError, match=r"^\[\w+\] "):
+        mx.eval(call())
+
+
+def test_indices_and_segments_out_of_range_are_refused():
+    a, b = mx.ones((2, 3, 4)), mx.ones((5, 4, 6))
+    for i, j in ((2, 0), (0, 5), (-3, 0), (0, -6), (2**40, 0)):
+        with pytest.raises(IndexError, match=r"\[gather_mm\]"):
+            mx.eval(mx.gather_mm(a, b, mx.array([i]), mx.array([j])))
+    with pytest.raises(IndexError, match=r"\[gather_mm\]"):
+        batch = mx.vmap(lambda a: mx.gather_mm(a, b, mx.array([2]), mx.array([0])))(mx.stack([a, a]))
+        mx.eval(batch)
+    for begin, end in ((0, 5), (-1, 2), (5, 5)):
+        with pytest.raises(IndexError, match=r"\[segmented_mm\]"):
+            mx.eval(mx.segmented_mm(mx.ones((3, 4)), mx.ones((4, 3)), mx.array([[begin, end]])))
 
 
 @pytest.mark.parametrize("subscripts", [

@@ -30,3 +30,19 @@ int olivine_outer(olivine_array* res, const olivine_array a, const olivine_array
 int olivine_kron(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::kron), c::get(a), c::get(b), c::get(s))); });
 }
+
+int olivine_gather_mm(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_array lhs_indices /* may be null */, const olivine_array rhs_indices /* may be null */, bool sorted_indices, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::gather_mm), c::get(a), c::get(b), c::maybe(lhs_indices), c::maybe(rhs_indices), sorted_indices, c::get(s))); });
+}
+
+int olivine_block_masked_mm(olivine_array* res, const olivine_array a, const olivine_array b, int block_size, const olivine_array mask_out /* may be null */, const olivine_array mask_lhs /* may be null */, const olivine_array mask_rhs /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::block_masked_mm), c::get(a), c::get(b), Int{static_cast<int64_t>(block_size), "block_masked_mm"}, c::maybe(mask_out), c::maybe(mask_lhs), c::maybe(mask_rhs), c::get(s))); });
+}
+
+int olivine_segmented_mm(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_array segments, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::segmented_mm), c::get(a), c::get(b), c::get(segments), c::get(s))); });
+}
+
+int olivine_hadamard_transform(olivine_array* res, const olivine_array a, olivine_optional_float scale, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::hadamard_transform), c::get(a), c::maybe(scale), c::get(s))); });
+}

@@ -20,6 +20,7 @@ void add_linalg(PyObject* module);
 void add_matmul(PyObject* module);
 void add_metal(PyObject* module);
 void add_norm(PyObject* module);
+void add_quantized(PyObject* module);
 void add_random(PyObject* module);
 void add_reduction(PyObject* module);
 void add_scan(PyObject* module);
@@ -45,6 +46,7 @@ void add_families(PyObject* module) {
   add_matmul(module);
   add_metal(submodule(module, "metal"));
   add_norm(module);
+  add_quantized(module);
   add_random(submodule(module, "random"));
   add_reduction(module);
   add_scan(module);

@@ -66,6 +66,42 @@ constexpr std::string_view py_tensordot_names[] = {"a", "b", "axes", "stream"};
 constexpr Signature py_tensordot_signature{"tensordot", py_tensordot_names, 4, 2, 3, false, 3u, false};
 constexpr Function py_tensordot = &by_hand<py_tensordot_signature, hand::tensordot>;
 
+constexpr std::string_view py_gather_mm_names[] = {"a", "b", "lhs_indices", "rhs_indices", "sorted_indices", "stream"};
+constexpr Signature py_gather_mm_signature{"gather_mm", py_gather_mm_names, 6, 2, 4, false, 3u, false};
+PyObject* py_gather_mm(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_gather_mm_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::gather_mm), in.ref(0), in.ref(1), in.maybe_ref(2), in.maybe_ref(3), in.boolean(4, false), in.stream(5)));
+  });
+}
+
+constexpr std::string_view py_block_masked_mm_names[] = {"a", "b", "block_size", "mask_out", "mask_lhs", "mask_rhs", "stream"};
+constexpr Signature py_block_masked_mm_signature{"block_masked_mm", py_block_masked_mm_names, 7, 2, 6, false, 3u, false};
+PyObject* py_block_masked_mm(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_block_masked_mm_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::block_masked_mm), in.ref(0), in.ref(1), in.integer(2, 64), in.maybe_ref(3), in.maybe_ref(4), in.maybe_ref(5), in.stream(6)));
+  });
+}
+
+constexpr std::string_view py_segmented_mm_names[] = {"a", "b", "segments", "stream"};
+constexpr Signature py_segmented_mm_signature{"segmented_mm", py_segmented_mm_names, 4, 2, 3, false, 7u, false};
+PyObject* py_segmented_mm(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_segmented_mm_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::segmented_mm), in.ref(0), in.ref(1), in.ref(2), in.stream(3)));
+  });
+}
+
+constexpr std::string_view py_hadamard_transform_names[] = {"a", "scale", "stream"};
+constexpr Signature py_hadamard_transform_signature{"hadamard_transform", py_hadamard_transform_names, 3, 0, 3, false, 1u, false};
+PyObject* py_hadamard_transform(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_hadamard_transform_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::hadamard_transform), in.ref(0), in.maybe_number(1), in.stream(2)));
+  });
+}
+
 PyMethodDef functions[] = {
     function_entry<py_matmul>("matmul",
 R"doc(matmul(a, b, /, *, stream=None)
@@ -125,6 +161,79 @@ Sum of products over paired axes.
 
 An int ``axes`` pairs the last ``axes`` axes of ``a`` with the first of ``b``; a pair of lists
 names the axes of each. The result has the remaining axes of ``a``, then those of ``b``.)doc"),
+    function_entry<py_gather_mm>("gather_mm",
+R"doc(gather_mm(a, b, /, lhs_indices=None, rhs_indices=None, *, sorted_indices=False, stream=None)
+--
+
+Products of matrices that indices select.
+
+The matrices of ``a`` (and of ``b``) are counted over all leading axes; result ``p`` is
+``a[lhs_indices[p]] @ b[rhs_indices[p]]``. Without indices of one operand, all its matrices take
+part in order. ``sorted_indices`` is a hint that changes no result.
+
+Args:
+    a: shape ``(..., M, K)``; floating point.
+    b: shape ``(..., K, N)``.
+    lhs_indices, rhs_indices: integers that broadcast together; negative ones count from the end.
+
+Returns:
+    shape ``(*indices.shape, M, N)``.
+
+Raises:
+    ValueError: inner sizes differ, or dtypes do not fit.
+    IndexError: an index is out of range.)doc"),
+    function_entry<py_block_masked_mm>("block_masked_mm",
+R"doc(block_masked_mm(a, b, /, block_size=64, mask_out=None, mask_lhs=None, mask_rhs=None, *, stream=None)
+--
+
+Matrix product with masked operands and result, ``mask_out * ((mask_lhs * a) @ (mask_rhs * b))``.
+
+A mask has one entry per square block of ``block_size`` rows and columns (the last ones may be
+cut), and the leading axes of what it masks or ones. Bool masks select; others multiply, and have
+gradients.
+
+Args:
+    a: shape ``(..., M, K)``; floating point.
+    b: shape ``(..., K, N)``.
+    mask_out: shape ``(..., ceil(M / block_size), ceil(N / block_size))``.
+    mask_lhs: shape ``(..., ceil(M / block_size), ceil(K / block_size))``.
+    mask_rhs: shape ``(..., ceil(K / block_size), ceil(N / block_size))``.
+
+Raises:
+    ValueError: shapes or dtypes do not fit.)doc"),
+    function_entry<py_segmented_mm>("segmented_mm",
+R"doc(segmented_mm(a, b, /, segments, *, stream=None)
+--
+
+Products of ranges of the inner axis: ``a[:, begin:end] @ b[begin:end]``.
+
+Args:
+    a: shape ``(M, K)``; floating point.
+    b: shape ``(K, N)``.
+    segments: shape ``(..., 2)``; integers, pairs of begin and end. An empty or reversed range
+        gives zeros.
+
+Returns:
+    shape ``(..., M, N)``.
+
+Raises:
+    ValueError: shapes or dtypes do not fit.
+    IndexError: a range leaves ``[0, K]``.)doc"),
+    function_entry<py_hadamard_transform>("hadamard_transform",
+R"doc(hadamard_transform(a, scale=None, stream=None)
+--
+
+Product of the last axis with a Hadamard matrix, times ``scale``.
+
+Sizes are ``m * 2**k`` with ``m`` 1, 12, 20 or 28. The matrix is Sylvester's for powers of two,
+and a fixed one of order ``m`` in Kronecker product with it otherwise.
+
+Args:
+    a: real; integers become float32.
+    scale: ``1 / sqrt(size)`` unless given, which makes the matrix orthogonal.
+
+Raises:
+    ValueError: there is no matrix of that size.)doc"),
     {}};
 PyMethodDef methods[] = {
     {}};

@@ -30,3 +30,18 @@ public func outer(_ a: Array, _ b: Array, stream: StreamOrDevice = .default) -> 
 public func kron(_ a: Array, _ b: Array, stream: StreamOrDevice = .default) -> Array {
   result { olivine_kron(&$0, a.handle, b.handle, stream.handle) }
 }
+
+/// Products of matrices that indices select.
+public func gatherMm(_ a: Array, _ b: Array, lhsIndices: Array? = nil, rhsIndices: Array? = nil, sortedIndices: Bool = false, stream: StreamOrDevice = .default) -> Array {
+  result { olivine_gather_mm(&$0, a.handle, b.handle, lhsIndices?.handle ?? olivine_array(), rhsIndices?.handle ?? olivine_array(), sortedIndices, stream.handle) }
+}
+
+/// Matrix product with masked operands and result, ``mask_out * ((mask_lhs * a) @ (mask_rhs * b))``.
+public func blockMaskedMm(_ a: Array, _ b: Array, blockSize: Int, maskOut: Array? = nil, maskLhs: Array? = nil, maskRhs: Array? = nil, stream: StreamOrDevice = .default) -> Array {
+  result { olivine_block_masked_mm(&$0, a.handle, b.handle, Int32(blockSize), maskOut?.handle ?? olivine_array(), maskLhs?.handle ?? olivine_array(), maskRhs?.handle ?? olivine_array(), stream.handle) }
+}
+
+/// Products of ranges of the inner axis: ``a[:, begin:end] @ b[begin:end]``.
+public func segmentedMm(_ a: Array, _ b: Array, _ segments: Array, stream: StreamOrDevice = .default) -> Array {
+  result { olivine_segmented_mm(&$0, a.handle, b.handle, segments.handle, stream.handle) }
+}

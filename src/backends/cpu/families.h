@@ -22,6 +22,7 @@
   X(softmax)                    \
   X(norm)                       \
   X(attention)                  \
+  X(hadamard)                   \
   X(scan)                       \
   X(fft)                        \
   X(sort)
@@ -31,4 +32,6 @@
   X(matmul)                        \
   X(linalg_factor)                 \
   X(linalg_spectral)               \
-  X(load)
+  X(load)                          \
+  X(gather_matmul)                 \
+  X(quantized)

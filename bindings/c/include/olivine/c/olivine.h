@@ -13,6 +13,7 @@
 #include "olivine/c/generated/indexing.h"
 #include "olivine/c/generated/linalg.h"
 #include "olivine/c/generated/matmul.h"
+#include "olivine/c/generated/quantized.h"
 #include "olivine/c/generated/random.h"
 #include "olivine/c/generated/reduction.h"
 #include "olivine/c/generated/scan.h"

@@ -10,5 +10,9 @@ OLIVINE_C_API int olivine_inner(olivine_array* res, const olivine_array a, const
 OLIVINE_C_API int olivine_vecdot(olivine_array* res, const olivine_array a, const olivine_array b, int axis, const olivine_stream s);
 OLIVINE_C_API int olivine_outer(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
 OLIVINE_C_API int olivine_kron(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+OLIVINE_C_API int olivine_gather_mm(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_array lhs_indices /* may be null */, const olivine_array rhs_indices /* may be null */, bool sorted_indices, const olivine_stream s);
+OLIVINE_C_API int olivine_block_masked_mm(olivine_array* res, const olivine_array a, const olivine_array b, int block_size, const olivine_array mask_out /* may be null */, const olivine_array mask_lhs /* may be null */, const olivine_array mask_rhs /* may be null */, const olivine_stream s);
+OLIVINE_C_API int olivine_segmented_mm(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_array segments, const olivine_stream s);
+OLIVINE_C_API int olivine_hadamard_transform(olivine_array* res, const olivine_array a, olivine_optional_float scale, const olivine_stream s);
 
 #endif

@@ -1,0 +1,254 @@
+// Ops with packed weights: quantize, dequantize, quantized_matmul and gather_qmm.
+//
+// Few rows of x: dot products with codes unpacked in registers, so that the weights are read once.
+// Many rows: panels of weights are unpacked into scratch memory, in x's dtype, and go through gemm.
+// Products of a gather that share weights become one with more rows.
+#include "backends/cpu/quantized.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "backends/cpu/gather_matmul.h"
+#include "backends/cpu/gemm/gemm.h"
+#include "backends/cpu/kernel_table.h"
+#include "backends/cpu/scratch.h"
+#include "core/size.h"
+#include "runtime/thread_pool.h"
+
+namespace olivine::cpu {
+namespace {
+
+constexpr int64_t kTask = 1 << 17;  // values that a task unpacks
+constexpr int64_t kFewRows = 8;     // of x, up to which codes are unpacked in registers
+constexpr int64_t kPanel = 128;     // columns of the result that a task unpacks; whole groups
+
+const QuantizedKernels& kernels() {
+  switch (cpu_isa()) {
+#if OLIVINE_HAS_ISA_AVX512
+    case Isa::avx512_bf16:
+    case Isa::avx512:
+      return avx512::quantized_kernels;
+#endif
+#if OLIVINE_HAS_ISA_AVX2
+    case Isa::avx2:
+      return avx2::quantized_kernels;
+#endif
+    default:
+      return plain::quantized_kernels;
+  }
+}
+QuantizeFn quantize_groups() {
+  switch (cpu_isa()) {
+#if OLIVINE_HAS_ISA_AVX512
+    case Isa::avx512_bf16:
+    case Isa::avx512:
+      return avx512::quantize_groups;
+#endif
+#if OLIVINE_HAS_ISA_AVX2
+    case Isa::avx2:
+      return avx2::quantize_groups;
+#endif
+    default:
+      return plain::quantize_groups;
+  }
+}
+
+int64_t grain_for(int64_t values) {
+  return std::max<int64_t>(1, kTask / std::max<int64_t>(1, values));
+}
+int64_t size_of(Dtype dtype) { return static_cast<int64_t>(dtype.size()); }
+
+// ---- quantize, dequantize
+
+void run_quantize(const KernelCall& c) {
+  const auto& p = c.as<QuantizeParams>();
+  const View& w = c.in[0];
+  if (w.size() == 0) return;
+  const int64_t size = p.format.group_size, groups = w.size() / size;
+  const int64_t per_matrix = w.shape.back() / size * w.shape[w.shape.size() - 2];
+  const float* global = p.has_global ? c.in[1].as<const float>() : nullptr;
+  const bool one = !global || c.in[1].size() == 1;
+  const int64_t matrices = one ? 1 : groups / per_matrix;
+  const int64_t in_matrix = groups / matrices;
+  const int64_t words = p.format.words(size), scale_size = size_of(c.out[1].dtype);
+  for (int64_t m = 0; m < matrices; ++m) {
+    parallel_for(in_matrix, grain_for(size), [&](int64_t begin, int64_t end) {
+      const int64_t first = m * in_matrix + begin;
+      quantize_groups()({
+          .format = p.format,
+          .dtype = w.dtype,
+          .values = w.as<const char>() + first * size * size_of(w.dtype),
+          .groups = end - begin,
+          .inverse_global = global ? kLargestNvfp4 / global[m] : 1,
+          .has_global = global != nullptr,
+          .words = c.out[0].as<uint32_t>() + first * words,
+          .scales = c.out[1].as<char>() + first * scale_size,
+          .biases = p.format.affine() ? c.out[2].as<char>() + first * scale_size : nullptr,
+      });
+    });
+  }
+}
+
+// Matrix i of packed inputs: words, scales[, biases][, global scales].
+PackedMatrix packed_matrix(std::span<const View> in, const QuantFormat& format, bool has_global,
+                           int64_t i) {
+  const View &w = in[0], &scales = in[1];
+  PackedMatrix m{.format = format, .scale_dtype = scales.dtype};
+  m.rows = w.shape[w.shape.size() - 2];
+  m.row_words = w.shape.back();
+  m.row_groups = scales.shape.back();
+  const int64_t first = i * m.rows;
+  m.words = w.as<const uint32_t>() + first * m.row_words;
+  const int64_t group = first * m.row_groups * size_of(scales.dtype);
+  m.scales = scales.as<const char>() + group;
+  if (format.affine()) m.biases = in[2].as<const char>() + group;
+  if (has_global) m.global = in[2].as<const float>()[in[2].size() == 1 ? 0 : i] / kLargestNvfp4;
+  return m;
+}
+
+void run_dequantize(const KernelCall& c) {
+  const auto& p = c.as<DequantizeParams>();
+  const View& out = c.out[0];
+  if (out.size() == 0) return;
+  const int64_t k = out.shape.back(), rows = out.shape[out.shape.size() - 2];
+  const int64_t matrices = out.size() / k / rows;
+  parallel_for(matrices * rows, grain_for(k), [&](int64_t begin, int64_t end) {
+    while (begin < end) {
+      const int64_t i = begin / rows, row = begin % rows;
+      const int64_t count = std::min(end - begin, rows - row);
+      const PackedMatrix m = packed_matrix(c.in, p.base.format, p.base.has_global, i);
+      kernels().dequantize({.matrix = m,
+                            .dtype = out.dtype,
+                            .row = row,
+                            .rows = count,
+                            .cols = k,
+                            .out = out.as<char>() + begin * k * size_of(out.dtype),
+                            .out_stride = k});
+      begin += count;
+    }
+  });
+}
+
+// ---- Products
+
+// Contiguous rows of x with one matrix.
+struct Product {
+  const PackedMatrix& matrix;
+  Dtype dtype;
+  bool transpose;
+  const char* x;
+  int64_t m, k, n;
+  char* out;
+};
+
+void multiply_few(const Product& p) {
+  const int64_t groups = p.matrix.row_groups;
+  ScratchBytes prepared(checked_mul(p.m, prepared_size(p.k, groups)), sizeof(float));
+  float* x = static_cast<float*>(prepared.data());
+  kernels().prepare(
+      {.matrix = p.matrix, .dtype = p.dtype, .x = p.x, .rows = p.m, .k = p.k, .out = x});
+  parallel_for(p.n, grain_for(p.k), [&](int64_t begin, int64_t end) {
+    ScratchBytes work(2 * groups, sizeof(float));
+    kernels().dot({.matrix = p.matrix,
+                   .x = x,
+                   .x_rows = p.m,
+                   .k = p.k,
+                   .begin = begin,
+                   .end = end,
+                   .dtype = p.dtype,
+                   .out = p.out,
+                   .out_stride = p.n,
+                   .work = static_cast<float*>(work.data())});
+  });
+}
+
+// Columns [begin, end) of the result.
+void multiply_panel(const Product& p, int64_t begin, int64_t end, void* panel) {
+  const int64_t cols = end - begin;
+  DequantizeArgs unpack{.matrix = p.matrix, .dtype = p.dtype};
+  GemmArgs g;
+  g.dtype = p.dtype;
+  g.m = p.m;
+  g.n = cols;
+  g.k = p.k;
+  g.a = {p.x, p.k, 1};
+  g.c = p.out + begin * size_of(p.dtype);
+  g.c_row_stride = p.n;
+  if (p.transpose) {
+    unpack.row = begin;
+    unpack.rows = cols;
+    unpack.cols = unpack.out_stride = p.k;
+    g.b = {panel, 1, p.k};
+  } else {
+    unpack.rows = p.k;
+    unpack.col = begin;
+    unpack.cols = unpack.out_stride = cols;
+    g.b = {panel, cols, 1};
+  }
+  unpack.out = panel;
+  kernels().dequantize(unpack);
+  gemm(g);
+}
+
+void multiply(const Product& p) {
+  if (p.m == 0 || p.n == 0) return;
+  if (p.k == 0) {
+    std::memset(p.out, 0, static_cast<size_t>(p.m * p.n * size_of(p.dtype)));
+  } else if (p.transpose && p.m <= kFewRows) {
+    multiply_few(p);
+  } else {
+    const int64_t panels = (p.n + kPanel - 1) / kPanel;
+    parallel_for(panels, 1, [&](int64_t first, int64_t last) {
+      ScratchBytes panel(checked_mul(std::min(kPanel, p.n), p.k), size_of(p.dtype));
+      for (int64_t i = first; i < last; ++i) {
+        multiply_panel(p, i * kPanel, std::min(p.n, (i + 1) * kPanel), panel.data());
+      }
+    });
+  }
+}
+
+void run_quantized_matmul(const KernelCall& c) {
+  const auto& p = c.as<QuantizedMatmulParams>();
+  const View &x = c.in[0], &out = c.out[0];
+  const PackedMatrix m = packed_matrix(c.in.subspan(1), p.format, p.has_global, 0);
+  multiply({m, x.dtype, p.transpose, x.as<const char>(), x.shape[0], x.shape[1], out.shape[1],
+            out.as<char>()});
+}
+
+void run_gather_qmm(const KernelCall& c) {
+  const auto& p = c.as<QuantizedMatmulParams>();
+  const View &x = c.in[0], &out = c.out[0];
+  const std::vector<int64_t> i = read_indices(c.in[c.in.size() - 2], x.shape[0], "gather_qmm");
+  const std::vector<int64_t> j = read_indices(c.in.back(), c.in[1].shape[0], "gather_qmm");
+  const int64_t m = x.shape[1], k = x.shape[2], n = out.shape[2], size = size_of(x.dtype);
+  if (out.size() == 0) return;
+  const IndexGroups groups(j);
+  for (int64_t g = 0; g < groups.count(); ++g) {
+    const std::span<const int64_t> products = groups[g];
+    const int64_t count = static_cast<int64_t>(products.size());
+    const PackedMatrix w = packed_matrix(c.in.subspan(1), p.format, p.has_global, j[products[0]]);
+    ScratchBytes rows(checked_mul(count, m * k), size), results(checked_mul(count, m * n), size);
+    char *left = static_cast<char*>(rows.data()), *right = static_cast<char*>(results.data());
+    for (int64_t r = 0; r < count; ++r) {
+      std::memcpy(left + r * m * k * size, x.as<const char>() + i[products[r]] * m * k * size,
+                  static_cast<size_t>(m * k * size));
+    }
+    multiply({w, x.dtype, p.transpose, left, count * m, k, n, right});
+    for (int64_t r = 0; r < count; ++r) {
+      std::memcpy(out.as<char>() + products[r] * m * n * size, right + r * m * n * size,
+                  static_cast<size_t>(m * n * size));
+    }
+  }
+}
+
+}  // namespace
+
+void register_quantized(KernelTable& table) {
+  auto dtypes = {float16, bfloat16, float32};
+  table.add_all("quantize", dtypes, {.run = run_quantize, .contiguous = ~0u});
+  table.add_all("dequantize", dtypes, {.run = run_dequantize, .contiguous = ~0u});
+  table.add_all("quantized_matmul", dtypes, {.run = run_quantized_matmul, .contiguous = ~0u});
+  table.add_all("gather_qmm", dtypes, {.run = run_gather_qmm, .contiguous = ~0u});
+}
+
+}  // namespace olivine::cpu

@@ -127,7 +127,9 @@ PyObject* load_npz(PyObject* file) {
   std::string name = is_path(file) ? path_of(file) : "file object";
   try {
     nb::object opened = nb::borrow(file);
-    if (!is_path(file) && !PyObject_HasAttrString(file, "seek")) {
+    if (is_path(file)) {
+      opened = nb::steal(PyUnicode_DecodeFSDefaultAndSize(name.data(), Py_ssize_t(name.size())));
+    } else if (!PyObject_HasAttrString(file, "seek")) {
       opened = nb::module_::import_("io").attr("BytesIO")(opened.attr("read")());
     }
     return read_archive(opened, name).release().ptr();

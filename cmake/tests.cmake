@@ -8,6 +8,7 @@ if(test_sources)
   # beside libolivine because OpenBLAS is looked for in the folder of the running code.
   add_executable(olivine_tests ${test_sources} ${library_objects})
   target_include_directories(olivine_tests PRIVATE tests)
+  target_compile_definitions(olivine_tests PRIVATE OLIVINE_FUZZ_CORPUS="${PROJECT_SOURCE_DIR}/tests/io/corpus")
   target_link_libraries(olivine_tests PRIVATE olivine_options GTest::gtest_main Threads::Threads
                                               ${CMAKE_DL_LIBS})
   gtest_discover_tests(olivine_tests DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120)

@@ -6,6 +6,8 @@
 
 #include <nanobind/stl/string.h>
 
+#include <memory>
+
 #include "files.h"
 
 namespace olivine::python {
@@ -59,24 +61,30 @@ bool is_malformed(nb::python_error& e) {
          e.matches(nb::module_::import_("struct").attr("error"));
 }
 
-// An object with write() and flush() over a sink, for zipfile. It must not outlive the sink.
-nb::object stream_over(const ByteSink& sink) {
-  nb::object write = nb::cpp_function([&sink](nb::handle data) {
-    Py_buffer view;
-    if (PyObject_GetBuffer(data.ptr(), &view, PyBUF_SIMPLE) != 0) throw nb::python_error();
-    struct Release {
-      Py_buffer* view;
-      ~Release() { PyBuffer_Release(view); }
-    } release{&view};
-    without_gil([&] { sink(view.buf, static_cast<size_t>(view.len)); });
-    return static_cast<int64_t>(view.len);
-  });
-  nb::object flush = nb::cpp_function([] {});
-  nb::dict members;
-  members["write"] = write;
-  members["flush"] = flush;
-  return nb::module_::import_("types").attr("SimpleNamespace")(**members);
-}
+// An object with write() and flush() over a sink, for zipfile. An archive that fails half way is
+// closed when it is collected, after the sink; what it writes then goes nowhere.
+class Stream {
+ public:
+  explicit Stream(const ByteSink& sink) : sink_(std::make_shared<const ByteSink*>(&sink)) {
+    nb::dict members;
+    members["write"] = nb::cpp_function([sink = sink_](nb::handle data) {
+      Py_buffer view;
+      if (PyObject_GetBuffer(data.ptr(), &view, PyBUF_SIMPLE) != 0) throw nb::python_error();
+      std::unique_ptr<Py_buffer, void (*)(Py_buffer*)> release(&view, PyBuffer_Release);
+      if (*sink) without_gil([&] { (**sink)(view.buf, static_cast<size_t>(view.len)); });
+      return static_cast<int64_t>(view.len);
+    });
+    members["flush"] = nb::cpp_function([] {});
+    object_ = nb::module_::import_("types").attr("SimpleNamespace")(**members);
+  }
+  Stream(const Stream&) = delete;
+  ~Stream() { *sink_ = nullptr; }
+  nb::handle object() const { return object_; }
+
+ private:
+  std::shared_ptr<const ByteSink*> sink_;
+  nb::object object_;
+};
 
 using Members = std::vector<std::pair<std::string, array>>;
 
@@ -102,8 +110,9 @@ Members members_of(Arguments& in) {
 
 void write_archive(const ByteSink& sink, const Members& members, int compression) {
   nb::gil_scoped_acquire gil;
-  nb::object stream = stream_over(sink);
-  nb::object zip = nb::module_::import_("zipfile").attr("ZipFile")(stream, "w", compression);
+  Stream stream(sink);
+  nb::object zip =
+      nb::module_::import_("zipfile").attr("ZipFile")(stream.object(), "w", compression);
   for (auto& [name, a] : members) {
     nb::object out = zip.attr("open")(name + ".npy", "w", nb::arg("force_zip64") = true);
     write_npy(
@@ -127,7 +136,9 @@ PyObject* load_npz(PyObject* file) {
   std::string name = is_path(file) ? path_of(file) : "file object";
   try {
     nb::object opened = nb::borrow(file);
-    if (!is_path(file) && !PyObject_HasAttrString(file, "seek")) {
+    if (is_path(file)) {
+      opened = nb::steal(PyUnicode_DecodeFSDefaultAndSize(name.data(), Py_ssize_t(name.size())));
+    } else if (!PyObject_HasAttrString(file, "seek")) {
       opened = nb::module_::import_("io").attr("BytesIO")(opened.attr("read")());
     }
     return read_archive(opened, name).release().ptr();

@@ -17,7 +17,9 @@ struct Layout {
 inline Strides row_major(std::span<const int64_t> shape) {
   Strides s(shape.size(), 1);
   for (int i = static_cast<int>(shape.size()) - 2; i >= 0; --i) {
-    s[i] = s[i + 1] * std::max<int64_t>(shape[i + 1], 1);
+    // Wraps around only where there are no elements: shape (0, 2^62, 2^62).
+    s[i] = static_cast<int64_t>(static_cast<uint64_t>(s[i + 1]) *
+                                static_cast<uint64_t>(std::max<int64_t>(shape[i + 1], 1)));
   }
   return s;
 }

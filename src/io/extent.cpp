@@ -110,13 +110,11 @@ const Codec* storage_codec(Dtype dtype, bool swapped) {
 }
 
 bool storage_size(const Shape& shape, size_t itemsize, uint64_t& bytes) {
-  int64_t n = int64_t(itemsize), strides = int64_t(itemsize);
+  uint64_t n = 1;
   for (int64_t d : shape) {
-    if (d < 0 || __builtin_mul_overflow(n, d, &n)) return false;
-    if (__builtin_mul_overflow(strides, std::max<int64_t>(d, 1), &strides)) return false;
+    if (d < 0 || __builtin_mul_overflow(n, uint64_t(d), &n)) return false;
   }
-  bytes = uint64_t(n);
-  return true;
+  return !__builtin_mul_overflow(n, itemsize, &bytes) && bytes <= uint64_t{INT64_MAX};
 }
 
 }  // namespace olivine

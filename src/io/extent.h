@@ -36,7 +36,7 @@ Arrays load_extent(Extent extent);
 // Elements of `dtype` as stored: bytes in reverse order if `swapped`; bools become 0 or 1.
 const Codec* storage_codec(Dtype dtype, bool swapped);
 
-// Bytes of a row-contiguous array; false if they, or its strides, do not fit in 63 bits.
+// Bytes of a row-contiguous array; false if a product of its leading sizes, or they, do not fit.
 bool storage_size(const Shape& shape, size_t itemsize, uint64_t& bytes);
 
 }  // namespace olivine

@@ -12,6 +12,7 @@
 #include "core/node.h"
 #include "io/file.h"
 #include "io/gguf.h"
+#include "io/utf8.h"
 
 namespace olivine::gguf {
 namespace {
@@ -21,27 +22,6 @@ constexpr uint32_t kMaxDims = 8;
 
 constexpr Dtype kValueDtypes[] = {uint8, int8,  uint16, int16,  uint32, int32,  float32,
                                   bool_, bool_, bool_,  uint64, int64,  float64};
-
-bool is_utf8(std::string_view s) {
-  for (size_t i = 0; i < s.size();) {
-    auto c = static_cast<unsigned char>(s[i]);
-    size_t more = c < 0x80 ? 0 : c < 0xc2 ? 4 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : c < 0xf5 ? 3 : 4;
-    if (more == 4 || i + more >= s.size()) return false;
-    uint32_t code = more == 0 ? c : c & (0x3fu >> more);
-    for (size_t k = 1; k <= more; ++k) {
-      auto next = static_cast<unsigned char>(s[i + k]);
-      if ((next & 0xc0) != 0x80) return false;
-      code = code << 6 | (next & 0x3fu);
-    }
-    bool surrogate = code >= 0xd800 && code < 0xe000;
-    if (surrogate || code > 0x10ffff || (more == 2 && code < 0x800) ||
-        (more == 3 && code < 0x10000)) {
-      return false;
-    }
-    i += more + 1;
-  }
-  return true;
-}
 
 // Reads the header in order, through a window of bytes.
 class Header {

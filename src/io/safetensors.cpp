@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <unordered_set>
 #include <vector>
 
 #include "core/error.h"
@@ -15,105 +15,52 @@
 #include "core/size.h"
 #include "io/extent.h"
 #include "io/file.h"
+#include "io/safetensors.h"
 
 namespace olivine {
+
+using safetensors::kDtypes;
+using safetensors::Tensor;
+
 namespace {
 
 using Json = nlohmann::json;
 constexpr uint64_t kMaxHeader = 100'000'000;
-
-constexpr std::pair<const char*, Dtype> kDtypes[] = {
-    {"BOOL", bool_},    {"U8", uint8},    {"I8", int8},     {"U16", uint16},    {"I16", int16},
-    {"U32", uint32},    {"I32", int32},   {"U64", uint64},  {"I64", int64},     {"F16", float16},
-    {"BF16", bfloat16}, {"F32", float32}, {"F64", float64}, {"C64", complex64},
-};
 
 template <class... Args>
 [[noreturn]] void malformed(const ByteSource& source, const Args&... args) {
   fail<std::runtime_error>("[load_safetensors] ", source.name, ": ", args...);
 }
 
-struct Tensor {
-  std::string name;
-  Dtype dtype = bool_;
-  Shape shape;
-  uint64_t begin = 0, end = 0;
-};
-
-// The header as JSON, refusing names that occur twice.
-Json parse_header(const ByteSource& source, const std::string& text) {
-  std::set<std::string> names;
-  std::string twice;
-  auto check = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::key && depth == 1 &&
-        !names.insert(parsed.get<std::string>()).second) {
-      twice = parsed.get<std::string>();
-    }
-    return depth <= 3;  // deeper values are malformed anyway
-  };
-  Json header = Json::parse(text, check, false);
-  if (header.is_discarded() || !header.is_object()) {
-    malformed(source, "expected a JSON object as header");
-  }
-  if (!twice.empty()) malformed(source, "expected distinct names; got '", twice, "' twice");
-  return header;
-}
-
-uint64_t natural(const ByteSource& source, const std::string& name, const Json& v) {
-  if (!v.is_number_unsigned()) {
-    malformed(source, "tensor '", name, "': expected integers >= 0; got ", v.dump());
-  }
-  return v.get<uint64_t>();
-}
-
-Tensor parse_tensor(const ByteSource& source, const std::string& name, const Json& v) {
-  Tensor t;
-  t.name = name;
-  bool complete = v.is_object() && v.size() == 3 && v.contains("dtype") && v.contains("shape") &&
-                  v.contains("data_offsets") && v["dtype"].is_string() && v["shape"].is_array() &&
-                  v["data_offsets"].is_array() && v["data_offsets"].size() == 2;
-  if (!complete) {
-    malformed(source, "tensor '", name, "': expected dtype, shape and data_offsets");
-  }
-  std::string dtype = v["dtype"].get<std::string>();
+// Sets the dtype; the bytes are those that shape and dtype need.
+void check_tensor(const ByteSource& source, Tensor& t) {
   auto found = std::find_if(std::begin(kDtypes), std::end(kDtypes),
-                            [&](const auto& d) { return dtype == d.first; });
-  if (found == std::end(kDtypes)) malformed(source, "tensor '", name, "': unknown dtype ", dtype);
-  t.dtype = found->second;
-  uint64_t bytes = t.dtype.size();
-  for (const Json& d : v["shape"]) {
-    uint64_t size = natural(source, name, d);
-    if (size > uint64_t{INT64_MAX} || __builtin_mul_overflow(bytes, size, &bytes)) {
-      malformed(source, "tensor '", name, "': its size does not fit in 64 bits");
-    }
-    t.shape.push_back(static_cast<int64_t>(size));
+                            [&](const auto& d) { return t.format == d.name; });
+  if (found == std::end(kDtypes)) {
+    malformed(source, "tensor '", t.name, "': dtype ", t.format, " is not supported");
   }
-  t.begin = natural(source, name, v["data_offsets"][0]);
-  t.end = natural(source, name, v["data_offsets"][1]);
+  t.dtype = found->dtype;
+  uint64_t bytes = 0;
+  if (!storage_size(t.shape, t.dtype.size(), bytes)) {
+    malformed(source, "tensor '", t.name, "': its size does not fit in 64 bits");
+  }
   if (t.end < t.begin || t.end - t.begin != bytes) {
-    malformed(source, "tensor '", name, "': expected ", bytes, " bytes; got offsets ", t.begin,
+    malformed(source, "tensor '", t.name, "': expected ", bytes, " bytes; got offsets ", t.begin,
               " to ", t.end);
   }
-  return t;
 }
 
-Metadata parse_metadata(const ByteSource& source, const Json& v) {
-  if (!v.is_object()) malformed(source, "expected __metadata__ to be an object");
-  Metadata m;
-  for (auto& [key, value] : v.items()) {
-    if (!value.is_string()) malformed(source, "metadata '", key, "': expected a string");
-    m[key] = value.get<std::string>();
-  }
-  return m;
-}
-
-// Sorted by offset; the bytes are covered exactly once.
+// Sorted by offset, the tensors cover the bytes exactly once; names differ.
 void check_layout(const ByteSource& source, std::vector<Tensor>& tensors, uint64_t size) {
   std::sort(tensors.begin(), tensors.end(), [](const Tensor& a, const Tensor& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
+  std::unordered_set<std::string_view> names;
   uint64_t at = 0;
   for (const Tensor& t : tensors) {
+    if (!names.insert(t.name).second) {
+      malformed(source, "expected distinct names; got '", t.name, "' twice");
+    }
     if (t.begin != at) {
       malformed(source, "tensor '", t.name, "': expected offset ", at, "; got ", t.begin);
     }
@@ -123,8 +70,8 @@ void check_layout(const ByteSource& source, std::vector<Tensor>& tensors, uint64
 }
 
 const char* format_name(Dtype t) {
-  for (auto& [name, dtype] : kDtypes) {
-    if (dtype == t) return name;
+  for (auto& d : kDtypes) {
+    if (d.dtype == t) return d.name;
   }
   fail("[save_safetensors] expected a dtype of the format; got ", t);
 }
@@ -141,18 +88,14 @@ std::pair<NamedArrays, Metadata> load_safetensors(const ByteSource& source) {
   }
   std::string text(header_size, '\0');
   source.read(8, text.data(), header_size);
-  if (text.empty() || text[0] != '{') malformed(source, "expected a header that begins with {");
-  Json header = parse_header(source, text);
-
   Metadata metadata;
   std::vector<Tensor> tensors;
-  for (auto& [name, value] : header.items()) {
-    if (name == "__metadata__") {
-      metadata = parse_metadata(source, value);
-    } else {
-      tensors.push_back(parse_tensor(source, name, value));
-    }
+  try {
+    safetensors::parse_header(text, tensors, metadata);
+  } catch (const safetensors::HeaderError& error) {
+    malformed(source, error.what());
   }
+  for (Tensor& t : tensors) check_tensor(source, t);
   check_layout(source, tensors, source.size - 8 - header_size);
   auto shared = std::make_shared<const ByteSource>(source);
   NamedArrays arrays;

@@ -239,7 +239,7 @@ MALFORMED = {
     "axes": (encode([("a", (1,) * 9, 0, b"\0" * 4)]), "at most 8 axes; got 9"),
     "huge size": (encode([("a", (2**63,), 0, b"")]), "below 2^63"),
     "overflow": (encode([("a", (2**32, 2**32), 0, b"")]), "does not fit in 64 bits"),
-    "overflow beside zero": (encode([("a", (0, 2**62, 2**62), 0, b"")]), "does not fit in 64 bits"),
+    "overflow beside zero": (encode([("a", (2**62, 2**62, 0), 0, b"")]), "does not fit in 64 bits"),
     "unknown type": (encode([("a", (2,), 77, b"\0" * 8)]), "known type; got number 77"),
     "type not supported": (encode([("a", (32,), TYPES["Q8_1"], b"\0" * 40)]), "type Q8_1 is not supported"),
     "retired type": (encode([("a", (32,), 31, b"\0" * 40)]), "type Q4_0_4_4 is not supported"),

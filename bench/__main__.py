@@ -59,7 +59,8 @@ def main():
     print("| " + " | ".join(["workload", *libraries, "olivine's rate"]) + " |")
     print("|---" * (len(libraries) + 2) + "|")
     for work in chosen:
-        show_row(work, libraries, measure(work, libraries, options.rounds, options.threads))
+        jobs = {library: (work, library) for library in libraries if library in work.setups}
+        show_row(work, libraries, measure(jobs, options.rounds, options.threads))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Workloads of single calls: tiny ops, a compiled function, large element-wise work, products."""
 
-import ctypes
 import importlib
 import math
 import os
@@ -8,6 +7,7 @@ import threading
 
 import numpy as np
 
+from bench.matmul import openblas
 from bench.runner import workload
 
 LAZY = ("olivine", "mlx")
@@ -184,18 +184,6 @@ def _(library):
 
 
 # ---- Matrix products of one size and dtype.
-
-
-def openblas():
-    """sgemm of the OpenBLAS that olivine's build uses, called without olivine."""
-    import scipy_openblas32
-
-    folder = scipy_openblas32.get_lib_dir()
-    name = next(f for f in os.listdir(folder) if f.startswith("libscipy_openblas") and ".so" in f)
-    function = ctypes.CDLL(os.path.join(folder, name)).scipy_cblas_sgemm
-    floats, number = ctypes.POINTER(ctypes.c_float), ctypes.c_int
-    function.argtypes = [number] * 6 + [ctypes.c_float, floats, number, floats, number, ctypes.c_float, floats, number]
-    return function, lambda a: a.ctypes.data_as(floats)
 
 
 def product(n, name):

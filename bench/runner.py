@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 # name -> the package to import; "machine" is the limit of the hardware, measured with plain tools.
 LIBRARIES = {"olivine": "olivine", "mlx": "mlx", "jax": "jax", "torch": "torch", "numpy": "numpy", "machine": "numpy"}
-MODULES = ("bench.overheads", "bench.training")
+MODULES = ("bench.overheads", "bench.training", "bench.matmul")
 SAMPLE_SECONDS = 0.1
 
 
@@ -99,6 +99,7 @@ class Worker:
         env = {**os.environ, "JAX_PLATFORMS": "cpu", "OLIVINE_NUM_THREADS": str(threads)}
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             env[name] = str(threads)
+        env.pop("OPENBLAS_CORETYPE", None)  # OpenBLAS takes the best kernels it has
         cpus = sorted(os.sched_getaffinity(0))[:threads]
         self.process = subprocess.Popen(
             [sys.executable, "-c", f"from bench.runner import serve; serve({library!r})"],
@@ -128,33 +129,32 @@ class Worker:
         self.process.communicate()
 
 
-def measure(work, libraries, rounds, threads):
-    """Library -> (median seconds, relative spread) or an error text, of one workload."""
+def measure(jobs, rounds, threads):
+    """Job -> (median seconds, relative spread) or an error text; jobs: name -> (workload, library)."""
     workers, samples, out = {}, {}, {}
     try:
-        for library in libraries:
-            if library not in work.setups:
-                continue
-            workers[library] = Worker(library, threads)
-            answer = workers[library].ask(do="setup", name=work.name)
+        for job, (work, library) in jobs.items():
+            workers[job] = Worker(library, threads)
+            answer = workers[job].ask(do="setup", name=work.name)
             if "error" in answer:
-                out[library] = answer["error"]
-                workers.pop(library).close()
+                out[job] = answer["error"]
+                workers.pop(job).close()
             else:
-                samples[library] = []
+                samples[job] = []
         order = list(workers)
-        for turn in range(min(rounds, 3) if work.slow else rounds):
-            for library in order[turn % max(len(order), 1) :] + order[: turn % max(len(order), 1)]:
-                answer = workers[library].ask(do="time")
+        slow = any(work.slow for work, _ in jobs.values())
+        for turn in range(min(rounds, 3) if slow else rounds):
+            for job in order[turn % max(len(order), 1) :] + order[: turn % max(len(order), 1)]:
+                answer = workers[job].ask(do="time")
                 if "error" in answer:
-                    out[library] = answer["error"]
+                    out[job] = answer["error"]
                 else:
-                    samples[library].append(answer["seconds"])
+                    samples[job].append(answer["seconds"])
     finally:
         for worker in workers.values():
             worker.close()
-    for library, times in samples.items():
-        if times and library not in out:
+    for job, times in samples.items():
+        if times and job not in out:
             middle = statistics.median(times)
-            out[library] = (middle, (max(times) - min(times)) / middle)
+            out[job] = (middle, (max(times) - min(times)) / middle)
     return out

@@ -16,25 +16,32 @@ struct PackArgs {
   int64_t line_stride, k_stride;
   int64_t width, packed_width;  // lines of src; packed elements per step
   int64_t k;                    // steps along k in src
-  void* dst;
+  void* dst;                    // up to 16 bytes past the panel may be written too
 };
 
 // Rows [first, last) of panel i of `count` that share `size` lines evenly.
 constexpr int64_t split(int64_t i, int64_t count, int64_t size) { return i * size / count; }
 
-// One block along k of a tile of c: acc (+)= a @ b for panels [row_begin, row_end) of a, which
-// share `rows` lines evenly, and [col_begin, col_end) of b, all nr wide but the last.
+// acc (+)= a @ b over k packed steps, for panels [row_begin, row_end) of the row_panels that share
+// `rows` lines of a evenly, and for `cols` columns in panels of nr, the last maybe narrower.
 struct MultiplyArgs {
-  const void* a;
+  const void* a;  // panel row_begin; the others follow
   const void* b;
-  int64_t packed_k;  // steps in a whole panel
-  int64_t k_begin, k_end;
+  int64_t b_step;        // 0: b is in panels too; else it lies in rows this far apart, and
+  const void* b_narrow;  // this is its last panel, packed, if that takes no whole vectors
+  int64_t k;
   int64_t rows, row_panels, row_begin, row_end;
-  int64_t cols, col_begin, col_end;
-  void* acc;  // the first element of the tile
+  int64_t cols;
+  void* acc;
   int64_t acc_stride;
   bool accumulate;
+  // Memory to prefetch meanwhile, one cache line per kPrefetchSteps: the j-th panel of columns,
+  // while j < ahead_panels, starts j * ahead_panel bytes further, and each line is ahead_line after
+  // the last.
+  const char* ahead;
+  int64_t ahead_panels, ahead_panel, ahead_line;
 };
+inline constexpr int kPrefetchSteps = 16;
 
 // c = alpha * acc + beta * addend, converted to the dtype; cols counts elements of c.
 struct FinishArgs {

@@ -16,26 +16,47 @@ constexpr int kMaxRows = 6;
 constexpr int kMaxRows = 4;
 #endif
 constexpr int kMaxVectors = 2;
+constexpr int kAhead = 8;  // steps that the panel of b is prefetched ahead
+
+// What one call reads ahead: lines `step` bytes apart, or nothing if null.
+struct Ahead {
+  const char* line;
+  int64_t step;
+};
 
 // c (+)= a @ b for `rows` rows and `vectors` vectors of columns over k steps. Within a step, a has
 // its rows side by side, and the steps of b are b_step apart.
 template <class T, int rows, int vectors>
 void multiply_panels(const T* a, const T* b, int64_t b_step, int64_t k, T* c, int64_t c_stride,
-                     bool accumulate) {
+                     bool accumulate, Ahead ahead) {
   constexpr int lanes = kLanes<T>;
   Vec<T> acc[rows][vectors] = {};
-  for (int64_t p = 0; p < k; ++p) {
-    Vec<T> bv[vectors];
-#pragma GCC unroll 2
-    for (int j = 0; j < vectors; ++j) bv[j] = load(b + j * lanes);
 #pragma GCC unroll 16
-    for (int i = 0; i < rows; ++i) {
-      Vec<T> av = broadcast(a[i]);
+  for (int i = 0; i < rows; ++i) {
 #pragma GCC unroll 2
-      for (int j = 0; j < vectors; ++j) acc[i][j] = fma(av, bv[j], acc[i][j]);
+    for (int j = 0; j < vectors; ++j) __builtin_prefetch(c + i * c_stride + j * lanes, 1);
+  }
+  for (int64_t done = 0; done < k; done += kPrefetchSteps) {
+    const int64_t steps = min(kPrefetchSteps, k - done);
+    if (ahead.line) {
+      __builtin_prefetch(ahead.line, 0, 2);
+      ahead.line += ahead.step;
     }
-    a += rows;
-    b += b_step;
+    for (int64_t p = 0; p < steps; ++p) {
+      Vec<T> bv[vectors];
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; ++j) bv[j] = load(b + j * lanes);
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; ++j) __builtin_prefetch(b + kAhead * b_step + j * lanes);
+#pragma GCC unroll 16
+      for (int i = 0; i < rows; ++i) {
+        Vec<T> av = broadcast(a[i]);
+#pragma GCC unroll 2
+        for (int j = 0; j < vectors; ++j) acc[i][j] = fma(av, bv[j], acc[i][j]);
+      }
+      a += rows;
+      b += b_step;
+    }
   }
 #pragma GCC unroll 16
   for (int i = 0; i < rows; ++i) {
@@ -49,7 +70,7 @@ void multiply_panels(const T* a, const T* b, int64_t b_step, int64_t k, T* c, in
 }
 
 template <class T>
-using PanelFunction = void (*)(const T*, const T*, int64_t, int64_t, T*, int64_t, bool);
+using PanelFunction = void (*)(const T*, const T*, int64_t, int64_t, T*, int64_t, bool, Ahead);
 
 template <class T, int rows>
 constexpr void fill_panel_functions(PanelFunction<T> (&table)[kMaxRows][kMaxVectors]) {
@@ -85,32 +106,40 @@ void add_columns(const T* from, int64_t from_stride, T* to, int64_t to_stride, i
   }
 }
 
+// The panel of a stays in the L1 cache while those of b stream past it from the L2 cache.
 template <class T>
 void multiply(const MultiplyArgs& args) {
   constexpr int lanes = kLanes<T>;
   constexpr int64_t nr = kMaxVectors * lanes;
-  const int64_t k = args.k_end - args.k_begin;
-  const int64_t first_row = split(args.row_begin, args.row_panels, args.rows);
-  for (int64_t j = args.col_begin; j < args.col_end; ++j) {
-    const int64_t cols = min(nr, args.cols - j * nr);
-    const int64_t vectors = panel_vectors<T>(cols);
-    const int64_t width = vectors * lanes;
-    const T* b = static_cast<const T*>(args.b) + j * nr * args.packed_k + args.k_begin * width;
-    for (int64_t i = args.row_begin; i < args.row_end; ++i) {
-      const int64_t row = split(i, args.row_panels, args.rows);
-      const int64_t rows = split(i + 1, args.row_panels, args.rows) - row;
-      const T* a = static_cast<const T*>(args.a) + row * args.packed_k + args.k_begin * rows;
-      T* acc = static_cast<T*>(args.acc) + (row - first_row) * args.acc_stride +
-               (j - args.col_begin) * nr;
+  const T* a = static_cast<const T*>(args.a);
+  T* acc_row = static_cast<T*>(args.acc);
+  for (int64_t i = args.row_begin; i < args.row_end; ++i) {
+    const int64_t rows =
+        split(i + 1, args.row_panels, args.rows) - split(i, args.row_panels, args.rows);
+    for (int64_t col = 0; col < args.cols; col += nr) {
+      const int64_t cols = min(nr, args.cols - col);
+      const int64_t vectors = panel_vectors<T>(cols);
+      const int64_t width = vectors * lanes;
       const auto panels = kPanelFunctions<T>.at[rows - 1][vectors - 1];
+      const T* b = static_cast<const T*>(args.b) + col * (args.b_step ? 1 : args.k);
+      const int64_t b_step = args.b_step ? args.b_step : width;
+      T* acc = acc_row + col;
+      Ahead ahead{args.ahead, args.ahead_line};
+      if (ahead.line) {
+        ahead.line =
+            col / nr < args.ahead_panels ? ahead.line + col / nr * args.ahead_panel : nullptr;
+      }
       if (cols == width) {
-        panels(a, b, width, k, acc, args.acc_stride, args.accumulate);
+        panels(a, b, b_step, args.k, acc, args.acc_stride, args.accumulate, ahead);
       } else {
         alignas(64) T part[kMaxRows * nr];
-        panels(a, b, width, k, part, width, false);
+        if (args.b_step) b = static_cast<const T*>(args.b_narrow);
+        panels(a, b, width, args.k, part, width, false, ahead);
         add_columns(part, width, acc, args.acc_stride, rows, cols, args.accumulate);
       }
     }
+    a += rows * args.k;
+    acc_row += rows * args.acc_stride;
   }
 }
 

@@ -7,6 +7,9 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
+constexpr int kPackAhead = 64;       // elements that contiguous lines are prefetched ahead
+constexpr int kPackStepsAhead = 16;  // the same, in steps, where each step lies elsewhere
+
 template <class T>
 inline void store_before(T* p, const T* end, Vec<T> v) {
   if (end - p >= kLanes<T>) {
@@ -27,6 +30,11 @@ void pack_adjacent(const PackArgs& args) {
   const T* end = dst + args.k * args.packed_width;
   for (int64_t p = 0; p < args.k; ++p, src += args.k_stride, dst += args.packed_width) {
     const bool inside = p + 1 < args.k && args.k_stride >= lanes;
+    const S* ahead = src + (p + kPackStepsAhead < args.k ? kPackStepsAhead * args.k_stride : 0);
+    for (int64_t w = 0; w < args.width; w += 64 / static_cast<int64_t>(sizeof(S))) {
+      __builtin_prefetch(ahead + w);
+    }
+    __builtin_prefetch(ahead + args.width - 1);
     for (int64_t w = 0; w < args.packed_width; w += lanes) {
       const int64_t left = args.width - w;
       const bool full = left >= lanes || (inside && left > 0 && args.packed_width == args.width);
@@ -36,31 +44,54 @@ void pack_adjacent(const PackArgs& args) {
   }
 }
 
-// Each line contiguous: transposes squares. The last group of lanes goes first, because what its
-// vectors write past packed_width is then overwritten by the first group of the next step.
+// Steps [p, p + steps) of `count` lines that are contiguous along k; pieces of 16 bytes are written
+// whole, which runs up to kPiece - count elements past the lines.
+template <class S>
+inline void pack_piece(const S* src, int64_t line_stride, int64_t count, int64_t steps,
+                       Compute<S>* dst, int64_t width) {
+  using T = Compute<S>;
+  constexpr int lanes = kLanes<T>, size = kPiece<T>;
+  Vec<T> v[size];
+#pragma GCC unroll 4
+  for (int i = 0; i < size; ++i) {
+    const S* line = src + i * line_stride;
+    v[i] = i >= count ? Vec<T>{} : steps == lanes ? load(line) : load_some(line, steps);
+  }
+  transpose_pieces(v);
+  if (steps == lanes) {
+#pragma GCC unroll 16
+    for (int q = 0; q < lanes; ++q) store_piece<T>(dst + q * width, v[q % size], q / size);
+  } else {
+#pragma GCC unroll 16
+    for (int q = 0; q < lanes; ++q) {
+      if (q < steps) store_piece<T>(dst + q * width, v[q % size], q / size);
+    }
+  }
+}
+
+// Each line contiguous. The last lines go first, because what is written past them is then
+// overwritten by the first ones of the next step; past the last step there is room.
 template <class S>
 void pack_transposed(const PackArgs& args) {
   using T = Compute<S>;
-  constexpr int lanes = kLanes<T>;
+  constexpr int lanes = kLanes<T>, size = kPiece<T>;
   const S* src = static_cast<const S*>(args.src);
   T* dst = static_cast<T*>(args.dst);
-  const T* end = dst + args.k * args.packed_width;
-  const int64_t groups = (args.packed_width + lanes - 1) / lanes;
+  const int64_t pieces = (args.packed_width + size - 1) / size;
   for (int64_t p = 0; p < args.k; p += lanes) {
     const int64_t steps = min(lanes, args.k - p);
-    for (int64_t g = groups - 1; g >= 0; --g) {
-      const int64_t first = g * lanes;
-      Vec<T> square[lanes];
-#pragma GCC unroll 1
-      for (int64_t i = 0; i < lanes; ++i) {
-        const S* line = src + (first + i) * args.line_stride + p;
-        square[i] = first + i >= args.width ? Vec<T>{}
-                    : steps == lanes        ? load(line)
-                                            : load_some(line, steps);
-      }
-      transpose<T>(square);
-      for (int64_t q = 0; q < steps; ++q) {
-        store_before(dst + (p + q) * args.packed_width + first, end, square[q]);
+    for (int64_t g = pieces - 1; g >= 0; --g) {
+      const int64_t first = g * size;
+      const S* lines = src + first * args.line_stride + p;
+      T* to = dst + p * args.packed_width + first;
+      const int64_t count = min(size, args.width - first);
+      if (count == size && steps == lanes) {
+#pragma GCC unroll 4
+        for (int i = 0; i < size; ++i)
+          __builtin_prefetch(lines + i * args.line_stride + kPackAhead);
+        pack_piece<S>(lines, args.line_stride, size, lanes, to, args.packed_width);
+      } else {
+        pack_piece<S>(lines, args.line_stride, count, steps, to, args.packed_width);
       }
     }
   }

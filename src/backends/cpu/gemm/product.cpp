@@ -1,4 +1,9 @@
-// One product: both operands are packed into panels, then tiles of c are computed from the panels.
+// One product: tiles of c, each computed by one task from panels that it packs for itself.
+//
+// A task packs a block along k of its columns of b once, then group after group of its rows of a,
+// so that both are in the core's own caches when they are used; nothing waits for other tasks.
+// Every task packs anew what it shares with others, so tiles are as large as the caches and an
+// even load allow. The block bounds along k depend on k alone: the sums do not depend on the tiles.
 #include "backends/cpu/gemm/product.h"
 
 #include <algorithm>
@@ -11,121 +16,229 @@
 namespace olivine::cpu {
 namespace {
 
-// The packed operands of a block take up to about 24 MiB each.
-constexpr int64_t kBlockLines = 2048;
-constexpr int64_t kBlocksPerSlice = 8;
-// A tile in panels, if that makes enough tiles: 120 rows and 256 columns of f32 in AVX-512.
-constexpr int64_t kTileRowPanels = 10;
-constexpr int64_t kTileColPanels = 8;
-constexpr int64_t kTilesWanted = 24;
-constexpr int64_t kPackGrain = 1 << 15;  // packed elements
+// In panels. Of f32 in AVX-512: a block of 512 columns of b takes 768 KiB, and 120 rows of a 180.
+constexpr int64_t kTileColPanels = 16;
+constexpr int64_t kTileRowPanels = 176;
+constexpr int64_t kSkinnyRowPanels = 4;  // rows of a so few that b is used as it lies
+constexpr int64_t kMostWaves = 8;
+constexpr double kPackCost = 20;
+constexpr double kWaiting = 0.05;           // of a tile
+constexpr int64_t kInPlaceBytes = 1 << 18;  // b is small enough to be used as it lies
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+// Room for what packing writes past its end, in whole cache lines.
+int64_t padded(int64_t bytes) { return (bytes + 127) / 64 * 64; }
+char* bytes(const BufferRef& buffer) { return static_cast<char*>(buffer->data); }
 
-// A block of c and a slice of k. Columns are packed ones (two per complex column); `steps` counts
-// along packed k, and the sum of each block along k is added to c on its own.
-class Block {
+// Columns are packed ones (two per complex column), and so are steps along k, unless named so.
+class Tiles {
  public:
-  Block(const Product& product, int64_t row, int64_t rows, int64_t col, int64_t cols);
+  explicit Tiles(const Product& product);
   void run();
 
  private:
-  int64_t k_bound(int64_t block) const;
+  struct Tile;
+
+  bool may_use_b_in_place() const;
   void choose_tiles();
-  void pack(int64_t k_begin, int64_t k_end);
-  void pack_rows(int64_t panel, int64_t k_begin, int64_t k_end) const;
-  void pack_cols(int64_t panel, int64_t k_begin, int64_t k_end) const;
-  void run_tile(int64_t tile, int64_t first_block, int64_t last_block) const;
+  int64_t k_bound(int64_t block) const;
+  int64_t row_of(int64_t panel) const { return split(panel, row_panels_, args_.m); }
+  void run_tile(int64_t index) const;
+  void run_block(const Tile& tile, int64_t block) const;
+  void read_ahead(MultiplyArgs& args, int64_t k_begin) const;
+  void multiply_group(const MultiplyArgs& group) const;
+  void pack_rows(int64_t panel, int64_t k_begin, int64_t k_end, char* to) const;
+  void pack_cols(int64_t col, int64_t cols, int64_t k_begin, int64_t k_end, char* to) const;
 
   const Product& product_;
   const GemmArgs& args_;
   const GemmKernels& kernels_;
-  const int64_t row_, rows_, col_, cols_;
+  const int64_t n_;
   const int64_t row_panels_, col_panels_;
   const int64_t k_blocks_;
-  const bool direct_;  // c itself holds the sums
+  const bool direct_;    // c itself holds the sums
+  const bool in_place_;  // only the last columns of b are packed, if any
   const bool serial_;
   int64_t row_tiles_ = 1, col_tiles_ = 1;
-  BufferRef a_, b_;  // panels
-  BufferRef sums_;   // of the whole block, when a tile cannot be finished at once
+  int64_t group_panels_ = 1;  // of a, packed at a time
 };
 
-char* bytes(const BufferRef& buffer) { return static_cast<char*>(buffer->data); }
+struct Tiles::Tile {
+  int64_t panel_begin, panel_end;  // of a
+  int64_t row, rows, col, cols;
+  char *a, *b, *sums;  // scratch
+};
 
-Block::Block(const Product& product, int64_t row, int64_t rows, int64_t col, int64_t cols)
+Tiles::Tiles(const Product& product)
     : product_(product),
       args_(product.args),
       kernels_(product.kernels),
-      row_(row),
-      rows_(rows),
-      col_(col),
-      cols_(cols),
-      row_panels_(ceil_div(rows, kernels_.mr)),
-      col_panels_(ceil_div(cols, kernels_.nr)),
+      n_(args_.n * kernels_.parts),
+      row_panels_(ceil_div(args_.m, kernels_.mr)),
+      col_panels_(ceil_div(n_, kernels_.nr)),
       k_blocks_(ceil_div(args_.k * kernels_.parts, kernels_.k_block)),
       direct_(args_.dtype.size() >= 4 && args_.alpha == 1 && !product.at.addend),
+      in_place_(may_use_b_in_place()),
       serial_(Product::is_small(product.flops())) {
   choose_tiles();
+  // Skinny: every panel of b is used for all rows while it is near.
+  if (in_place_ && row_panels_ <= kSkinnyRowPanels) group_panels_ = kSkinnyRowPanels;
+}
+
+bool Tiles::may_use_b_in_place() const {
+  const int64_t size = static_cast<int64_t>(args_.dtype.size());
+  if (kernels_.packed_size != size || kernels_.parts != 1 || args_.b.col_stride != 1) return false;
+  if (args_.b.row_stride < args_.n) return false;
+  return row_panels_ <= kSkinnyRowPanels ||
+         static_cast<double>(args_.k) * static_cast<double>(n_ * size) <= kInPlaceBytes;
+}
+
+// The cheapest of some ways to give each thread `waves` tiles: packing one element costs as much as
+// kPackCost steps of products, and the last tiles keep some threads waiting.
+void Tiles::choose_tiles() {
+  row_tiles_ = ceil_div(row_panels_, kTileRowPanels);
+  col_tiles_ = ceil_div(col_panels_, kTileColPanels);
+  if (serial_) return;
+  const int64_t threads = thread_count();
+  const int64_t least_rows = row_tiles_,
+                most_cols = std::min(col_panels_, col_tiles_ + 4 * threads);
+  double best = 0;
+  for (int64_t cols = col_tiles_; cols <= most_cols; ++cols) {
+    for (int64_t waves = 1; waves <= kMostWaves; ++waves) {
+      const int64_t rows =
+          std::clamp(waves * threads / cols, least_rows, std::max(least_rows, row_panels_));
+      const double height = static_cast<double>(ceil_div(row_panels_, rows) * kernels_.mr);
+      const double width = static_cast<double>(ceil_div(col_panels_, cols) * kernels_.nr);
+      const double work = height * width + kPackCost * (height + width);
+      const double cost = work * (static_cast<double>(ceil_div(rows * cols, threads)) + kWaiting);
+      if (best != 0 && cost >= best) continue;
+      best = cost;
+      row_tiles_ = rows;
+      col_tiles_ = cols;
+    }
+  }
 }
 
 // Even, so that steps can be packed in pairs.
-int64_t Block::k_bound(int64_t block) const {
+int64_t Tiles::k_bound(int64_t block) const {
   return block == k_blocks_ ? args_.k : split(block, k_blocks_, args_.k) / 2 * 2;
 }
 
-void Block::choose_tiles() {
-  int64_t rows = kTileRowPanels, cols = kTileColPanels;
-  for (;;) {
-    row_tiles_ = ceil_div(row_panels_, rows);
-    col_tiles_ = ceil_div(col_panels_, cols);
-    if (row_tiles_ * col_tiles_ >= kTilesWanted || rows * cols <= 10) return;
-    // Panels of columns are the wider ones, so this keeps tiles near square.
-    if (rows >= 2 * cols) {
-      rows = ceil_div(rows, 2);
-    } else {
-      cols /= 2;
-    }
-  }
-}
-
-void Block::run() {
-  const int64_t slices = ceil_div(k_blocks_, kBlocksPerSlice);
-  if (slices > 1 && !direct_) {
-    sums_ = allocate(checked_mul(checked_mul(rows_, cols_), kernels_.packed_size));
-  }
+void Tiles::run() {
   const int64_t tiles = row_tiles_ * col_tiles_;
-  for (int64_t s = 0; s < slices; ++s) {
-    const int64_t first = split(s, slices, k_blocks_), last = split(s + 1, slices, k_blocks_);
-    pack(k_bound(first), k_bound(last));
-    parallel_for(tiles, serial_ ? tiles : 1, [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) run_tile(t, first, last);
-    });
-  }
-}
-
-void Block::pack(int64_t k_begin, int64_t k_end) {
-  const int64_t step_bytes = (k_end - k_begin) * kernels_.parts * kernels_.packed_size;
-  const int64_t a_bytes = rows_ * step_bytes, b_bytes = col_panels_ * kernels_.nr * step_bytes;
-  if (!a_ || static_cast<int64_t>(a_->bytes) < a_bytes) a_ = allocate(a_bytes);
-  if (!b_ || static_cast<int64_t>(b_->bytes) < b_bytes) b_ = allocate(b_bytes);
-  const int64_t panels = row_panels_ + col_panels_;
-  const int64_t grain = ceil_div(kPackGrain, (k_end - k_begin) * kernels_.parts * kernels_.mr);
-  parallel_for(panels, serial_ ? panels : grain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      if (i < row_panels_) {
-        pack_rows(i, k_begin, k_end);
-      } else {
-        pack_cols(i - row_panels_, k_begin, k_end);
-      }
-    }
+  parallel_for(tiles, serial_ ? tiles : 1, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) run_tile(t);
   });
 }
 
-void Block::pack_rows(int64_t panel, int64_t k_begin, int64_t k_end) const {
-  const int64_t row = split(panel, row_panels_, rows_);
-  const int64_t rows = split(panel + 1, row_panels_, rows_) - row;
-  const int64_t steps = (k_end - k_begin) * kernels_.parts;
-  const int64_t first = (row_ + row) * args_.a.row_stride + k_begin * args_.a.col_stride;
+void Tiles::run_tile(int64_t index) const {
+  const int64_t i = index % row_tiles_, j = index / row_tiles_;
+  Tile tile{};
+  tile.panel_begin = split(i, row_tiles_, row_panels_);
+  tile.panel_end = split(i + 1, row_tiles_, row_panels_);
+  tile.col = split(j, col_tiles_, col_panels_) * kernels_.nr;
+  tile.row = row_of(tile.panel_begin);
+  tile.rows = row_of(tile.panel_end) - tile.row;
+  tile.cols = std::min(split(j + 1, col_tiles_, col_panels_) * kernels_.nr, n_) - tile.col;
+
+  const int64_t panels = group_panels_;
+  const int64_t k = (ceil_div(args_.k, k_blocks_) + 2) * kernels_.parts;
+  const int64_t step = kernels_.packed_size;
+  const int64_t b_cols = in_place_ ? kernels_.nr : ceil_div(tile.cols, kernels_.nr) * kernels_.nr;
+  const int64_t sum_rows = k_blocks_ > 1 ? tile.rows : panels * kernels_.mr;
+  const int64_t a_bytes = padded(panels * kernels_.mr * k * step),
+                b_bytes = padded(b_cols * k * step);
+  const int64_t sum_bytes = direct_ ? 0 : checked_mul(sum_rows, tile.cols * step);
+  BufferRef scratch = allocate(a_bytes + b_bytes + sum_bytes);
+  tile.a = bytes(scratch);
+  tile.b = tile.a + a_bytes;
+  tile.sums = tile.b + b_bytes;
+  for (int64_t block = 0; block < k_blocks_; ++block) {
+    poll_interrupt();
+    run_block(tile, block);
+  }
+}
+
+void Tiles::run_block(const Tile& tile, int64_t block) const {
+  const int64_t k_begin = k_bound(block), k_end = k_bound(block + 1);
+  const int64_t k = (k_end - k_begin) * kernels_.parts, size = kernels_.packed_size;
+  for (int64_t col = 0; col < tile.cols; col += kernels_.nr) {
+    const int64_t cols = std::min<int64_t>(kernels_.nr, tile.cols - col);
+    const bool narrow = cols % (kernels_.nr / 2) != 0;
+    char* to = tile.b + (in_place_ ? 0 : col * k * size);
+    if (!in_place_ || narrow) pack_cols(tile.col + col, cols, k_begin, k_end, to);
+  }
+  MultiplyArgs args{};
+  args.b = tile.b;
+  args.k = k;
+  args.rows = args_.m;
+  args.row_panels = row_panels_;
+  args.cols = tile.cols;
+  args.accumulate = block > 0;
+  if (in_place_) {
+    args.b = product_.at.b + size * (k_begin * args_.b.row_stride + tile.col);
+    args.b_step = args_.b.row_stride;
+    args.b_narrow = tile.b;
+  }
+  args.a = tile.a;
+  args.acc_stride = direct_ ? args_.c_row_stride * kernels_.parts : tile.cols;
+  for (int64_t p = tile.panel_begin; p < tile.panel_end; p += group_panels_) {
+    args.row_begin = p;
+    args.row_end = std::min(p + group_panels_, tile.panel_end);
+    const int64_t row = row_of(p), rows = row_of(args.row_end) - row;
+    for (int64_t i = p; i < args.row_end; ++i) {
+      pack_rows(i, k_begin, k_end, tile.a + (row_of(i) - row) * k * size);
+    }
+    char* acc = tile.sums;
+    if (direct_) {
+      acc = product_.at.c + size * (row * args.acc_stride + tile.col);
+    } else if (k_blocks_ > 1) {
+      acc += size * (row - tile.row) * args.acc_stride;
+    }
+    args.acc = acc;
+    read_ahead(args, k_begin);
+    multiply_group(args);
+    if (!direct_ && block + 1 == k_blocks_) {
+      finish(product_, acc, args.acc_stride, row, rows, tile.col / kernels_.parts,
+             tile.cols / kernels_.parts);
+    }
+  }
+}
+
+// The next panel of a is fetched to the L2 cache while this one is multiplied.
+void Tiles::read_ahead(MultiplyArgs& args, int64_t k_begin) const {
+  const int64_t size = static_cast<int64_t>(args_.dtype.size());
+  const int64_t first = row_of(args.row_end) * args_.a.row_stride + k_begin * args_.a.col_stride;
+  const int64_t lines = ceil_div(args.k, kPrefetchSteps);  // fetched per panel of columns
+  args.ahead = product_.at.a + first * size;
+  if (args.row_end >= args.row_panels || kernels_.parts != 1) {
+    args.ahead = nullptr;
+  } else if (args_.a.col_stride == 1) {
+    args.ahead_panels = row_of(args.row_end + 1) - row_of(args.row_end);
+    args.ahead_panel = args_.a.row_stride * size;
+    args.ahead_line = kPrefetchSteps * size;
+  } else {
+    args.ahead_panels = kPrefetchSteps;
+    args.ahead_line = args_.a.col_stride * size;
+    args.ahead_panel = args.ahead_line * lines;
+  }
+}
+
+// In a group of several panels each panel of b meets all of them while it is in the L1 cache.
+void Tiles::multiply_group(const MultiplyArgs& group) const {
+  if (group.row_end - group.row_begin == 1) return kernels_.multiply(group);
+  MultiplyArgs args = group;
+  for (int64_t col = 0; col < group.cols; col += kernels_.nr) {
+    args.cols = std::min<int64_t>(kernels_.nr, group.cols - col);
+    kernels_.multiply(args);
+    args.b = static_cast<const char*>(args.b) + kernels_.nr * kernels_.packed_size;
+    args.acc = static_cast<char*>(args.acc) + kernels_.nr * kernels_.packed_size;
+  }
+}
+
+void Tiles::pack_rows(int64_t panel, int64_t k_begin, int64_t k_end, char* to) const {
+  const int64_t row = row_of(panel), rows = row_of(panel + 1) - row;
+  const int64_t first = row * args_.a.row_stride + k_begin * args_.a.col_stride;
   kernels_.pack_a({
       .src = product_.at.a + first * static_cast<int64_t>(args_.dtype.size()),
       .line_stride = args_.a.row_stride,
@@ -133,16 +246,12 @@ void Block::pack_rows(int64_t panel, int64_t k_begin, int64_t k_end) const {
       .width = rows,
       .packed_width = rows,
       .k = k_end - k_begin,
-      .dst = bytes(a_) + row * steps * kernels_.packed_size,
+      .dst = to,
   });
 }
 
-void Block::pack_cols(int64_t panel, int64_t k_begin, int64_t k_end) const {
-  const int64_t col = panel * kernels_.nr;
-  const int64_t cols = std::min<int64_t>(kernels_.nr, cols_ - col);
-  const int64_t steps = (k_end - k_begin) * kernels_.parts;
-  const int64_t first =
-      (col_ + col) / kernels_.parts * args_.b.col_stride + k_begin * args_.b.row_stride;
+void Tiles::pack_cols(int64_t col, int64_t cols, int64_t k_begin, int64_t k_end, char* to) const {
+  const int64_t first = col / kernels_.parts * args_.b.col_stride + k_begin * args_.b.row_stride;
   kernels_.pack_b({
       .src = product_.at.b + first * static_cast<int64_t>(args_.dtype.size()),
       .line_stride = args_.b.col_stride,
@@ -150,60 +259,8 @@ void Block::pack_cols(int64_t panel, int64_t k_begin, int64_t k_end) const {
       .width = cols / kernels_.parts,
       .packed_width = 2 * cols > kernels_.nr ? kernels_.nr : kernels_.nr / 2,
       .k = k_end - k_begin,
-      .dst = bytes(b_) + col * steps * kernels_.packed_size,
+      .dst = to,
   });
-}
-
-void Block::run_tile(int64_t tile, int64_t first_block, int64_t last_block) const {
-  const int64_t i = tile % row_tiles_, j = tile / row_tiles_;
-  const int64_t row_begin = split(i, row_tiles_, row_panels_);
-  const int64_t row_end = split(i + 1, row_tiles_, row_panels_);
-  const int64_t col_begin = split(j, col_tiles_, col_panels_);
-  const int64_t col_end = split(j + 1, col_tiles_, col_panels_);
-  const int64_t row = split(row_begin, row_panels_, rows_);
-  const int64_t rows = split(row_end, row_panels_, rows_) - row;
-  const int64_t col = col_begin * kernels_.nr;
-  const int64_t cols = std::min(col_end * kernels_.nr, cols_) - col;
-
-  BufferRef scratch;
-  char* acc;
-  int64_t stride;
-  if (direct_) {
-    stride = args_.c_row_stride * kernels_.parts;
-    acc = product_.at.c + kernels_.packed_size * ((row_ + row) * stride + col_ + col);
-  } else if (sums_) {
-    stride = cols_;
-    acc = bytes(sums_) + kernels_.packed_size * (row * stride + col);
-  } else {
-    stride = cols;
-    scratch = allocate(rows * cols * kernels_.packed_size);
-    acc = bytes(scratch);
-  }
-  const int64_t k0 = k_bound(first_block);
-  for (int64_t block = first_block; block < last_block; ++block) {
-    poll_interrupt();
-    kernels_.multiply({
-        .a = a_->data,
-        .b = b_->data,
-        .packed_k = (k_bound(last_block) - k0) * kernels_.parts,
-        .k_begin = (k_bound(block) - k0) * kernels_.parts,
-        .k_end = (k_bound(block + 1) - k0) * kernels_.parts,
-        .rows = rows_,
-        .row_panels = row_panels_,
-        .row_begin = row_begin,
-        .row_end = row_end,
-        .cols = cols_,
-        .col_begin = col_begin,
-        .col_end = col_end,
-        .acc = acc,
-        .acc_stride = stride,
-        .accumulate = block > 0,
-    });
-  }
-  if (!direct_ && last_block == k_blocks_) {
-    finish(product_, acc, stride, row_ + row, rows, (col_ + col) / kernels_.parts,
-           cols / kernels_.parts);
-  }
 }
 
 }  // namespace
@@ -213,22 +270,7 @@ double Product::flops() const {
   return 2 * mk * static_cast<double>(args.n) * kernels.parts * kernels.parts;
 }
 
-void multiply_packed(const Product& product) {
-  const GemmKernels& kernels = product.kernels;
-  const int64_t n = product.args.n * kernels.parts;
-  const int64_t col_panels = ceil_div(n, kernels.nr);
-  const int64_t row_blocks = ceil_div(product.args.m, kBlockLines);
-  const int64_t col_blocks = ceil_div(n, kBlockLines);
-  for (int64_t j = 0; j < col_blocks; ++j) {
-    const int64_t col = split(j, col_blocks, col_panels) * kernels.nr;
-    const int64_t end = std::min(split(j + 1, col_blocks, col_panels) * kernels.nr, n);
-    for (int64_t i = 0; i < row_blocks; ++i) {
-      const int64_t row = split(i, row_blocks, product.args.m);
-      const int64_t rows = split(i + 1, row_blocks, product.args.m) - row;
-      Block(product, row, rows, col, end - col).run();
-    }
-  }
-}
+void multiply_packed(const Product& product) { Tiles(product).run(); }
 
 void multiply_nothing(const Product& product) {
   const int64_t row_bytes = product.args.n * product.kernels.parts * product.kernels.packed_size;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -173,45 +174,73 @@ inline T sum(Vec<T> v) {
   return lanes[0];
 }
 
-// a0 b0 a1 b1 … of the lower, or the upper, halves of a and b.
-template <class V, int... I>
-inline V interleave(V a, V b) {
-  return __builtin_shufflevector(a, b, I...);
+// A vector is made of pieces of 16 bytes.
+template <class T>
+struct PieceOf {
+  typedef T type __attribute__((vector_size(16)));
+};
+template <class T>
+using Piece = typename PieceOf<T>::type;
+template <class T>
+constexpr int kPiece = 16 / static_cast<int>(sizeof(T));
+
+template <class T, int... I>
+inline Piece<T> piece(Vec<T> v, int index, std::integer_sequence<int, I...>) {
+  constexpr int pieces = kVectorBytes / 16;
+  Piece<T> out{};
+  switch (index % pieces) {
+    case 0:
+      out = __builtin_shufflevector(v, v, I...);
+      break;
+    case 1:
+      if constexpr (pieces > 1) out = __builtin_shufflevector(v, v, (kPiece<T> + I)...);
+      break;
+    case 2:
+      if constexpr (pieces > 2) out = __builtin_shufflevector(v, v, (2 * kPiece<T> + I)...);
+      break;
+    case 3:
+      if constexpr (pieces > 2) out = __builtin_shufflevector(v, v, (3 * kPiece<T> + I)...);
+      break;
+  }
+  return out;
 }
 template <class T>
-inline Vec<T> interleave_low(Vec<T> a, Vec<T> b) {
-  if constexpr (kLanes<T> == 2) return interleave<Vec<T>, 0, 2>(a, b);
-  if constexpr (kLanes<T> == 4) return interleave<Vec<T>, 0, 4, 1, 5>(a, b);
-  if constexpr (kLanes<T> == 8) return interleave<Vec<T>, 0, 8, 1, 9, 2, 10, 3, 11>(a, b);
-  if constexpr (kLanes<T> == 16) {
-    return interleave<Vec<T>, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(a, b);
-  }
-}
-template <class T>
-inline Vec<T> interleave_high(Vec<T> a, Vec<T> b) {
-  if constexpr (kLanes<T> == 2) return interleave<Vec<T>, 1, 3>(a, b);
-  if constexpr (kLanes<T> == 4) return interleave<Vec<T>, 2, 6, 3, 7>(a, b);
-  if constexpr (kLanes<T> == 8) return interleave<Vec<T>, 4, 12, 5, 13, 6, 14, 7, 15>(a, b);
-  if constexpr (kLanes<T> == 16) {
-    return interleave<Vec<T>, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(a, b);
-  }
+inline void store_piece(T* p, Vec<T> v, int index) {
+  Piece<T> out = piece<T>(v, index, std::make_integer_sequence<int, kPiece<T>>{});
+  __builtin_memcpy(p, &out, sizeof out);
 }
 
-// Transposes a square of lanes: each round of perfect shuffles moves one bit of the index over.
-template <class T>
-inline void transpose(Vec<T> (&v)[kLanes<T>]) {
-  constexpr int n = kLanes<T>;
-#pragma GCC unroll 4
-  for (int round = 1; round < n; round *= 2) {
-    Vec<T> w[n];
-#pragma GCC unroll 8
-    for (int i = 0; i < n / 2; ++i) {
-      w[2 * i] = interleave_low<T>(v[i], v[i + n / 2]);
-      w[2 * i + 1] = interleave_high<T>(v[i], v[i + n / 2]);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < n; ++i) v[i] = w[i];
-  }
+// Within each piece: the first, or the second, half of a's elements, each followed by b's. A
+// permutation of lanes in shuffles of `unit` elements: unit 1 takes elements, 2 pairs.
+template <class T, int unit, bool second, int... I>
+inline Vec<T> interleave(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
+  constexpr int lanes = kLanes<T>, piece = kPiece<T>;
+  return __builtin_shufflevector(
+      a, b,
+      (I / piece * piece + (second ? piece / 2 : 0) + I % piece / (2 * unit) * unit + I % unit +
+       (I / unit % 2 ? lanes : 0))...);
+}
+template <class T, int unit, bool second>
+inline Vec<T> interleave(Vec<T> a, Vec<T> b) {
+  return interleave<T, unit, second>(a, b, std::make_integer_sequence<int, kLanes<T>>{});
+}
+
+// Transposes the square in each piece of kPiece vectors: piece i of vector j then holds lane
+// kPiece * i + j of all.
+inline void transpose_pieces(Vec<float> (&v)[4]) {
+  const Vec<float> a = interleave<float, 1, false>(v[0], v[1]);
+  const Vec<float> b = interleave<float, 1, true>(v[0], v[1]);
+  const Vec<float> c = interleave<float, 1, false>(v[2], v[3]);
+  const Vec<float> d = interleave<float, 1, true>(v[2], v[3]);
+  v[0] = interleave<float, 2, false>(a, c);
+  v[1] = interleave<float, 2, true>(a, c);
+  v[2] = interleave<float, 2, false>(b, d);
+  v[3] = interleave<float, 2, true>(b, d);
+}
+inline void transpose_pieces(Vec<double> (&v)[2]) {
+  const Vec<double> a = v[0];
+  v[0] = interleave<double, 1, false>(a, v[1]);
+  v[1] = interleave<double, 1, true>(a, v[1]);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "backends/cpu/openblas.h"
+#include "backends/cpu/small_factor.h"
 
 namespace olivine::cpu::lapack {
 namespace {
@@ -30,6 +31,9 @@ using Length = size_t;
 
 template <class T>
 Int potrf(Int n, T* a) {
+  if constexpr (!kComplex<T>) {
+    if (n <= small::kLargest) return small::potrf(n, a);
+  }
   using F = void(const char*, const Int*, T*, const Int*, Int*, Length);
   static F* const f = routine<F, T>("potrf");
   Int info = 0;
@@ -39,6 +43,9 @@ Int potrf(Int n, T* a) {
 
 template <class T>
 void trsm(bool upper, Int n, Int columns, const T* t, T* a) {
+  if constexpr (!kComplex<T>) {
+    if (n <= small::kLargest) return small::trsm(upper, n, columns, t, a);
+  }
   using F = void(const char*, const char*, const char*, const char*, const Int*, const Int*,
                  const T*, const T*, const Int*, T*, const Int*, Length, Length, Length, Length);
   static F* const f = routine<F, T>("trsm");
@@ -48,6 +55,9 @@ void trsm(bool upper, Int n, Int columns, const T* t, T* a) {
 
 template <class T>
 Int getrf(Int m, Int n, T* a, Int* pivots) {
+  if constexpr (!kComplex<T>) {
+    if (m <= small::kLargest && n <= small::kLargest) return small::getrf(m, n, a, pivots);
+  }
   using F = void(const Int*, const Int*, T*, const Int*, Int*, Int*);
   static F* const f = routine<F, T>("getrf");
   Int info = 0;
@@ -57,6 +67,12 @@ Int getrf(Int m, Int n, T* a, Int* pivots) {
 
 template <class T>
 Int getrs(bool adjoint, Int n, Int columns, const T* lu, const Int* pivots, T* b) {
+  if constexpr (!kComplex<T>) {
+    if (n <= small::kLargest) {
+      small::getrs(adjoint, n, columns, lu, pivots, b);
+      return 0;
+    }
+  }
   using F = void(const char*, const Int*, const Int*, const T*, const Int*, const Int*, T*,
                  const Int*, Int*, Length);
   static F* const f = routine<F, T>("getrs");

@@ -19,7 +19,6 @@ namespace olivine::cpu {
 namespace {
 
 constexpr int64_t kTask = 1 << 17;  // values that a task unpacks
-constexpr int64_t kFewRows = 8;     // of x, up to which codes are unpacked in registers
 constexpr int64_t kPanel = 128;     // columns of the result that a task unpacks; whole groups
 
 const QuantizedKernels& kernels() {
@@ -148,7 +147,7 @@ void multiply_few(const Product& p) {
   kernels().prepare(
       {.matrix = p.matrix, .dtype = p.dtype, .x = p.x, .rows = p.m, .k = p.k, .out = x});
   parallel_for(p.n, grain_for(p.k), [&](int64_t begin, int64_t end) {
-    ScratchBytes work(2 * groups, sizeof(float));
+    ScratchBytes work(kDotWork * groups, sizeof(float));
     kernels().dot({.matrix = p.matrix,
                    .x = x,
                    .x_rows = p.m,
@@ -165,7 +164,7 @@ void multiply_few(const Product& p) {
 // Columns [begin, end) of the result.
 void multiply_panel(const Product& p, int64_t begin, int64_t end, void* panel) {
   const int64_t cols = end - begin;
-  DequantizeArgs unpack{.matrix = p.matrix, .dtype = p.dtype};
+  DequantizeArgs unpack{.matrix = p.matrix, .dtype = p.dtype, .exact = false};
   GemmArgs g;
   g.dtype = p.dtype;
   g.m = p.m;
@@ -194,7 +193,7 @@ void multiply(const Product& p) {
   if (p.m == 0 || p.n == 0) return;
   if (p.k == 0) {
     std::memset(p.out, 0, static_cast<size_t>(p.m * p.n * size_of(p.dtype)));
-  } else if (p.transpose && p.m <= kFewRows) {
+  } else if (p.transpose && p.m <= kernels().few_rows) {
     multiply_few(p);
   } else {
     const int64_t panels = (p.n + kPanel - 1) / kPanel;

@@ -40,6 +40,7 @@ struct DequantizeArgs {
   int64_t row = 0, rows = 0, col = 0, cols = 0;
   void* out = nullptr;
   int64_t out_stride = 0;  // in elements
+  bool exact = true;       // scale * code rounded before the bias is added, as in arithmetic on T
 };
 
 // Rows of x prepared for dot(): floats in the order that codes are unpacked in, zero from k to the
@@ -53,6 +54,7 @@ struct PrepareArgs {
 };
 
 // out[r, n] = sum over k of x[r, k] w[n, k] for rows [begin, end) of w.
+inline constexpr int64_t kDotWork = 8;
 struct DotArgs {
   const PackedMatrix& matrix;
   const float* x = nullptr;  // prepared
@@ -61,7 +63,7 @@ struct DotArgs {
   Dtype dtype = float32;
   void* out = nullptr;
   int64_t out_stride = 0;
-  float* work = nullptr;  // room for 2 * row_groups
+  float* work = nullptr;  // room for kDotWork * row_groups
 };
 
 using QuantizeFn = void (*)(const QuantizeArgs&);
@@ -69,6 +71,7 @@ struct QuantizedKernels {
   void (*dequantize)(const DequantizeArgs&);
   void (*prepare)(const PrepareArgs&);
   void (*dot)(const DotArgs&);
+  int64_t few_rows;  // of x, up to which dot() is faster than unpacking for gemm
 };
 
 #define OLIVINE_DECLARE_QUANTIZED_KERNELS(isa)     \

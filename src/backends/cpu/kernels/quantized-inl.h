@@ -48,16 +48,16 @@ OLIVINE_INLINE float e2m1_value(uint32_t code) {
   const float v = magnitudes[code & 7];
   return code & 8 ? -v : v;
 }
-// Exponent and mantissa moved into a float; subnormals come out as 2^-7 (1 + m / 8), which stands
-// for 2^-6 m / 8.
+// From codes in the low bits, sign-extended or not: moved to where a float has exponent and
+// mantissa, too small by 2^120, subnormals included.
 OLIVINE_INLINE Native<float> e4m3_values(Native<uint32_t> code) {
-  const Native<uint32_t> size = code & 0x7f;
-  const Native<float> v = (Native<float>)((size << 20) + (120u << 23));
-  Native<float> r = size < 8 ? v + v - 0x1p-6F : v;
-  r = size == 0x7f ? all_lanes<float>(__builtin_nanf("")) : r;
-  return (Native<float>)((Native<uint32_t>)r | ((code & 0x80) << 24));
+  Native<uint32_t> v = code << 20;
+  v = (v & 0x07f00000u) | ((code << 24) & 0x80000000u);
+  const Native<uint32_t> size = v & 0x7fffffffu;
+  const Native<float> r = (Native<float>)v * 0x1p120F;
+  return size == 0x07f00000u ? all_lanes<float>(__builtin_nanf("")) : r;
 }
-inline float e4m3_value(uint32_t code) {
+OLIVINE_INLINE float e4m3_value(uint32_t code) {
   const uint32_t size = code & 0x7f;
   const float v = __builtin_bit_cast(float, (size << 20) + (120u << 23));
   const float r = size == 0x7f ? __builtin_nanf("") : size < 8 ? v + v - 0x1p-6F : v;

@@ -8,6 +8,11 @@ namespace {
 
 using W = Wide<float>;
 
+template <int h>
+struct Half {
+  static constexpr int value = h;
+};
+
 // ---- Scales
 
 template <class T>
@@ -47,48 +52,62 @@ void row_biases(const PackedMatrix& m, int64_t row, int64_t first, int64_t count
 
 // ---- Dequantize
 
+// To the nearest T, halves to even, still as floats.
 template <class T>
 OLIVINE_INLINE W rounded_to(W w) {
-  if constexpr (std::is_same_v<T, float>) {
-    return w;
-  } else {
+  if constexpr (std::is_same_v<T, bfloat16_t>) {
+    return map(w, [](Native<float> v) {
+      const auto b = (Native<uint32_t>)v;
+      const auto r = (b + 0x7fff + ((b >> 16) & 1)) & 0xffff0000u;
+      return v != v ? v : (Native<float>)r;
+    });
+  } else if constexpr (std::is_same_v<T, float16_t>) {
     T lanes[W::lanes];
     store(lanes, w);
     return load<float>(lanes);
   }
+  return w;
 }
 
-// scale * code + bias with each step rounded to T, as arithmetic in T has it.
-template <class T, bool affine>
-OLIVINE_INLINE void put_values(W codes, float scale, float bias, T* out, int64_t n) {
-  W v = map(codes, [&](Native<float> x) { return x * scale; });
-  if constexpr (affine) {
-    v = map(rounded_to<T>(v), [&](Native<float> x) { return x + bias; });
+// scale * code + bias; `exact`: each step rounded to T, as arithmetic in T has it.
+template <class T, bool affine, bool exact>
+OLIVINE_INLINE void put_values(W codes, float scale, float bias, T* out) {
+  if constexpr (!affine) {
+    store(out, map(codes, [&](Native<float> x) { return x * scale; }));
+  } else if constexpr (exact) {
+    const W v = rounded_to<T>(map(codes, [&](Native<float> x) { return x * scale; }));
+    store(out, map(v, [&](Native<float> x) { return x + bias; }));
+  } else {
+    const auto by = all_lanes<float>(scale), plus = all_lanes<float>(bias);
+    store(out, map(codes, [&](Native<float> x) { return mul_add(x, by, plus); }));
   }
-  n == W::lanes ? store(out, v) : store_first(out, n, v);
 }
 
-template <Code c, class T>
+template <Code c, class T, bool exact>
 void dequantize_row(const PackedMatrix& m, int64_t row, int64_t col, int64_t cols, T* out) {
   constexpr bool affine = c < Code::e2m1;
-  constexpr int64_t kGroups = 64;
-  const int64_t size = m.format.group_size;
+  constexpr int64_t kGroups = 64;  // whose scales are read at once
+  const int64_t size = m.format.group_size, last = (col + cols) / size;
   const uint32_t* words = m.words + row * m.row_words;
   float scales[kGroups], biases[kGroups] = {};
-  int64_t first = col / size, known = 0;
-  for (int64_t i = 0; i < cols; i += 32) {
-    const uint32_t* block = words + (col + i) / 32 * bits_of(c);
-    const int64_t last = (col + smaller(i + 32, cols) - 1) / size;
-    if (last >= first + known) {
-      first = (col + i) / size;
-      known = smaller(kGroups, m.row_groups - first);
-      row_scales(m, row, first, known, scales);
-      if (affine) row_biases(m, row, first, known, biases);
-    }
-    const int64_t g = (col + i) / size - first, h = last - first;
-    put_values<T, affine>(unpack<c, 0, true>(block), scales[g], biases[g], out + i, 16);
-    if (i + 16 < cols) {
-      put_values<T, affine>(unpack<c, 1, true>(block), scales[h], biases[h], out + i + 16, 16);
+  for (int64_t first = col / size; first < last; first += kGroups) {
+    const int64_t count = smaller(kGroups, last - first);
+    row_scales(m, row, first, count, scales);
+    if (affine) row_biases(m, row, first, count, biases);
+    for (int64_t g = 0; g < count; ++g) {
+      const int64_t at = (first + g) * size;
+      if (size == 16) {
+        const uint32_t* half = words + at / 16 * (bits_of(c) / 2);
+        put_values<T, affine, exact>(unpack<c, 0, true>(half), scales[g], biases[g], out);
+        out += 16;
+        continue;
+      }
+      for (int64_t i = at; i < at + size; i += 32, out += 32) {
+        const uint32_t* block = words + i / 32 * bits_of(c);
+        const float scale = scales[g], bias = biases[g];
+        put_values<T, affine, exact>(unpack<c, 0, true>(block), scale, bias, out);
+        put_values<T, affine, exact>(unpack<c, 1, true>(block), scale, bias, out + 16);
+      }
     }
   }
 }
@@ -96,8 +115,12 @@ void dequantize_row(const PackedMatrix& m, int64_t row, int64_t col, int64_t col
 template <Code c, class T>
 void dequantize_rows(const DequantizeArgs& a) {
   for (int64_t r = 0; r < a.rows; ++r) {
-    dequantize_row<c>(a.matrix, a.row + r, a.col, a.cols,
-                      static_cast<T*>(a.out) + r * a.out_stride);
+    T* out = static_cast<T*>(a.out) + r * a.out_stride;
+    if (a.exact) {
+      dequantize_row<c, T, true>(a.matrix, a.row + r, a.col, a.cols, out);
+    } else {
+      dequantize_row<c, T, false>(a.matrix, a.row + r, a.col, a.cols, out);
+    }
   }
 }
 
@@ -169,40 +192,43 @@ OLIVINE_INLINE W fused(W x, W y, W z) {
 }
 OLIVINE_INLINE W fused(W x, float y, W z) { return fused(x, broadcast<float>(y), z); }
 
-// Dots of one row of codes with R rows of x. `sixteen`: groups of sixteen, else of whole blocks.
-template <Code c, int R, bool sixteen>
-OLIVINE_INLINE void row_dots(const uint32_t* words, const float* x, int64_t x_step,
-                             const float* scales, int64_t groups, int64_t group_size, float* out) {
+// Far enough ahead to hide memory, in bytes.
+constexpr int64_t kAhead = 1024;
+
+// The dot of a row of codes with a row of x: codes times x, then sums times scales.
+template <Code c, bool sixteen>
+OLIVINE_INLINE float row_dot(const uint32_t* words, const float* x, const float* scales,
+                             int64_t groups, int64_t group_size) {
   constexpr int bits = bits_of(c);
-  W acc[R];
-  for (int r = 0; r < R; ++r) acc[r] = broadcast<float>(0);
+  const auto times = [](auto a, auto b) { return a * b; };
+  const auto plus = [](auto a, auto b) { return a + b; };
+  W acc = broadcast<float>(0);
   if constexpr (sixteen) {
-    for (int64_t g = 0; g < groups; ++g) {
-      const W codes = unpack<c, 0, false>(words + g * (bits / 2));
-      for (int r = 0; r < R; ++r) {
-        const W xs = load<float>(x + r * x_step + g * 16);
-        acc[r] = fused(map(codes, xs, [](auto a, auto b) { return a * b; }), scales[g], acc[r]);
-      }
+    W other = acc;
+    for (int64_t g = 0; g < groups; g += 2, words += bits, x += 32) {
+      if (g % 8 == 0) __builtin_prefetch(reinterpret_cast<const char*>(words) + kAhead);
+      acc = fused(map(unpack<c, 0, false>(words), load<float>(x), times), scales[g], acc);
+      if (g + 1 == groups) break;
+      const W codes = unpack<c, 0, false>(words + bits / 2);
+      other = fused(map(codes, load<float>(x + 16), times), scales[g + 1], other);
     }
+    acc = map(acc, other, plus);
   } else {
     const int64_t blocks = group_size / 32;
     for (int64_t g = 0; g < groups; ++g) {
-      W low[R], high[R];
-      for (int r = 0; r < R; ++r) low[r] = high[r] = broadcast<float>(0);
-      for (int64_t b = 0; b < blocks; ++b, words += bits, x += 32) {
-        const W first = unpack<c, 0, false>(words), second = unpack<c, 1, false>(words);
-        for (int r = 0; r < R; ++r) {
-          low[r] = fused(first, load<float>(x + r * x_step), low[r]);
-          high[r] = fused(second, load<float>(x + r * x_step + 16), high[r]);
-        }
+      __builtin_prefetch(reinterpret_cast<const char*>(words) + kAhead);
+      W low = map(unpack<c, 0, false>(words), load<float>(x), times);
+      W high = map(unpack<c, 1, false>(words), load<float>(x + 16), times);
+      words += bits;
+      x += 32;
+      for (int64_t b = 1; b < blocks; ++b, words += bits, x += 32) {
+        low = fused(unpack<c, 0, false>(words), load<float>(x), low);
+        high = fused(unpack<c, 1, false>(words), load<float>(x + 16), high);
       }
-      for (int r = 0; r < R; ++r) {
-        low[r] = map(low[r], high[r], [](auto a, auto b) { return a + b; });
-        acc[r] = fused(low[r], scales[g], acc[r]);
-      }
+      acc = fused(map(low, high, plus), scales[g], acc);
     }
   }
-  for (int r = 0; r < R; ++r) out[r] = fold_lanes(acc[r], [](float a, float b) { return a + b; });
+  return fold_lanes(acc, plus);
 }
 
 float dot_biases(const float* biases, const float* sums, int64_t groups) {
@@ -216,35 +242,112 @@ float dot_biases(const float* biases, const float* sums, int64_t groups) {
   return fold_lanes(acc, [](float a, float b) { return a + b; }) + rest;
 }
 
-template <Code c, int R, bool sixteen>
-void dot_rows(const DotArgs& a, int64_t first) {
+template <Code c, bool sixteen>
+void dot_row(const DotArgs& a, int64_t r) {
   const PackedMatrix& m = a.matrix;
   const int64_t groups = m.row_groups, step = prepared_size(a.k, groups);
-  const float* x = a.x + first * step;
-  float *scales = a.work, *biases = a.work + groups, out[R];
+  const float* x = a.x + r * step;
+  float *scales = a.work, *biases = a.work + groups;
   for (int64_t n = a.begin; n < a.end; ++n) {
     row_scales(m, n, 0, groups, scales);
-    row_dots<c, R, sixteen>(m.words + n * m.row_words, x, step, scales, groups, m.format.group_size,
-                            out);
+    float sum =
+        row_dot<c, sixteen>(m.words + n * m.row_words, x, scales, groups, m.format.group_size);
     if constexpr (c < Code::e2m1) {
       row_biases(m, n, 0, groups, biases);
-      for (int r = 0; r < R; ++r) {
-        out[r] += dot_biases(biases, x + (r + 1) * step - groups, groups);
-      }
+      sum += dot_biases(biases, x + step - groups, groups);
     }
-    for (int r = 0; r < R; ++r) put(a, first + r, n, out[r]);
+    put(a, r, n, sum);
   }
 }
+
+// A tile of the result: R rows of x with N rows of weights, each weight unpacked once, its scale
+// and bias applied.
+template <Code c, int R, int N, bool sixteen>
+void dot_tile(const DotArgs& a, int64_t first, int64_t n) {
+  constexpr int bits = bits_of(c);
+  constexpr bool affine = c < Code::e2m1;
+  const PackedMatrix& m = a.matrix;
+  const int64_t groups = m.row_groups, step = prepared_size(a.k, groups);
+  const int64_t halves = sixteen ? 1 : m.format.group_size / 16;
+  const float* x = a.x + first * step;
+  const uint32_t* words[N];
+  const float* scales[N];
+  W acc[R][N];
+  for (int j = 0; j < N; ++j) {
+    float* to = a.work + j * 2 * groups;
+    row_scales(m, n + j, 0, groups, to);
+    if (affine) row_biases(m, n + j, 0, groups, to + groups);
+    scales[j] = to;
+    words[j] = m.words + (n + j) * m.row_words;
+    for (int r = 0; r < R; ++r) acc[r][j] = broadcast<float>(0);
+  }
+  const auto run = [&](auto half, int64_t g) __attribute__((always_inline)) {
+    W w[N];
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) {
+      const W codes = unpack<c, decltype(half)::value, false>(words[j]);
+      if constexpr (affine) {
+        w[j] = fused(codes, scales[j][g], broadcast<float>(scales[j][groups + g]));
+      } else {
+        w[j] = map(codes, [&](Native<float> v) { return v * scales[j][g]; });
+      }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const W xs = load<float>(x + r * step);
+#pragma GCC unroll 4
+      for (int j = 0; j < N; ++j) acc[r][j] = fused(w[j], xs, acc[r][j]);
+    }
+    x += 16;
+  };
+  const auto advance = [&](int by) __attribute__((always_inline)) {
+    for (int j = 0; j < N; ++j) words[j] += by;
+  };
+  for (int64_t g = 0; g < groups; ++g) {
+    if constexpr (sixteen) {
+      run(Half<0>{}, g);
+      advance(bits / 2);
+    } else {
+      for (int64_t h = 0; h < halves; h += 2) {
+        run(Half<0>{}, g);
+        run(Half<1>{}, g);
+        advance(bits);
+      }
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int j = 0; j < N; ++j) {
+      put(a, first + r, n + j, fold_lanes(acc[r][j], [](float p, float q) { return p + q; }));
+    }
+  }
+}
+
+template <Code c, int R, int N, bool sixteen>
+void dot_tiles(const DotArgs& a, int64_t first) {
+  int64_t n = a.begin;
+  for (; n + N <= a.end; n += N) dot_tile<c, R, N, sixteen>(a, first, n);
+  for (; n < a.end; ++n) dot_tile<c, R, 1, sixteen>(a, first, n);
+}
+
+// As many accumulators as registers hold.
+#if defined(__AVX512BW__)
+constexpr int kWideRows = 8, kWideColumns = 2, kRows = 4, kColumns = 4, kFewRows = 40;
+#else
+constexpr int kWideRows = 2, kWideColumns = 2, kRows = 2, kColumns = 2, kFewRows = 8;
+#endif
 
 template <Code c, bool sixteen>
 void dot_all(const DotArgs& a) {
   int64_t r = 0;
-  for (; r + 4 <= a.x_rows; r += 4) dot_rows<c, 4, sixteen>(a, r);
+  for (; r + kWideRows <= a.x_rows; r += kWideRows) {
+    dot_tiles<c, kWideRows, kWideColumns, sixteen>(a, r);
+  }
+  for (; r + kRows <= a.x_rows; r += kRows) dot_tiles<c, kRows, kColumns, sixteen>(a, r);
   if (r + 2 <= a.x_rows) {
-    dot_rows<c, 2, sixteen>(a, r);
+    dot_tiles<c, 2, kColumns, sixteen>(a, r);
     r += 2;
   }
-  if (r < a.x_rows) dot_rows<c, 1, sixteen>(a, r);
+  if (r < a.x_rows) dot_row<c, sixteen>(a, r);
 }
 
 void dot(const DotArgs& a) {
@@ -257,6 +360,6 @@ void dot(const DotArgs& a) {
 }  // namespace
 
 extern const QuantizedKernels quantized_kernels;
-const QuantizedKernels quantized_kernels{dequantize, prepare, dot};
+const QuantizedKernels quantized_kernels{dequantize, prepare, dot, kFewRows};
 
 }  // namespace olivine::cpu::OLIVINE_ISA

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 # name -> the package to import; "machine" is the limit of the hardware, measured with plain tools.
 LIBRARIES = {"olivine": "olivine", "mlx": "mlx", "jax": "jax", "torch": "torch", "numpy": "numpy", "machine": "numpy"}
-MODULES = ("bench.overheads", "bench.training", "bench.matmul")
+MODULES = ("bench.overheads", "bench.training", "bench.matmul", "bench.quantized")
 SAMPLE_SECONDS = 0.1
 
 

@@ -331,7 +331,7 @@ void dot_tiles(const DotArgs& a, int64_t first) {
 
 // As many accumulators as registers hold.
 #if defined(__AVX512BW__)
-constexpr int kWideRows = 8, kWideColumns = 2, kRows = 4, kColumns = 4, kFewRows = 40;
+constexpr int kWideRows = 8, kWideColumns = 2, kRows = 4, kColumns = 4, kFewRows = 32;
 #else
 constexpr int kWideRows = 2, kWideColumns = 2, kRows = 2, kColumns = 2, kFewRows = 8;
 #endif

@@ -67,6 +67,9 @@ def forms(p):
         return [("", [f"olivine_optional_int {n}"], f'c::maybe({n}, "{{op}}")')]
     if tuples:
         return [("", *fixed(n, int(tuples[0][-1])))]
+    if kind == "low_and_high":
+        low, high = integers(p, n + "_lo"), integers(p, n + "_hi")
+        return [("", low[0] + high[0], f"{low[1]}, {high[1]}")]
     params, value = integers(p, n)
     if kind == "int_or_ints" and axis:
         return [("", *one_int(n)), ("_axes", params, value)]

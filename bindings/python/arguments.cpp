@@ -274,6 +274,23 @@ IntOrInts Arguments::int_or_ints(int i, std::initializer_list<int64_t> otherwise
 Ints Arguments::ints(int i, std::initializer_list<int64_t> otherwise) const {
   return int_or_ints(i, otherwise).values;
 }
+Ints Arguments::side(int i, Py_ssize_t which, int64_t otherwise) const {
+  PyObject* o = values_[i];
+  const auto is_sequence = [](PyObject* x) { return PyList_Check(x) || PyTuple_Check(x); };
+  if (!o || !is_sequence(o) || PySequence_Fast_GET_SIZE(o) == 0 ||
+      !is_sequence(PySequence_Fast_GET_ITEM(o, 0))) {
+    return int_or_ints(i, {otherwise}).values;
+  }
+  PyObject* part = PySequence_Fast_GET_SIZE(o) == 2 ? PySequence_Fast_GET_ITEM(o, which) : Py_None;
+  if (!is_sequence(part)) mismatch(i, "an int, a sequence of ints or a pair of such sequences");
+  Ints out{{}, sig_.function};
+  for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(part); ++k) {
+    std::optional<int64_t> v = to_int64(PySequence_Fast_GET_ITEM(part, k), sig_.function);
+    if (!v) mismatch(i, "an int, a sequence of ints or a pair of such sequences");
+    out.values.push_back(*v);
+  }
+  return out;
+}
 MaybeInts Arguments::maybe_ints(int i) const {
   if (none(i)) return {};
   return {int_or_ints(i)};
@@ -343,8 +360,7 @@ static void add_aliases(PyObject* owner, std::initializer_list<Alias> aliases) {
 
 void add_family(PyObject* module, PyMethodDef* functions, PyMethodDef* methods,
                 PyGetSetDef* properties, const ClassDoc* classes,
-                std::initializer_list<Alias> aliases,
-                std::initializer_list<Alias> method_aliases) {
+                std::initializer_list<Alias> aliases, std::initializer_list<Alias> method_aliases) {
   auto* type = reinterpret_cast<PyObject*>(array_type);
   if (PyModule_AddFunctions(module, functions)) throw nb::python_error();
   add_aliases(module, aliases);

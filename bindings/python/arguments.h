@@ -79,6 +79,9 @@ class Arguments {
   Maybe<bool> maybe_boolean(int i) const;
   Ints ints(int i, std::initializer_list<int64_t> otherwise = {}) const;
   IntOrInts int_or_ints(int i, std::initializer_list<int64_t> otherwise = {}) const;
+  // The first and second of a pair of sequences; both alike from one sequence, or an int.
+  Ints low(int i, int64_t otherwise) const { return side(i, 0, otherwise); }
+  Ints high(int i, int64_t otherwise) const { return side(i, 1, otherwise); }
   MaybeInts maybe_ints(int i) const;
   MaybeInts maybe_ints(int i, std::initializer_list<int64_t> otherwise) const;
   std::string string(int i, const char* otherwise = "") const;
@@ -96,6 +99,7 @@ class Arguments {
   void bind_keywords(PyObject* const* values, PyObject* kwnames);
   int find(PyObject* name) const;
   [[noreturn]] void unknown(PyObject* name) const;
+  Ints side(int i, Py_ssize_t which, int64_t otherwise) const;
   [[noreturn]] void missing(int i) const;
   [[noreturn]] void too_many(Py_ssize_t got) const;
   const array& own(int i, array a);

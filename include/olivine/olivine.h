@@ -7,6 +7,7 @@
 #include "olivine/dtype.h"
 #include "olivine/fast.h"
 #include "olivine/io.h"
+#include "olivine/ops/conv.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/fft.h"

@@ -4,6 +4,7 @@
 namespace olivine::python {
 
 void add_array(PyObject* module);
+void add_conv(PyObject* module);
 void add_creation(PyObject* module);
 void add_cuda(PyObject* module);
 void add_device(PyObject* module);
@@ -30,6 +31,7 @@ void add_transforms(PyObject* module);
 
 void add_families(PyObject* module) {
   add_array(module);
+  add_conv(module);
   add_creation(module);
   add_cuda(submodule(module, "cuda"));
   add_device(module);

@@ -25,11 +25,13 @@
   X(hadamard)                   \
   X(scan)                       \
   X(fft)                        \
+  X(conv_depthwise)             \
   X(sort)
 
 // Defined once, in namespace olivine::cpu.
 #define OLIVINE_COMMON_FAMILIES(X) \
   X(matmul)                        \
+  X(conv)                          \
   X(linalg_factor)                 \
   X(linalg_spectral)               \
   X(load)                          \

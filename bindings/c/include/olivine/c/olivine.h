@@ -5,6 +5,7 @@
 
 #include "olivine/c/array.h"
 #include "olivine/c/device.h"
+#include "olivine/c/generated/conv.h"
 #include "olivine/c/generated/creation.h"
 #include "olivine/c/generated/einsum.h"
 #include "olivine/c/generated/elementwise.h"

@@ -1,0 +1,413 @@
+// Convolutions as matrix products: rows are output positions, columns the input values they read.
+//
+// Start at run_conv. Where the input can be read as such a matrix in place (kernels of one element,
+// one spatial axis) the product does so; otherwise tiles of rows are gathered into scratch memory
+// of bounded size. Products and tiles depend on shapes alone, so results do not depend on the
+// threads.
+#include <algorithm>
+#include <cstring>
+
+#include "backends/cpu/conv_geometry.h"
+#include "backends/cpu/gemm/gemm.h"
+#include "backends/cpu/kernel_table.h"
+#include "backends/cpu/scratch.h"
+#include "core/op.h"
+#include "core/size.h"
+#include "runtime/thread_pool.h"
+
+namespace olivine::cpu {
+namespace {
+
+constexpr int64_t kTileBytes = int64_t{1} << 20;
+constexpr int64_t kLongestTile = 4096;  // rows
+constexpr int64_t kTilesToShare =
+    16;  // from this many on, threads take tiles; else they share them
+constexpr int64_t kCopyBytes = int64_t{1} << 16;  // that a task copies at least
+
+char* bytes(void* p) { return static_cast<char*>(p); }
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// The values of one group that rows of a phase read.
+struct Gather {
+  const ConvPhase& phase;
+  const char* x;      // first channel of the group
+  int64_t row_bytes;  // of all channels at a position of x
+  int64_t run_bytes;  // of the group's
+  int64_t image;      // positions of x per batch element
+
+  int64_t columns_bytes() const { return taps(phase) * run_bytes; }
+
+  // Rows [begin, end), in order of (batch, positions of the phase).
+  void copy(int64_t begin, int64_t end, char* to) const {
+    const ConvAxis &d = phase[0], &h = phase[1], &w = phase[2];
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t jw = r % w.count, jh = r / w.count % h.count;
+      const int64_t jd = r / (w.count * h.count) % d.count;
+      const char* plane = x + r / positions(phase) * image * row_bytes;
+      for (int64_t a = 0; a < d.taps; ++a) {
+        const int64_t z = d.base[a] + jd * d.stride;
+        for (int64_t b = 0; b < h.taps; ++b) {
+          const int64_t y = h.base[b] + jh * h.stride;
+          const bool inside = z >= 0 && z < d.in && y >= 0 && y < h.in;
+          copy_line(inside ? plane + (z * h.in + y) * w.in * row_bytes : nullptr, jw * w.stride,
+                    to);
+          to += w.taps * run_bytes;
+        }
+      }
+    }
+  }
+
+ private:
+  // The taps along the last axis; all zero without a line.
+  void copy_line(const char* line, int64_t at, char* to) const {
+    const ConvAxis& w = phase[2];
+    if (!line) {
+      std::memset(to, 0, static_cast<size_t>(w.taps * run_bytes));
+      return;
+    }
+    const int64_t first = w.base[0] + at;
+    if (run_bytes == row_bytes && w.base[w.taps - 1] - w.base[0] == w.taps - 1) {
+      const int64_t before = std::clamp<int64_t>(-first, 0, w.taps);
+      const int64_t inside = std::clamp<int64_t>(w.in - first - before, 0, w.taps - before);
+      const int64_t after = w.taps - before - inside;
+      std::memset(to, 0, static_cast<size_t>(before * run_bytes));
+      std::memcpy(to + before * run_bytes, line + (first + before) * row_bytes,
+                  static_cast<size_t>(inside * run_bytes));
+      std::memset(to + (before + inside) * run_bytes, 0, static_cast<size_t>(after * run_bytes));
+      return;
+    }
+    for (int64_t t = 0; t < w.taps; ++t, to += run_bytes) {
+      const int64_t i = w.base[t] + at;
+      if (i >= 0 && i < w.in) {
+        std::memcpy(to, line + i * row_bytes, static_cast<size_t>(run_bytes));
+      } else {
+        std::memset(to, 0, static_cast<size_t>(run_bytes));
+      }
+    }
+  }
+};
+
+// Calls f with the row-major kernel index of each tap of a phase, in order.
+template <class F>
+void for_taps(const ConvGeometry& g, const ConvPhase& p, F&& f) {
+  int64_t t[kConvAxes], n = 0;
+  for (t[0] = 0; t[0] < p[0].taps; ++t[0]) {
+    for (t[1] = 0; t[1] < p[1].taps; ++t[1]) {
+      for (t[2] = 0; t[2] < p[2].taps; ++t[2]) f(n++, g.kernel_index(p, t));
+    }
+  }
+}
+bool whole_kernel(const ConvGeometry& g, const ConvPhase& p) {
+  bool same = taps(p) == g.kernel_size;
+  for_taps(g, p, [&](int64_t n, int64_t k) { same = same && n == k; });
+  return same;
+}
+bool whole_result(const ConvPhase& p) { return p[0].step == 1 && p[1].step == 1 && p[2].step == 1; }
+// Where row r of a phase lies among the positions of the result.
+int64_t result_row(const ConvPhase& p, int64_t r) {
+  const int64_t w = r % p[2].count, h = r / p[2].count % p[1].count;
+  const int64_t d = r / (p[2].count * p[1].count) % p[0].count, n = r / positions(p);
+  auto at = [](const ConvAxis& a, int64_t j) { return a.first + a.step * j; };
+  return ((n * p[0].out + at(p[0], d)) * p[1].out + at(p[1], h)) * p[2].out + at(p[2], w);
+}
+
+struct Sizes {
+  int64_t item, groups, in, out;  // bytes of an element; channels per group
+};
+
+// (O, kernel, C) to (O, taps, C) of a phase, or its part of one channel each to (taps, O).
+void gather_weights(const ConvGeometry& g, const ConvPhase& p, const Sizes& s, const char* w,
+                    bool depthwise, char* to) {
+  const int64_t outs = s.groups * s.out, run = s.in * s.item, count = taps(p);
+  for_taps(g, p, [&](int64_t t, int64_t k) {
+    for (int64_t o = 0; o < outs; ++o) {
+      std::memcpy(to + (depthwise ? t * outs + o : o * count + t) * run,
+                  w + (o * g.kernel_size + k) * run, static_cast<size_t>(run));
+    }
+  });
+}
+
+// ---- conv
+
+class Forward {
+ public:
+  Forward(const KernelCall& call, const ConvGeometry& g, const Sizes& s)
+      : g_(g),
+        s_(s),
+        dtype_(call.out[0].dtype),
+        x_(bytes(call.in[0].data)),
+        w_(bytes(call.in[1].data)),
+        out_(bytes(call.out[0].data)) {}
+
+  void run(const ConvPhase& p) const {
+    const int64_t rows = g_.batch * positions(p), columns = taps(p) * s_.in;
+    if (rows == 0) return;
+    if (columns == 0) return clear(p, rows);
+    const bool depthwise = s_.in == 1 && s_.out == 1 && s_.groups > 1;
+    const bool direct = !depthwise && whole_kernel(g_, p);
+    ScratchBytes chosen(direct ? 0 : s_.groups * s_.out * columns, static_cast<size_t>(s_.item));
+    if (!direct) gather_weights(g_, p, s_, w_, depthwise, bytes(chosen.data()));
+    const char* w = direct ? w_ : bytes(chosen.data());
+    if (depthwise) return run_depthwise(p, w);
+    if (whole_result(p) && (in_place(p, w) || one_axis(p, w))) return;
+    tiles(p, w, rows, columns);
+  }
+
+ private:
+  void clear(const ConvPhase& p, int64_t rows) const {
+    const int64_t row = s_.groups * s_.out * s_.item;
+    for (int64_t r = 0; r < rows; ++r) {
+      std::memset(out_ + result_row(p, r) * row, 0, static_cast<size_t>(row));
+    }
+  }
+
+  void run_depthwise(const ConvPhase& p, const char* w) const {
+    const DepthwiseCall call{&p, g_.batch, g_.channels, x_, w, out_, nullptr, nullptr};
+    static const int id = op_id("conv_depthwise");
+    cpu_backend().kernel(id, dtype_)->run({{}, {}, &call});
+  }
+
+  // A product with the weights of group `group`, seen as (columns, O).
+  GemmArgs product(const char* w, int64_t group, int64_t columns) const {
+    GemmArgs a;
+    a.dtype = dtype_;
+    a.n = s_.out;
+    a.k = columns;
+    a.b = {w + group * s_.out * columns * s_.item, 1, columns};
+    return a;
+  }
+
+  // Kernels of one element that read every position: the rows are those of x.
+  bool in_place(const ConvPhase& p, const char* w) const {
+    for (const ConvAxis& a : p) {
+      if (a.taps != 1 || a.base[0] != 0 || a.stride != 1 || a.in != a.out) return false;
+    }
+    for (int64_t i = 0; i < s_.groups; ++i) {
+      GemmArgs a = product(w, i, s_.in);
+      a.m = g_.batch * g_.in_positions;
+      a.a = {x_ + i * s_.in * s_.item, g_.channels, 1};
+      a.c = out_ + i * s_.out * s_.item;
+      a.c_row_stride = s_.groups * s_.out;
+      gemm(a);
+    }
+    return true;
+  }
+
+  // One spatial axis, read in order: rows overlap in memory, once there are zeros at the ends.
+  bool one_axis(const ConvPhase& p, const char* w) const {
+    const ConvAxis& a = p[2];
+    const bool in_order = a.base[a.taps - 1] - a.base[0] == a.taps - 1;
+    if (s_.groups != 1 || !in_order || p[0].in * p[1].in != 1 || p[0].out * p[1].out != 1 ||
+        p[0].taps * p[1].taps != 1 || p[0].base[0] != 0 || p[1].base[0] != 0) {
+      return false;
+    }
+    const int64_t position = g_.channels * s_.item;
+    const int64_t length = (a.count - 1) * a.stride + a.taps, first = a.base[0];
+    const bool padded = first < 0 || first + length > a.in;
+    ScratchBytes scratch(padded ? g_.batch * length : 0, static_cast<size_t>(position));
+    const int64_t before = std::clamp<int64_t>(-first, 0, length);
+    const int64_t inside = std::clamp<int64_t>(a.in - first - before, 0, length - before);
+    for (int64_t n = 0; padded && n < g_.batch; ++n) {
+      char* line = bytes(scratch.data()) + n * length * position;
+      std::memset(line, 0, static_cast<size_t>(before * position));
+      std::memcpy(line + before * position, x_ + (n * a.in + first + before) * position,
+                  static_cast<size_t>(inside * position));
+      std::memset(line + (before + inside) * position, 0,
+                  static_cast<size_t>((length - before - inside) * position));
+    }
+    GemmArgs args = product(w, 0, a.taps * s_.in);
+    args.m = a.count;
+    args.a = {padded ? bytes(scratch.data()) : x_ + first * position, a.stride * g_.channels, 1};
+    args.c = out_;
+    args.c_row_stride = s_.out;
+    args.batch = {g_.batch};
+    args.a_batch = {(padded ? length : a.in) * g_.channels};
+    args.b_batch = {0};
+    args.c_batch = {a.count * s_.out};
+    gemm(args);
+    return true;
+  }
+
+  void tiles(const ConvPhase& p, const char* w, int64_t rows, int64_t columns) const {
+    const int64_t row_bytes = columns * s_.item;
+    const int64_t longest = std::clamp<int64_t>(kTileBytes / row_bytes, 64, kLongestTile);
+    const int64_t count = ceil_div(rows, longest), size = ceil_div(rows, count);
+    auto run = [&](int64_t begin, int64_t end) {
+      ScratchBytes gathered(size, static_cast<size_t>(row_bytes));
+      ScratchBytes result(whole_result(p) ? 0 : size * s_.out, static_cast<size_t>(s_.item));
+      for (int64_t t = begin; t < end; ++t) {
+        const int64_t first = t * size, last = std::min(rows, first + size);
+        for (int64_t i = 0; i < s_.groups; ++i) {
+          tile(p, product(w, i, columns), i, first, last, bytes(gathered.data()),
+               bytes(result.data()));
+        }
+      }
+    };
+    if (count >= kTilesToShare) {
+      parallel_for(count, 1, run);
+    } else {
+      run(0, count);
+    }
+  }
+
+  void tile(const ConvPhase& p, GemmArgs a, int64_t group, int64_t first, int64_t last,
+            char* gathered, char* result) const {
+    const Gather from{p, x_ + group * s_.in * s_.item, g_.channels * s_.item, s_.in * s_.item,
+                      g_.in_positions};
+    const int64_t row_bytes = from.columns_bytes();
+    parallel_for(last - first, ceil_div(kCopyBytes, row_bytes), [&](int64_t begin, int64_t end) {
+      from.copy(first + begin, first + end, gathered + begin * row_bytes);
+    });
+    const int64_t channels = s_.groups * s_.out;
+    char* out = out_ + group * s_.out * s_.item;
+    a.m = last - first;
+    a.a = {gathered, a.k, 1};
+    a.c = whole_result(p) ? out + first * channels * s_.item : result;
+    a.c_row_stride = whole_result(p) ? channels : s_.out;
+    gemm(a);
+    if (whole_result(p)) return;
+    for (int64_t r = first; r < last; ++r) {
+      std::memcpy(out + result_row(p, r) * channels * s_.item,
+                  result + (r - first) * s_.out * s_.item, static_cast<size_t>(s_.out * s_.item));
+    }
+  }
+
+  const ConvGeometry& g_;
+  const Sizes& s_;
+  Dtype dtype_;
+  const char* x_;
+  const char* w_;
+  char* out_;
+};
+
+void run_conv(const KernelCall& call) {
+  const auto& p = call.as<ConvParams>();
+  const View &x = call.in[0], &w = call.in[1], &out = call.out[0];
+  if (out.size() == 0) return;
+  const ConvGeometry g(p, x.shape, w.shape, out.shape);
+  const Sizes s{static_cast<int64_t>(out.dtype.size()), p.groups, w.shape.back(),
+                w.shape[0] / p.groups};
+  const Forward forward(call, g, s);
+  for (const ConvPhase& phase : g.phases()) forward.run(phase);
+}
+
+// ---- conv_weight: (O, kernel, C) from x and the cotangent, a product along all output positions
+
+class Weights {
+ public:
+  Weights(const KernelCall& call, const ConvGeometry& g, const Sizes& s)
+      : g_(g),
+        s_(s),
+        dtype_(call.out[0].dtype),
+        x_(bytes(call.in[0].data)),
+        ct_(bytes(call.in[1].data)),
+        out_(bytes(call.out[0].data)) {}
+
+  void run(const ConvPhase& p) const {
+    const int64_t rows = g_.batch * positions(p), columns = taps(p) * s_.in;
+    if (rows == 0 || columns == 0) return;
+    if (s_.in == 1 && s_.out == 1 && s_.groups > 1) return run_depthwise(p);
+    const int64_t row_bytes = columns * s_.item;
+    const int64_t longest = std::clamp<int64_t>(4 * kTileBytes / row_bytes, 64, 2 * kLongestTile);
+    const int64_t count = ceil_div(rows, longest), size = ceil_div(rows, count);
+    ScratchBytes gathered(size, static_cast<size_t>(row_bytes));
+    ScratchBytes picked(whole_result(p) ? 0 : size * s_.out, static_cast<size_t>(s_.item));
+    const bool direct = whole_kernel(g_, p);
+    ScratchBytes sums(direct ? 0 : s_.out * columns, static_cast<size_t>(s_.item));
+    for (int64_t i = 0; i < s_.groups; ++i) {
+      char* to = direct ? out_ + i * s_.out * row_bytes : bytes(sums.data());
+      for (int64_t t = 0; t < count; ++t) {
+        add(p, i, t * size, std::min(rows, (t + 1) * size), bytes(gathered.data()),
+            bytes(picked.data()), to);
+      }
+      if (!direct) scatter(p, bytes(sums.data()), i * s_.out, s_.out);
+    }
+  }
+
+ private:
+  // Adds the products of rows [first, last) to `sums`, (O of the group, taps, C).
+  void add(const ConvPhase& p, int64_t group, int64_t first, int64_t last, char* gathered,
+           char* picked, char* sums) const {
+    const Gather from{p, x_ + group * s_.in * s_.item, g_.channels * s_.item, s_.in * s_.item,
+                      g_.in_positions};
+    const int64_t row_bytes = from.columns_bytes(), channels = s_.groups * s_.out;
+    parallel_for(last - first, ceil_div(kCopyBytes, row_bytes), [&](int64_t begin, int64_t end) {
+      from.copy(first + begin, first + end, gathered + begin * row_bytes);
+    });
+    const char* ct = ct_ + group * s_.out * s_.item;
+    GemmArgs a;
+    a.dtype = dtype_;
+    a.m = s_.out;
+    a.n = row_bytes / s_.item;
+    a.k = last - first;
+    a.a = {ct + first * channels * s_.item, 1, channels};
+    if (!whole_result(p)) {
+      for (int64_t r = first; r < last; ++r) {
+        std::memcpy(picked + (r - first) * s_.out * s_.item,
+                    ct + result_row(p, r) * channels * s_.item,
+                    static_cast<size_t>(s_.out * s_.item));
+      }
+      a.a = {picked, 1, s_.out};
+    }
+    a.b = {gathered, a.n, 1};
+    a.c = sums;
+    a.c_row_stride = a.n;
+    if (first > 0) a.addend = {sums, a.n, 1};
+    gemm(a);
+  }
+
+  void run_depthwise(const ConvPhase& p) const {
+    const int64_t count = taps(p), channels = g_.channels;
+    ScratchBytes sums(count * channels, static_cast<size_t>(s_.item));
+    const DepthwiseCall call{&p, g_.batch, channels, x_, nullptr, nullptr, ct_, sums.data()};
+    static const int id = op_id("conv_depthwise_weight");
+    cpu_backend().kernel(id, dtype_)->run({{}, {}, &call});
+    for_taps(g_, p, [&](int64_t t, int64_t k) {
+      for (int64_t c = 0; c < channels; ++c) {
+        std::memcpy(out_ + (c * g_.kernel_size + k) * s_.item,
+                    bytes(sums.data()) + (t * channels + c) * s_.item,
+                    static_cast<size_t>(s_.item));
+      }
+    });
+  }
+
+  // (count, taps, C) into rows [first, first + count) of the result. No two phases share a tap.
+  void scatter(const ConvPhase& p, const char* sums, int64_t first, int64_t count) const {
+    const int64_t run = s_.in * s_.item, all = taps(p);
+    for_taps(g_, p, [&](int64_t t, int64_t k) {
+      for (int64_t o = 0; o < count; ++o) {
+        std::memcpy(out_ + ((first + o) * g_.kernel_size + k) * run, sums + (o * all + t) * run,
+                    static_cast<size_t>(run));
+      }
+    });
+  }
+
+  const ConvGeometry& g_;
+  const Sizes& s_;
+  Dtype dtype_;
+  const char* x_;
+  const char* ct_;
+  char* out_;
+};
+
+void run_conv_weight(const KernelCall& call) {
+  const auto& p = call.as<ConvParams>();
+  const View &x = call.in[0], &ct = call.in[1], &out = call.out[0];
+  if (out.size() == 0) return;
+  const ConvGeometry g(p, x.shape, out.shape, ct.shape);
+  const Sizes s{static_cast<int64_t>(out.dtype.size()), p.groups, out.shape.back(),
+                out.shape[0] / p.groups};
+  // Kernel elements that meet only zeros of a dilated input belong to no phase.
+  std::memset(out.data, 0, static_cast<size_t>(out.size() * s.item));
+  const Weights weights(call, g, s);
+  for (const ConvPhase& phase : g.phases()) weights.run(phase);
+}
+
+}  // namespace
+
+void register_conv(KernelTable& table) {
+  table.add_all("conv", {float16, bfloat16, float32, float64}, {.run = run_conv, .contiguous = 3});
+  table.add_all("conv_weight", {float32, float64}, {.run = run_conv_weight, .contiguous = 3});
+}
+
+}  // namespace olivine::cpu

@@ -44,6 +44,11 @@ template <class T, int N>
 struct VecOf {
   typedef T type __attribute__((vector_size(N * sizeof(T))));
 };
+// Those are stored in vectors of integers; without a type, overloads on Native leave them out.
+template <int N>
+struct VecOf<float16_t, N> {};
+template <int N>
+struct VecOf<bfloat16_t, N> {};
 template <class A>
 using Native = typename VecOf<A, kVectorBytes / int(sizeof(A))>::type;
 

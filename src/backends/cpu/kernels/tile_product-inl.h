@@ -60,23 +60,20 @@ void block_product(const TileProduct& t, int64_t i, int64_t j) {
 }
 
 using BlockProduct = void (*)(const TileProduct&, int64_t, int64_t);
+using BlockProductTable = BlockProduct[kBlockRowsOfC][kBlockWides];
+
+template <int rows, int wides>
+constexpr void fill_block_products(BlockProductTable& table) {
+  table[rows - 1][wides - 1] = block_product<rows, wides>;
+  if constexpr (wides > 1) {
+    fill_block_products<rows, wides - 1>(table);
+  } else if constexpr (rows > 1) {
+    fill_block_products<rows - 1, kBlockWides>(table);
+  }
+}
 struct BlockProducts {
-  BlockProduct at[kBlockRowsOfC][kBlockWides];
-  constexpr BlockProducts() : at() { fill_rows<kBlockRowsOfC>(); }
-  template <int rows>
-  constexpr void fill_rows() {
-    if constexpr (rows > 0) {
-      fill_wides<rows, kBlockWides>();
-      fill_rows<rows - 1>();
-    }
-  }
-  template <int rows, int wides>
-  constexpr void fill_wides() {
-    if constexpr (wides > 0) {
-      at[rows - 1][wides - 1] = block_product<rows, wides>;
-      fill_wides<rows, wides - 1>();
-    }
-  }
+  BlockProductTable at;
+  constexpr BlockProducts() : at() { fill_block_products<kBlockRowsOfC, kBlockWides>(at); }
 };
 constexpr BlockProducts kBlockProducts{};
 

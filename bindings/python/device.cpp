@@ -157,8 +157,8 @@ PyObject* device_count(Arguments& in) {
 PyObject* device_info(Arguments& in) {
   Device d = in.none(0) ? olivine::default_device() : require_device(in, 0);
   nb::dict facts;
-  for (const auto& [name, value] : olivine::device_info(d)) {
-    std::visit([&](const auto& v) { facts[name.c_str()] = nb::cast(v); }, value);
+  for (const auto& fact : olivine::device_info(d)) {
+    std::visit([&](const auto& v) { facts[fact.first.c_str()] = nb::cast(v); }, fact.second);
   }
   return facts.release().ptr();
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -174,6 +175,8 @@ TYPED_TEST(GemmTyped, agrees_across_blocks) {
       GemmArgs args{
           .m = m, .n = n, .k = k, .a = {a.data(), k, 1}, .b = {b.data(), 1, k}, .c_row_stride = n};
       expect_product<TypeParam>(args, isa);
+      args.b = {b.data(), n, 1};
+      expect_product<TypeParam>(args, isa);
       args.addend = {bias.data(), 0, 1};
       expect_product<TypeParam>(args, isa);
       if (this->HasFatalFailure()) return;
@@ -222,7 +225,7 @@ TYPED_TEST(GemmTyped, results_do_not_depend_on_threads) {
     for (auto [m, n, k] :
          {std::array<int64_t, 3>{300, 333, 450}, {1, 3000, 900}, {2500, 1, 800}, {64, 64, 4000}}) {
       auto a = random_values<TypeParam>(m * k, 1), b = random_values<TypeParam>(k * n, 2);
-      std::vector<TypeParam> one(m * n), two(m * n);
+      std::vector<TypeParam> one(m * n), other(m * n);
       GemmArgs args{.dtype = dtype_of<TypeParam>,
                     .m = m,
                     .n = n,
@@ -233,10 +236,13 @@ TYPED_TEST(GemmTyped, results_do_not_depend_on_threads) {
                     .c_row_stride = n};
       set_thread_count(1);
       gemm(args, isa);
-      set_thread_count(2);
-      args.c = two.data();
-      gemm(args, isa);
-      EXPECT_EQ(std::memcmp(one.data(), two.data(), one.size() * sizeof(TypeParam)), 0);
+      for (int count : {2, 3, 7, 64}) {
+        set_thread_count(count);
+        std::fill(other.begin(), other.end(), TypeParam{});
+        args.c = other.data();
+        gemm(args, isa);
+        EXPECT_EQ(std::memcmp(one.data(), other.data(), one.size() * sizeof(TypeParam)), 0);
+      }
     }
   }
   set_thread_count(threads);

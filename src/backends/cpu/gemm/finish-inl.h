@@ -29,7 +29,11 @@ void finish(const FinishArgs& args) {
     S* c = static_cast<S*>(args.c) + i * args.c_row_stride * parts;
     const S* addend = static_cast<const S*>(args.addend);
     if (addend) addend += i * args.addend_row_stride * parts;
-    for (int64_t j = 0; j < cols; j += lanes) {
+    int64_t j = 0;
+    if (!addend) {
+      for (; j + lanes <= cols; j += lanes) store(c + j, alpha * load(acc + j));
+    }
+    for (; j < cols; j += lanes) {
       const int64_t count = min(lanes, cols - j);
       Vec<T> v = alpha * (count == lanes ? load(acc + j) : load_some(acc + j, count));
       if (addend) {

@@ -19,6 +19,21 @@ inline void store_before(T* p, const T* end, Vec<T> v) {
   }
 }
 
+// Whole vectors of lines that lie side by side.
+template <class S>
+void pack_whole_vectors(const PackArgs& args) {
+  using T = Compute<S>;
+  constexpr int lanes = kLanes<T>;
+  const S* src = static_cast<const S*>(args.src);
+  T* dst = static_cast<T*>(args.dst);
+  for (int64_t p = 0; p < args.k; ++p, src += args.k_stride, dst += args.width) {
+    const S* ahead = src + (p + kPackStepsAhead < args.k ? kPackStepsAhead * args.k_stride : 0);
+    __builtin_prefetch(ahead);
+    __builtin_prefetch(ahead + args.width - 1);
+    for (int64_t w = 0; w < args.width; w += lanes) store(dst + w, load(src + w));
+  }
+}
+
 // Lines side by side in memory: copies them step by step. A full vector may run past packed_width
 // (later steps overwrite that) or past the lines (still inside the next step of src).
 template <class S>
@@ -114,7 +129,10 @@ void pack_strided(const PackArgs& args) {
 
 template <class S>
 void pack(const PackArgs& args) {
-  if (args.line_stride == 1) {
+  if (args.line_stride == 1 && args.width == args.packed_width &&
+      args.width % kLanes<Compute<S>> == 0) {
+    pack_whole_vectors<S>(args);
+  } else if (args.line_stride == 1) {
     pack_adjacent<S>(args);
   } else if (args.k_stride == 1) {
     pack_transposed<S>(args);

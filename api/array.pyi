@@ -110,7 +110,7 @@ class array:
         """An array of the same value."""
 
     def __format__(self, format_spec: str, /) -> str:
-        """An array of one element is formatted as that element."""
+        """A scalar is formatted as its value. TypeError: a format for several elements."""
 
     def __getstate__(self) -> tuple:
         """For pickle: the bytes, the shape and the dtype."""

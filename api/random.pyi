@@ -62,6 +62,27 @@ def normal(
     """
 
 
+def multivariate_normal(
+    mean: array,
+    cov: array,
+    shape: Sequence[int] = [],
+    dtype: Dtype | None = float32,
+    key: array | None = None,
+    stream: StreamOrDevice = None,
+) -> array:
+    """Normal vectors with a given mean and covariance.
+
+    Args:
+        mean: shape ``(..., d)``.
+        cov: shape ``(..., d, d)``, symmetric and positive semidefinite; not checked.
+        shape: of the result without its last axis, ``d``; the leading axes of ``mean`` and ``cov``
+            broadcast to it, and are it by default.
+
+    Raises:
+        ValueError: the shapes do not fit, or the dtype is not real floating.
+    """
+
+
 def randint(
     low: scalar | array,
     high: scalar | array,

@@ -257,7 +257,7 @@ def assert_near(got, want, size, what, rtol=3e-6):
 
 # Functions of MLX that Olivine does not have yet; their rows are ready. coverage.py fails when one
 # of them arrives and is still named here.
-PENDING = set("""random.multivariate_normal""".split())
+PENDING = frozenset()
 
 
 def needs(name):

@@ -309,14 +309,17 @@ PyObject* array___complex__(Arguments& in) {
 PyObject* array___copy__(Arguments& in) { return wrap(in.ref(0)); }
 PyObject* array___deepcopy__(Arguments& in) { return wrap(in.ref(0)); }
 
+// A scalar is formatted as its value; an array has its text and no options.
 PyObject* array___format__(Arguments& in) {
+  array a = in.ref(0);
   bool plain = PyUnicode_Check(in.raw(1)) && PyUnicode_GET_LENGTH(in.raw(1)) == 0;
-  if (plain || in.ref(0).size() != 1) {
-    nb::object text = nb::steal(PyObject_Repr(in.raw(0)));
-    return text.is_valid() ? PyObject_Format(text.ptr(), in.raw(1)) : nullptr;
+  if (a.ndim() == 0 || (!plain && a.size() == 1)) {
+    nb::object v = nb::steal(to_scalar(a));
+    return v.is_valid() ? PyObject_Format(v.ptr(), in.raw(1)) : nullptr;
   }
-  nb::object v = nb::steal(to_scalar(in.ref(0)));
-  return v.is_valid() ? PyObject_Format(v.ptr(), in.raw(1)) : nullptr;
+  if (plain) return PyObject_Str(in.raw(0));
+  fail<TypeError>("[format] expected an array of one element for format '",
+                  nb::str(nb::handle(in.raw(1))).c_str(), "'; got shape ", a.shape());
 }
 
 PyObject* array___getstate__(Arguments& in) {

@@ -4,12 +4,10 @@
 #include <nanobind/stl/string.h>
 
 #include <unordered_map>
-#include <unordered_set>
 
 #include "arguments.h"
 #include "core/error.h"
-#include "core/node.h"
-#include "runtime/allocator.h"
+#include "olivine/memory.h"
 #include "tree.h"
 
 namespace olivine::python {
@@ -178,8 +176,7 @@ PyObject* set_cache_limit(Arguments& in) {
   return to_python(olivine::set_cache_limit(in.integer(0)));
 }
 PyObject* set_wired_limit(Arguments& in) {
-  static std::atomic<size_t> limit{0};
-  return to_python(limit.exchange(in.integer(0)));
+  return to_python(olivine::set_wired_limit(in.integer(0)));
 }
 PyObject* clear_cache(Arguments&) {
   olivine::clear_cache();
@@ -188,13 +185,7 @@ PyObject* clear_cache(Arguments&) {
 PyObject* get_array_buffer_size(Arguments& in) {
   std::vector<array> arrays = tree_arrays(nb::handle(in.raw(0)));
   evaluate(arrays);
-  std::unordered_set<const Buffer*> seen;
-  size_t bytes = 0;
-  for (const array& a : arrays) {
-    const Buffer* b = a.node()->buffer.get();
-    if (b && seen.insert(b).second) bytes += b->bytes;
-  }
-  return to_python(bytes);
+  return to_python(olivine::get_array_buffer_size(arrays));
 }
 
 [[noreturn]] static void no_metal() {

@@ -3,14 +3,13 @@
 
 #include <nanobind/stl/string.h>
 
-#include <cfloat>
 #include <cmath>
 #include <numbers>
 
 #include "arguments.h"
 #include "convert.h"
 #include "core/error.h"
-#include "olivine/print.h"
+#include "olivine/utils.h"
 #include "olivine/version.h"
 
 namespace olivine::python {
@@ -21,36 +20,6 @@ PyTypeObject* dtype_type = nullptr;
 
 using Category = Dtype::Category;
 
-struct FloatInfo {
-  Dtype dtype;
-  double max, eps, smallest_normal;
-};
-FloatInfo float_info(Dtype t) {
-  if (!is_inexact(t)) fail("[finfo] expected a floating dtype; got ", t);
-  switch (real_type(t).val()) {
-    case Dtype::Val::float16: return {t, 65504.0, 0x1p-10, 0x1p-14};
-    case Dtype::Val::bfloat16: return {t, 0x1.FEp127, 0x1p-7, 0x1p-126};
-    case Dtype::Val::float64: return {t, DBL_MAX, DBL_EPSILON, DBL_MIN};
-    default: return {t, FLT_MAX, FLT_EPSILON, FLT_MIN};
-  }
-}
-
-struct IntInfo {
-  Dtype dtype;
-  int64_t min;
-  uint64_t max;
-};
-IntInfo int_info(Dtype t) {
-  if (!is_integer(t)) fail("[iinfo] expected an integer dtype; got ", t);
-  auto bits = static_cast<int>(8 * t.size());
-  if (is_unsigned(t)) return {t, 0, ~uint64_t{0} >> (64 - bits)};
-  auto max = static_cast<int64_t>(~uint64_t{0} >> (65 - bits));
-  return {t, -max - 1, static_cast<uint64_t>(max)};
-}
-
-struct PrintOptions {
-  int precision = -1;
-};
 PrintOptions print_options;
 
 struct PrintOptionsContext {
@@ -66,30 +35,26 @@ Dtype require_dtype(nb::handle h, const char* op) {
 }
 
 void bind_limits(nb::module_& m) {
-  nb::class_<FloatInfo>(m, "finfo")
+  nb::class_<finfo>(m, "finfo")
       .def("__init__",
-           [](FloatInfo* self, nb::handle t) {
-             new (self) FloatInfo(float_info(require_dtype(t, "finfo")));
-           })
-      .def_prop_ro("bits", [](FloatInfo& i) { return 8 * real_type(i.dtype).size(); })
-      .def_prop_ro("dtype", [](FloatInfo& i) { return nb::steal(to_python(i.dtype)); })
-      .def_ro("eps", &FloatInfo::eps)
-      .def_ro("max", &FloatInfo::max)
-      .def_prop_ro("min", [](FloatInfo& i) { return -i.max; })
-      .def_ro("smallest_normal", &FloatInfo::smallest_normal)
-      .def("__repr__", [](FloatInfo& i) {
-        return message("finfo(min=", -i.max, ", max=", i.max, ", dtype=", i.dtype, ")");
+           [](finfo* self, nb::handle t) { new (self) finfo(require_dtype(t, "finfo")); })
+      .def_ro("bits", &finfo::bits)
+      .def_prop_ro("dtype", [](finfo& i) { return nb::steal(to_python(i.dtype)); })
+      .def_ro("eps", &finfo::eps)
+      .def_ro("max", &finfo::max)
+      .def_ro("min", &finfo::min)
+      .def_ro("smallest_normal", &finfo::smallest_normal)
+      .def("__repr__", [](finfo& i) {
+        return message("finfo(min=", i.min, ", max=", i.max, ", dtype=", i.dtype, ")");
       });
-  nb::class_<IntInfo>(m, "iinfo")
+  nb::class_<iinfo>(m, "iinfo")
       .def("__init__",
-           [](IntInfo* self, nb::handle t) {
-             new (self) IntInfo(int_info(require_dtype(t, "iinfo")));
-           })
-      .def_prop_ro("bits", [](IntInfo& i) { return 8 * i.dtype.size(); })
-      .def_prop_ro("dtype", [](IntInfo& i) { return nb::steal(to_python(i.dtype)); })
-      .def_ro("max", &IntInfo::max)
-      .def_ro("min", &IntInfo::min)
-      .def("__repr__", [](IntInfo& i) {
+           [](iinfo* self, nb::handle t) { new (self) iinfo(require_dtype(t, "iinfo")); })
+      .def_prop_ro("bits", [](iinfo& i) { return 8 * i.dtype.size(); })
+      .def_prop_ro("dtype", [](iinfo& i) { return nb::steal(to_python(i.dtype)); })
+      .def_ro("max", &iinfo::max)
+      .def_ro("min", &iinfo::min)
+      .def("__repr__", [](iinfo& i) {
         return message("iinfo(min=", i.min, ", max=", i.max, ", dtype=", i.dtype, ")");
       });
 }

@@ -8,6 +8,7 @@
 #include "callable.h"
 #include "convert.h"
 #include "core/error.h"
+#include "olivine/ops/creation.h"
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/shape.h"
 #include "olivine/transforms.h"
@@ -99,9 +100,15 @@ struct Gradient final : Behaviour {
     CallTree tree(args, nargs, kwnames);
     std::vector<nb::object> chosen_args = chosen(tree);
     Arrays inputs;
+    std::vector<int> differentiated;
     for (const nb::object& o : chosen_args) {
-      Arrays part = tree_only_arrays(o, op);
-      inputs.insert(inputs.end(), part.begin(), part.end());
+      for (const array& a : tree_only_arrays(o, op)) {
+        // Inside a tree (a module's parameters) integers are constant, and their gradient is zero.
+        if (is_array(o.ptr()) || is_inexact(a.dtype())) {
+          differentiated.push_back(static_cast<int>(inputs.size()));
+        }
+        inputs.push_back(a);
+      }
     }
     nb::object result;
     auto fn = [&](const Arrays& tracers) {
@@ -115,9 +122,10 @@ struct Gradient final : Behaviour {
       outputs.insert(outputs.end(), rest.begin(), rest.end());
       return outputs;
     };
-    std::vector<int> all(inputs.size());
-    for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int>(i);
-    auto [outputs, gradients] = olivine::value_and_grad(fn, inputs, all);
+    auto [outputs, found] = olivine::value_and_grad(fn, inputs, differentiated);
+    Arrays gradients;
+    for (const array& a : inputs) gradients.push_back(is_inexact(a.dtype()) ? a : zeros_like(a));
+    for (size_t i = 0; i < found.size(); ++i) gradients[differentiated[i]] = found[i];
     nb::object gradient = pack(chosen_args, gradients);
     if (!with_value) return gradient.release().ptr();
     size_t at = 1;

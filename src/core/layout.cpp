@@ -33,7 +33,7 @@ Strides broadcast_strides(std::span<const int64_t> shape, std::span<const int64_
 int normalize_axis(int axis, int ndim, const char* op) {
   int a = axis < 0 ? axis + ndim : axis;
   if (a < 0 || a >= ndim) {
-    fail("[", op, "] expected an axis in [", -ndim, ", ", ndim, "); got ", axis);
+    fail<std::out_of_range>("[", op, "] expected an axis in [", -ndim, ", ", ndim, "); got ", axis);
   }
   return a;
 }

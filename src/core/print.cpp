@@ -10,8 +10,7 @@
 namespace olivine {
 namespace {
 
-constexpr int64_t kThreshold = 1000;  // arrays with more elements are shortened
-constexpr int64_t kEdge = 3;          // elements shown at each end of a shortened axis
+constexpr int64_t kEdge = 3;  // elements shown at each end of a longer axis, as MLX does
 
 std::atomic<int> print_precision{-1};
 
@@ -62,8 +61,7 @@ void put_element(std::ostream& os, const char* p, Dtype t) {
 
 class Printer {
  public:
-  Printer(std::ostream& os, const array& a)
-      : os_(os), node_(*a.node()), shorten_(a.size() > kThreshold) {}
+  Printer(std::ostream& os, const array& a) : os_(os), node_(*a.node()) {}
 
   void put(int axis, const char* p) {
     if (axis == static_cast<int>(node_.shape.size())) return put_element(os_, p, node_.dtype);
@@ -72,7 +70,7 @@ class Printer {
     os_ << '[';
     for (int64_t i = 0; i < n; ++i) {
       if (i) separate(axis);
-      if (shorten_ && n > 2 * kEdge && i == kEdge) {
+      if (n > 2 * kEdge && i == kEdge) {
         os_ << "...";
         separate(axis);
         i = n - kEdge;
@@ -93,7 +91,6 @@ class Printer {
   }
   std::ostream& os_;
   const Node& node_;
-  bool shorten_;
 };
 
 }  // namespace

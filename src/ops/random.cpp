@@ -19,6 +19,8 @@
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/indexing.h"
+#include "olivine/ops/linalg.h"
+#include "olivine/ops/matmul.h"
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/shape.h"
 #include "olivine/ops/sort.h"
@@ -266,6 +268,48 @@ array normal(const Shape& shape, Dtype dtype, const std::optional<array>& loc,
     fail("[normal] expected loc and scale that broadcast to ", shape, "; got ", out.shape());
   }
   return out;
+}
+
+namespace {
+
+// The leading axes of the result; the vectors' length is checked.
+Shape vectors_shape(const array& mean, const array& cov, const Shape& shape) {
+  constexpr const char* op = "multivariate_normal";
+  if (mean.ndim() < 1 || cov.ndim() < 2) {
+    fail("[", op, "] expected a mean of 1 or more axes and a covariance of 2 or more; got shapes ",
+         mean.shape(), " and ", cov.shape());
+  }
+  int64_t d = mean.shape(-1);
+  if (cov.shape(-1) != d || cov.shape(-2) != d) {
+    fail("[", op, "] expected a covariance of ", d, " x ", d, " for a mean of shape ", mean.shape(),
+         "; got shape ", cov.shape());
+  }
+  Shape lead(mean.shape().begin(), mean.shape().end() - 1);
+  Shape others(cov.shape().begin(), cov.shape().end() - 2);
+  lead = broadcast_shapes(std::span<const int64_t>(lead), others, op);
+  if (shape.empty()) return lead;
+  if (lead.size() > shape.size() ||
+      broadcast_shapes(std::span<const int64_t>(lead), shape, op) != shape) {
+    fail("[", op, "] expected a shape that the parameters' ", lead, " broadcasts to; got ", shape);
+  }
+  return shape;
+}
+
+}  // namespace
+
+array multivariate_normal(const array& mean, const array& cov, const Shape& shape, Dtype dtype,
+                          const MaybeKey& key, StreamOrDevice s) {
+  check_floating(dtype, "multivariate_normal");
+  Shape drawn = vectors_shape(mean, cov, shape);
+  drawn.push_back(mean.shape(-1));
+  Dtype inner = dtype == float64 ? float64 : float32;
+  // The symmetric root of the covariance, which does not depend on the signs of its vectors.
+  std::vector<array> parts = linalg::svd(astype(cov, inner, s), true, s);
+  array left = multiply(parts[0], expand_dims(sqrt(parts[1], s), -2, s), s);
+  array root = matmul(left, parts[2], s);
+  array z = expand_dims(normal(drawn, inner, key, s), -2, s);
+  array moved = squeeze(matmul(z, root, s), -2, s);
+  return astype(add(moved, astype(mean, inner, s), s), dtype, s);
 }
 
 array randint(const array& low, const array& high, const Shape& shape, Dtype dtype,

@@ -241,3 +241,36 @@ def test_an_array_like_stands_for_the_array_it_becomes():
 
 def test_astype_takes_its_dtype_by_name():
     assert mx.array([1.5]).astype(dtype=mx.int32, stream=mx.cpu).tolist() == [1]
+
+
+def test_array_namespace_info_answers_as_the_standard_says():
+    info = mx.__array_namespace_info__()
+    assert info.default_device() in info.devices()
+    assert info.dtypes(kind="integral")["uint8"] == mx.uint8
+    assert set(info.dtypes(kind=("bool", "real floating"))) == {"bool", "float32", "float64"}
+    assert info.default_dtypes(device=mx.cpu)["indexing"] == mx.int32
+    assert set(info.capabilities()) == {"boolean indexing", "data-dependent shapes", "max dimensions"}
+    with pytest.raises(ValueError, match="'words'"):
+        info.dtypes(kind="words")
+    with pytest.raises(TypeError, match="Device"):
+        info.dtypes(device="cpu")
+
+
+def test_formats_of_scalars_are_those_of_their_values():
+    assert f"{mx.array(1.5)}" == "1.5" and f"{mx.array(2)}" == "2" and f"{mx.array(True)}" == "True"
+    assert f"{mx.array(1.5):.3f}" == f"{mx.array([1.5]):.3f}" == "1.500"
+    assert f"{mx.array([1, 2])}" == repr(mx.array([1, 2]))
+    with pytest.raises(TypeError, match=r"\[format\]"):
+        f"{mx.array([1.0, 2.0]):.3f}"
+
+
+def test_long_axes_are_shortened_to_their_ends():
+    assert repr(mx.arange(6)) == "array([0, 1, 2, 3, 4, 5], dtype=int32)"
+    assert repr(mx.arange(7)) == "array([0, 1, 2, ..., 4, 5, 6], dtype=int32)"
+    assert repr(mx.zeros((7, 1))).count("0") == 6 and "...," in repr(mx.zeros((7, 1)))
+
+
+def test_an_axis_out_of_range_is_an_index_error():
+    for call in (mx.sum, mx.sort, mx.argmax, mx.cumsum, mx.expand_dims, mx.softmax):
+        with pytest.raises(IndexError, match="expected an axis in"):
+            call(mx.zeros((2, 3)), axis=5)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import olivine.core as mx
-from tests.harness import needs, lookup
+from tests.harness import lookup
 from tests.support import FLOATING, assert_same, dtype_name, run_python, to_np
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -93,7 +93,6 @@ def test_bernoulli_and_categorical_have_their_frequencies():
     assert tuple(mx.random.categorical(mx.zeros((2, 5)), num_samples=7).shape) == (2, 7)
 
 
-@needs("random.multivariate_normal")
 def test_multivariate_normal_has_its_mean_and_covariance():
     mean, cov = np.array([1.0, -2.0]), np.array([[2.0, 0.6], [0.6, 0.5]])
     x = to_np(mx.random.multivariate_normal(mx.array(mean), mx.array(cov), (N,)))

@@ -195,3 +195,13 @@ def test_writes_inside_grad_differentiate():
     x = mx.array([1.0, 2.0])
     assert mx.grad(f)(x).tolist() == [10, 230]
     assert x.tolist() == [1, 2]
+
+
+def test_integers_inside_trees_get_zero_gradients():
+    tree = {"w": mx.array([1.0, 2.0]), "n": mx.array([3, 4])}
+    value, grads = mx.value_and_grad(lambda t: mx.sum(t["w"] * t["n"]))(tree)
+    assert value.item() == 11
+    assert grads["w"].tolist() == [3, 4] and grads["n"].tolist() == [0, 0]
+    assert grads["n"].dtype == mx.int32
+    with pytest.raises(ValueError, match="floating point"):
+        mx.grad(mx.sum)(mx.array([1, 2]))

@@ -27,6 +27,10 @@ int olivine_random_normal(olivine_array* res, const int* shape, size_t shape_num
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::normal), c::ints(shape, shape_num, "normal"), c::get(dtype), c::maybe(loc), c::maybe(scale), c::maybe(key), c::get(s))); });
 }
 
+int olivine_random_multivariate_normal(olivine_array* res, const olivine_array mean, const olivine_array cov, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_array key /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::multivariate_normal), c::get(mean), c::get(cov), c::ints(shape, shape_num, "multivariate_normal"), c::get(dtype), c::maybe(key), c::get(s))); });
+}
+
 int olivine_random_randint(olivine_array* res, const olivine_array low, const olivine_array high, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_array key /* may be null */, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::randint), c::get(low), c::get(high), c::ints(shape, shape_num, "randint"), c::get(dtype), c::maybe(key), c::get(s))); });
 }

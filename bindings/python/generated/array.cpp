@@ -235,7 +235,7 @@ An array of the same value.)doc"),
 R"doc(__format__($self, format_spec, /)
 --
 
-An array of one element is formatted as that element.)doc"),
+A scalar is formatted as its value. TypeError: a format for several elements.)doc"),
     method_entry<py_array___getstate__>("__getstate__",
 R"doc(__getstate__($self)
 --

@@ -55,6 +55,15 @@ PyObject* py_random_normal(PyObject* self, PyObject* const* args, Py_ssize_t nar
   });
 }
 
+constexpr std::string_view py_random_multivariate_normal_names[] = {"mean", "cov", "shape", "dtype", "key", "stream"};
+constexpr Signature py_random_multivariate_normal_signature{"multivariate_normal", py_random_multivariate_normal_names, 6, 0, 6, false, 3u, false};
+PyObject* py_random_multivariate_normal(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_random_multivariate_normal_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::random::multivariate_normal), in.ref(0), in.ref(1), in.ints(2, {}), in.dtype(3, float32), in.maybe_ref(4), in.stream(5)));
+  });
+}
+
 constexpr std::string_view py_random_randint_names[] = {"low", "high", "shape", "dtype", "key", "stream"};
 constexpr Signature py_random_randint_signature{"randint", py_random_randint_names, 6, 0, 6, false, 3u, false};
 PyObject* py_random_randint(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
@@ -153,6 +162,20 @@ R"doc(normal(shape=[], dtype=None, loc=None, scale=None, key=None, stream=None)
 Normal with mean ``loc`` (0) and standard deviation ``scale`` (1).
 
 Complex values have independent parts of variance 1/2 each.)doc"),
+    function_entry<py_random_multivariate_normal>("multivariate_normal",
+R"doc(multivariate_normal(mean, cov, shape=[], dtype=None, key=None, stream=None)
+--
+
+Normal vectors with a given mean and covariance.
+
+Args:
+    mean: shape ``(..., d)``.
+    cov: shape ``(..., d, d)``, symmetric and positive semidefinite; not checked.
+    shape: of the result without its last axis, ``d``; the leading axes of ``mean`` and ``cov``
+        broadcast to it, and are it by default.
+
+Raises:
+    ValueError: the shapes do not fit, or the dtype is not real floating.)doc"),
     function_entry<py_random_randint>("randint",
 R"doc(randint(low, high, shape=[], dtype=None, key=None, stream=None)
 --

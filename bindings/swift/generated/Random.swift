@@ -22,6 +22,11 @@ public enum Random {
     result { olivine_random_normal(&$0, shape.map(Int32.init), shape.count, dtype.code, loc?.handle ?? olivine_array(), scale?.handle ?? olivine_array(), key?.handle ?? olivine_array(), stream.handle) }
   }
 
+  /// Normal vectors with a given mean and covariance.
+  public static func multivariateNormal(_ mean: Array, _ cov: Array, shape: [Int], dtype: DType, key: Array? = nil, stream: StreamOrDevice = .default) -> Array {
+    result { olivine_random_multivariate_normal(&$0, mean.handle, cov.handle, shape.map(Int32.init), shape.count, dtype.code, key?.handle ?? olivine_array(), stream.handle) }
+  }
+
   /// Integers in ``[low, high)``; the bounds broadcast to ``shape``.
   public static func randint(_ low: Array, _ high: Array, shape: [Int], dtype: DType, key: Array? = nil, stream: StreamOrDevice = .default) -> Array {
     result { olivine_random_randint(&$0, low.handle, high.handle, shape.map(Int32.init), shape.count, dtype.code, key?.handle ?? olivine_array(), stream.handle) }

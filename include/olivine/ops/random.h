@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "olivine/array.h"
@@ -61,6 +62,11 @@ inline array normal(const Shape& shape, Dtype dtype = float32, const std::option
                     StreamOrDevice s = {}) {
   return normal(shape, dtype, std::nullopt, std::nullopt, key, s);
 }
+// Normal vectors with the mean (..., d) and the covariance (..., d, d), whose leading axes
+// broadcast to `shape`, which the result has before d.
+OLIVINE_API array multivariate_normal(const array& mean, const array& cov, const Shape& shape,
+                                      Dtype dtype = float32, const std::optional<array>& key = {},
+                                      StreamOrDevice s = {});
 // Integers in [low, high).
 OLIVINE_API array randint(const array& low, const array& high, const Shape& shape,
                           Dtype dtype = int32, const std::optional<array>& key = {},
@@ -99,5 +105,52 @@ inline array categorical(const array& logits, int axis = -1, const std::optional
 // A permutation of 0 … x-1 for a scalar x, else of the slices of x along `axis`.
 OLIVINE_API array permutation(const array& x, int axis = 0, const std::optional<array>& key = {},
                               StreamOrDevice s = {});
+
+// ---- MLX's other forms, with scalars for bounds and parameters.
+template <class T>
+concept Number = std::is_arithmetic_v<T>;
+
+template <Number T, Number U>
+array uniform(T low, U high, const Shape& shape, Dtype dtype = float32,
+              const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+  return uniform(array(low), array(high), shape, dtype, key, s);
+}
+template <Number T, Number U>
+array randint(T low, U high, const Shape& shape, Dtype dtype = int32,
+              const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+  return randint(array(low), array(high), shape, dtype, key, s);
+}
+inline array normal(const Shape& shape, Dtype dtype, float loc, float scale,
+                    const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+  return normal(shape, dtype, array(loc, dtype), array(scale, dtype), key, s);
+}
+inline array normal(const Shape& shape, float loc, float scale,
+                    const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+  return normal(shape, float32, loc, scale, key, s);
+}
+inline array laplace(const Shape& shape, float loc, float scale,
+                     const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+  return laplace(shape, float32, loc, scale, key, s);
+}
+template <Number T>
+array bernoulli(T p, const Shape& shape, const std::optional<array>& key = {},
+                StreamOrDevice s = {}) {
+  return bernoulli(array(static_cast<float>(p)), shape, key, s);
+}
+inline array truncated_normal(const array& lower, const array& upper, Dtype dtype = float32,
+                              const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+  return truncated_normal(lower, upper, std::nullopt, dtype, key, s);
+}
+inline array categorical(const array& logits, int axis, const Shape& shape,
+                         const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+  return categorical(logits, axis, shape, std::nullopt, key, s);
+}
+inline array categorical(const array& logits, int axis, int num_samples,
+                         const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+  return categorical(logits, axis, std::nullopt, num_samples, key, s);
+}
+inline array permutation(int x, const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+  return permutation(array(x), 0, key, s);
+}
 
 }  // namespace olivine::random

@@ -52,13 +52,16 @@ nb::dict read_archive(nb::handle file, const std::string& path) {
   return arrays;
 }
 
-// Whether the exception says that the archive is malformed, rather than that the caller erred.
+// Whether the exception says that the archive is malformed, rather than that the caller erred or
+// the system failed: what zipfile and the decompressors raise, bz2 an OSError without a number.
 bool is_malformed(nb::python_error& e) {
-  return e.matches(nb::module_::import_("zipfile").attr("BadZipFile")) ||
-         e.matches(nb::module_::import_("zlib").attr("error")) || e.matches(PyExc_EOFError) ||
-         e.matches(PyExc_NotImplementedError) || e.matches(PyExc_RuntimeError) ||
-         e.matches(PyExc_ValueError) || e.matches(PyExc_OverflowError) ||
-         e.matches(nb::module_::import_("struct").attr("error"));
+  if (e.matches(PyExc_OSError)) return nb::object(e.value().attr("errno")).is_none();
+  for (PyObject* kind : {PyExc_EOFError, PyExc_NotImplementedError, PyExc_RuntimeError,
+                         PyExc_ValueError, PyExc_OverflowError, PyExc_LookupError}) {
+    if (e.matches(kind)) return true;
+  }
+  std::string name = nb::cast<std::string>(nb::str(nb::object(e.type().attr("__name__"))));
+  return name == "BadZipFile" || name == "LZMAError" || name == "error";  // zlib's and struct's
 }
 
 // An object with write() and flush() over a sink, for zipfile. An archive that fails half way is

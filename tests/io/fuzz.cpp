@@ -51,13 +51,13 @@ void repair_npy(Bytes& input) {
   input[9] = static_cast<unsigned char>(header >> 8);
 }
 
-// An error text without its numbers and names.
+// What an error says was expected, without numbers and what came instead.
 size_t kind_of(const std::string& text) {
+  size_t at = text.find("expected");
   std::string kind;
-  bool quoted = false;
-  for (char c : text) {
-    if (c == '\'') quoted = !quoted;
-    if (!quoted && (c < '0' || c > '9') && kind.size() < 100) kind += c;
+  for (char c : text.substr(at == std::string::npos ? 0 : at, 60)) {
+    if (c == ';' || c == '\'') break;
+    if (c < '0' || c > '9') kind += c;
   }
   return std::hash<std::string>()(kind);
 }
@@ -203,7 +203,13 @@ bool Fuzzer::parse_current(Result& result) {
   } catch (const std::exception& e) {
     result.finding = message("an exception of another type: ", e.what());
   }
-  if (outcomes_.insert(kind).second && pool_.size() < kMaxPool) pool_.push_back(input_);
+  // Accepted inputs drift away from the corpus: some of them go on.
+  bool keep = outcomes_.insert(kind).second || (kind == 0 && random(16) == 0);
+  if (keep && pool_.size() < kMaxPool) {
+    pool_.push_back(input_);
+  } else if (keep) {
+    pool_[corpus_size_ + random(kMaxPool - corpus_size_)] = input_;
+  }
   return result.finding.empty();
 }
 

@@ -1,7 +1,7 @@
 // A mutation fuzzer of the file parsers, in one process and deterministic: same seed, same inputs.
 //
 // Inputs are mutated copies of a pool, which starts as a corpus and takes in every input that ends
-// in a way not seen before (accepted, or another error text; numbers and names in it do not count).
+// in an error not seen before, and some of those that are accepted.
 // A parser may accept an input or throw an error of ours; anything else is a finding, as is memory
 // out of proportion to the input. Crashes are the sanitizers' to find.
 #pragma once

@@ -1,5 +1,6 @@
 """kill -9 at any moment while saving leaves the old file or the new one, and no litter afterwards."""
 
+import io
 import os
 import signal
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 import olivine.core as mx
-from tests.support import run_python
+from tests.support import assert_same, run_python
 
 # A server imports once and forks a saver per round; it kills the saver after a random time.
 SERVER = """
@@ -122,10 +123,21 @@ def test_saving_follows_links_and_keeps_permissions(tmp_path):
         os.umask(mask)
 
 
-def test_special_files_are_written_in_place():
-    assert Path("/dev/null").exists()
-    mx.save_safetensors("/dev/null", {"a": mx.ones((3,))})
-    assert Path("/dev/null").is_char_device()
+def test_special_files_are_written_in_place(tmp_path):
+    with_suffix = Path("/dev/null.safetensors")
+    before = with_suffix.exists() and with_suffix.stat().st_mtime_ns
+    for target in (Path("/dev/null"), tmp_path / "link.safetensors"):
+        if target.parent == tmp_path:
+            target.symlink_to("/dev/null")
+        mx.save_safetensors(str(target), {"a": mx.ones((3,))})
+        assert Path("/dev/null").is_char_device()
+    assert before == (with_suffix.exists() and with_suffix.stat().st_mtime_ns), "not beside it"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    mx.save(str(pipe), mx.arange(3))
+    assert_same(mx.load(io.BytesIO(os.read(reader, 4096)), format="npy"), np.arange(3, dtype=np.int32))
+    os.close(reader)
 
 
 def test_several_processes_saving_one_file_leave_a_whole_one(tmp_path):

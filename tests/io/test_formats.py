@@ -278,6 +278,15 @@ def test_malformed_npz_is_refused(tmp_path):
     good = io.BytesIO()
     np.savez(good, a=np.arange(1000))
     data = good.getvalue()
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", method) as z:
+            z.writestr("a.npy", data)
+        broken = bytearray(packed.getvalue())
+        broken[60:90] = b"\xff" * 30
+        path.write_bytes(broken)
+        with pytest.raises(RuntimeError, match=r"^\[load\] .*bad\.npz"):
+            mx.load(str(path))
     bad = [b"", b"PK", data[: len(data) // 2], data[:-30], data[:40] + b"\xff" * 40 + data[80:]]
     for content in bad:
         path.write_bytes(content)

@@ -1,6 +1,6 @@
 """Matrix products beside OpenBLAS called directly: `python -m bench.matmul [NAME...]`.
 
-Every row is one shape. OpenBLAS (sgemm of the library that olivine's build uses) and NumPy compute in
+Every row is one shape. OpenBLAS (sgemm of the library that the build uses) and NumPy compute in
 f32 and write to a given array; olivine computes in f32, bf16 and f16, through `a @ b` and eval.
 All have the same number of threads and take turns; the medians of the samples are compared.
 """

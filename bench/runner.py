@@ -130,7 +130,7 @@ class Worker:
 
 
 def measure(jobs, rounds, threads):
-    """Job -> (median seconds, relative spread) or an error text; jobs: name -> (workload, library)."""
+    """Job -> (median seconds, spread) or an error text; jobs: name -> (workload, library)."""
     workers, samples, out = {}, {}, {}
     try:
         for job, (work, library) in jobs.items():

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <mutex>
 #include <new>
@@ -15,6 +16,15 @@
 namespace olivine::python {
 
 // ---- Errors.
+namespace {
+// Texts may quote bytes of files, and names of them, that are no UTF-8.
+void raise(PyObject* type, const char* what) {
+  auto size = static_cast<Py_ssize_t>(std::strlen(what));
+  nb::object text = nb::steal(PyUnicode_DecodeUTF8(what, size, "backslashreplace"));
+  if (text.is_valid()) PyErr_SetObject(type, text.ptr());
+}
+}  // namespace
+
 void set_error() {
   try {
     throw;
@@ -22,23 +32,23 @@ void set_error() {
     e.restore();
   } catch (const Interrupted& e) {
     // The check below left the exception of the signal handler in place.
-    if (!PyErr_Occurred()) PyErr_SetString(PyExc_KeyboardInterrupt, e.what());
+    if (!PyErr_Occurred()) raise(PyExc_KeyboardInterrupt, e.what());
   } catch (const TypeError& e) {
-    PyErr_SetString(PyExc_TypeError, e.what());
+    raise(PyExc_TypeError, e.what());
   } catch (const std::out_of_range& e) {
-    PyErr_SetString(PyExc_IndexError, e.what());
+    raise(PyExc_IndexError, e.what());
   } catch (const std::invalid_argument& e) {
-    PyErr_SetString(PyExc_ValueError, e.what());
+    raise(PyExc_ValueError, e.what());
   } catch (const OutOfMemory& e) {
-    PyErr_SetString(PyExc_MemoryError, e.what());
+    raise(PyExc_MemoryError, e.what());
   } catch (const std::bad_alloc& e) {
-    PyErr_SetString(PyExc_MemoryError, e.what());
+    raise(PyExc_MemoryError, e.what());
   } catch (const nb::builtin_exception& e) {
-    PyErr_SetString(PyExc_ValueError, e.what());
+    raise(PyExc_ValueError, e.what());
   } catch (const std::exception& e) {
-    PyErr_SetString(PyExc_RuntimeError, e.what());
+    raise(PyExc_RuntimeError, e.what());
   } catch (...) {
-    PyErr_SetString(PyExc_RuntimeError, "unknown error");
+    raise(PyExc_RuntimeError, "unknown error");
   }
 }
 
@@ -53,8 +63,7 @@ bool signal_pending() {
   if (std::this_thread::get_id() != main_thread) {
     // A trace evaluates with the GIL; the thread it waits for may need it here.
     if (PyGILState_Check()) {
-      Py_BEGIN_ALLOW_THREADS
-      Py_END_ALLOW_THREADS
+      Py_BEGIN_ALLOW_THREADS Py_END_ALLOW_THREADS
     }
     return false;
   }

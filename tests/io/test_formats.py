@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import struct
 import zipfile
 from pathlib import Path
@@ -271,6 +272,15 @@ def test_malformed_npy_is_refused(case, tmp_path):
     path.write_bytes(BAD_NPY[case])
     with pytest.raises((ValueError, RuntimeError), match=r"\[(load|npy)"):
         mx.eval(mx.load(str(path)))
+
+
+def test_errors_quote_bytes_that_are_no_text(tmp_path):
+    path = tmp_path / "bad.npy"
+    path.write_bytes(npy_header(b"{'descr': '\xff\xfe', 'fortran_order': False, 'shape': (2,), }"))
+    with pytest.raises(RuntimeError, match=r"got '\\xff\\xfe'"):
+        mx.load(path)
+    with pytest.raises(RuntimeError, match=r"\\xff\.npy"):
+        mx.load(os.fsencode(tmp_path) + b"/\xff.npy")
 
 
 def test_malformed_npz_is_refused(tmp_path):

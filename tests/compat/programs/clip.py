@@ -51,7 +51,7 @@ class CLIP(nn.Module):
         self.vision, self.text = VisionTower(dims), TextTower(dims)
         self.visual_projection = nn.Linear(dims, dims, bias=False)
         self.text_projection = nn.Linear(dims, dims, bias=False)
-        self.logit_scale = mx.array(1.0)
+        self.logit_scale = mx.array(2.0)
 
     def embed(self, images, tokens):
         i = self.visual_projection(self.vision(images))
@@ -78,9 +78,9 @@ mx.random.seed(0)
 images, labels, test_images, test_labels = digits()
 captions = np.array([tokenize(n) for n in NAMES], dtype=np.int32)
 model = CLIP()
-optimizer = optim.AdamW(learning_rate=3e-3)
+optimizer = optim.AdamW(learning_rate=1e-3)
 step = nn.value_and_grad(model, loss_fn)
-for _ in range(200):
+for _ in range(350):
     ids = np.random.choice(len(labels), 64, replace=False)
     same = (labels[ids][:, None] == labels[ids]).astype(np.float32)
     loss, grads = step(
@@ -91,5 +91,4 @@ for _ in range(200):
 logits = model.logits(mx.array(test_images), mx.array(captions))
 accuracy = mx.mean(mx.argmax(logits, axis=-1) == mx.array(test_labels)).item()
 print(f"loss {loss.item():.3f} zero-shot accuracy {accuracy:.3f}")
-print(accuracy)
 assert accuracy > 0.8

@@ -61,7 +61,8 @@ OLIVINE_OP T polynomial(T x, T c, C... rest) {
 // Limits to [low, high]; NaN stays.
 template <class T>
 OLIVINE_OP T clamp(T x, T low, T high) {
-  x = x < low ? low : x;
+  // One after the other: GCC makes three cases of both, and computes what follows for each.
+  x = kept(x < low ? low : x);
   return x > high ? high : x;
 }
 

@@ -48,15 +48,20 @@ template <class T>
 OLIVINE_OP Complex<T> operator-(Complex<T> a) {
   return {-a.re, -a.im};
 }
-// A product that stays one: GCC 12 contracts complex products in vector code, asked or not, and then
-// tails differ from it (and z * conj(z) has an imaginary part).
+// A value that GCC does not look through.
+template <class T>
+OLIVINE_OP T kept(T x) {
+#if defined(__GNUC__) && !defined(__clang__)
+  return __builtin_assoc_barrier(x);
+#else
+  return x;
+#endif
+}
+// A product that stays one: GCC 12 contracts complex products in vector code, asked or not, and
+// then tails differ from it (and z * conj(z) has an imaginary part).
 template <class T>
 OLIVINE_OP T product(T a, T b) {
-#if defined(__GNUC__) && !defined(__clang__)
-  return __builtin_assoc_barrier(a * b);
-#else
-  return a * b;
-#endif
+  return kept(a * b);
 }
 template <class T>
 OLIVINE_OP Complex<T> operator*(Complex<T> a, Complex<T> b) {

@@ -91,7 +91,11 @@ TEST(ElementwiseLoops, FloatFunctionsStayWithinThreeUlps) {
         const double e = ulps(y[i], static_cast<double>(f.f(x[i])));
         if (e > worst) worst = e, at = i;
       }
-      EXPECT_LE(worst, 2.5) << isa_name(isa) << " " << f.name << "(" << x[at] << ") = " << y[at];
+      // Piecewise polynomials there (kernels/lookup-inl.h).
+      const std::string name = f.name;
+      const bool lookup = isa == Isa::avx512 && (name == "erf" || name == "tanh");
+      EXPECT_LE(worst, lookup ? 1.6 : 2.5)
+          << isa_name(isa) << " " << name << "(" << x[at] << ") = " << y[at];
     }
   }
 }

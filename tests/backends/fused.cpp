@@ -178,6 +178,31 @@ TEST(CpuCopy, TransposesLargeMatrices) {
   }
 }
 
+TEST(FusedProgram, TransposedOperandsOfAnyWidth) {
+  const auto backend = make_cpu_backend(cpu_isa());
+  for (Dtype t : {uint8, bfloat16, float32, float64, complex128}) {
+    for (const Shape& shape : {Shape{37, 517}, Shape{3, 48, 300}, Shape{3, 10, 300}}) {
+      const size_t ndim = shape.size();
+      const int64_t rows = shape[ndim - 2], columns = shape[ndim - 1];
+      Operand a, b;
+      int64_t n = 1;
+      for (int64_t extent : shape) n *= extent;
+      a.bytes = random_elements(t, static_cast<size_t>(n), 9);
+      b.bytes = random_elements(t, static_cast<size_t>(n), 10);
+      Strides turned = row_major(shape);
+      turned[ndim - 2] = 1, turned[ndim - 1] = rows;
+      a.view = {a.bytes.data(), t, shape, turned};
+      b.view = {b.bytes.data(), t, shape, row_major(shape)};
+      std::vector<char> want(a.bytes.size()), got(want.size());
+      const int op = op_id(t == uint8 ? "maximum" : "add");
+      table_of(cpu_isa()).loops(op, t)->vv(gather(a).data(), b.bytes.data(), want.data(), n);
+      const View in[] = {a.view, b.view};
+      backend->run_elementwise(op, t, in, {got.data(), t, shape, row_major(shape)});
+      ASSERT_EQ(got, want) << name(t) << " " << rows << " " << columns;
+    }
+  }
+}
+
 TEST(FusedProgram, SingleOpsTakeAnyLayout) {
   std::mt19937 rng(12);
   for (Isa isa : loop_isas()) {
@@ -213,7 +238,8 @@ struct RandomProgram {
 };
 // Ops over values of random dtypes, with casts, comparisons, selects and several outputs.
 RandomProgram random_program(std::mt19937& rng, const KernelTable& table) {
-  static const Dtype leaf_dtypes[] = {float32, float32, float32, bfloat16, float16, int32, bool_, float64, complex64};
+  static const Dtype leaf_dtypes[] = {float32, float32, float32, bfloat16, float16,
+                                      int32,   bool_,   float64, complex64};
   RandomProgram r;
   for (size_t k = 1 + rng() % 4; k-- > 0;) r.program.leaves.push_back(leaf_dtypes[rng() % 9]);
   r.dtypes = r.program.leaves;

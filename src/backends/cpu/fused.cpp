@@ -1,15 +1,20 @@
 // Runs an element-wise program over tiles that stay in cache.
 //
-// The result of each instruction lives in a slot, an array of one tile's length; slots are reused as
-// values die (assign_slots). A run first binds the program to its operands (Binding): it merges
+// The result of each instruction lives in a slot, an array of one tile's length; slots are reused
+// as values die (assign_slots). A run first binds the program to its operands (Binding): it merges
 // dimensions, then decides for every value where it lies:
 //   direct    in the operand's or output's own memory, at the tile's position
 //   uniform   one element for the whole tile, computed once (broadcast operands and what follows
 //             from them alone)
 //   packed    a strided operand, gathered into a slot of its own for each tile
+//   turned    a transposed operand, of which a few rows are gathered at once
 //   slot      a result
 // Then every unit of work (a piece of a row, or of a few rows when some operand is read across its
 // rows) sets the pointers and calls the loops one after another (Worker).
+//
+// Loops whose operands lie in cache leave the memory bus idle, and those that read or write arrays
+// wait for it. So while a tile is computed, the lines of the next one are fetched, a share before
+// each step.
 #include "backends/cpu/fused.h"
 
 #include <cstring>
@@ -23,11 +28,18 @@
 namespace olivine::cpu {
 namespace {
 
-constexpr int64_t kSlotBytes = 8192;
+// Small enough that a tile and the next one's operands lie in the first-level cache together.
+constexpr int64_t kSlotBytes = 4096;
+// Less than this is likely in the caches already.
+constexpr int64_t kFetchFrom = 2 << 20;
+constexpr int64_t kLine = 64;
 // Shorter rows are gathered into tiles of several rows.
 constexpr int64_t kMinRow = 256;
 // Rows walked together when an operand is read across rows, so that its cache lines are used whole.
 constexpr int64_t kRowBlock = 16;
+// Between the rows of a turned operand: not a power of two, which would map all to one set of the
+// cache.
+constexpr int64_t kTurnedPitch = kSlotBytes + kLine;
 constexpr size_t kCellBytes = 16;
 
 enum class Form : uint8_t { v, vv, sv, vs, vvv, fill, copy };
@@ -41,13 +53,14 @@ struct Exec {
   const Loops* loops;
 };
 
-enum class Place : uint8_t { slot, cell, direct, uniform, strided, packed };
+enum class Place : uint8_t { slot, cell, direct, uniform, strided, turned, packed };
 
 struct Value {
   Place place;
   uint8_t itemsize;
   bool constant;  // uniform over the whole run, not only over a row
   bool is_leaf;   // an operand: its index is the value's
+  bool in_order;  // direct, and tiles follow each other in memory
   uint16_t slot;
   char* base;
 };
@@ -87,12 +100,14 @@ struct Binding {
   uint16_t slots;
   SmallVector<Value, 24> values;  // of the program, then temporaries
   SmallVector<uint16_t, 12> moving;
-  SmallVector<Exec, 8> prologue;  // once per chunk
-  SmallVector<Exec, 16> body;     // once per tile
+  SmallVector<uint16_t, 8> fetched;  // values read or written in order, fetched ahead
+  SmallVector<Exec, 8> prologue;     // once per chunk
+  SmallVector<Exec, 16> body;        // once per tile
 
  private:
   void place_leaves(std::span<const View> in);
   void place_outputs(std::span<const View> in, std::span<const View> out);
+  void choose_fetched();
   void add_step(size_t i);
   uint16_t fill_slot(uint16_t value);
   uint16_t add_temporary(Value v);
@@ -112,12 +127,12 @@ struct Binding {
 struct Arena {
   char* data = nullptr;
   size_t bytes = 0;
-  ~Arena() { ::operator delete(data, std::align_val_t{64}); }
+  ~Arena() { ::operator delete (data, std::align_val_t{64}); }
   char* get(size_t n) {
     if (n > bytes) {
-      ::operator delete(data, std::align_val_t{64});
+      ::operator delete (data, std::align_val_t{64});
       data = nullptr, bytes = 0;
-      data = static_cast<char*>(::operator new(n, std::align_val_t{64}));
+      data = static_cast<char*>(::operator new (n, std::align_val_t{64}));
       bytes = n;
     }
     return data;
@@ -131,10 +146,12 @@ class Worker {
   void run(int64_t begin, int64_t end);
 
  private:
-  void set_row(int64_t row, int64_t column, int64_t n);
+  void set_row(int64_t row, int64_t row_end, int64_t column, int64_t n);
+  void fetch_share(size_t step, int64_t n) const;
   void execute(const Exec& e, int64_t n) const;
 
   const Binding& b_;
+  char* scratch_;
   SmallVector<char*, 24> p_;
 };
 
@@ -192,6 +209,7 @@ Binding::Binding(const FusedProgram& p, std::span<const View> in, std::span<cons
   }
   place_leaves(in);
   place_outputs(in, out);
+  choose_fetched();
   pieces = (inner + p.tile - 1) / p.tile;
   units = (rows + row_block - 1) / row_block * pieces;
 }
@@ -216,10 +234,17 @@ void Binding::place_leaves(std::span<const View> in) {
       v.place = Place::uniform;
     } else if (contiguous || (!whole && strides[ndim - 1] == 1)) {
       v.place = Place::direct;
-    } else {
-      v.place = whole ? Place::packed : Place::strided;
+      v.in_order = contiguous;
+    } else if (whole) {
+      v.place = Place::packed;
       v.slot = slots++;
-      if (!whole) row_block = kRowBlock;
+    } else {
+      const bool turned = strides[ndim - 2] == 1 &&
+                          (ndim == 2 || walk.shape[static_cast<size_t>(ndim - 2)] % kRowBlock == 0);
+      v.place = turned ? Place::turned : Place::strided;
+      v.slot = slots;
+      slots = static_cast<uint16_t>(slots + (turned ? kRowBlock + 1 : 1));
+      row_block = kRowBlock;
     }
     moving.push_back(static_cast<uint16_t>(k));
   }
@@ -241,6 +266,7 @@ void Binding::place_outputs(std::span<const View> in, std::span<const View> out)
     }
     Value place{};
     place.place = Place::direct;
+    place.in_order = true;
     place.itemsize = values[v].itemsize;
     place.base = static_cast<char*>(out[o].data);
     if (direct) {
@@ -257,6 +283,20 @@ void Binding::place_outputs(std::span<const View> in, std::span<const View> out)
     if (is_uniform(e.src[0])) e.form = Form::fill;
     body.push_back(e);
   }
+}
+
+void Binding::choose_fetched() {
+  if (row_block > 1 || body.size() < 2) return;
+  int64_t bytes = 0;
+  for (uint16_t v : moving) {
+    if (!values[v].in_order) continue;
+    bool repeated = false;  // an output in the memory of an operand
+    for (uint16_t w : fetched) repeated |= values[w].base == values[v].base;
+    if (repeated) continue;
+    fetched.push_back(v);
+    bytes += rows * inner * values[v].itemsize;
+  }
+  if (bytes < kFetchFrom) fetched.clear();
 }
 
 void Binding::add_step(size_t i) {
@@ -314,14 +354,14 @@ uint16_t Binding::add_temporary(Value v) {
 
 Worker::Worker(const Binding& b) : b_(b) {
   const size_t n = b.values.size();
-  char* scratch = arena.get(static_cast<size_t>(b.slots) * kSlotBytes + n * kCellBytes);
-  char* cells = scratch + static_cast<size_t>(b.slots) * kSlotBytes;
+  scratch_ = arena.get(static_cast<size_t>(b.slots) * kSlotBytes + n * kCellBytes);
+  char* cells = scratch_ + static_cast<size_t>(b.slots) * kSlotBytes;
   p_.resize(n);
   for (size_t v = 0; v < n; ++v) {
     const Value& value = b.values[v];
-    const bool in_slot = value.place == Place::slot || value.place == Place::strided ||
-                         value.place == Place::packed;
-    p_[v] = in_slot                      ? scratch + value.slot * kSlotBytes
+    const bool in_slot =
+        value.place == Place::slot || value.place == Place::strided || value.place == Place::packed;
+    p_[v] = in_slot                      ? scratch_ + value.slot * kSlotBytes
             : value.place == Place::cell ? cells + v * kCellBytes
                                          : value.base;
   }
@@ -336,14 +376,31 @@ void Worker::run(int64_t begin, int64_t end) {
     const int64_t n = std::min(tile, b_.inner - column);
     const int64_t row_end = std::min(row + b_.row_block, b_.rows);
     for (int64_t r = row; r < row_end; ++r) {
-      set_row(r, column, n);
-      for (const Exec& e : b_.body) execute(e, n);
+      set_row(r, row_end, column, n);
+      const bool ahead = unit + 1 < end && !b_.fetched.empty();
+      for (size_t i = 0; i < b_.body.size(); ++i) {
+        if (ahead) fetch_share(i, n);
+        execute(b_.body[i], n);
+      }
     }
   }
 }
 
-// Points the operands and outputs at n elements from (row, column) on, packing where needed.
-void Worker::set_row(int64_t row, int64_t column, int64_t n) {
+// Fetches a step's share of the lines that follow the tile of n elements.
+void Worker::fetch_share(size_t step, int64_t n) const {
+  asm volatile("");  // GCC drops calls of a function that only prefetches
+  const int64_t steps = static_cast<int64_t>(b_.body.size()), i = static_cast<int64_t>(step);
+  for (uint16_t v : b_.fetched) {
+    const int64_t bytes = n * b_.values[v].itemsize;
+    const char* next = p_[v] + bytes;
+    const int64_t from = bytes * i / steps / kLine, to = bytes * (i + 1) / steps / kLine;
+    for (int64_t line = from; line < to; ++line) __builtin_prefetch(next + line * kLine);
+  }
+}
+
+// Points the operands and outputs at n elements from (row, column) on, packing where needed. Rows
+// up to row_end follow, after the first of a block.
+void Worker::set_row(int64_t row, int64_t row_end, int64_t column, int64_t n) {
   const Walk& w = b_.walk;
   const int ndim = w.ndim();
   for (uint16_t v : b_.moving) {
@@ -355,6 +412,11 @@ void Worker::set_row(int64_t row, int64_t column, int64_t n) {
     }
     if (value.place == Place::uniform && value.constant) continue;
     const int64_t* strides = w.of(v);
+    const int64_t block_row = row % b_.row_block;
+    if (value.place == Place::turned) {
+      p_[v] = scratch_ + value.slot * kSlotBytes + block_row * kTurnedPitch;
+      if (block_row > 0) continue;
+    }
     if (value.place == Place::packed) {
       pack(value.base, w.shape, strides, value.itemsize, column, n, p_[v]);
       continue;
@@ -366,7 +428,10 @@ void Worker::set_row(int64_t row, int64_t column, int64_t n) {
       if (d > 0) rest /= extent;
     }
     char* at = value.base + offset * size;
-    if (value.place == Place::strided) {
+    if (value.place == Place::turned) {
+      transpose(at, strides[ndim - 1], value.itemsize, row_end - row, n, p_[v],
+                kTurnedPitch / size);
+    } else if (value.place == Place::strided) {
       pack_run(at, strides[ndim - 1], value.itemsize, n, p_[v]);
     } else {
       p_[v] = at;
@@ -379,13 +444,21 @@ void Worker::execute(const Exec& e, int64_t n) const {
   void* dst = p_[e.dst];
   const void* a = p_[e.src[0]];
   switch (e.form) {
-    case Form::v: return e.loops->v(a, dst, n);
-    case Form::vv: return e.loops->vv(a, p_[e.src[1]], dst, n);
-    case Form::sv: return e.loops->sv(a, p_[e.src[1]], dst, n);
-    case Form::vs: return e.loops->vs(a, p_[e.src[1]], dst, n);
-    case Form::vvv: return e.loops->vvv(a, p_[e.src[1]], p_[e.src[2]], dst, n);
-    case Form::fill: return fill(a, e.itemsize, n, dst);
-    case Form::copy: std::memcpy(dst, a, static_cast<size_t>(n) * e.itemsize); return;
+    case Form::v:
+      return e.loops->v(a, dst, n);
+    case Form::vv:
+      return e.loops->vv(a, p_[e.src[1]], dst, n);
+    case Form::sv:
+      return e.loops->sv(a, p_[e.src[1]], dst, n);
+    case Form::vs:
+      return e.loops->vs(a, p_[e.src[1]], dst, n);
+    case Form::vvv:
+      return e.loops->vvv(a, p_[e.src[1]], p_[e.src[2]], dst, n);
+    case Form::fill:
+      return fill(a, e.itemsize, n, dst);
+    case Form::copy:
+      std::memcpy(dst, a, static_cast<size_t>(n) * e.itemsize);
+      return;
   }
 }
 
@@ -400,13 +473,10 @@ void FusedProgram::run(std::span<const View> in, std::span<const View> out) cons
 
 }  // namespace
 
-std::unique_ptr<PreparedProgram> prepare_program(const Program& program,
-                                                 const KernelTable& table) {
+std::unique_ptr<PreparedProgram> prepare_program(const Program& program, const KernelTable& table) {
   return std::make_unique<FusedProgram>(program, table);
 }
 
-int64_t elementwise_grain(size_t steps) {
-  return 65536 / (1 + static_cast<int64_t>(steps) / 4);
-}
+int64_t elementwise_grain(size_t steps) { return 65536 / (1 + static_cast<int64_t>(steps) / 4); }
 
 }  // namespace olivine::cpu

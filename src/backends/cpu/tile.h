@@ -28,6 +28,10 @@ void pack(const void* src, std::span<const int64_t> shape, const int64_t* stride
 // Copies `n` elements that lie `stride` apart into contiguous `dst`.
 void pack_run(const void* src, int64_t stride, size_t itemsize, int64_t n, void* dst);
 
+// dst[r * dst_step + c] = src[c * src_step + r] for r < rows, c < columns.
+void transpose(const void* src, int64_t src_step, size_t itemsize, int64_t rows, int64_t columns,
+               void* dst, int64_t dst_step);
+
 // Writes `n` copies of one element.
 void fill(const void* element, size_t itemsize, int64_t n, void* dst);
 

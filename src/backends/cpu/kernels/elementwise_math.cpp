@@ -1,13 +1,43 @@
 // Element-wise exponentials, logarithms, roots, trigonometry and special functions of floats.
 #include "backends/cpu/kernels/elementwise-inl.h"
 #include "backends/scalar_math.h"
+#if defined(__AVX512BW__)
+#include "backends/cpu/kernels/lookup-inl.h"
+#endif
 
 namespace olivine::cpu::OLIVINE_ISA {
+namespace {
+
+#if defined(__AVX512BW__)
+// F: on floats, Scalar: on doubles.
+template <class F, class Scalar>
+void add_lanes(KernelTable& t, const char* op) {
+  t.add_loops(op, float32, {.v = lanes_v<F>});
+  add_unary<Scalar, double>(t, op, float64);
+  t.add_loops(op, float16, {.v = half_v<float16_t, float, lanes_v<F>>});
+  t.add_loops(op, bfloat16, {.v = half_v<bfloat16_t, float, lanes_v<F>>});
+}
+void register_hot(KernelTable& t) {
+  add_lanes<ExpLanes, Exp>(t, "exp");
+  add_lanes<Lookup<TanhTable>, Tanh>(t, "tanh");
+  add_lanes<Lookup<ErfTable>, Erf>(t, "erf");
+  add_lanes<SigmoidLanes, Sigmoid>(t, "sigmoid");
+}
+#else
+void register_hot(KernelTable& t) {
+  add_unary_floats<Exp>(t, "exp");
+  add_unary_floats<Tanh>(t, "tanh");
+  add_unary_floats<Erf>(t, "erf");
+  add_unary_floats<Sigmoid>(t, "sigmoid");
+}
+#endif
+
+}  // namespace
 
 void register_elementwise_math(KernelTable& t) {
+  register_hot(t);
   add_unary_floats<Sqrt>(t, "sqrt");
   add_unary_floats<Rsqrt>(t, "rsqrt");
-  add_unary_floats<Exp>(t, "exp");
   add_unary_floats<Expm1>(t, "expm1");
   add_unary_floats<Log>(t, "log");
   add_unary_floats<Log2>(t, "log2");
@@ -21,13 +51,10 @@ void register_elementwise_math(KernelTable& t) {
   add_unary_floats<Arctan>(t, "arctan");
   add_unary_floats<Sinh>(t, "sinh");
   add_unary_floats<Cosh>(t, "cosh");
-  add_unary_floats<Tanh>(t, "tanh");
   add_unary_floats<Arcsinh>(t, "arcsinh");
   add_unary_floats<Arccosh>(t, "arccosh");
   add_unary_floats<Arctanh>(t, "arctanh");
-  add_unary_floats<Erf>(t, "erf");
   add_unary_floats<Erfinv>(t, "erfinv");
-  add_unary_floats<Sigmoid>(t, "sigmoid");
   add_binary_floats<Power>(t, "power");
   add_binary_floats<Arctan2>(t, "arctan2");
   add_binary_floats<Logaddexp>(t, "logaddexp");

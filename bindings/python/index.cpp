@@ -177,7 +177,7 @@ std::optional<array> lone_mask(const array& a, PyObject* index) {
   } else if (PyObject_CheckBuffer(index) && !PyIndex_Check(index)) {
     mask = from_buffer(index, true);
   }
-  if (!mask || mask->dtype() != bool_ || mask->ndim() == 0 || mask->ndim() > a.ndim()) {
+  if (!mask || mask->dtype() != bool_ || mask->ndim() > a.ndim()) {
     return std::nullopt;
   }
   for (int i = 0; i < mask->ndim(); ++i) {

@@ -288,7 +288,18 @@ struct ScatterParts {
   array write(const array& into, const array& values, ScatterMode mode) const {
     return make_scatter(into, indices, values, {p.axes, mode, p.caller});
   }
-  array zeros_of(const array& like) const { return zeros_like(like); }
+  // The cotangents of the updates that remain: where several meet, the last one overwrote the rest.
+  array read_last(const array& ct) const {
+    Shape counted(updates.shape().begin(), updates.shape().end() - a.ndim());
+    int64_t n = element_count(counted);
+    array values = read(ct);
+    if (n == 1) return values;
+    counted.resize(updates.shape().size(), 1);
+    array number =
+        broadcast_to(reshape(arange(int64_t(0), n, int64_t(1), int64), counted), updates.shape());
+    array last = write(zeros(a.shape(), int64), number, ScatterMode::set);
+    return where(equal(read(last), number), values, array(0, ct.dtype()));
+  }
 };
 
 // d(out)/d(update) per update of a product: the product of everything else at its element. Zeros
@@ -304,8 +315,17 @@ array product_of_others(const ScatterParts& s) {
   array others = subtract(zeros_here, astype(is_zero(s.updates), int32));
   return where(equal(others, array(0)), divide(all, without_zeros(s.updates)), zero);
 }
-// 1 where a max or min took its value from `x`.
-array selected(const array& x, const array& result) { return astype(equal(x, result), x.dtype()); }
+// Max and min: 1 / n where n elements tie for a result, which share the derivative; else 0.
+struct Shares {
+  array a, updates;
+  Shares(const ScatterParts& s, const array& out)
+      : a(astype(equal(s.a, out), out.dtype())),
+        updates(astype(equal(s.updates, s.read(out)), out.dtype())) {
+    array count = maximum(s.write(a, updates, ScatterMode::add), array(1, out.dtype()));
+    a = divide(a, count);
+    updates = divide(updates, s.read(count));
+  }
+};
 
 MaybeArrays vjp_scatter(const VjpCall& c) {
   ScatterParts s(c.params, c.in);
@@ -317,7 +337,7 @@ MaybeArrays vjp_scatter(const VjpCall& c) {
   switch (s.p.mode) {
     case ScatterMode::set:
       if (want_a) da = s.write(ct, zeros(s.updates.shape(), ct.dtype()), ScatterMode::set);
-      if (want_u) du = s.read(ct);
+      if (want_u) du = s.read_last(ct);
       break;
     case ScatterMode::add:
       if (want_a) da = ct;
@@ -328,10 +348,12 @@ MaybeArrays vjp_scatter(const VjpCall& c) {
       if (want_u) du = multiply(s.read(ct), product_of_others(s));
       break;
     case ScatterMode::max:
-    case ScatterMode::min:
-      if (want_a) da = multiply(ct, selected(s.a, c.out[0]));
-      if (want_u) du = multiply(s.read(ct), selected(s.updates, s.read(c.out[0])));
+    case ScatterMode::min: {
+      Shares shares(s, c.out[0]);
+      if (want_a) da = multiply(ct, shares.a);
+      if (want_u) du = multiply(s.read(ct), shares.updates);
       break;
+    }
   }
   return out;
 }
@@ -350,10 +372,12 @@ MaybeArrays jvp_scatter(const JvpCall& c) {
       tu = multiply(tu, product_of_others(s));
       break;
     case ScatterMode::max:
-    case ScatterMode::min:
-      ta = multiply(ta, selected(s.a, c.out[0]));
-      tu = multiply(tu, selected(s.updates, s.read(c.out[0])));
+    case ScatterMode::min: {
+      Shares shares(s, c.out[0]);
+      ta = multiply(ta, shares.a);
+      tu = multiply(tu, shares.updates);
       break;
+    }
   }
   return {s.write(ta, tu, ScatterMode::add)};
 }
@@ -470,7 +494,17 @@ MaybeArrays vjp_scatter_axis(const VjpCall& c) {
     array nothing = zeros(c.in[1].shape(), ct.dtype());
     out[0] = make_scatter_axis(ct, c.in[1], nothing, p, ScatterMode::set);
   }
-  if (c.wanted[2]) out[2] = make_gather_axis(ct, c.in[1], p);
+  if (!c.wanted[2]) return out;
+  out[2] = make_gather_axis(ct, c.in[1], p);
+  if (p.mode == ScatterMode::set) {  // the last of several updates of an element overwrote the rest
+    Shape along(c.in[1].shape().size(), 1);
+    along[p.axis] = c.in[1].shape()[p.axis];
+    array number = broadcast_to(
+        reshape(arange(int64_t(0), along[p.axis], int64_t(1), int64), along), c.in[1].shape());
+    array last = make_scatter_axis(zeros(ct.shape(), int64), c.in[1], number, p, ScatterMode::set);
+    array remains = equal(make_gather_axis(last, c.in[1], p), number);
+    out[2] = where(remains, *out[2], array(0, ct.dtype()));
+  }
   return out;
 }
 

@@ -146,6 +146,10 @@ MaybeArrays jvp_addmm(const JvpCall& c) {
 VmapResult vmap_addmm(const VmapCall& c) {
   const auto& p = c.params.as<AddmmParams>();
   int rank = unbatched_rank(c);
+  if (c.axes[1] < 0 && c.axes[2] < 0) {  // one product for all the addends
+    array product = scaled(matmul(c.in[1], c.in[2]), p.alpha);
+    return {{add(product, scaled(align_batch(c, 0, rank), p.beta))}, {0}};
+  }
   return {{addmm(align_batch(c, 0, rank), align_batch(c, 1, rank), align_batch(c, 2, rank), p.alpha,
                  p.beta)},
           {0}};
@@ -211,11 +215,8 @@ array addmm(const array& z, const array& x, const array& y, double alpha, double
   Dtype dtype =
       product_dtype(promote_types(z.dtype(), promote_types(x.dtype(), y.dtype())), "addmm");
   if (x.ndim() == 1 || y.ndim() == 1) {
-    array product = astype(matmul(x, y, s), dtype, s);
-    if (broadcast_shapes(z.shape(), product.shape(), "addmm") != product.shape()) {
-      fail("[addmm] expected c to broadcast to ", product.shape(), "; got shape ", z.shape());
-    }
-    return add(scaled(astype(z, dtype, s), beta), scaled(product, alpha), s);
+    return add(scaled(astype(z, dtype, s), beta), scaled(astype(matmul(x, y, s), dtype, s), alpha),
+               s);
   }
   array a = astype(x, dtype, s), b = astype(y, dtype, s), c = astype(z, dtype, s);
   Shape shape = product_shape(a, b, "addmm");

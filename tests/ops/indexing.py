@@ -262,3 +262,52 @@ def test_iteration_length_and_containment():
         len(mx.array(1))
     with pytest.raises((TypeError, ValueError, IndexError)):
         list(iter(mx.array(1)))
+
+
+def test_the_gradient_of_repeated_writes_goes_to_the_last_one():
+    x, v, w = (
+        to_mx(rng.standard_normal(shape))
+        for rng in [np.random.default_rng(3)]
+        for shape in ((3, 2), (4, 2), (3, 2))
+    )
+    at = mx.array([1, 2, 0, 2])
+
+    def written(x, v):
+        y = x * 1
+        y[at] = v
+        return mx.sum(y * w)
+
+    def put(x, v):
+        return mx.sum(mx.put_along_axis(x, mx.broadcast_to(at[:, None], (4, 2)), v, axis=0) * w)
+
+    for f in (written, put):
+        dx, dv = mx.grad(f, argnums=(0, 1))(x, v)
+        assert_same(dx, mx.zeros_like(x))
+        assert_same(dv, mx.stack([w[1], mx.zeros_like(w[0]), w[0], w[2]]))
+
+
+def test_equal_candidates_of_a_maximum_share_the_gradient():
+    x, v = mx.array([2.0, 1.0, 5.0]), mx.array([2.0, 2.0, 3.0, 1.0])
+    at = mx.array([0, 0, 1, 2])
+    f = lambda x, v: mx.sum(x.at[at].maximum(v) * mx.array([3.0, 1.0, 10.0]))  # noqa: E731
+    dx, dv = mx.grad(f, argnums=(0, 1))(x, v)
+    assert dx.tolist() == [1, 0, 10] and dv.tolist() == [1, 1, 1, 0]
+    tangents = [mx.ones(3), mx.zeros(4)]
+    assert mx.jvp(f, [x, v], tangents)[1][0].item() == 11
+    g = lambda x, v: mx.sum(x.at[at].minimum(v))  # noqa: E731
+    assert mx.grad(g, argnums=1)(mx.full((3,), 9.0), v).tolist() == [0.5, 0.5, 1, 1]
+
+
+def test_a_scalar_mask_is_not_computed_to_write_one_value():
+    def f(x):
+        y = x * 1
+        y[mx.sum(x) > 0] = 5
+        return y
+
+    for shape in ((), (3,)):
+        for sign in (1, -1):
+            x = mx.ones(shape) * sign
+            want = mx.full(shape, 5.0) if sign > 0 else x
+            assert_same(f(x), want)
+            assert_same(mx.compile(f)(x), want)
+            assert_same(mx.vmap(f)(mx.stack([x, -x]))[0], want)

@@ -320,3 +320,13 @@ def test_einsum_of_integers_is_exact_and_ones_broadcast():
     assert mx.einsum("ii", mx.arange(9.0).reshape(3, 3)).item() == 12
     g = mx.grad(lambda x: mx.einsum("ij,ij,j->", x, x, mx.ones(3)))(mx.ones((2, 3)))
     assert g.tolist() == [[2] * 3] * 2
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (3, 4), (3, 1)])
+def test_addmm_is_batched_over_the_addend_alone(shape):
+    rng = np.random.default_rng(5)
+    c, a, b = (to_mx(rng.standard_normal(s)) for s in ((2, *shape), (3, 5), (5, 4)))
+    f = lambda c: mx.addmm(c, a, b, alpha=0.5, beta=2.0)  # noqa: E731
+    want = np.stack([0.5 * to_np(a) @ to_np(b) + 2 * x for x in to_np(c)])
+    assert_close(mx.vmap(f)(c), want, "float64")
+    assert_close(mx.vmap(f, in_axes=-1)(mx.moveaxis(c, 0, -1)), want, "float64")

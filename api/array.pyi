@@ -92,7 +92,7 @@ class array:
         """The module that holds the functions of the array API standard."""
 
     def __dlpack__(self, *, stream: Any = None, max_version: tuple[int, int] | None = None, dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> Any:
-        """A DLPack capsule over the same memory."""
+        """A DLPack capsule over the same memory; a copy if an axis is reversed or `copy` is true."""
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """DLPack's device type and number; always the CPU."""

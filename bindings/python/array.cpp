@@ -264,7 +264,7 @@ PyObject* array___dlpack__(Arguments& in) {
       throw nb::python_error();
     }
   }
-  return to_dlpack(in.ref(0), versioned, in.boolean(4, false));
+  return to_dlpack(in.ref(0), versioned, in.maybe_boolean(4).value);
 }
 
 PyObject* array___array__(Arguments& in) {

@@ -1,4 +1,5 @@
 // Memory shared with others: the buffer protocol in and out, NumPy's bfloat16, DLPack in and out.
+#include <algorithm>
 #include <cstring>
 
 #include "convert.h"
@@ -356,11 +357,18 @@ PyObject* make_capsule(const array& a, bool copied) {
 
 }  // namespace
 
-PyObject* to_dlpack(array a, bool versioned, bool copy) {
+PyObject* to_dlpack(array a, bool versioned, std::optional<bool> wanted) {
   evaluate(a);
-  if (copy) {
-    a = array(contiguous(a).data(), a.shape(), a.dtype());
+  // The format allows negative strides, but most readers do not.
+  bool reversed =
+      std::any_of(a.strides().begin(), a.strides().end(), [](int64_t s) { return s < 0; });
+  if (reversed && wanted == false) {
+    PyErr_SetString(PyExc_BufferError,
+                    "[__dlpack__] expected an array without reversed axes for copy=False");
+    throw nb::python_error();
   }
+  bool copy = wanted.value_or(reversed);
+  if (copy) a = array(contiguous(a).data(), a.shape(), a.dtype());
   return versioned ? make_capsule<dlpack::ManagedVersioned>(a, copy)
                    : make_capsule<dlpack::Managed>(a, copy);
 }

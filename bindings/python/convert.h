@@ -35,8 +35,9 @@ std::optional<array> from_dlpack(PyObject* o, std::optional<bool> copy);
 // float64 and complex128 of NumPy become float32 and complex64 unless asked for.
 array with_default_precision(array a, std::optional<Dtype> dtype);
 
-// A capsule that shares the memory of `a`, or of a copy.
-PyObject* to_dlpack(array a, bool versioned, bool copy);
+// A capsule that shares the memory of `a`, or of a copy: if `copy` is true, or not given and an axis
+// is reversed.
+PyObject* to_dlpack(array a, bool versioned, std::optional<bool> copy);
 int get_buffer(PyObject* self, Py_buffer* view, int flags);
 void release_buffer(PyObject* self, Py_buffer* view);
 

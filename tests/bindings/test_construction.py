@@ -180,6 +180,27 @@ def test_dlpack_round_trip():
         mx.from_dlpack([1, 2])
 
 
+def test_dlpack_shares_both_ways_and_copies_reversed_axes():
+    def address(x):
+        return np.asarray(x).__array_interface__["data"][0]
+
+    n = np.arange(6, dtype=np.float32).reshape(2, 3)
+    n.flags.writeable = False
+    a = mx.from_dlpack(n)
+    assert address(a) == address(n) and not np.asarray(a).flags.writeable
+    assert address(mx.from_dlpack(n, copy=True)) != address(n)
+    m = mx.arange(6).reshape(2, 3)
+    view = np.from_dlpack(m[1:, 1:])
+    assert address(view) == address(m) + 16 and view.tolist() == [[4, 5]]
+    del m
+    gc.collect()
+    assert view.tolist() == [[4, 5]]
+    back = np.from_dlpack(mx.arange(4)[::-1])
+    assert back.tolist() == [3, 2, 1, 0] and back.strides == (4,)
+    with pytest.raises(BufferError, match="reversed"):
+        mx.arange(4)[::-1].__dlpack__(copy=False)
+
+
 def test_torch_tensors_are_understood():
     torch = pytest.importorskip("torch")
     t = torch.arange(6, dtype=torch.bfloat16).reshape(2, 3)

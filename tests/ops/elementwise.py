@@ -161,7 +161,7 @@ ROWS = [
     Row("trunc", np.trunc, sample=between, dtypes=REAL, rules=FLAT, special=True),
     Row("nan_to_num", nan_to_num, dtypes=DTYPES),
     Row("to_fp8", fp8, low=-500, high=500, dtypes=("float32",), out="uint8", rules="values layouts vmap compile"),
-    Row("from_fp8", lambda x: x.view(ml_dtypes.float8_e4m3fn).astype(np.float64), dtypes=("uint8",), low=0, high=126,
+    Row("from_fp8", lambda x: x.astype(np.uint8).view(ml_dtypes.float8_e4m3fn).astype(np.float64), dtypes=("uint8",), low=0, high=126,
         call=lambda x: mx.from_fp8(x, mx.float32), out="float32", rules="values vmap compile"),
     # Two operands.
     Row("add", np.add, BINARY, DTYPES, special=True, wrong="shape"),

@@ -205,7 +205,7 @@ The module that holds the functions of the array API standard.)doc"),
 R"doc(__dlpack__($self, *, stream=None, max_version=None, dl_device=None, copy=None)
 --
 
-A DLPack capsule over the same memory.)doc"),
+A DLPack capsule over the same memory; a copy if an axis is reversed or `copy` is true.)doc"),
     method_entry<py_array___dlpack_device__>("__dlpack_device__",
 R"doc(__dlpack_device__($self)
 --

@@ -85,7 +85,7 @@ struct Numbered {
   static void check_exportable(const Node* n) {
     const Op& op = *n->op;
     bool declared = n->params ? op.params && n->params.is_of(op.params->type) : !op.params;
-    if (!exported::can_be_exported(op) || !declared) {
+    if (!can_be_exported(op) || !declared) {
       fail("[export_function] expected ops that can be written to a file; got ", op.name,
            op.opaque ? ", which calls functions of yours" : "");
     }

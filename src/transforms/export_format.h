@@ -183,9 +183,4 @@ class Decoder final : public FieldReader {
   size_t at_ = 0;
 };
 
-// Whether nodes of this op can be written and read.
-inline bool can_be_exported(const Op& op) {
-  return op.infer && (op.check || op.kind == OpKind::elementwise);
-}
-
 }  // namespace olivine::exported

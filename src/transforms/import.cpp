@@ -57,7 +57,7 @@ class Reader {
   void read_op_names() {
     std::unordered_map<std::string_view, const Op*> known;
     for (const Op* op : all_ops()) {
-      if (exported::can_be_exported(*op)) known.emplace(op->name, op);
+      if (can_be_exported(*op)) known.emplace(op->name, op);
     }
     for (size_t n = in_.length("ops"); n > 0; --n) {
       std::string name = in_.name();

@@ -92,6 +92,8 @@ class Reader {
     if (n == 0) start = 0, step = 1;
     out_.items.push_back({.kind = Kind::range, .axis = axis_, .range = {start, step, n}});
     out_.whole = out_.whole && step == 1 && n == size();
+    auto* s = reinterpret_cast<PySliceObject*>(o);
+    if (s->start != Py_None || s->stop != Py_None) note_size_read(a_, "bounds of a slice");
     ++axis_;
   }
 

@@ -3,12 +3,13 @@
 The graph of `olivine.core` becomes boxes (ops), pills (inputs and outputs) and edges. They are drawn
 by the method of Sugiyama, Tagawa and Toda (1981):
 
-1. `layers`: each box goes one layer below the lowest box it reads; inputs right above their readers.
+1. `layers`: each box goes one layer below the lowest box it reads, or, if that takes no more edges
+   down, right above its first reader.
 2. `split`: an edge over several layers goes through an invisible stop in each of them.
 3. `order`: boxes are sorted within layers by the mean position of their neighbours, up and down,
    and the order of the fewest crossings is kept.
 4. `place`: each layer is moved towards its neighbours as far as the order allows, which is a least
-   squares problem that pooling adjacent violators solves exactly.
+   squares problem that pooling adjacent violators solves exactly. Stops of one edge pull together.
 
 Scalar constants are written into the ops that read them, since they would clutter the picture.
 """
@@ -137,8 +138,8 @@ def layers(boxes):
     """Boxes by layer; `boxes` lists what is read before its readers."""
     for box in boxes:
         box.layer = 1 + max((b.layer for b in box.above), default=-1)
-    for box in boxes:
-        if box.kind == "input" and box.below:
+    for box in reversed(boxes):
+        if box.below and len(box.above) <= len(box.below):
             box.layer = min(b.layer for b in box.below) - 1
     rows = [[] for _ in range(1 + max(b.layer for b in boxes))]
     for box in boxes:
@@ -229,7 +230,8 @@ def pooled(wanted, weights):
     return [x for x, _, n in blocks for _ in range(n)]
 
 
-def place(rows):
+def place(rows, chains):
+    lines = {id(stop): chain[1:-1] for chain in chains for stop in chain[1:-1]}
     offsets = []  # where the boxes of a row are if they lie as close as may be
     for row in rows:
         at, row_offsets = 0.0, []
@@ -240,14 +242,14 @@ def place(rows):
             row_offsets.append(at)
             box.x = at
         offsets.append(row_offsets)
-    for sweep in range(40):
+    for sweep in range(60):
         down = sweep % 2 == 0
         for row, row_offsets in list(zip(rows, offsets, strict=True))[:: 1 if down else -1]:
             wanted, weights = [], []
             for box, offset in zip(row, row_offsets, strict=True):
                 near = (box.above if down else box.below) or (box.below if down else box.above)
-                if sweep > 30:
-                    near = box.above + box.below
+                if sweep > 8:
+                    near = lines.get(id(box)) or (box.above + box.below if sweep > 40 else near)
                 x = sum(b.x for b in near) / len(near) if near else box.x
                 wanted.append(x - offset)
                 weights.append(6.0 if box.kind == "stop" else 1.0 if near else 0.01)
@@ -337,7 +339,7 @@ def graph_svg(*args, **kwargs):
     rows = layers(boxes)
     chains = split(rows)
     order(rows)
-    place(rows)
+    place(rows, chains)
     return draw(rows, chains)
 
 

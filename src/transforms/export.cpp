@@ -178,7 +178,6 @@ class FileWriter {
       for (Node* in : n->inputs) header_.count(numbered.number.at(in));
       if (n->params) n->op->params->write(n->params, header_);
       std::vector<OutSpec> specs = specs_of(n);
-      header_.byte(n->tuple != nullptr);
       header_.count(specs.size());
       for (const OutSpec& s : specs) header_.spec(s.shape, s.dtype);
     }

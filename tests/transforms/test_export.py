@@ -263,7 +263,7 @@ def one_op(name, params, shape=(4,), inputs=(0,), out=(4,)):
     spec = lambda s: bytes([11, len(s), *s])
     header = text("") + text("test") + b"\1" + text(name) + b"\0" + b"\1"
     header += b"\0\1\0" + spec(shape)  # fixed sizes, one positional input, no names
-    header += b"\1\0" + bytes([len(inputs), *inputs]) + params + b"\0\1" + spec(out)
+    header += b"\1\0" + bytes([len(inputs), *inputs]) + params + b"\1" + spec(out)
     return with_header(header + b"\1\1")  # one output: value 1
 
 

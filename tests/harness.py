@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import olivine.core as mx
 import pytest
 
-import olivine.core as mx
 from tests.support import (
     COMPLEX,
     DTYPES,
@@ -64,7 +64,13 @@ TERNARY = tuple(
         ((LARGE + 1,), (LARGE + 1,), (1,)),
     )
 )
-SUM_DTYPE = {"bool_": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}
+SUM_DTYPE = {
+    "bool_": "int32",
+    "int8": "int32",
+    "int16": "int32",
+    "uint8": "uint32",
+    "uint16": "uint32",
+}
 SPECIAL = (0.0, 1.0, 0.5, 2.0, 3.0, np.inf, np.nan)
 
 
@@ -130,7 +136,9 @@ def draw(row, rng, shapes, name):
         else:
             x = rng.uniform(low, high, shape)
         if dtype in COMPLEX:
-            x = x + 1j * (row.sample(rng, i, shape) if row.sample else rng.uniform(low, high, shape))
+            x = x + 1j * (
+                row.sample(rng, i, shape) if row.sample else rng.uniform(low, high, shape)
+            )
         elif dtype == "bool_":
             x = x > (low + high) / 2
         elif dtype in INTEGER:
@@ -387,7 +395,9 @@ class OpTests:
             args = [to_mx(x) for x in draw(row, rng, shapes, name)]
             mx.export_function(path, lambda *a, kwargs=kwargs: flat(row.fn(*a, **kwargs)), *args)
             got = list(mx.import_function(path)(*args))
-            assert_same(got, flat(row.fn(*args, **kwargs)), f"{row.name} {shapes} {kwargs} imported")
+            assert_same(
+                got, flat(row.fn(*args, **kwargs)), f"{row.name} {shapes} {kwargs} imported"
+            )
 
     def test_shapeless(self, row):
         """One compiled function called with several sizes gives what the function itself gives."""
@@ -446,8 +456,11 @@ def expect_error(row, args, kwargs):
         kinds = [f"{a.dtype}{tuple(a.shape)}" for a in args]
         pytest.fail(f"{row.name}({', '.join(kinds)}, {kwargs}) raised nothing")
     short = row.name.rsplit(".", 1)[-1]
-    assert f"[{short}]" in text or f"[{row.name}]" in text or "2**" in repr(kwargs) or (
-        any(abs(v) > 2**31 for v in kwargs.values() if isinstance(v, int))
+    assert (
+        f"[{short}]" in text
+        or f"[{row.name}]" in text
+        or "2**" in repr(kwargs)
+        or (any(abs(v) > 2**31 for v in kwargs.values() if isinstance(v, int)))
     ), f"no [{short}] in: {text}"
 
 

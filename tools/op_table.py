@@ -31,16 +31,24 @@ Written by `python tools/op_table.py` from the op records; a test compares.
 MACHINERY = ("compiled", "output")
 
 
+def yes(value):
+    return "yes" if value else "–"
+
+
+def derivative(record, name):
+    return "0" if record["zero"] and record[name] else yes(record[name])
+
+
 def rows():
-    yes = lambda value: "yes" if value else "–"
     for r in mx._op_records():
         if r["name"] in MACHINERY:
             continue
-        rule = {True: "yes", False: "–", "per element": "each"}[r["vmap"]]
+        vmap = {True: "yes", False: "–", "per element": "each"}[r["vmap"]]
         also = ", ".join(word for word in ("view", "composite") if r[word])
-        derivative = lambda name, r=r: "0" if r["zero"] and r[name] else yes(r[name])
-        yield (r["name"], r["kind"], derivative("vjp"), derivative("jvp"), rule, yes(r["infer"]),
-               yes(r["any_size"]), yes(r["export"]), also)  # fmt: skip
+        yield (
+            *(r["name"], r["kind"], derivative(r, "vjp"), derivative(r, "jvp"), vmap),
+            *(yes(r["infer"]), yes(r["any_size"]), yes(r["export"]), also),
+        )
 
 
 def page():

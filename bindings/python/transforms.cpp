@@ -46,8 +46,8 @@ struct Gradient : Behaviour {
       out.push_back(nb::borrow(PyTuple_GET_ITEM(tree.args.ptr(), i)));
     }
     for (const std::string& name : argnames) {
-      PyObject* v = tree.kwargs.is_valid() ? PyDict_GetItemString(tree.kwargs.ptr(), name.c_str())
-                                           : nullptr;
+      PyObject* v =
+          tree.kwargs.is_valid() ? PyDict_GetItemString(tree.kwargs.ptr(), name.c_str()) : nullptr;
       if (!v) {
         std::string got;
         if (tree.kwargs.is_valid()) {
@@ -73,8 +73,7 @@ struct Gradient : Behaviour {
     }
     if (tree.kwargs.is_valid()) out.kwargs = nb::steal(PyDict_Copy(tree.kwargs.ptr()));
     for (size_t k = 0; k < argnames.size(); ++k) {
-      PyDict_SetItemString(out.kwargs.ptr(), argnames[k].c_str(),
-                           values[argnums.size() + k].ptr());
+      PyDict_SetItemString(out.kwargs.ptr(), argnames[k].c_str(), values[argnums.size() + k].ptr());
     }
     return out;
   }
@@ -138,8 +137,9 @@ struct Gradient : Behaviour {
   }
   // The differentiated arguments with leaf(i) for their i-th array.
   template <class Leaf>
-    requires std::is_invocable_v<Leaf, size_t>
-  nb::object pack(const std::vector<nb::object>& trees, Leaf leaf) const {
+  requires std::is_invocable_v<Leaf, size_t> nb::object pack(const std::vector<nb::object>& trees,
+                                                             Leaf leaf)
+  const {
     size_t at = 0;
     auto next = [&](nb::handle o) -> nb::object {
       return is_array(o.ptr()) ? leaf(at++) : nb::borrow(o);

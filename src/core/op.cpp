@@ -47,6 +47,12 @@ const char* op_name(int id) {
   return n.names[id].c_str();
 }
 
+std::string_view fields::kept_name(FieldReader& r, const std::string& name) {
+  auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
+  if (name.size() > 32 || !std::all_of(name.begin(), name.end(), plain)) r.bad_name();
+  return name.empty() ? std::string_view() : op_name(op_id(name));
+}
+
 int Op::assign_id() const {
   int id = op_id(name);
   id_.value.store(id, std::memory_order_release);

@@ -33,7 +33,8 @@ constexpr uint64_t aligned(uint64_t n) { return (n + kAlign - 1) / kAlign * kAli
 // What comes before each field of a parameter struct.
 enum class Tag : uint8_t { no, yes, integer, number, dtype, text, list };
 
-static_assert(Dtype::kCount == 15, "the numbers of dtypes are part of the format: add new ones last");
+static_assert(Dtype::kCount == 15,
+              "the numbers of dtypes are part of the format: add new ones last");
 
 class Encoder final : public FieldWriter {
  public:
@@ -81,7 +82,8 @@ class Encoder final : public FieldWriter {
   void tag(Tag t) { byte(static_cast<uint8_t>(t)); }
 };
 
-// Whether a text is UTF-8 (RFC 3629): neither overlong forms, nor surrogates, nor more than 21 bits.
+// Whether a text is UTF-8 (RFC 3629): neither overlong forms, nor surrogates, nor more than 21
+// bits.
 inline bool is_utf8(std::string_view s) {
   for (size_t i = 0; i < s.size();) {
     auto b = static_cast<uint8_t>(s[i++]);
@@ -179,6 +181,9 @@ class Decoder final : public FieldReader {
   }
   [[noreturn]] void out_of_range(int64_t v) override {
     malformed("expected a parameter within its type; got ", v);
+  }
+  [[noreturn]] void bad_name() override {
+    malformed("expected a function's name among an op's parameters");
   }
 
  private:

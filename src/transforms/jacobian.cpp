@@ -101,8 +101,8 @@ std::vector<Arrays> hessian(const ArrayFn& fn, const Arrays& inputs) {
   check_real(inputs, "hessian", "arguments");
   Arrays outputs = fn(inputs);
   if (outputs.size() != 1 || outputs[0].ndim() != 0) {
-    fail("[hessian] expected a function that returns one scalar; got ", outputs.size(),
-         " arrays", outputs.empty() ? "" : message(", the first of shape ", outputs[0].shape()));
+    fail("[hessian] expected a function that returns one scalar; got ", outputs.size(), " arrays",
+         outputs.empty() ? "" : message(", the first of shape ", outputs[0].shape()));
   }
   check_real(outputs, "hessian", "results");
   ArrayFn gradient = [&](const Arrays& x) { return vjp(fn, x, {ones_like(outputs[0])}).second; };

@@ -1,8 +1,8 @@
 """checkpoint: the same values and gradients, and less memory held until the backward pass."""
 
 import numpy as np
-
 import olivine.core as mx
+
 from tests.support import assert_same, run_python
 
 X = np.linspace(-2, 2, 12, dtype=np.float32).reshape(3, 4)
@@ -23,7 +23,9 @@ def test_values_and_gradients_are_those_of_the_function():
     want = mx.value_and_grad(lambda x, w: chain(block, x, w), argnums=(0, 1))(x, w)
     got = mx.value_and_grad(lambda x, w: chain(mx.checkpoint(block), x, w), argnums=(0, 1))(x, w)
     assert_same(got, want, "checkpointed")
-    got = mx.compile(mx.value_and_grad(lambda x, w: chain(mx.checkpoint(block), x, w), argnums=(0, 1)))(x, w)
+    got = mx.compile(
+        mx.value_and_grad(lambda x, w: chain(mx.checkpoint(block), x, w), argnums=(0, 1))
+    )(x, w)
     assert_same(got, want, "compiled")
 
 
@@ -116,11 +118,16 @@ def test_other_threads_do_not_meet_the_random_numbers_of_a_recomputation():
 
 def test_random_draws_of_nested_and_mapped_checkpoints_repeat_too():
     inner = mx.checkpoint(lambda x: mx.where(mx.random.uniform(shape=(50,)) < 0.5, x, 0.0) * x)
-    outer = mx.checkpoint(lambda x: inner(x) + mx.where(mx.random.uniform(shape=(50,)) < 0.3, x, 0.0) * x)
+    outer = mx.checkpoint(
+        lambda x: inner(x) + mx.where(mx.random.uniform(shape=(50,)) < 0.3, x, 0.0) * x
+    )
     for f in (outer, lambda x: mx.vmap(outer)(x[None])):
         value, gradient = mx.value_and_grad(lambda x, f=f: mx.sum(f(x)))(mx.ones((50,)))
         assert 2 * value.item() == mx.sum(gradient).item()
     mx.random.seed(4)
     plain = mx.random.uniform(shape=(50,)).tolist()
     mx.random.seed(4)
-    assert mx.checkpoint(lambda x: mx.random.uniform(shape=(50,)) * x)(mx.ones((50,))).tolist() == plain
+    assert (
+        mx.checkpoint(lambda x: mx.random.uniform(shape=(50,)) * x)(mx.ones((50,))).tolist()
+        == plain
+    )

@@ -4,10 +4,10 @@ import struct
 import textwrap
 
 import numpy as np
-import pytest
-
 import olivine.core as mx
 import olivine.nn as nn
+import pytest
+
 from tests.support import assert_same, run_python, to_np
 
 X = np.linspace(-2, 2, 12, dtype=np.float32).reshape(3, 4)
@@ -82,7 +82,17 @@ def test_a_constant_that_repeats_one_element_takes_its_room(path):
 
 def test_captured_constants_of_every_dtype_and_layout(path):
     base = mx.arange(24).reshape(4, 6)
-    for t in ("bool_", "uint8", "uint64", "int16", "float16", "bfloat16", "float64", "complex64", "complex128"):
+    for t in (
+        "bool_",
+        "uint8",
+        "uint64",
+        "int16",
+        "float16",
+        "bfloat16",
+        "float64",
+        "complex64",
+        "complex128",
+    ):
         c = base.astype(getattr(mx, t))
         views = (c, c.T, c[::2, 1:5], c[1], c[:0])
         got = roundtrip(path, lambda x, views=views: (x, *views), mx.array(0))(mx.array(0))
@@ -121,7 +131,11 @@ def test_a_failed_with_block_leaves_the_old_file(path):
 
 def test_other_inputs_than_the_file_has_are_one_error_that_lists_what_it_has(path):
     g = roundtrip(path, lambda x, y: x + y, mx.zeros((2, 3)), mx.zeros((3,)))
-    for bad in ((mx.zeros((2, 4)), mx.zeros((3,))), (mx.zeros((2, 3)),), (mx.zeros((2, 3), mx.int32), mx.zeros((3,)))):
+    for bad in (
+        (mx.zeros((2, 4)), mx.zeros((3,))),
+        (mx.zeros((2, 3)),),
+        (mx.zeros((2, 3), mx.int32), mx.zeros((3,))),
+    ):
         with pytest.raises(ValueError) as error:
             g(*bad)
         assert "(2, 3) float32" in str(error.value) and "got" in str(error.value)
@@ -140,9 +154,13 @@ def test_imported_functions_compose_with_every_transformation(path):
     np.testing.assert_allclose(to_np(mx.grad(mx.compile(h))(x)), want, rtol=1e-5)
     np.testing.assert_allclose(to_np(mx.compile(mx.grad(h))(x)), want, rtol=1e-5)
     assert_same(mx.vmap(h)(mx.array(X)), mx.vmap(f)(mx.array(X)))
-    np.testing.assert_allclose(to_np(mx.vmap(mx.grad(h))(mx.array(X))), np.cos(X) * X + np.sin(X), rtol=1e-5)
+    np.testing.assert_allclose(
+        to_np(mx.vmap(mx.grad(h))(mx.array(X))), np.cos(X) * X + np.sin(X), rtol=1e-5
+    )
     second = mx.grad(lambda x: mx.sum(mx.grad(h)(x)))(x)
-    np.testing.assert_allclose(to_np(second), 2 * np.cos(X[0]) - X[0] * np.sin(X[0]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        to_np(second), 2 * np.cos(X[0]) - X[0] * np.sin(X[0]), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_what_is_traced_may_use_every_transformation(path):
@@ -213,7 +231,12 @@ def test_a_shapeless_export_says_which_size_it_depends_on(path, f, why):
 
 def test_a_callback_sees_the_parts_in_order():
     parts = []
-    mx.export_function(parts.append, lambda x, *, y: mx.sum(mx.exp(x) + y, axis=1), mx.ones((2, 3)), y=mx.array(2.0))
+    mx.export_function(
+        parts.append,
+        lambda x, *, y: mx.sum(mx.exp(x) + y, axis=1),
+        mx.ones((2, 3)),
+        y=mx.array(2.0),
+    )
     assert [p["type"] for p in parts][:4] == ["inputs", "keyword_inputs", "outputs", "constants"]
     assert parts[0]["inputs"] == [("A", (2, 3), mx.float32), ("B", (), mx.float32)]
     assert parts[1]["keywords"] == [("y", "B")]
@@ -361,7 +384,19 @@ def everything(x, i):
     g = mx.fast.rope(q, 2, traditional=False, base=10.0, scale=1.0, offset=1)
     h = x.at[i].add(1.0) * mx.var(x) + mx.partition(x, 2, axis=0) + mx.arange(4)
     j = mx.pad(x, 1) + mx.random.uniform(shape=(5, 6)) + mx.broadcast_to(mx.max(x), (5, 6))
-    return a, b, c, d, e, f, g, h, j, mx.searchsorted(x[0], x[1])
+    m = x[:, :3] + 3 * mx.eye(3)
+    k = mx.linalg.solve(m, x, stream=mx.cpu) + mx.linalg.qr(m, stream=mx.cpu)[0] @ x
+    u, s, v = mx.linalg.svd(m, stream=mx.cpu)
+    n = (
+        mx.fft.irfft(mx.fft.rfft2(x), n=4),
+        mx.linalg.det(m) * s,
+        mx.linalg.eigvalsh(m, stream=mx.cpu),
+    )
+    w = mx.quantize(mx.arange(64 * 32).reshape(32, 64) / 999.0, 32, 4)
+    o = mx.quantized_matmul(mx.tile(x, (1, 16)), *w, group_size=32, bits=4)
+    p = mx.gather_mm(x[None], x.T[None], mx.array([0]), mx.array([0])), mx.hadamard_transform(x)
+    r = mx.dequantize(*w, 32, 4), mx.fast.cross_entropy(x, i)
+    return a, b, c, d, e, f, g, h, j, k, *n, o, *p, *r, mx.searchsorted(x[0], x[1])
 
 
 def test_mutated_files_give_an_error_or_a_function(tmp_path):

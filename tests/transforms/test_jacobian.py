@@ -1,9 +1,9 @@
 """jacobian and hessian against derivatives worked out by hand."""
 
 import numpy as np
+import olivine.core as mx
 import pytest
 
-import olivine.core as mx
 from tests.support import to_np
 
 A = np.arange(6, dtype=np.float32).reshape(2, 3) / 3 - 1
@@ -20,7 +20,10 @@ def test_a_linear_map_is_its_own_jacobian():
     close(mx.jacobian(lambda x: a @ x)(mx.array(X)), A)
     close(mx.jacobian(lambda x: x @ a)(mx.array(X[:2])), A.T)
     # More results than arguments: by columns.
-    close(mx.jacobian(lambda x: mx.concatenate([x, x * 2]))(mx.array(X)), np.vstack([np.eye(3), 2 * np.eye(3)]))
+    close(
+        mx.jacobian(lambda x: mx.concatenate([x, x * 2]))(mx.array(X)),
+        np.vstack([np.eye(3), 2 * np.eye(3)]),
+    )
 
 
 def test_shapes_are_those_of_the_result_then_of_the_argument():
@@ -72,7 +75,10 @@ def test_they_compose_with_the_other_transformations():
     close(mx.vmap(mx.jacobian(f))(mx.array(np.stack([X, X]))), np.stack([want, want]))
     close(mx.jacobian(mx.grad(lambda x: mx.sum(f(x))))(x), np.diag(2 * np.cos(X) - X * np.sin(X)))
     close(mx.grad(lambda x: mx.sum(mx.jacobian(f)(x)))(x), 2 * np.cos(X) - X * np.sin(X))
-    close(mx.vmap(mx.hessian(lambda x: mx.sum(x**3)))(mx.array(np.stack([X, X]))), np.stack([np.diag(6 * X)] * 2))
+    close(
+        mx.vmap(mx.hessian(lambda x: mx.sum(x**3)))(mx.array(np.stack([X, X]))),
+        np.stack([np.diag(6 * X)] * 2),
+    )
 
 
 def test_errors():

@@ -1,9 +1,9 @@
 """compile(shapeless=True): when one trace serves other sizes, and that results never differ."""
 
 import numpy as np
+import olivine.core as mx
 import pytest
 
-import olivine.core as mx
 from tests.support import assert_close, to_np
 from tests.transforms.test_compile import counted
 
@@ -96,7 +96,13 @@ def test_a_model_with_its_weights_and_gradient():
 def test_dtypes_ranks_and_constants_are_still_part_of_the_key():
     f, traces = counted(lambda x, k: x * k)
     c = mx.compile(f, shapeless=True)
-    for x, k in ((mx.ones(2), 2), (mx.ones(3), 2), (mx.ones((2, 2)), 2), (mx.ones(3, mx.float16), 2), (mx.ones(4), 3)):
+    for x, k in (
+        (mx.ones(2), 2),
+        (mx.ones(3), 2),
+        (mx.ones((2, 2)), 2),
+        (mx.ones(3, mx.float16), 2),
+        (mx.ones(4), 3),
+    ):
         assert c(x, k).tolist() == (x * k).tolist()
     assert len(traces) == 4
 
@@ -121,7 +127,9 @@ def test_compiled_and_transformed_functions_inside():
     g = mx.compile(lambda x: mx.vmap(lambda r: mx.sum(r) * r)(x), shapeless=True)
     for shape in SIZES:
         x = mx.random.normal(shape)
-        np.testing.assert_allclose(to_np(g(x)), to_np(x) * to_np(x).sum(1, keepdims=True), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            to_np(g(x)), to_np(x) * to_np(x).sum(1, keepdims=True), rtol=1e-4, atol=1e-5
+        )
     # Under another transformation the trace is put on the call's own inputs.
     h = mx.compile(lambda x: mx.sum(mx.sin(x)), shapeless=True)
     for n in (2, 5):

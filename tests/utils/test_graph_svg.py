@@ -5,9 +5,8 @@ import re
 import subprocess
 import xml.etree.ElementTree as ET
 
-import pytest
-
 import olivine.core as mx
+import pytest
 from olivine.graph_svg import graph_svg
 from olivine.utils import export_to_svg
 
@@ -27,7 +26,10 @@ def mlp():
 
 def read(text):
     root = ET.fromstring(text)
-    boxes = [{k: float(r.get(k, 0)) for k in ("x", "y", "width", "height")} for r in root.iter(SVG + "rect")]
+    boxes = [
+        {k: float(r.get(k, 0)) for k in ("x", "y", "width", "height")}
+        for r in root.iter(SVG + "rect")
+    ]
     words = [t.text for t in root.iter(SVG + "text")]
     edges = [p.get("d") for p in root.iter(SVG + "path") if p.get("marker-end")]
     return boxes, words, edges
@@ -36,7 +38,9 @@ def read(text):
 def test_boxes_name_ops_inputs_and_outputs():
     outputs, names = mlp()
     boxes, words, edges = read(graph_svg(outputs, **names))
-    assert {"x", "w", "b", "loss", "dw", "output", "matmul", "maximum(·, 0)", "square"} <= set(words)
+    assert {"x", "w", "b", "loss", "dw", "output", "matmul", "maximum(·, 0)", "square"} <= set(
+        words
+    )
     assert words.count("matmul") == 2 and "8×4  float32" in words and "scalar  float32" in words
     assert len(words) == 2 * (len(boxes) - 1), "one rectangle is the ground"
     assert len(edges) >= len(boxes) - 1 - 3
@@ -77,7 +81,11 @@ def test_computed_arrays_long_chains_and_several_outputs():
     assert read(graph_svg(y))[1].count("sin") == 3000
     q = mx.zeros((1, 2, 4, 8)) + 1
     words = read(graph_svg(mx.fast.scaled_dot_product_attention(q, q, q, scale=1.0)))[1]
-    assert "attention" in words and words.count("1×2×4×8  float32") >= 2 and "1×2×4×1  float32" in words
+    assert (
+        "attention" in words
+        and words.count("1×2×4×8  float32") >= 2
+        and "1×2×4×1  float32" in words
+    )
 
 
 def test_dot_text_holds_the_same_graph(tmp_path):
@@ -87,7 +95,12 @@ def test_dot_text_holds_the_same_graph(tmp_path):
     out = io.StringIO()
     mx.export_to_dot(out, outputs, **names)
     assert out.getvalue() == text and text.startswith("digraph {") and text.endswith("}\n")
-    for label in ("x\\n(8, 4) float32", "matmul\\n(8, 3) float32", "loss\\n() float32", "dw\\n(4, 3) float32"):
+    for label in (
+        "x\\n(8, 4) float32",
+        "matmul\\n(8, 3) float32",
+        "loss\\n() float32",
+        "dw\\n(4, 3) float32",
+    ):
         assert f'label="{label}"' in text
     nodes = set(re.findall(r"^  (\w+) \[", text, re.M))
     ends = re.findall(r"^  (\w+) -> (\w+)", text, re.M)

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import olivine.core as mx
 import pytest
 
-import olivine.core as mx
 from tests.support import (
     COMPLEX,
     DTYPES,
@@ -64,7 +64,13 @@ TERNARY = tuple(
         ((LARGE + 1,), (LARGE + 1,), (1,)),
     )
 )
-SUM_DTYPE = {"bool_": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}
+SUM_DTYPE = {
+    "bool_": "int32",
+    "int8": "int32",
+    "int16": "int32",
+    "uint8": "uint32",
+    "uint16": "uint32",
+}
 SPECIAL = (0.0, 1.0, 0.5, 2.0, 3.0, np.inf, np.nan)
 
 
@@ -130,7 +136,9 @@ def draw(row, rng, shapes, name):
         else:
             x = rng.uniform(low, high, shape)
         if dtype in COMPLEX:
-            x = x + 1j * (row.sample(rng, i, shape) if row.sample else rng.uniform(low, high, shape))
+            x = x + 1j * (
+                row.sample(rng, i, shape) if row.sample else rng.uniform(low, high, shape)
+            )
         elif dtype == "bool_":
             x = x > (low + high) / 2
         elif dtype in INTEGER:
@@ -272,7 +280,9 @@ class OpTests:
 
     def pytest_generate_tests(self, metafunc):
         rule = metafunc.function.__name__.removeprefix("test_")
+        compiles = lambda r: "compile" in r.rules.split()
         extra = {"special": lambda r: r.special, "aliases": lambda r: r.aliases}
+        extra |= {"export": compiles, "shapeless": compiles}
         applies = extra.get(rule, lambda r: rule in r.rules.split())
         rows = [row for row in metafunc.cls.rows if applies(row) and row.name not in PENDING]
         metafunc.parametrize("row", rows, ids=[row.name for row in rows])
@@ -379,6 +389,34 @@ class OpTests:
                 want = row.fn(*args, **kwargs)
                 assert_same(compiled(*args), want, f"{row.name} {shapes} {kwargs} compiled")
 
+    def test_export(self, row, tmp_path):
+        rng, name, path = row.rng(), main_dtype(row), tmp_path / "f"
+        for shapes, kwargs in small_cases(row):
+            args = [to_mx(x) for x in draw(row, rng, shapes, name)]
+            mx.export_function(path, lambda *a, kwargs=kwargs: flat(row.fn(*a, **kwargs)), *args)
+            got = list(mx.import_function(path)(*args))
+            assert_same(
+                got, flat(row.fn(*args, **kwargs)), f"{row.name} {shapes} {kwargs} imported"
+            )
+
+    def test_shapeless(self, row):
+        """One compiled function called with several sizes gives what the function itself gives."""
+        rng, name = row.rng(), main_dtype(row)
+        for shapes, kwargs in small_cases(row):
+            f = functools.partial(row.fn, **kwargs)
+            compiled = mx.compile(lambda *a, f=f: f(*a), shapeless=True)
+            for sizes in ((0, 1, 2), (0, 1, 3), (0, 2, 1), (0, 3, 2)):
+                resized = [tuple(resize(d, sizes) for d in shape) for shape in shapes]
+                try:
+                    args = [to_mx(x) for x in draw(row, rng, resized, name)]
+                    want = f(*args)
+                    mx.eval(want)
+                except Exception:
+                    with pytest.raises(Exception):
+                        mx.eval(compiled(*args))
+                else:
+                    assert_same(compiled(*args), want, f"{row.name} {resized} {kwargs} shapeless")
+
     def test_errors(self, row):
         shapes, kwargs = next(iter(small_cases(row, 1)), row.cases[0])
         args = [to_mx(x) for x in draw(row, row.rng(), shapes, main_dtype(row))]
@@ -403,6 +441,11 @@ class OpTests:
             assert_same(lookup(alias)(*args, **kwargs), lookup(row.name)(*args, **kwargs), alias)
 
 
+def resize(d, sizes):
+    """Another size: one for 0, one for 1, and d times something for the rest, so equal sizes stay so."""
+    return sizes[d] if d < 2 else d * sizes[2]
+
+
 def expect_error(row, args, kwargs):
     """The call fails with an exception that says whose fault it is, and names the op."""
     try:
@@ -413,8 +456,11 @@ def expect_error(row, args, kwargs):
         kinds = [f"{a.dtype}{tuple(a.shape)}" for a in args]
         pytest.fail(f"{row.name}({', '.join(kinds)}, {kwargs}) raised nothing")
     short = row.name.rsplit(".", 1)[-1]
-    assert f"[{short}]" in text or f"[{row.name}]" in text or "2**" in repr(kwargs) or (
-        any(abs(v) > 2**31 for v in kwargs.values() if isinstance(v, int))
+    assert (
+        f"[{short}]" in text
+        or f"[{row.name}]" in text
+        or "2**" in repr(kwargs)
+        or (any(abs(v) > 2**31 for v in kwargs.values() if isinstance(v, int)))
     ), f"no [{short}] in: {text}"
 
 

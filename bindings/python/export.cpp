@@ -11,6 +11,7 @@
 #include "arguments.h"
 #include "callable.h"
 #include "core/error.h"
+#include "core/op.h"
 #include "olivine/graph_utils.h"
 #include "paths.h"
 #include "transforms.h"
@@ -215,6 +216,29 @@ nb::object describe(nb::handle tree, nb::dict names) {
   return nb::make_tuple(values, operations);
 }
 
+// What each op's record has, for docs/ops.md and the test of its completeness.
+nb::list op_records() {
+  nb::list out;
+  for (const Op* op : all_ops()) {
+    const char* kinds[] = {"elementwise", "structural", "reduction", "general"};
+    nb::dict d;
+    d["name"] = op->name;
+    d["kind"] = kinds[static_cast<int>(op->kind)];
+    d["infer"] = op->infer != nullptr;
+    d["vjp"] = op->vjp != nullptr;
+    d["jvp"] = op->jvp != nullptr;
+    d["vmap"] = op->vmap == vmap_per_element ? nb::object(nb::str("per element"))
+                                             : nb::object(nb::bool_(op->vmap != nullptr));
+    d["zero"] = op->kind == OpKind::elementwise && op->vjp == vjp_elementwise && !op->linear;
+    d["composite"] = op->composite != nullptr;
+    d["view"] = op->view != nullptr;
+    d["any_size"] = op->any_size;
+    d["export"] = can_be_exported(*op);
+    out.append(d);
+  }
+  return out;
+}
+
 }  // namespace
 
 void bind_export(nb::module_& m) {
@@ -233,6 +257,7 @@ void bind_export(nb::module_& m) {
           nb::arg("traceback") = nb::none())
       .def("close", &Exporter::close);
   m.def("_describe_graph", describe);
+  m.def("_op_records", op_records);
 }
 
 namespace hand {

@@ -92,14 +92,18 @@ class Reader {
     if (n == 0) start = 0, step = 1;
     out_.items.push_back({.kind = Kind::range, .axis = axis_, .range = {start, step, n}});
     out_.whole = out_.whole && step == 1 && n == size();
+    auto* s = reinterpret_cast<PySliceObject*>(o);
+    if (s->start != Py_None || s->stop != Py_None) note_size_read(a_, "bounds of a slice");
     ++axis_;
   }
 
   void add_integer(PyObject* o) {
     std::optional<int64_t> v = to_int64(o, op_);
     if (!v) {
-      fail<TypeError>("[", op_, "] expected ints, slices, None, Ellipsis or int arrays as indices; "
-                      "got ", Py_TYPE(o)->tp_name);
+      fail<TypeError>("[", op_,
+                      "] expected ints, slices, None, Ellipsis or int arrays as indices; "
+                      "got ",
+                      Py_TYPE(o)->tp_name);
     }
     int64_t n = size(), i = *v < 0 ? *v + n : *v;
     if (i < 0 || i >= n) {
@@ -126,8 +130,10 @@ class Reader {
   void add_mask(const array& mask) {
     for (int i = 0; i < mask.ndim(); ++i) {
       if (mask.shape()[i] != a_.shape()[axis_ + i]) {
-        fail<std::out_of_range>("[", op_, "] expected a mask of the shape of the axes it indexes; "
-                                "got ", mask.shape(), " for an array of shape ", a_.shape());
+        fail<std::out_of_range>("[", op_,
+                                "] expected a mask of the shape of the axes it indexes; "
+                                "got ",
+                                mask.shape(), " for an array of shape ", a_.shape());
       }
     }
     array m = contiguous(mask);
@@ -149,8 +155,8 @@ class Reader {
       return;
     }
     for (const auto& p : positions) {
-      out_.items.push_back({.kind = Kind::indices, .axis = axis_,
-                            .indices = array(p.data(), Shape{count}, int64)});
+      out_.items.push_back(
+          {.kind = Kind::indices, .axis = axis_, .indices = array(p.data(), Shape{count}, int64)});
       ++axis_;
     }
   }

@@ -27,7 +27,7 @@ nb::object require_callable(Arguments& in, int i) {
 const char* class_of(nb::handle o) { return Py_TYPE(o.ptr())->tp_name; }
 
 // ---- Gradients.
-struct Gradient final : Behaviour {
+struct Gradient : Behaviour {
   const char* op;
   bool with_value;
   bool single;  // argnums was one int: the gradient is not in a tuple
@@ -46,8 +46,8 @@ struct Gradient final : Behaviour {
       out.push_back(nb::borrow(PyTuple_GET_ITEM(tree.args.ptr(), i)));
     }
     for (const std::string& name : argnames) {
-      PyObject* v = tree.kwargs.is_valid() ? PyDict_GetItemString(tree.kwargs.ptr(), name.c_str())
-                                           : nullptr;
+      PyObject* v =
+          tree.kwargs.is_valid() ? PyDict_GetItemString(tree.kwargs.ptr(), name.c_str()) : nullptr;
       if (!v) {
         std::string got;
         if (tree.kwargs.is_valid()) {
@@ -73,8 +73,7 @@ struct Gradient final : Behaviour {
     }
     if (tree.kwargs.is_valid()) out.kwargs = nb::steal(PyDict_Copy(tree.kwargs.ptr()));
     for (size_t k = 0; k < argnames.size(); ++k) {
-      PyDict_SetItemString(out.kwargs.ptr(), argnames[k].c_str(),
-                           values[argnums.size() + k].ptr());
+      PyDict_SetItemString(out.kwargs.ptr(), argnames[k].c_str(), values[argnums.size() + k].ptr());
     }
     return out;
   }
@@ -134,14 +133,22 @@ struct Gradient final : Behaviour {
   }
 
   nb::object pack(const std::vector<nb::object>& trees, const Arrays& gradients) const {
+    return pack(trees, [&](size_t i) { return nb::steal(wrap(gradients[i])); });
+  }
+  // The differentiated arguments with leaf(i) for their i-th array.
+  template <class Leaf>
+  requires std::is_invocable_v<Leaf, size_t> nb::object pack(const std::vector<nb::object>& trees,
+                                                             Leaf leaf)
+  const {
     size_t at = 0;
+    auto next = [&](nb::handle o) -> nb::object {
+      return is_array(o.ptr()) ? leaf(at++) : nb::borrow(o);
+    };
     nb::list positional;
     nb::dict named;
-    for (size_t k = 0; k < argnums.size(); ++k) {
-      positional.append(fill_tree(trees[k], gradients, at));
-    }
+    for (size_t k = 0; k < argnums.size(); ++k) positional.append(map_tree(trees[k], next));
     for (size_t k = 0; k < argnames.size(); ++k) {
-      named[argnames[k].c_str()] = fill_tree(trees[argnums.size() + k], gradients, at);
+      named[argnames[k].c_str()] = map_tree(trees[argnums.size() + k], next);
     }
     nb::object first = nb::none();
     if (single) {
@@ -198,6 +205,49 @@ PyObject* make_gradient(Arguments& in, const char* op, bool with_value) {
   g->fun = require_callable(in, 0);
   read_argnums(in, *g);
   return make_callable(std::move(g)).release().ptr();
+}
+
+// ---- Jacobians and Hessians: trees of the results with trees of the arguments in place of arrays.
+struct Jacobian final : Gradient {
+  bool second;
+
+  PyObject* call(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) override {
+    CallTree tree(args, nargs, kwnames);
+    std::vector<nb::object> chosen_args = chosen(tree);
+    Arrays inputs;
+    for (const nb::object& o : chosen_args) {
+      Arrays part = tree_only_arrays(o, op);
+      inputs.insert(inputs.end(), part.begin(), part.end());
+    }
+    nb::object result;
+    auto fn = [&](const Arrays& tracers) {
+      size_t at = 0;
+      std::vector<nb::object> traced;
+      for (const nb::object& o : chosen_args) traced.push_back(fill_tree(o, tracers, at));
+      result = replaced(tree, traced).call(fun);
+      return tree_only_arrays(result, op);
+    };
+    if (second) {
+      auto found = olivine::hessian(fn, inputs);
+      auto row = [&](size_t i) { return pack(chosen_args, found[i]); };
+      return pack(chosen_args, row).release().ptr();
+    }
+    auto found = olivine::jacobian(fn, inputs).second;
+    size_t at = 0;
+    return map_tree(result, [&](nb::handle) { return pack(chosen_args, found[at++]); })
+        .release()
+        .ptr();
+  }
+};
+
+PyObject* make_jacobian(Arguments& in, const char* op, bool second) {
+  auto j = std::make_unique<Jacobian>();
+  j->op = op;
+  j->with_value = false;
+  j->second = second;
+  j->fun = require_callable(in, 0);
+  read_argnums(in, *j);
+  return make_callable(std::move(j)).release().ptr();
 }
 
 // ---- vjp and jvp: fun(*primals) returns an array or a list or tuple of arrays.
@@ -353,6 +403,9 @@ PyObject* async_eval(Arguments& in) {
 
 PyObject* grad(Arguments& in) { return make_gradient(in, "grad", false); }
 PyObject* value_and_grad(Arguments& in) { return make_gradient(in, "value_and_grad", true); }
+
+PyObject* jacobian(Arguments& in) { return make_jacobian(in, "jacobian", false); }
+PyObject* hessian(Arguments& in) { return make_jacobian(in, "hessian", true); }
 
 PyObject* vjp(Arguments& in) {
   return pair_of_lists(

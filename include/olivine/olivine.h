@@ -8,6 +8,7 @@
 #include "olivine/dtype.h"
 #include "olivine/export_function.h"
 #include "olivine/fast.h"
+#include "olivine/graph_utils.h"
 #include "olivine/io.h"
 #include "olivine/ops/conv.h"
 #include "olivine/memory.h"

@@ -26,6 +26,14 @@ OLIVINE_API std::function<std::pair<std::vector<array>, std::vector<array>>(
 value_and_grad(ArrayFn fn, std::vector<int> argnums = {0});
 OLIVINE_API ArrayFn grad(ArrayFn fn, std::vector<int> argnums = {0});
 
+// Outputs of fn, and d(output)/d(input) of each output by each input, of the output's shape followed
+// by the input's: by rows or by columns, whatever is fewer.
+OLIVINE_API std::pair<std::vector<array>, std::vector<std::vector<array>>> jacobian(
+    const ArrayFn& fn, const std::vector<array>& inputs);
+// The second derivatives of a scalar function by each pair of inputs: the Jacobian of its gradient.
+OLIVINE_API std::vector<std::vector<array>> hessian(const ArrayFn& fn,
+                                                    const std::vector<array>& inputs);
+
 // fn mapped over one axis of each input (-1: not mapped); outputs get theirs where out_axes says.
 // Missing out_axes means axis 0 for every output.
 OLIVINE_API ArrayFn vmap(ArrayFn fn, std::vector<int> in_axes, std::vector<int> out_axes = {});

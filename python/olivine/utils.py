@@ -1,4 +1,4 @@
-"""Functions over trees: nested dictionaries, lists and tuples whose leaves are anything else."""
+"""Functions over trees, nested containers whose leaves are anything else; and pictures of graphs."""
 
 from __future__ import annotations
 
@@ -172,3 +172,13 @@ def tree_merge(tree_a: Any, tree_b: Any, merge_fn: Callable | None = None) -> An
             f"got {type(tree_a).__name__} and {type(tree_b).__name__}"
         )
     return merge_fn(tree_a, tree_b)
+
+
+def export_to_svg(file: Any, *args: Any, **kwargs: Any) -> None:
+    """Draw what lazy arrays are computed from, with shapes and dtypes, into a file or a path.
+
+    `args` are the arrays or trees of them; `kwargs` name arrays in the picture.
+    """
+    from olivine import graph_svg
+
+    graph_svg.export_to_svg(file, *args, **kwargs)

@@ -1,12 +1,14 @@
 // Reading and writing parameter structs field by field, as their `fields()` list them.
 //
-// A struct of bools, integers, enums, numbers, dtypes, strings and lists, pairs or optionals of
-// these needs no code of its own: `&params_type<P>` in an op's record is all that export asks for.
+// A struct of bools, integers, enums, numbers, dtypes, strings, and lists, pairs, optionals or such
+// structs of these needs no code of its own: `&params_type<P>` in an op's record is all that export
+// asks for.
 #pragma once
 
 #include <array>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <typeinfo>
@@ -37,6 +39,7 @@ struct FieldReader {
   virtual std::string text() = 0;
   virtual size_t list() = 0;
   [[noreturn]] virtual void out_of_range(int64_t v) = 0;
+  [[noreturn]] virtual void bad_name() = 0;
 };
 
 namespace fields {
@@ -55,6 +58,13 @@ template <class T>
 concept TupleLike = requires {
   std::tuple_size<T>::value;
 };
+template <class T>
+concept HasFields = requires(const T& v) {
+  v.fields();
+};
+
+// A name that outlives every reader: string views among parameters name functions in errors.
+OLIVINE_API std::string_view kept_name(FieldReader& r, const std::string& name);
 
 template <class T>
 void write(FieldWriter& w, const T& v) {
@@ -66,8 +76,10 @@ void write(FieldWriter& w, const T& v) {
     w.number(v);
   } else if constexpr (std::is_same_v<T, Dtype>) {
     w.dtype(v);
-  } else if constexpr (std::is_same_v<T, std::string>) {
-    w.text(v);
+  } else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view>) {
+    w.text(std::string(v));
+  } else if constexpr (HasFields<T>) {
+    std::apply([&](const auto&... x) { (write(w, x), ...); }, v.fields());
   } else if constexpr (IsList<T>::value) {
     w.list(v.size());
     for (const typename T::value_type x : v) write(w, x);
@@ -98,6 +110,13 @@ void read(FieldReader& r, T& v) {
     v = r.dtype();
   } else if constexpr (std::is_same_v<T, std::string>) {
     v = r.text();
+  } else if constexpr (std::is_same_v<T, std::string_view>) {
+    v = kept_name(r, r.text());
+  } else if constexpr (HasFields<T>) {
+    // `fields` lists const references to the members of `v`, which is not const.
+    std::apply(
+        [&](const auto&... x) { (read(r, const_cast<std::remove_cvref_t<decltype(x)>&>(x)), ...); },
+        std::as_const(v).fields());
   } else if constexpr (IsList<T>::value) {
     v = T();
     for (size_t n = r.list(); n > 0; --n) {
@@ -124,18 +143,10 @@ struct ParamsType {
 };
 template <class P>
 inline const ParamsType params_type{
-    typeid(P),
-    [](const ParamsRef& p, FieldWriter& w) {
-      std::apply([&](const auto&... f) { (fields::write(w, f), ...); }, p.as<P>().fields());
-    },
+    typeid(P), [](const ParamsRef& p, FieldWriter& w) { fields::write(w, p.as<P>()); },
     [](FieldReader& r) {
       P p{};
-      // `fields` lists const references to the members of `p`, which is not const.
-      std::apply(
-          [&](const auto&... f) {
-            (fields::read(r, const_cast<std::remove_cvref_t<decltype(f)>&>(f)), ...);
-          },
-          std::as_const(p).fields());
+      fields::read(r, p);
       return make_params(std::move(p));
     }};
 

@@ -15,6 +15,7 @@
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/shape.h"
+#include "ops/broadcasting.h"
 
 namespace olivine {
 namespace {
@@ -44,6 +45,12 @@ const char* op_name(int id) {
   Names& n = names();
   std::lock_guard lock(n.mutex);
   return n.names[id].c_str();
+}
+
+std::string_view fields::kept_name(FieldReader& r, const std::string& name) {
+  auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
+  if (name.size() > 32 || !std::all_of(name.begin(), name.end(), plain)) r.bad_name();
+  return name.empty() ? std::string_view() : op_name(op_id(name));
 }
 
 int Op::assign_id() const {
@@ -95,17 +102,6 @@ Shape broadcast_all(std::span<const array> in) {
   return shape;
 }
 
-// Sums the axes along which `a` was broadcast from `shape`.
-array unbroadcast(const array& a, const Shape& shape) {
-  if (a.shape() == shape) return a;
-  int lead = a.ndim() - static_cast<int>(shape.size());
-  std::vector<int> axes;
-  for (int i = 0; i < a.ndim(); ++i) {
-    if (i < lead || (shape[i - lead] == 1 && a.shape()[i] != 1)) axes.push_back(i);
-  }
-  return reshape(axes.empty() ? a : sum(a, axes, true), shape);
-}
-
 }  // namespace
 
 std::vector<OutSpec> infer_elementwise(const ParamsRef&, std::span<const array> in) {
@@ -127,7 +123,7 @@ MaybeArrays vjp_elementwise(const VjpCall& c) {
     bool complex = is_complex(c.in[i].dtype()) && is_complex(c.out[0].dtype());
     array ct = complex ? conjugate(c.ct[0]) : c.ct[0];
     if (auto d = c.op.linear(static_cast<int>(i), ct, c.in, c.out[0])) {
-      out[i] = unbroadcast(complex ? conjugate(*d) : *d, c.in[i].shape());
+      out[i] = sum_to(complex ? conjugate(*d) : *d, c.in[i].shape());
     }
   }
   return out;

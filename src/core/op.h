@@ -135,6 +135,11 @@ OLIVINE_API const char* op_name(int id);
 // All records, sorted by name.
 OLIVINE_API std::vector<const Op*> all_ops();
 
+// Whether nodes of this op can be written to files and read from them.
+inline bool can_be_exported(const Op& op) {
+  return op.infer && (op.check || op.kind == OpKind::elementwise);
+}
+
 // ---- Making nodes. All checks are done by then; `shape` and `dtype` are those of the output.
 OLIVINE_API array make_node(const Op& op, ParamsRef params, std::span<const array> in, Shape shape,
                             Dtype dtype, StreamOrDevice s = {});

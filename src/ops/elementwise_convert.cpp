@@ -28,7 +28,8 @@ Op real_linear(const char* name, MaybeArrays (*jvp)(const JvpCall&),
             .infer = infer,
             .vjp = vjp,
             .jvp = jvp,
-            .vmap = vmap_elementwise};
+            .vmap = vmap_elementwise,
+            .any_size = true};
 }
 
 // ---- astype: one record per target.

@@ -42,7 +42,8 @@ const Op sign_op{
     .infer = infer_elementwise,
     .vjp = [](const VjpCall& c) { return MaybeArrays{sign_map(c.in[0], c.out[0], c.ct[0])}; },
     .jvp = [](const JvpCall& c) { return MaybeArrays{sign_map(c.in[0], c.out[0], *c.tangent[0])}; },
-    .vmap = vmap_elementwise};
+    .vmap = vmap_elementwise,
+    .any_size = true};
 
 const Op exp_op = elementwise("exp", OLIVINE_RULE(v * out));
 const Op expm1_op = elementwise("expm1", OLIVINE_RULE(v * (out + c(1))));

@@ -1,4 +1,5 @@
 // Cross entropy of logits and class indices, with a gradient that makes no one-hot array.
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "olivine/fast.h"
@@ -49,6 +50,17 @@ Op make_cross_entropy() {
   Op op = fused("cross_entropy", infer_cross_entropy, cross_entropy_composite);
   op.vjp = vjp_cross_entropy;
   op.vmap = vmap_cross_entropy;
+  op.check = [](const CheckCall& c) {
+    expect_inputs(c, 2);
+    expect_ndim(c, 0, 1);
+    require(c, is_floating(c.in[0].dtype()), "logits of a real floating dtype");
+    require(c, c.in[0].shape(-1) > 0, "a last axis of classes");
+    expect_indices(c, 1);
+    Shape rows = c.in[0].shape();
+    rows.pop_back();
+    expect_shape(c, 1, rows);
+  };
+  op.any_size = true;
   return op;
 }
 const Op cross_entropy_op = make_cross_entropy();

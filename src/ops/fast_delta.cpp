@@ -2,6 +2,7 @@
 //
 // Per step, with the state S (Dv x Dk) of a head: S = S * gate, then S += beta * (v - S k) k^T, and
 // the output is S q. Steps that a mask leaves out keep the state and give zeros.
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "olivine/fast.h"
@@ -52,7 +53,29 @@ std::vector<OutSpec> infer_delta(const ParamsRef&, std::span<const array> in) {
   return {{in[2].shape(), in[2].dtype()}, {in[5].shape(), in[5].dtype()}};
 }
 
-const Op delta_op = fused("gated_delta_update", infer_delta, delta_composite);
+void check_delta(const array& q, const array& k, const array& v, const array& gates,
+                 const array& beta);
+
+const Op delta_op = [] {
+  Op op = fused("gated_delta_update", infer_delta, delta_composite);
+  op.params = &params_type<DeltaParams>;
+  op.check = [](const CheckCall& c) {
+    bool has_mask = c.params.as<DeltaParams>().has_mask;
+    expect_inputs(c, has_mask ? 7 : 6);
+    const array &q = c.in[0], &v = c.in[2];
+    check_delta(q, c.in[1], v, c.in[3], c.in[4]);
+    expect_ndim(c, 3, 4, 4);
+    require(c, q.dtype() == float32 || q.dtype() == float64, "inputs of float32 or float64");
+    expect_one_dtype(c, 0, 6);
+    olivine::expect_shape(c, 5, Shape{v.shape(0), v.shape(2), v.shape(3), q.shape(3)});
+    if (has_mask) {
+      expect_dtype(c, 6, bool_);
+      olivine::expect_shape(c, 6, Shape{q.shape(0), q.shape(1)});
+    }
+  };
+  op.any_size = true;
+  return op;
+}();
 
 void expect_shape(const char* what, const array& a, const Shape& shape) {
   if (a.shape() != shape) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "core/size.h"
@@ -79,8 +80,29 @@ VmapResult vmap_fft(const VmapCall& c) {
   return {{transform(batch_first(c, 0), p)}, {0}};
 }
 
-const Op fft_op{
-    .name = "fft", .infer = infer_fft, .vjp = vjp_fft, .jvp = jvp_linear, .vmap = vmap_fft};
+void check_fft(const CheckCall& c) {
+  expect_inputs(c, 1);
+  const auto& p = c.params.as<FftParams>();
+  const array& a = c.in[0];
+  require(c, p.kind <= FftKind::from_half && !p.axes.empty(), "a known kind and an axis");
+  require(c, p.inverse == (p.kind == FftKind::from_half) || p.kind == FftKind::complex,
+          "the direction of its kind");
+  expect_axes(c, p.axes, a.ndim(), false);
+  require(c, p.kind == FftKind::to_half ? is_floating(a.dtype()) : is_complex(a.dtype()),
+          "real input for to_half, complex input else");
+  for (int axis : p.axes) require(c, a.shape()[axis] > 0, "elements along each axis");
+  if (p.kind == FftKind::from_half) {
+    require(c, p.n > 0 && p.n / 2 + 1 == a.shape()[p.axes.back()], "n / 2 + 1 elements");
+  }
+}
+
+const Op fft_op{.name = "fft",
+                .infer = infer_fft,
+                .vjp = vjp_fft,
+                .jvp = jvp_linear,
+                .vmap = vmap_fft,
+                .params = &params_type<FftParams>,
+                .check = check_fft};
 
 // ---- Checks
 

@@ -1,4 +1,5 @@
 // Checks and batched matrix algebra of the linear-algebra ops.
+#include "core/node.h"
 #include "ops/linalg_common.h"
 
 #include <limits>
@@ -80,6 +81,7 @@ double epsilon(Dtype t) {
 }
 
 array rounding_level(const array& w) {
+  note_size_read(w, "the rounding error of a matrix' size");
   const double unit = epsilon(w.dtype()) * static_cast<double>(w.shape(-1));
   return multiply(max(abs(w), -1, true), array(unit, real_type(w.dtype())));
 }
@@ -88,6 +90,27 @@ array guarded_reciprocal(const array& x, const array& level) {
   const array zero(0, x.dtype()), one(1, x.dtype());
   array tiny = less_equal(abs(x), level);
   return where(tiny, zero, divide(one, where(tiny, one, x)));
+}
+
+void check_matrix(const CheckCall& c) {
+  olivine::expect_inputs(c, 1);
+  expect_lapack_dtype(c.in[0].dtype(), c.op.name);
+  expect_matrix(c.in[0], c.op.name);
+}
+void check_square(const CheckCall& c) {
+  check_matrix(c);
+  expect_square(c.in[0], c.op.name);
+}
+void check_factors(const CheckCall& c, size_t more) {
+  expect_inputs(c, 3 + more);
+  expect_lapack_dtype(c.in[0].dtype(), c.op.name);
+  expect_square(c.in[0], c.op.name);
+  expect_one_dtype(c, 0, 2);
+  expect_shape(c, 1, c.in[0].shape());
+  expect_dtype(c, 2, uint32);
+  Shape pivots = c.in[0].shape();
+  pivots.pop_back();
+  expect_shape(c, 2, pivots);
 }
 
 VmapResult vmap_matrices(const VmapCall& c) {

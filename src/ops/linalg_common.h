@@ -6,6 +6,7 @@
 // rules are made of ops and so have derivatives themselves.
 #pragma once
 
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "olivine/ops/creation.h"
@@ -57,6 +58,12 @@ double epsilon(Dtype t);
 array rounding_level(const array& w);
 // 1 / x where |x| > level, else 0.
 array guarded_reciprocal(const array& x, const array& level);
+
+// ---- Checks of records: one matrix, or a square one, of a dtype that LAPACK takes.
+void check_matrix(const CheckCall& c);
+void check_square(const CheckCall& c);
+// A square matrix, its packed factors and their pivots; `more` inputs follow.
+void check_factors(const CheckCall& c, size_t more);
 
 // ---- Rules.
 VmapResult vmap_matrices(const VmapCall& c);

@@ -34,7 +34,9 @@ const Op cholesky_op{.name = "cholesky",
                          },
                      .vjp = vjp_cholesky,
                      .jvp = jvp_cholesky,
-                     .vmap = vmap_matrices};
+                     .vmap = vmap_matrices,
+                     .check = check_square,
+                     .any_size = true};
 
 // ---- LU: a[perm] = L U of m x n matrices, packed into one. L is continued to m x m and U to n x n
 // by identities. With M = L^-1 da[perm] U^-1 (de Hoog et al., "On the derivatives of matrix
@@ -102,7 +104,10 @@ const Op lu_op{.name = "lu",
                    },
                .vjp = vjp_lu,
                .jvp = jvp_lu,
-               .vmap = vmap_matrices};
+               .vmap = vmap_matrices,
+               .params = &params_type<LuParams>,
+               .check = check_matrix,
+               .any_size = true};
 
 LuFactors lu_node(const array& a, std::string_view caller, StreamOrDevice s) {
   const ParamsRef params = make_params(LuParams{caller});
@@ -155,7 +160,13 @@ const Op qr_op{
         },
     .vjp = vjp_qr,
     .jvp = jvp_qr,
-    .vmap = vmap_matrices};
+    .vmap = vmap_matrices,
+    .check =
+        [](const CheckCall& c) {
+          check_matrix(c);
+          require(c, c.in[0].shape(-2) >= c.in[0].shape(-1), "at least as many rows as columns");
+        },
+    .any_size = true};
 
 }  // namespace
 

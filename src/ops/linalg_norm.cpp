@@ -57,7 +57,9 @@ const Op pinv_op{
     .vjp = vjp_pinv,
     .jvp = jvp_pinv,
     .vmap = vmap_matrices,
-    .composite = pinv_composite};
+    .composite = pinv_composite,
+    .check = check_matrix,
+    .any_size = true};
 
 // ---- Norms. Derivatives are 0 at 0, where a norm has none.
 

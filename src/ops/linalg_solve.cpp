@@ -11,6 +11,14 @@ namespace {
 
 using Specs = std::vector<OutSpec>;
 
+// The right-hand sides: the rows and batches of the first input.
+void check_right(const CheckCall& c, size_t input) {
+  expect_ndim(c, input, c.in[0].ndim(), c.in[0].ndim());
+  Shape shape = c.in[0].shape();
+  shape.back() = c.in[input].shape().back();
+  expect_shape(c, input, shape);
+}
+
 // ---- x = t^-1 b for a triangle t of a: dx = t^-1 (db - dt x), b~ = t^-H x~, t~ = -b~ x^H.
 
 array triangle(const array& a, bool upper) { return upper ? triu(a) : tril(a); }
@@ -41,7 +49,17 @@ const Op triangular_op{.name = "triangular_solve",
                        .infer = infer_last,
                        .vjp = vjp_triangular,
                        .jvp = jvp_triangular,
-                       .vmap = vmap_matrices};
+                       .vmap = vmap_matrices,
+                       .params = &params_type<TriangularParams>,
+                       .check =
+                           [](const CheckCall& c) {
+                             expect_inputs(c, 2);
+                             expect_one_dtype(c, 0, 2);
+                             expect_lapack_dtype(c.in[0].dtype(), c.op.name);
+                             expect_square(c.in[0], c.op.name);
+                             check_right(c, 1);
+                           },
+                       .any_size = true};
 
 // ---- x = a^-1 b, or a^-H b; inputs a, its factors, b. The factors carry no derivative.
 
@@ -74,7 +92,15 @@ const Op lu_solve_op{.name = "lu_solve",
                      .infer = infer_last,
                      .vjp = vjp_lu_solve,
                      .jvp = jvp_lu_solve,
-                     .vmap = vmap_matrices};
+                     .vmap = vmap_matrices,
+                     .params = &params_type<LuSolveParams>,
+                     .check =
+                         [](const CheckCall& c) {
+                           check_factors(c, 1);
+                           expect_dtype(c, 3, c.in[0].dtype());
+                           check_right(c, 3);
+                         },
+                     .any_size = true};
 
 // ---- The adjugate, with adj(a) a = det(a): the derivative of det, finite where `a` is singular.
 // Its own derivative, (tr(X da) X - X da X) / det with X = adj(a), is for nonsingular matrices.
@@ -97,7 +123,9 @@ const Op adjugate_op{.name = "adjugate",
                      .infer = infer_last,
                      .vjp = vjp_adjugate,
                      .jvp = jvp_adjugate,
-                     .vmap = vmap_matrices};
+                     .vmap = vmap_matrices,
+                     .check = check_square,
+                     .any_size = true};
 
 array adjugate(const array& a) { return make_node(adjugate_op, {}, {a}, a.shape(), a.dtype()); }
 
@@ -135,7 +163,9 @@ const Op det_op{.name = "det",
                 .vjp = vjp_det,
                 .jvp = jvp_det,
                 .vmap = vmap_matrices,
-                .composite = det_composite};
+                .composite = det_composite,
+                .check = [](const CheckCall& c) { check_factors(c, 0); },
+                .any_size = true};
 
 array imaginary(const array& real) {
   const Dtype t = real.dtype() == float64 ? complex128 : complex64;
@@ -172,7 +202,9 @@ const Op slogdet_op{.name = "slogdet",
                     .vjp = vjp_slogdet,
                     .jvp = jvp_slogdet,
                     .vmap = vmap_matrices,
-                    .composite = slogdet_composite};
+                    .composite = slogdet_composite,
+                    .check = [](const CheckCall& c) { check_factors(c, 0); },
+                    .any_size = true};
 
 // The matrix, its factors and pivots, of a dtype that LAPACK takes.
 Arrays factorized(const array& a, const char* op) {

@@ -49,8 +49,13 @@ MaybeArrays vjp_eigh(const VjpCall& c) {
   array inner = add(diagonal_matrix(c.ct[0]), turned);
   return {hermitian_part(between(v, inner, adjoint(v)))};
 }
-const Op eigh_op{
-    .name = "eigh", .infer = infer_eigh, .vjp = vjp_eigh, .jvp = jvp_eigh, .vmap = vmap_matrices};
+const Op eigh_op{.name = "eigh",
+                 .infer = infer_eigh,
+                 .vjp = vjp_eigh,
+                 .jvp = jvp_eigh,
+                 .vmap = vmap_matrices,
+                 .check = check_square,
+                 .any_size = true};
 
 MaybeArrays jvp_eigvalsh(const JvpCall& c) {
   if (c.in[0].size() == 0) return zero_tangents(c);
@@ -66,7 +71,9 @@ const Op eigvalsh_op{.name = "eigvalsh",
                      .infer = infer_eigvalsh,
                      .vjp = vjp_eigvalsh,
                      .jvp = jvp_eigvalsh,
-                     .vmap = vmap_matrices};
+                     .vmap = vmap_matrices,
+                     .check = check_square,
+                     .any_size = true};
 
 // ---- eig: a V = V diag(w), columns of length 1. With X = V^-1 da V and T = F * X:
 //   dw = diag(X),   dV = V (T - Re diag(V^H V T))
@@ -108,8 +115,13 @@ MaybeArrays vjp_eig(const VjpCall& c) {
   array x_ct = add(diagonal_matrix(c.ct[0]), multiply(conjugate(inverse_gaps(w)), t_ct));
   return {back_from(v, x_ct, c.in[0].dtype())};
 }
-const Op eig_op{
-    .name = "eig", .infer = infer_eig, .vjp = vjp_eig, .jvp = jvp_eig, .vmap = vmap_matrices};
+const Op eig_op{.name = "eig",
+                .infer = infer_eig,
+                .vjp = vjp_eig,
+                .jvp = jvp_eig,
+                .vmap = vmap_matrices,
+                .check = check_square,
+                .any_size = true};
 
 MaybeArrays jvp_eigvals(const JvpCall& c) {
   if (c.in[0].size() == 0) return zero_tangents(c);
@@ -124,7 +136,9 @@ const Op eigvals_op{.name = "eigvals",
                     .infer = infer_eigvals,
                     .vjp = vjp_eigvals,
                     .jvp = jvp_eigvals,
-                    .vmap = vmap_matrices};
+                    .vmap = vmap_matrices,
+                    .check = check_square,
+                    .any_size = true};
 
 // ---- svd: a = U diag(s) V^H with k = min(m, n) columns of U and V. With X = U^H da V, S = diag(s)
 // and F_ij = 1 / (s_j^2 - s_i^2) (Townsend, "Differentiating the singular value decomposition",
@@ -197,8 +211,13 @@ MaybeArrays vjp_svd(const VjpCall& c) {
   }
   return {a_ct};
 }
-const Op svd_op{
-    .name = "svd", .infer = infer_svd, .vjp = vjp_svd, .jvp = jvp_svd, .vmap = vmap_matrices};
+const Op svd_op{.name = "svd",
+                .infer = infer_svd,
+                .vjp = vjp_svd,
+                .jvp = jvp_svd,
+                .vmap = vmap_matrices,
+                .check = check_matrix,
+                .any_size = true};
 
 MaybeArrays jvp_svdvals(const JvpCall& c) {
   if (c.in[0].size() == 0) return zero_tangents(c);
@@ -214,7 +233,9 @@ const Op svdvals_op{.name = "svdvals",
                     .infer = infer_svdvals,
                     .vjp = vjp_svdvals,
                     .jvp = jvp_svdvals,
-                    .vmap = vmap_matrices};
+                    .vmap = vmap_matrices,
+                    .check = check_matrix,
+                    .any_size = true};
 
 // ---- Orthonormal columns W that complete those of an m x k matrix Q to a basis; any choice is as
 // good. Orthogonality to Q alone moves them: dW = -Q dQ^H W.
@@ -234,7 +255,14 @@ const Op complement_op{.name = "orthogonal_complement",
                        .infer = infer_complement,
                        .vjp = vjp_complement,
                        .jvp = jvp_complement,
-                       .vmap = vmap_matrices};
+                       .vmap = vmap_matrices,
+                       .check =
+                           [](const CheckCall& c) {
+                             check_matrix(c);
+                             require(c, c.in[0].shape(-2) >= c.in[0].shape(-1),
+                                     "at least as many rows as columns");
+                           },
+                       .any_size = true};
 
 array completed(const array& q) {
   if (q.shape(-2) == q.shape(-1)) return q;

@@ -8,6 +8,7 @@
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/shape.h"
+#include "ops/broadcasting.h"
 #include "ops/matmul_params.h"
 
 namespace olivine {
@@ -24,17 +25,6 @@ Shape product_shape(const array& a, const array& b, const char* op) {
   out.push_back(x[x.size() - 2]);
   out.push_back(y.back());
   return out;
-}
-
-// Sums the leading axes along which an operand was broadcast.
-array unbroadcast_batch(const array& a, const Shape& shape) {
-  if (a.shape() == shape) return a;
-  int lead = a.ndim() - static_cast<int>(shape.size());
-  std::vector<int> axes;
-  for (int i = 0; i < a.ndim() - 2; ++i) {
-    if (i < lead || (shape[i - lead] == 1 && a.shape()[i] != 1)) axes.push_back(i);
-  }
-  return reshape(axes.empty() ? a : sum(a, axes, true), shape);
 }
 
 // The adjoint: transposed, and conjugated if complex.
@@ -64,8 +54,8 @@ int unbatched_rank(const VmapCall& c) {
 MaybeArrays vjp_matmul(const VjpCall& c) {
   MaybeArrays g(2);
   const array &a = c.in[0], &b = c.in[1], &ct = c.ct[0];
-  if (c.wanted[0]) g[0] = unbroadcast_batch(matmul(ct, adjoint(b)), a.shape());
-  if (c.wanted[1]) g[1] = unbroadcast_batch(matmul(adjoint(a), ct), b.shape());
+  if (c.wanted[0]) g[0] = sum_to(matmul(ct, adjoint(b)), a.shape());
+  if (c.wanted[1]) g[1] = sum_to(matmul(adjoint(a), ct), b.shape());
   return g;
 }
 
@@ -114,21 +104,12 @@ MaybeArrays vjp_addmm(const VjpCall& c) {
   const auto& p = c.params.as<AddmmParams>();
   MaybeArrays g(3);
   const array &a = c.in[1], &b = c.in[2], &ct = c.ct[0];
-  if (c.wanted[0]) {
-    g[0] = scaled(ct, p.beta);
-    int lead = ct.ndim() - c.in[0].ndim();
-    std::vector<int> axes;
-    for (int i = 0; i < ct.ndim(); ++i) {
-      if (i < lead || (c.in[0].shape()[i - lead] == 1 && ct.shape()[i] != 1)) axes.push_back(i);
-    }
-    if (!axes.empty()) g[0] = sum(*g[0], axes, true);
-    g[0] = reshape(*g[0], c.in[0].shape());
-  }
+  if (c.wanted[0]) g[0] = sum_to(scaled(ct, p.beta), c.in[0].shape());
   if (c.wanted[1]) {
-    g[1] = unbroadcast_batch(scaled(matmul(ct, adjoint(b)), p.alpha), a.shape());
+    g[1] = sum_to(scaled(matmul(ct, adjoint(b)), p.alpha), a.shape());
   }
   if (c.wanted[2]) {
-    g[2] = unbroadcast_batch(scaled(matmul(adjoint(a), ct), p.alpha), b.shape());
+    g[2] = sum_to(scaled(matmul(adjoint(a), ct), p.alpha), b.shape());
   }
   return g;
 }

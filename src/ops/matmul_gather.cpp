@@ -6,6 +6,7 @@
 // shifts the indices of every batch element to its own matrices.
 #include <limits>
 
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "core/size.h"
@@ -70,11 +71,27 @@ VmapResult vmap_gather_mm(const VmapCall& c) {
   return {{unflatten(out, 0, {c.batch, out.shape(0) / c.batch})}, {0}};
 }
 
+void check_gather_mm(const CheckCall& c) {
+  const int64_t count = c.params.as<GatherMatmulParams>().count;
+  expect_inputs(c, count < 0 ? 4 : 5);
+  for (size_t i : {0, 1}) expect_ndim(c, i, 3, 3);
+  expect_one_dtype(c, 0, 2);
+  require(c, is_floating(c.in[0].dtype()), "floating point operands");
+  require(c, c.in[0].shape(2) == c.in[1].shape(1), "operands of one inner size");
+  for (size_t i = 2; i < c.in.size(); ++i) {
+    expect_dtype(c, i, int64);
+    expect_ndim(c, i, 1, 1);
+    expect_shape(c, i, c.in[2].shape());
+  }
+}
+
 const Op gather_mm_op{.name = "gather_mm",
                       .infer = infer_gather_mm,
                       .vjp = vjp_gather_mm,
                       .jvp = jvp_gather_mm,
-                      .vmap = vmap_gather_mm};
+                      .vmap = vmap_gather_mm,
+                      .params = &params_type<GatherMatmulParams>,
+                      .check = check_gather_mm};
 
 }  // namespace
 

@@ -1,7 +1,9 @@
 // hadamard_transform: a fast product with a Hadamard matrix, whose adjoint is its transpose.
 #include <cmath>
 
+#include "core/checks.h"
 #include "core/error.h"
+#include "core/node.h"
 #include "core/op.h"
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/matmul.h"
@@ -11,6 +13,12 @@
 
 namespace olivine {
 namespace {
+
+bool has_matrix(int64_t n) {
+  if (n <= 0) return false;
+  while (n % 2 == 0 && n != 12 && n != 20 && n != 28) n /= 2;
+  return n == 1 || n == 12 || n == 20 || n == 28;
+}
 
 const Op hadamard_op{.name = "hadamard_transform",
                      .infer =
@@ -27,13 +35,16 @@ const Op hadamard_op{.name = "hadamard_transform",
                      .vmap =
                          [](const VmapCall& c) {
                            return VmapResult{emit(c.op, c.params, Arrays{batch_first(c, 0)}), {0}};
-                         }};
-
-bool has_matrix(int64_t n) {
-  if (n <= 0) return false;
-  while (n % 2 == 0 && n != 12 && n != 20 && n != 28) n /= 2;
-  return n == 1 || n == 12 || n == 20 || n == 28;
-}
+                         },
+                     .params = &params_type<HadamardParams>,
+                     .check =
+                         [](const CheckCall& c) {
+                           expect_inputs(c, 1);
+                           expect_ndim(c, 0, 1);
+                           require(c, is_floating(c.in[0].dtype()) && has_matrix(c.in[0].shape(-1)),
+                                   "a floating point input with a last axis of size m * 2^k");
+                         },
+                     .any_size = true};
 
 }  // namespace
 
@@ -48,6 +59,7 @@ array hadamard_transform(const array& a, std::optional<float> scale, StreamOrDev
         a.shape());
   }
   const double n = static_cast<double>(a.shape(-1));
+  if (!scale) note_size_read(a, "the size of a Hadamard matrix");
   const HadamardParams params{scale ? static_cast<double>(*scale) : 1 / std::sqrt(n), false};
   array x = astype(a, is_inexact(a.dtype()) ? a.dtype() : float32, s);
   return make_node(hadamard_op, make_params(params), {x}, x.shape(), x.dtype(), s);

@@ -3,6 +3,7 @@
 // The product out[s] = a[:, range s] @ b[range s] and its adjoint in a,
 //   adjoint(ct, b)[:, range s] += ct[s] @ b[range s]^T,
 // are each other's transposes in every operand, so that two ops make derivatives of any order.
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "olivine/ops/elementwise.h"
@@ -57,12 +58,34 @@ MaybeArrays jvp_bilinear(const JvpCall& c) {
   return {t};
 }
 
-const Op segmented_mm_op{
-    .name = "segmented_mm", .infer = infer_product, .vjp = vjp_product, .jvp = jvp_bilinear};
+template <bool kAdjoint>
+void check_segmented(const CheckCall& c) {
+  expect_inputs(c, 3);
+  expect_ndim(c, 0, kAdjoint ? 3 : 2, kAdjoint ? 3 : 2);
+  expect_ndim(c, 1, 2, 2);
+  expect_one_dtype(c, 0, 2);
+  require(c, is_floating(c.in[0].dtype()), "floating point operands");
+  require(c, c.in[0].shape(-1) == c.in[1].shape(kAdjoint ? 1 : 0), "operands of one inner size");
+  expect_dtype(c, 2, int64);
+  expect_ndim(c, 2, 2, 2);
+  require(c, c.in[2].shape(1) == 2, "segments of two bounds");
+  require(c, !kAdjoint || c.in[0].shape(0) == c.in[2].shape(0), "one product per segment");
+}
+
+const Op segmented_mm_op{.name = "segmented_mm",
+                         .infer = infer_product,
+                         .vjp = vjp_product,
+                         .jvp = jvp_bilinear,
+                         .vmap = vmap_per_element,
+                         .check = check_segmented<false>,
+                         .any_size = true};
 const Op segmented_mm_adjoint_op{.name = "segmented_mm_adjoint",
                                  .infer = infer_adjoint,
                                  .vjp = vjp_adjoint,
-                                 .jvp = jvp_bilinear};
+                                 .jvp = jvp_bilinear,
+                                 .vmap = vmap_per_element,
+                                 .check = check_segmented<true>,
+                                 .any_size = true};
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 // quantize and dequantize, and the checks that every function of packed weights makes.
 #include "olivine/ops/quantized.h"
 
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "olivine/ops/creation.h"
@@ -13,6 +14,13 @@
 #include "ops/quantized_format.h"
 
 namespace olivine {
+
+void check_format(const CheckCall& c, const QuantFormat& f) {
+  const char* modes[] = {"affine", "mxfp4", "mxfp8", "nvfp4"};
+  require(c, f.mode <= QuantMode::nvfp4, "a known mode");
+  quant_format(modes[static_cast<int>(f.mode)], f.group_size, f.bits, c.op.name);
+}
+
 namespace {
 
 constexpr double kSmallestScale = 1e-7;  // of affine groups, as in MLX
@@ -38,6 +46,17 @@ Arrays affine_scales(const array& w, const QuantFormat& f) {
   array zero(0.0, w.dtype()), off = not_equal(code, zero);
   array rounded = divide(edge, where(off, code, array(1.0, w.dtype())));
   return {where(off, rounded, scale), where(off, edge, zero)};
+}
+
+// One global scale, or one per matrix of `w`.
+void check_global_input(const CheckCall& c, size_t input, const QuantFormat& f, const array& w) {
+  require(c, f.mode == QuantMode::nvfp4, "a global scale for mode nvfp4 only");
+  expect_dtype(c, input, float32);
+  expect_ndim(c, input, 1, 1);
+  int64_t matrices = 1;
+  for (int i = 0; i < w.ndim() - 2; ++i) matrices *= w.shape(i);
+  require(c, c.in[input].size() == 1 || c.in[input].size() == matrices,
+          "a global scale, or one per matrix");
 }
 
 std::vector<OutSpec> infer_quantize(const ParamsRef& params, std::span<const array> in) {
@@ -85,11 +104,25 @@ VmapResult vmap_quantize(const VmapCall& c) {
   return {out, std::vector<int>(out.size(), 0)};
 }
 
+void check_quantize(const CheckCall& c) {
+  const auto& p = c.params.as<QuantizeParams>();
+  check_format(c, p.format);
+  expect_inputs(c, p.has_global ? 2 : 1);
+  const array& w = c.in[0];
+  expect_ndim(c, 0, 2);
+  require(c, is_floating(w.dtype()) && w.dtype() != float64, "weights of float32 or narrower");
+  require(c, w.shape(-1) % p.format.group_size == 0, "a last axis of whole groups");
+  if (p.has_global) check_global_input(c, 1, p.format, w);
+}
+
 const Op quantize_op{.name = "quantize",
                      .infer = infer_quantize,
                      .vjp = vjp_quantize,
                      .jvp = jvp_quantize,
-                     .vmap = vmap_quantize};
+                     .vmap = vmap_quantize,
+                     .params = &params_type<QuantizeParams>,
+                     .check = check_quantize,
+                     .any_size = true};
 
 // ---- dequantize
 
@@ -114,6 +147,14 @@ Op dequantize_record() {
         return Arrays{dequantize_composite(packed_of(p.base, in), p.dtype)};
       });
   op.key = KernelKey::output;
+  op.params = &params_type<DequantizeParams>;
+  op.check = [](const CheckCall& c) {
+    const auto& p = c.params.as<DequantizeParams>();
+    check_weights(c, 0, p.base.format, p.base.has_global);
+    expect_inputs(c, 2 + size_t(p.base.format.affine()) + size_t(p.base.has_global));
+    require(c, is_floating(p.dtype), "a floating point dtype");
+  };
+  op.any_size = true;
   op.vmap = [](const VmapCall& c) {
     return VmapResult{
         emit(c.op, c.params, batched_rows(c, c.params.as<DequantizeParams>().base.has_global)),
@@ -144,6 +185,18 @@ int default_bits(QuantMode mode) { return mode == QuantMode::mxfp8 ? 8 : 4; }
 }  // namespace
 
 // ---- shared
+
+void check_weights(const CheckCall& c, size_t first, const QuantFormat& f, bool has_global) {
+  check_format(c, f);
+  expect_inputs(c, first + 2 + size_t(f.affine()) + size_t(has_global), SIZE_MAX);
+  require(c, !(f.affine() && has_global), "a global scale for mode nvfp4 only");
+  const array &w = c.in[first], &scales = c.in[first + 1];
+  std::optional<array> biases;
+  if (f.affine()) biases = c.in[first + 2];
+  check_packed(w, scales, biases, std::nullopt, f, c.op.name, {});
+  if (f.affine()) expect_dtype(c, first + 2, scales.dtype());
+  if (has_global) check_global_input(c, first + 2, f, w);
+}
 
 QuantFormat quant_format(const std::string& mode, std::optional<int> group_size,
                          std::optional<int> bits, const char* op) {

@@ -31,6 +31,11 @@ Packed check_packed(const array& w, const array& scales, const std::optional<arr
 std::optional<array> check_global(const std::optional<array>& scale, QuantFormat format,
                                   int64_t count, const char* op);
 
+// Of records (core/op.h check): the format; the packed weights from input `first` on; and a global
+// scale for matrices like `w`.
+void check_format(const CheckCall& c, const QuantFormat& f);
+void check_weights(const CheckCall& c, size_t first, const QuantFormat& f, bool has_global);
+
 // Codes as uint32, shape (..., values of a row).
 array unpack_codes(const array& w, int bits);
 // The values in `dtype`, from ops alone.

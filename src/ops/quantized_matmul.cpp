@@ -3,6 +3,7 @@
 //
 // A product is linear in x and, in affine mode, in scales and biases together. Their cotangents are
 // those of the dense weights, summed over groups (times the codes, for scales).
+#include "core/checks.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "olivine/ops/creation.h"
@@ -79,6 +80,29 @@ MaybeArrays jvp_linear_parts(const JvpCall& c) {
   return {t};
 }
 
+// x, packed weights and, for a gather, flat indices into the matrices of both.
+template <bool kGather>
+void check_product(const CheckCall& c) {
+  const auto& p = c.params.as<Params>();
+  const int axes = kGather ? 3 : 2;
+  check_weights(c, 1, p.format, p.has_global);
+  expect_inputs(c, 1 + weight_inputs(p) + (kGather ? 2 : 0));
+  expect_ndim(c, 0, axes, axes);
+  expect_ndim(c, 1, axes, axes);
+  require(c, is_floating(c.in[0].dtype()), "a floating point x");
+  if (p.format.affine()) expect_dtype(c, 2, c.in[0].dtype());
+  const int64_t inner = p.transpose ? p.format.values(c.in[1].shape(-1)) : c.in[1].shape(-2);
+  require(c, c.in[0].shape(-1) == inner, "operands of one inner size");
+  for (size_t i = c.in.size() - 2; kGather && i < c.in.size(); ++i) {
+    expect_dtype(c, i, int64);
+    expect_ndim(c, i, 1, 1);
+    expect_shape(c, i, c.in.back().shape());
+  }
+  if (kGather && p.has_global) {
+    require(c, c.in[3].size() == c.in[1].shape(0), "one global scale per matrix");
+  }
+}
+
 // ---- quantized_matmul: both operands are matrices.
 
 std::vector<OutSpec> infer_qmm(const ParamsRef& params, std::span<const array> in) {
@@ -132,7 +156,10 @@ const Op qmm_op{.name = "quantized_matmul",
                 .vjp = vjp_qmm,
                 .jvp = jvp_linear_parts,
                 .vmap = vmap_qmm,
-                .composite = qmm_composite};
+                .composite = qmm_composite,
+                .params = &params_type<Params>,
+                .check = check_product<false>,
+                .any_size = true};
 
 // ---- gather_qmm: flat indices into the matrices of x and of w.
 
@@ -189,7 +216,10 @@ const Op gather_qmm_op{.name = "gather_qmm",
                        .vjp = vjp_gather,
                        .jvp = jvp_linear_parts,
                        .vmap = vmap_gather,
-                       .composite = gather_composite};
+                       .composite = gather_composite,
+                       .params = &params_type<Params>,
+                       .check = check_product<true>,
+                       .any_size = true};
 
 array gather_product(const Params& p, const array& x, const Packed& w, const array& i,
                      const array& j) {
@@ -202,29 +232,46 @@ struct RoundParams {
   QuantizeParams base;
   auto fields() const { return std::tie(base.format, base.has_global); }
 };
-const Op round_op{.name = "quantize_values",
-                  .infer =
-                      [](const ParamsRef&, std::span<const array> in) {
-                        return std::vector<OutSpec>{{in[0].shape(), in[0].dtype()}};
-                      },
-                  .vjp =
-                      [](const VjpCall& c) {
-                        MaybeArrays g(c.in.size());
-                        g[0] = c.ct[0];
-                        return g;
-                      },
-                  .jvp = [](const JvpCall& c) { return MaybeArrays{c.tangent[0]}; },
-                  .vmap = vmap_composite,
-                  .composite =
-                      [](const ParamsRef& params, std::span<const array> in) {
-                        const auto& p = params.as<RoundParams>().base;
-                        std::optional<array> global;
-                        if (p.has_global) global = in[1];
-                        Arrays q = quantize_format(in[0], p.format, global, "quantize", {});
-                        Packed packed{q[0], q[1], std::nullopt, global, p.format};
-                        if (q.size() > 2) packed.biases = q[2];
-                        return Arrays{dequantize_packed(packed, in[0].dtype())};
-                      }};
+const Op round_op{
+    .name = "quantize_values",
+    .infer =
+        [](const ParamsRef&, std::span<const array> in) {
+          return std::vector<OutSpec>{{in[0].shape(), in[0].dtype()}};
+        },
+    .vjp =
+        [](const VjpCall& c) {
+          MaybeArrays g(c.in.size());
+          g[0] = c.ct[0];
+          return g;
+        },
+    .jvp = [](const JvpCall& c) { return MaybeArrays{c.tangent[0]}; },
+    .vmap = vmap_composite,
+    .composite =
+        [](const ParamsRef& params, std::span<const array> in) {
+          const auto& p = params.as<RoundParams>().base;
+          std::optional<array> global;
+          if (p.has_global) global = in[1];
+          Arrays q = quantize_format(in[0], p.format, global, "quantize", {});
+          Packed packed{q[0], q[1], std::nullopt, global, p.format};
+          if (q.size() > 2) packed.biases = q[2];
+          return Arrays{dequantize_packed(packed, in[0].dtype())};
+        },
+    .params = &params_type<RoundParams>,
+    .check =
+        [](const CheckCall& c) {
+          const auto& p = c.params.as<RoundParams>().base;
+          check_format(c, p.format);
+          expect_inputs(c, p.has_global ? 2 : 1);
+          expect_ndim(c, 0, 2);
+          require(c, is_floating(c.in[0].dtype()), "a floating point input");
+          require(c, c.in[0].shape(-1) % p.format.group_size == 0, "a last axis of whole groups");
+          if (p.has_global) {
+            require(c, p.format.mode == QuantMode::nvfp4, "a global scale for mode nvfp4 only");
+            expect_dtype(c, 1, float32);
+            expect_ndim(c, 1, 1, 1);
+          }
+        },
+    .any_size = true};
 
 array rounded(const array& x, QuantFormat f, const std::optional<array>& global, const char* op,
               StreamOrDevice s) {

@@ -42,7 +42,7 @@ struct QuantizeParams {
 
 struct DequantizeParams {
   QuantizeParams base;
-  Dtype dtype;  // of the result
+  Dtype dtype = float32;  // of the result
   auto fields() const { return std::tie(base.format, base.has_global, dtype); }
 };
 

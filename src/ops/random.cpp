@@ -124,7 +124,15 @@ std::pair<array, array> split_now(const array& key) {
   return {key_of(a0, a1), key_of(b0, b1)};
 }
 
-thread_local constinit Sequence* own_sequence = nullptr;
+thread_local constinit Draws* draws = nullptr;
+
+array next_of_sequence() {
+  KeySequence& q = sequence();
+  std::lock_guard lock(q.mutex);
+  auto [next, used] = random::split(q.key);
+  q.key = next;
+  return used;
+}
 
 bool is_computed(const array& key) {
   const Node& n = *key.node();
@@ -147,37 +155,28 @@ std::pair<array, array> split(const array& key, StreamOrDevice s) {
   return {take(both, 0, 0, s), take(both, 1, 0, s)};
 }
 
-Sequence::Sequence(const array& key) : key_(key), outer_(own_sequence) {
-  check_key(key);
-  own_sequence = this;
+Draws::Draws() : again_(false), outer_(draws) { draws = this; }
+Draws::Draws(std::vector<array> keys) : keys_(std::move(keys)), again_(true), outer_(draws) {
+  draws = this;
 }
-Sequence::~Sequence() { own_sequence = outer_; }
+Draws::~Draws() { draws = outer_; }
+array Draws::next() {
+  if (again_ && at_ < keys_.size()) return keys_[at_++];
+  array key = outer_ ? outer_->next() : next_of_sequence();
+  if (!again_) keys_.push_back(key);
+  return key;
+}
 
 void seed(uint64_t seed) { set_state(key(seed)); }
-array next_key() {
-  if (Sequence* own = own_sequence) {
-    auto [next, used] = random::split(own->key_);
-    own->key_ = next;
-    return used;
-  }
-  KeySequence& q = sequence();
-  std::lock_guard lock(q.mutex);
-  auto [next, used] = random::split(q.key);
-  q.key = next;
-  return used;
-}
+array next_key() { return draws ? draws->next() : next_of_sequence(); }
 array state() {
-  if (own_sequence) return own_sequence->key_;
   KeySequence& q = sequence();
   std::lock_guard lock(q.mutex);
   return q.key;
 }
 void set_state(const array& key) {
   check_key(key);
-  if (own_sequence) {
-    own_sequence->key_ = key;
-    return;
-  }
+  if (draws && draws->again_) return;  // what the keys drawn before depended on
   array old = key;  // freed after the lock
   KeySequence& q = sequence();
   std::lock_guard lock(q.mutex);

@@ -17,6 +17,7 @@
 #include "olivine/ops/scan.h"
 #include "olivine/ops/shape.h"
 #include "olivine/ops/sort.h"
+#include "ops/broadcasting.h"
 
 namespace olivine {
 
@@ -62,7 +63,7 @@ Dtype truth_dtype(Dtype) { return bool_; }
 Dtype index_dtype(Dtype) { return uint32; }
 Dtype float_dtype(Dtype) { return float32; }
 
-array spread(const array& a, const array& like) { return broadcast_to(a, like.shape()); }
+array spread(const array& a, const array& like) { return broadcast_like(a, like); }
 array cast_like(const array& a, const array& like) {
   return a.dtype() == like.dtype() ? a : astype(a, like.dtype());
 }

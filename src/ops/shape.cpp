@@ -16,6 +16,7 @@
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/reduction.h"
 #include "ops/batching.h"
+#include "ops/broadcasting.h"
 #include "ops/indexing_params.h"
 
 namespace olivine {
@@ -325,16 +326,6 @@ SmallVector<int, 6> identity_axes(int ndim) {
 
 // ---- broadcast
 
-// Sums `ct` over the axes along which `shape` was repeated.
-array sum_to(const array& ct, const Shape& shape) {
-  int lead = ct.ndim() - static_cast<int>(shape.size());
-  std::vector<int> axes;
-  for (int i = 0; i < ct.ndim(); ++i) {
-    if (i < lead || shape[i - lead] != ct.shape()[i]) axes.push_back(i);
-  }
-  return reshape(axes.empty() ? ct : sum(ct, axes, true), shape);
-}
-
 const Op broadcast_op = structural(
     "broadcast_to",
     {.infer =
@@ -363,6 +354,39 @@ const Op broadcast_op = structural(
            element_count(c.params.as<ReshapeParams>().shape, c.op.name);
            expect_broadcasts(c, 0, c.params.as<ReshapeParams>().shape);
          }});
+
+// Input 0 repeated to the shape of input 1.
+const Op broadcast_like_op = [] {
+  Op op = structural(
+      "broadcast_like",
+      {.infer =
+           [](const ParamsRef&, std::span<const array> in) {
+             return Specs{{in[1].shape(), in[0].dtype()}};
+           },
+       .transpose =
+           [](const VjpCall& c) {
+             return MaybeArrays{sum_to(c.ct[0], c.in[0].shape()), std::nullopt};
+           },
+       .vmap =
+           [](const VmapCall& c) {
+             array a = batch_first(c, 0), like = batch_first(c, 1);
+             Shape aligned(like.shape().size(), 1);
+             aligned[0] = c.batch;
+             std::copy(a.shape().begin() + 1, a.shape().end(), aligned.end() - (a.ndim() - 1));
+             return VmapResult{{broadcast_to(reshape(a, aligned), like.shape())}, {0}};
+           },
+       .view = broadcast_op.view,
+       .check =
+           [](const CheckCall& c) {
+             expect_inputs(c, 2);
+             expect_broadcasts(c, 0, c.in[1].shape());
+           },
+       .any_size = true});
+  op.jvp = [](const JvpCall& c) {
+    return c.tangent[0] ? MaybeArrays{broadcast_like(*c.tangent[0], c.in[1])} : MaybeArrays(1);
+  };
+  return op;
+}();
 
 // ---- as_strided: `shape` and `strides` replace the last axis; those before it are batches.
 
@@ -838,6 +862,23 @@ std::vector<array> broadcast_arrays(const std::vector<array>& arrays, StreamOrDe
 }
 Shape broadcast_shapes(const Shape& a, const Shape& b) {
   return broadcast_shapes(std::span<const int64_t>(a), std::span<const int64_t>(b));
+}
+
+array broadcast_like(const array& a, const array& like) {
+  if (!ShapelessTrace::running()) return broadcast_to(a, like.shape());
+  return make_node(broadcast_like_op, {}, {a, like}, like.shape(), a.dtype());
+}
+array sum_to(const array& a, const Shape& shape) {
+  if (a.shape() == shape) return a;
+  int lead = a.ndim() - static_cast<int>(shape.size());
+  std::vector<int> axes, leading;
+  for (int i = 0; i < a.ndim(); ++i) {
+    if (i < lead || shape[i - lead] != a.shape()[i]) axes.push_back(i);
+    if (i < lead) leading.push_back(i);
+  }
+  array total = axes.empty() ? a : sum(a, axes, true);
+  if (lead == 0) return total;
+  return ShapelessTrace::running() ? squeeze(total, leading) : reshape(total, shape);
 }
 
 array as_strided(const array& a, Shape shape, Strides strides, int64_t offset, StreamOrDevice s) {

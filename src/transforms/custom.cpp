@@ -184,6 +184,21 @@ const Op barrier_op = [] {
 
 }  // namespace
 
+namespace {
+
+// The function again, late.
+Arrays recompute(const ArrayFn& fn, const Arrays& primals, const Arrays& cotangents) {
+  Arrays late;
+  for (const array& p : primals) {
+    Arrays in{p};
+    in.insert(in.end(), cotangents.begin(), cotangents.end());
+    late.push_back(make_node(barrier_op, {}, in, p.shape(), p.dtype()));
+  }
+  return vjp(fn, late, cotangents).second;
+}
+
+}  // namespace
+
 bool is_checkpoint(const Node* n) {
   return n->op == &custom_op && n->params.as<CustomParams>().is_checkpoint;
 }
@@ -194,32 +209,20 @@ ArrayFn custom_function(ArrayFn fn, CustomRules rules) {
   };
 }
 
-namespace {
-
-// The function again, late, with the random numbers it had the first time. Other threads draw
-// theirs from the process's sequence meanwhile.
-Arrays recompute(const ArrayFn& fn, const array& random_state, const Arrays& primals,
-                 const Arrays& cotangents) {
-  Arrays late;
-  for (const array& p : primals) {
-    Arrays in{p};
-    in.insert(in.end(), cotangents.begin(), cotangents.end());
-    late.push_back(make_node(barrier_op, {}, in, p.shape(), p.dtype()));
-  }
-  random::Sequence replay(random_state);
-  return vjp(fn, late, cotangents).second;
-}
-
-}  // namespace
-
 ArrayFn checkpoint(ArrayFn fn) {
   return [fn = std::move(fn)](const Arrays& inputs) {
-    CustomRules rules;
-    rules.vjp = [fn, state = random::state()](const Arrays& primals, const Arrays& cotangents,
-                                              const Arrays&) {
-      return recompute(fn, state, primals, cotangents);
+    random::Draws drawn;
+    Arrays outputs = fn(inputs);
+    // With the random numbers that it had the first time, whatever other threads draw meanwhile.
+    ArrayFn again = [fn, keys = drawn.keys()](const Arrays& in) {
+      random::Draws replay(keys);
+      return fn(in);
     };
-    return call_custom(fn, rules, fn(inputs), inputs, true);
+    CustomRules rules;
+    rules.vjp = [again](const Arrays& primals, const Arrays& cotangents, const Arrays&) {
+      return recompute(again, primals, cotangents);
+    };
+    return call_custom(again, rules, outputs, inputs, true);
   };
 }
 

@@ -85,7 +85,7 @@ struct Numbered {
   static void check_exportable(const Node* n) {
     const Op& op = *n->op;
     bool declared = n->params ? op.params && n->params.is_of(op.params->type) : !op.params;
-    if (!exported::can_be_exported(op) || !declared) {
+    if (!can_be_exported(op) || !declared) {
       fail("[export_function] expected ops that can be written to a file; got ", op.name,
            op.opaque ? ", which calls functions of yours" : "");
     }
@@ -178,7 +178,6 @@ class FileWriter {
       for (Node* in : n->inputs) header_.count(numbered.number.at(in));
       if (n->params) n->op->params->write(n->params, header_);
       std::vector<OutSpec> specs = specs_of(n);
-      header_.byte(n->tuple != nullptr);
       header_.count(specs.size());
       for (const OutSpec& s : specs) header_.spec(s.shape, s.dtype);
     }

@@ -33,6 +33,9 @@ constexpr uint64_t aligned(uint64_t n) { return (n + kAlign - 1) / kAlign * kAli
 // What comes before each field of a parameter struct.
 enum class Tag : uint8_t { no, yes, integer, number, dtype, text, list };
 
+static_assert(Dtype::kCount == 15,
+              "the numbers of dtypes are part of the format: add new ones last");
+
 class Encoder final : public FieldWriter {
  public:
   std::string bytes;
@@ -79,6 +82,25 @@ class Encoder final : public FieldWriter {
   void tag(Tag t) { byte(static_cast<uint8_t>(t)); }
 };
 
+// Whether a text is UTF-8 (RFC 3629): neither overlong forms, nor surrogates, nor more than 21
+// bits.
+inline bool is_utf8(std::string_view s) {
+  for (size_t i = 0; i < s.size();) {
+    auto b = static_cast<uint8_t>(s[i++]);
+    if (b < 0x80) continue;
+    int more = b >= 0xf0 ? 3 : b >= 0xe0 ? 2 : 1;
+    if (b < 0xc2 || b > 0xf4 || s.size() - i < static_cast<size_t>(more)) return false;
+    uint32_t code = b & (0x3f >> more);
+    for (; more > 0; --more) {
+      if ((s[i] & 0xc0) != 0x80) return false;
+      code = code << 6 | (s[i++] & 0x3f);
+    }
+    uint32_t least = b >= 0xf0 ? 0x10000 : b >= 0xe0 ? 0x800 : 0x80;
+    if (code < least || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return false;
+  }
+  return true;
+}
+
 // Reads what an Encoder wrote. Anything else is one error, told with the position.
 class Decoder final : public FieldReader {
  public:
@@ -108,7 +130,9 @@ class Decoder final : public FieldReader {
   uint8_t byte() { return static_cast<uint8_t>(*take(1)); }
   std::string name() {
     size_t n = length("bytes of text");
-    return {take(n), n};
+    std::string s(take(n), n);
+    if (!is_utf8(s)) malformed("expected texts in UTF-8");
+    return s;
   }
   OutSpec spec() {
     Dtype t = read_dtype();
@@ -158,6 +182,9 @@ class Decoder final : public FieldReader {
   [[noreturn]] void out_of_range(int64_t v) override {
     malformed("expected a parameter within its type; got ", v);
   }
+  [[noreturn]] void bad_name() override {
+    malformed("expected a function's name among an op's parameters");
+  }
 
  private:
   const char* take(size_t n) {
@@ -182,10 +209,5 @@ class Decoder final : public FieldReader {
   std::string_view bytes_;
   size_t at_ = 0;
 };
-
-// Whether nodes of this op can be written and read.
-inline bool can_be_exported(const Op& op) {
-  return op.infer && (op.check || op.kind == OpKind::elementwise);
-}
 
 }  // namespace olivine::exported

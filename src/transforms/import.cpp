@@ -57,7 +57,7 @@ class Reader {
   void read_op_names() {
     std::unordered_map<std::string_view, const Op*> known;
     for (const Op* op : all_ops()) {
-      if (exported::can_be_exported(*op)) known.emplace(op->name, op);
+      if (can_be_exported(*op)) known.emplace(op->name, op);
     }
     for (size_t n = in_.length("ops"); n > 0; --n) {
       std::string name = in_.name();
@@ -144,11 +144,10 @@ class Reader {
     Arrays in;
     for (size_t n = in_.length("inputs"); n > 0; --n) in.push_back(value(values));
     ParamsRef params = op.params ? op.params->read(in_) : ParamsRef();
-    bool tuple = in_.boolean();
     std::vector<OutSpec> stored;
     for (size_t n = in_.length("outputs"); n > 0; --n) stored.push_back(in_.spec());
     std::vector<OutSpec> specs = checked_outputs(op, params, in, number);
-    bool equal = specs.size() == stored.size() && (tuple || specs.size() == 1) && !specs.empty();
+    bool equal = specs.size() == stored.size() && !specs.empty();
     for (size_t i = 0; equal && i < specs.size(); ++i) {
       equal = specs[i].shape == stored[i].shape && specs[i].dtype == stored[i].dtype &&
               specs[i].shape.size() <= exported::kMaxRank;
@@ -156,7 +155,7 @@ class Reader {
     if (!equal) {
       in_.malformed("op ", number, ", ", op.name, ", has other outputs than the file says");
     }
-    if (tuple) {
+    if (specs.size() > 1) {
       for (array& a : make_nodes(op, params, in, std::move(specs))) values.push_back(std::move(a));
     } else {
       values.push_back(make_node(op, params, in, std::move(specs[0].shape), specs[0].dtype));

@@ -6,9 +6,9 @@ import inspect
 import pkgutil
 from pathlib import Path
 
+import olivine.core as mx
 import pytest
 
-import olivine.core as mx
 from tests.harness import PENDING, Row
 
 HERE = Path(__file__).parent
@@ -17,7 +17,8 @@ SUBMODULES = ("fast", "random", "linalg", "fft")
 # Functions without rows of ops, by where their tests are.
 ELSEWHERE = {
     "tests/transforms": """grad value_and_grad vjp jvp vmap compile disable_compile enable_compile checkpoint
-        custom_function export_function import_function exporter export_to_dot""",
+        custom_function jacobian hessian export_function import_function exporter FunctionExporter""",
+    "tests/utils": "export_to_dot",
     "tests/io": "save savez savez_compressed save_safetensors save_gguf load",
     "tests/runtime": """eval async_eval synchronize get_active_memory get_peak_memory reset_peak_memory
         get_cache_memory set_memory_limit get_memory_limit set_cache_limit clear_cache set_wired_limit
@@ -25,7 +26,7 @@ ELSEWHERE = {
         new_thread_local_stream new_thread_unsafe_stream stream clear_streams device_info device_count
         is_available""",
     "tests/core": """array Dtype DtypeCategory Device DeviceType Stream StreamContext ThreadLocalStream ArrayAt
-        ArrayIterator ArrayLike FunctionExporter PrintOptions set_printoptions get_printoptions printoptions
+        ArrayIterator ArrayLike PrintOptions set_printoptions get_printoptions printoptions
         issubdtype isdtype""",
 }
 FAMILIES_ELSEWHERE = ("distributed", "metal", "cuda")

@@ -1,8 +1,8 @@
 """checkpoint: the same values and gradients, and less memory held until the backward pass."""
 
 import numpy as np
-
 import olivine.core as mx
+
 from tests.support import assert_same, run_python
 
 X = np.linspace(-2, 2, 12, dtype=np.float32).reshape(3, 4)
@@ -23,7 +23,9 @@ def test_values_and_gradients_are_those_of_the_function():
     want = mx.value_and_grad(lambda x, w: chain(block, x, w), argnums=(0, 1))(x, w)
     got = mx.value_and_grad(lambda x, w: chain(mx.checkpoint(block), x, w), argnums=(0, 1))(x, w)
     assert_same(got, want, "checkpointed")
-    got = mx.compile(mx.value_and_grad(lambda x, w: chain(mx.checkpoint(block), x, w), argnums=(0, 1)))(x, w)
+    got = mx.compile(
+        mx.value_and_grad(lambda x, w: chain(mx.checkpoint(block), x, w), argnums=(0, 1))
+    )(x, w)
     assert_same(got, want, "compiled")
 
 
@@ -84,3 +86,48 @@ def test_less_memory_is_held():
     assert checkpointed < 0.6 * plain, (plain, checkpointed)
     """
     run_python(code)
+
+
+def test_other_threads_do_not_meet_the_random_numbers_of_a_recomputation():
+    """Two threads draw from one sequence: every draw is another, and each mask is drawn once."""
+    import threading
+
+    @mx.checkpoint
+    def f(x):
+        return mx.where(mx.random.uniform(shape=(64,)) < 0.5, x, 0.0) * x
+
+    mx.random.seed(3)
+    drawn, done = [], threading.Event()
+
+    def draw():
+        while not done.is_set():
+            drawn.append(mx.random.uniform(shape=(4,)))
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        for _ in range(200):
+            value, gradient = mx.value_and_grad(lambda x: mx.sum(f(x)))(mx.ones((64,)))
+            assert 2 * value.item() == mx.sum(gradient).item()
+    finally:
+        done.set()
+        thread.join()
+    keys = {tuple(k.tolist()) for k in drawn}
+    assert len(keys) == len(drawn)
+
+
+def test_random_draws_of_nested_and_mapped_checkpoints_repeat_too():
+    inner = mx.checkpoint(lambda x: mx.where(mx.random.uniform(shape=(50,)) < 0.5, x, 0.0) * x)
+    outer = mx.checkpoint(
+        lambda x: inner(x) + mx.where(mx.random.uniform(shape=(50,)) < 0.3, x, 0.0) * x
+    )
+    for f in (outer, lambda x: mx.vmap(outer)(x[None])):
+        value, gradient = mx.value_and_grad(lambda x, f=f: mx.sum(f(x)))(mx.ones((50,)))
+        assert 2 * value.item() == mx.sum(gradient).item()
+    mx.random.seed(4)
+    plain = mx.random.uniform(shape=(50,)).tolist()
+    mx.random.seed(4)
+    assert (
+        mx.checkpoint(lambda x: mx.random.uniform(shape=(50,)) * x)(mx.ones((50,))).tolist()
+        == plain
+    )

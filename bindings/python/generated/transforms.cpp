@@ -7,6 +7,8 @@ PyObject* eval(Arguments& in);
 PyObject* async_eval(Arguments& in);
 PyObject* grad(Arguments& in);
 PyObject* value_and_grad(Arguments& in);
+PyObject* jacobian(Arguments& in);
+PyObject* hessian(Arguments& in);
 PyObject* vjp(Arguments& in);
 PyObject* jvp(Arguments& in);
 PyObject* vmap(Arguments& in);
@@ -32,6 +34,14 @@ constexpr Function py_grad = &by_hand<py_grad_signature, hand::grad>;
 constexpr std::string_view py_value_and_grad_names[] = {"fun", "argnums", "argnames"};
 constexpr Signature py_value_and_grad_signature{"value_and_grad", py_value_and_grad_names, 3, 0, 3, false, 1u, false};
 constexpr Function py_value_and_grad = &by_hand<py_value_and_grad_signature, hand::value_and_grad>;
+
+constexpr std::string_view py_jacobian_names[] = {"fun", "argnums"};
+constexpr Signature py_jacobian_signature{"jacobian", py_jacobian_names, 2, 0, 2, false, 1u, false};
+constexpr Function py_jacobian = &by_hand<py_jacobian_signature, hand::jacobian>;
+
+constexpr std::string_view py_hessian_names[] = {"fun", "argnums"};
+constexpr Signature py_hessian_signature{"hessian", py_hessian_names, 2, 0, 2, false, 1u, false};
+constexpr Function py_hessian = &by_hand<py_hessian_signature, hand::hessian>;
 
 constexpr std::string_view py_vjp_names[] = {"fun", "primals", "cotangents"};
 constexpr Signature py_vjp_signature{"vjp", py_vjp_names, 3, 0, 3, false, 7u, false};
@@ -88,6 +98,40 @@ R"doc(value_and_grad(fun, argnums=None, argnames=[])
 As `grad`, but the new function returns (value, gradient).
 
 `fun` may also return a tuple whose first item is the scalar array; the rest is passed through.)doc"),
+    function_entry<py_jacobian>("jacobian",
+R"doc(jacobian(fun, argnums=0)
+--
+
+A function that returns the matrix of first derivatives of `fun` by some of its arguments.
+
+For an array of shape `s` in the result and one of shape `t` in the arguments it is an array of
+shape `s + t`. Results and arguments may be trees: the result's tree then has, in place of each
+array, the tree of the argument, or a tuple of them if argnums is a sequence. Computed by rows
+(reverse mode) or by columns (forward mode), whatever is fewer, in one batch.
+
+Raises:
+    ValueError: an argument or a result is not of a real floating point dtype.
+
+Example:
+    >>> import olivine.core as mx
+    >>> mx.jacobian(lambda x: x * x)(mx.array([1.0, 2.0])).tolist()
+    [[2.0, 0.0], [0.0, 4.0]])doc"),
+    function_entry<py_hessian>("hessian",
+R"doc(hessian(fun, argnums=0)
+--
+
+A function that returns the matrix of second derivatives of `fun`, which returns a scalar array.
+
+For arrays of shapes `s` and `t` in the arguments it is an array of shape `s + t`, in the tree of
+the first argument inside of which is that of the second. Forward mode over reverse mode.
+
+Raises:
+    ValueError: the result is not one scalar, or a dtype is not real floating point.
+
+Example:
+    >>> import olivine.core as mx
+    >>> mx.hessian(lambda x: mx.sum(x * x * x))(mx.array([1.0, 2.0])).tolist()
+    [[6.0, 0.0], [0.0, 12.0]])doc"),
     function_entry<py_vjp>("vjp",
 R"doc(vjp(fun, primals, cotangents)
 --

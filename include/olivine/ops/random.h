@@ -5,6 +5,7 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "olivine/array.h"
 #include "olivine/device.h"
@@ -24,20 +25,25 @@ OLIVINE_API array next_key();
 OLIVINE_API array state();
 OLIVINE_API void set_state(const array& key);
 
-// While it lives, the four functions above mean a sequence of this thread's own, from `key` on.
-class OLIVINE_API Sequence {
+// The keys that this thread draws from the sequence while it lives, or draws again: made with keys,
+// it gives out those, and the sequence, which other threads draw from, stays as it is.
+class OLIVINE_API Draws {
  public:
-  explicit Sequence(const array& key);
-  ~Sequence();
-  Sequence(const Sequence&) = delete;
-  Sequence& operator=(const Sequence&) = delete;
+  Draws();
+  explicit Draws(std::vector<array> keys);
+  ~Draws();
+  Draws(const Draws&) = delete;
+  Draws& operator=(const Draws&) = delete;
+  const std::vector<array>& keys() const { return keys_; }
 
  private:
   friend array next_key();
-  friend array state();
   friend void set_state(const array& key);
-  array key_;
-  Sequence* outer_;
+  array next();
+  std::vector<array> keys_;
+  bool again_;
+  size_t at_ = 0;
+  Draws* outer_;
 };
 
 // Random bits in unsigned integers of `width` bytes (1, 2 or 4).

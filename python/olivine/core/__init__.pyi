@@ -2393,6 +2393,36 @@ def value_and_grad(fun: Callable[P, R], argnums: int | Sequence[int] | None=None
 
 `fun` may also return a tuple whose first item is the scalar array; the rest is passed through."""
 
+def jacobian(fun: Callable, argnums: int | Sequence[int]=0) -> Callable:
+    """A function that returns the matrix of first derivatives of `fun` by some of its arguments.
+
+For an array of shape `s` in the result and one of shape `t` in the arguments it is an array of
+shape `s + t`. Results and arguments may be trees: the result's tree then has, in place of each
+array, the tree of the argument, or a tuple of them if argnums is a sequence. Computed by rows
+(reverse mode) or by columns (forward mode), whatever is fewer, in one batch.
+
+Raises:
+    ValueError: an argument or a result is not of a real floating point dtype.
+
+Example:
+    >>> import olivine.core as mx
+    >>> mx.jacobian(lambda x: x * x)(mx.array([1.0, 2.0])).tolist()
+    [[2.0, 0.0], [0.0, 4.0]]"""
+
+def hessian(fun: Callable, argnums: int | Sequence[int]=0) -> Callable:
+    """A function that returns the matrix of second derivatives of `fun`, which returns a scalar array.
+
+For arrays of shapes `s` and `t` in the arguments it is an array of shape `s + t`, in the tree of
+the first argument inside of which is that of the second. Forward mode over reverse mode.
+
+Raises:
+    ValueError: the result is not one scalar, or a dtype is not real floating point.
+
+Example:
+    >>> import olivine.core as mx
+    >>> mx.hessian(lambda x: mx.sum(x * x * x))(mx.array([1.0, 2.0])).tolist()
+    [[6.0, 0.0], [0.0, 12.0]]"""
+
 def vjp(fun: Callable, primals: list[array], cotangents: list[array]) -> tuple[list[array], list[array]]:
     """The outputs of `fun(*primals)`, and the cotangents of the primals for those of the outputs."""
 

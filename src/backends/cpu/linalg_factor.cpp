@@ -98,7 +98,13 @@ void lu_solve(const KernelCall& c) {
     for (int64_t i = begin; i < end; ++i) {
       lu.load(i, a);
       right.load(i, b);
-      for (int64_t r = 0; r < n; ++r) exchanged[r] = narrow(pivots[i * n + r]) + 1;
+      for (int64_t r = 0; r < n; ++r) {
+        const uint32_t pivot = pivots[i * n + r];
+        if (pivot >= n) {
+          fail<std::out_of_range>("[lu_solve] expected pivots in [0, ", n, "); got ", pivot);
+        }
+        exchanged[r] = static_cast<Int>(pivot) + 1;
+      }
       lapack::getrs<T>(adjoint, narrow(n), narrow(k), a, exchanged, b);
       out.store(i, b);
     }

@@ -1,0 +1,37 @@
+"""Every op record has every rule that it can have, and docs/ops.md says so."""
+
+import importlib.util
+
+import olivine.core as mx
+import pytest
+
+from tests.support import ROOT
+
+spec = importlib.util.spec_from_file_location("op_table", ROOT / "tools" / "op_table.py")
+op_table = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(op_table)
+
+RECORDS = {r["name"]: r for r in mx._op_records() if r["name"] not in op_table.MACHINERY}
+# Without inputs there is nothing to differentiate or to batch.
+NO_INPUTS = ("arange", "load")
+# The rules of one are functions of the user's, which no file can hold; arrays that the other reads
+# are stored themselves.
+NOT_EXPORTED = ("custom_function", "load")
+
+
+def test_records_have_distinct_names():
+    names = [r["name"] for r in mx._op_records()]
+    assert len(names) == len(set(names)) > 100
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_every_op_has_every_rule(name):
+    r = RECORDS[name]
+    assert r["infer"]
+    assert r["vmap"] or name in NO_INPUTS
+    assert (r["vjp"] and r["jvp"]) or name in NO_INPUTS
+    assert r["export"] or name in NOT_EXPORTED, "set .check and .params in its record (core/op.h)"
+
+
+def test_the_page_is_up_to_date():
+    assert op_table.PAGE.read_text() == op_table.page(), "run python tools/op_table.py"

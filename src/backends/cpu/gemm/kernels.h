@@ -22,8 +22,9 @@ struct PackArgs {
 // Rows [first, last) of panel i of `count` that share `size` lines evenly.
 constexpr int64_t split(int64_t i, int64_t count, int64_t size) { return i * size / count; }
 
-// acc (+)= a @ b over k packed steps, for panels [row_begin, row_end) of the row_panels that share
-// `rows` lines of a evenly, and for `cols` columns in panels of nr, the last maybe narrower.
+// acc (+)= a @ b, or out = acc + a @ b, over k packed steps, for panels [row_begin, row_end) of the
+// row_panels that share `rows` lines of a evenly, and for `cols` columns in panels of nr, the last
+// maybe narrower.
 struct MultiplyArgs {
   const void* a;  // panel row_begin; the others follow
   const void* b;
@@ -32,9 +33,11 @@ struct MultiplyArgs {
   int64_t k;
   int64_t rows, row_panels, row_begin, row_end;
   int64_t cols;
-  void* acc;
+  void* acc;  // null if it is neither read nor written
   int64_t acc_stride;
-  bool accumulate;
+  bool accumulate;  // else acc counts as zero
+  void* out;        // in the dtype, or null
+  int64_t out_stride;
   // Memory to prefetch meanwhile, one cache line per kPrefetchSteps: the j-th panel of columns,
   // while j < ahead_panels, starts j * ahead_panel bytes further, and each line is ahead_line after
   // the last.

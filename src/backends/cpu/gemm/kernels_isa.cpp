@@ -22,7 +22,7 @@ constexpr GemmKernels real_kernels() {
           static_cast<int>(sizeof(T)),
           pack<S>,
           pack<S>,
-          multiply<T>,
+          multiply<S>,
           finish<S, 1>,
           gemv_dot<S>,
           gemv_axpy<S>};

@@ -24,17 +24,44 @@ struct Ahead {
   int64_t step;
 };
 
-// c (+)= a @ b for `rows` rows and `vectors` vectors of columns over k steps. Within a step, a has
-// its rows side by side, and the steps of b are b_step apart.
-template <class T, int rows, int vectors>
-void multiply_panels(const T* a, const T* b, int64_t b_step, int64_t k, T* c, int64_t c_stride,
-                     bool accumulate, Ahead ahead) {
-  constexpr int lanes = kLanes<T>;
-  Vec<T> acc[rows][vectors] = {};
+// Where the products of two panels go: sums (+)= a @ b, or out = sums (+)= a @ b if out is not
+// null.
+template <class S>
+struct Target {
+  Compute<S>* sums;
+  int64_t stride;
+  bool accumulate;
+  S* out;
+  int64_t out_stride;
+};
+
+template <class S, int rows, int vectors>
+inline void store_rows(S* to, int64_t stride, const Vec<Compute<S>> (&v)[rows][vectors]) {
 #pragma GCC unroll 16
   for (int i = 0; i < rows; ++i) {
 #pragma GCC unroll 2
-    for (int j = 0; j < vectors; ++j) __builtin_prefetch(c + i * c_stride + j * lanes, 1);
+    for (int j = 0; j < vectors; ++j) store(to + i * stride + j * kLanes<Compute<S>>, v[i][j]);
+  }
+}
+
+// For `rows` rows and `vectors` vectors of columns over k steps. Within a step, a has its rows side
+// by side, and the steps of b are b_step apart.
+template <class S, int rows, int vectors>
+void multiply_panels(const Compute<S>* a, const Compute<S>* b, int64_t b_step, int64_t k,
+                     const Target<S>& to, Ahead ahead) {
+  using T = Compute<S>;
+  constexpr int lanes = kLanes<T>;
+  Vec<T> acc[rows][vectors] = {};
+  if (to.sums) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; ++j) __builtin_prefetch(to.sums + i * to.stride + j * lanes, 1);
+    }
+  }
+  if (kIsHalf<S> && to.out) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) __builtin_prefetch(to.out + i * to.out_stride, 1);
   }
   for (int64_t done = 0; done < k; done += kPrefetchSteps) {
     const int64_t steps = min(kPrefetchSteps, k - done);
@@ -58,35 +85,40 @@ void multiply_panels(const T* a, const T* b, int64_t b_step, int64_t k, T* c, in
       b += b_step;
     }
   }
+  if (to.accumulate) {
 #pragma GCC unroll 16
-  for (int i = 0; i < rows; ++i) {
-    T* row = c + i * c_stride;
+    for (int i = 0; i < rows; ++i) {
+      const T* sums = to.sums + i * to.stride;
 #pragma GCC unroll 2
-    for (int j = 0; j < vectors; ++j) {
-      Vec<T> v = acc[i][j];
-      store(row + j * lanes, accumulate ? load(row + j * lanes) + v : v);
+      for (int j = 0; j < vectors; ++j) acc[i][j] = load(sums + j * lanes) + acc[i][j];
     }
   }
-}
-
-template <class T>
-using PanelFunction = void (*)(const T*, const T*, int64_t, int64_t, T*, int64_t, bool, Ahead);
-
-template <class T, int rows>
-constexpr void fill_panel_functions(PanelFunction<T> (&table)[kMaxRows][kMaxVectors]) {
-  if constexpr (rows > 0) {
-    table[rows - 1][0] = multiply_panels<T, rows, 1>;
-    table[rows - 1][1] = multiply_panels<T, rows, 2>;
-    fill_panel_functions<T, rows - 1>(table);
+  if (kIsHalf<S> && to.out) {
+    store_rows<S, rows, vectors>(to.out, to.out_stride, acc);
+  } else {
+    store_rows<T, rows, vectors>(to.sums, to.stride, acc);
   }
 }
-template <class T>
+
+template <class S>
+using PanelFunction = void (*)(const Compute<S>*, const Compute<S>*, int64_t, int64_t,
+                               const Target<S>&, Ahead);
+
+template <class S, int rows>
+constexpr void fill_panel_functions(PanelFunction<S> (&table)[kMaxRows][kMaxVectors]) {
+  if constexpr (rows > 0) {
+    table[rows - 1][0] = multiply_panels<S, rows, 1>;
+    table[rows - 1][1] = multiply_panels<S, rows, 2>;
+    fill_panel_functions<S, rows - 1>(table);
+  }
+}
+template <class S>
 struct PanelFunctions {
-  PanelFunction<T> at[kMaxRows][kMaxVectors];
-  constexpr PanelFunctions() : at() { fill_panel_functions<T, kMaxRows>(at); }
+  PanelFunction<S> at[kMaxRows][kMaxVectors];
+  constexpr PanelFunctions() : at() { fill_panel_functions<S, kMaxRows>(at); }
 };
-template <class T>
-constexpr PanelFunctions<T> kPanelFunctions{};
+template <class S>
+constexpr PanelFunctions<S> kPanelFunctions{};
 
 // A last panel of columns may be half as wide.
 template <class T>
@@ -94,25 +126,36 @@ constexpr int64_t panel_vectors(int64_t cols) {
   return cols > kLanes<T> ? 2 : 1;
 }
 
-template <class T>
-void add_columns(const T* from, int64_t from_stride, T* to, int64_t to_stride, int64_t rows,
-                 int64_t cols, bool accumulate) {
+// The end of multiply_panels for columns that fill no whole vectors.
+template <class S>
+void add_columns(const Compute<S>* from, int64_t from_stride, const Target<S>& to, int64_t rows,
+                 int64_t cols) {
+  using T = Compute<S>;
+  constexpr int lanes = kLanes<T>;
   for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = 0; j < cols; ++j) {
-      T v = from[i * from_stride + j];
-      T* out = to + i * to_stride + j;
-      *out = accumulate ? *out + v : v;
+    for (int64_t j = 0; j < cols; j += lanes) {
+      const int64_t count = min(lanes, cols - j);
+      T* sums = to.sums + i * to.stride + j;
+      Vec<T> v = load(from + i * from_stride + j);
+      if (to.accumulate) v = load_some(sums, count) + v;
+      if (to.out) {
+        store_some(to.out + i * to.out_stride + j, v, count);
+      } else {
+        store_some(sums, v, count);
+      }
     }
   }
 }
 
 // The panel of a stays in the L1 cache while those of b stream past it from the L2 cache.
-template <class T>
+template <class S>
 void multiply(const MultiplyArgs& args) {
+  using T = Compute<S>;
   constexpr int lanes = kLanes<T>;
   constexpr int64_t nr = kMaxVectors * lanes;
   const T* a = static_cast<const T*>(args.a);
-  T* acc_row = static_cast<T*>(args.acc);
+  Target<S> row{static_cast<T*>(args.acc), args.acc_stride, args.accumulate,
+                static_cast<S*>(args.out), args.out_stride};
   for (int64_t i = args.row_begin; i < args.row_end; ++i) {
     const int64_t rows =
         split(i + 1, args.row_panels, args.rows) - split(i, args.row_panels, args.rows);
@@ -120,26 +163,29 @@ void multiply(const MultiplyArgs& args) {
       const int64_t cols = min(nr, args.cols - col);
       const int64_t vectors = panel_vectors<T>(cols);
       const int64_t width = vectors * lanes;
-      const auto panels = kPanelFunctions<T>.at[rows - 1][vectors - 1];
+      const auto panels = kPanelFunctions<S>.at[rows - 1][vectors - 1];
       const T* b = static_cast<const T*>(args.b) + col * (args.b_step ? 1 : args.k);
       const int64_t b_step = args.b_step ? args.b_step : width;
-      T* acc = acc_row + col;
+      Target<S> to = row;
+      if (to.sums) to.sums += col;
+      if (to.out) to.out += col;
       Ahead ahead{args.ahead, args.ahead_line};
       if (ahead.line) {
         ahead.line =
             col / nr < args.ahead_panels ? ahead.line + col / nr * args.ahead_panel : nullptr;
       }
       if (cols == width) {
-        panels(a, b, b_step, args.k, acc, args.acc_stride, args.accumulate, ahead);
+        panels(a, b, b_step, args.k, to, ahead);
       } else {
         alignas(64) T part[kMaxRows * nr];
         if (args.b_step) b = static_cast<const T*>(args.b_narrow);
-        panels(a, b, width, args.k, part, width, false, ahead);
-        add_columns(part, width, acc, args.acc_stride, rows, cols, args.accumulate);
+        panels(a, b, width, args.k, {part, width, false, nullptr, 0}, ahead);
+        add_columns(part, width, to, rows, cols);
       }
     }
     a += rows * args.k;
-    acc_row += rows * args.acc_stride;
+    if (row.sums) row.sums += rows * row.stride;
+    if (row.out) row.out += rows * row.out_stride;
   }
 }
 

@@ -26,12 +26,34 @@ void pack_whole_vectors(const PackArgs& args) {
   constexpr int lanes = kLanes<T>;
   const S* src = static_cast<const S*>(args.src);
   T* dst = static_cast<T*>(args.dst);
-  for (int64_t p = 0; p < args.k; ++p, src += args.k_stride, dst += args.width) {
-    const S* ahead = src + (p + kPackStepsAhead < args.k ? kPackStepsAhead * args.k_stride : 0);
+  // Copies, because the compiler takes stores for ones that may change args.
+  const int64_t k = args.k, k_stride = args.k_stride, width = args.width;
+  for (int64_t p = 0; p < k; ++p, src += k_stride, dst += width) {
+    const S* ahead = src + (p + kPackStepsAhead < k ? kPackStepsAhead * k_stride : 0);
     __builtin_prefetch(ahead);
-    __builtin_prefetch(ahead + args.width - 1);
-    for (int64_t w = 0; w < args.width; w += lanes) store(dst + w, load(src + w));
+    __builtin_prefetch(ahead + width - 1);
+    for (int64_t w = 0; w < width; w += lanes) store(dst + w, load(src + w));
   }
+}
+
+// Lines side by side that fill part of a vector: each step is copied as a whole one while what that
+// reads and writes past its end belongs to later steps. Returns how many steps it took.
+template <class S>
+int64_t pack_part_vectors(const PackArgs& args) {
+  using T = Compute<S>;
+  constexpr int lanes = kLanes<T>;
+  const int64_t k_stride = args.k_stride, width = args.width;
+  if (width != args.packed_width || width >= lanes || k_stride < lanes) return 0;
+  const int64_t steps = args.k - (lanes + width - 1) / width;
+  const S* src = static_cast<const S*>(args.src);
+  T* dst = static_cast<T*>(args.dst);
+  for (int64_t p = 0; p < steps; ++p, src += k_stride, dst += width) {
+    const S* ahead = src + (p + kPackStepsAhead < steps ? kPackStepsAhead * k_stride : 0);
+    __builtin_prefetch(ahead);
+    __builtin_prefetch(ahead + width - 1);
+    store(dst, load(src));
+  }
+  return steps > 0 ? steps : 0;
 }
 
 // Lines side by side in memory: copies them step by step. A full vector may run past packed_width
@@ -40,10 +62,11 @@ template <class S>
 void pack_adjacent(const PackArgs& args) {
   using T = Compute<S>;
   constexpr int lanes = kLanes<T>;
-  const S* src = static_cast<const S*>(args.src);
-  T* dst = static_cast<T*>(args.dst);
-  const T* end = dst + args.k * args.packed_width;
-  for (int64_t p = 0; p < args.k; ++p, src += args.k_stride, dst += args.packed_width) {
+  const int64_t done = pack_part_vectors<S>(args);
+  const S* src = static_cast<const S*>(args.src) + done * args.k_stride;
+  T* dst = static_cast<T*>(args.dst) + done * args.packed_width;
+  const T* end = static_cast<T*>(args.dst) + args.k * args.packed_width;
+  for (int64_t p = done; p < args.k; ++p, src += args.k_stride, dst += args.packed_width) {
     const bool inside = p + 1 < args.k && args.k_stride >= lanes;
     const S* ahead = src + (p + kPackStepsAhead < args.k ? kPackStepsAhead * args.k_stride : 0);
     for (int64_t w = 0; w < args.width; w += 64 / static_cast<int64_t>(sizeof(S))) {

@@ -56,6 +56,7 @@ class Tiles {
   const int64_t n_;
   const int64_t row_panels_, col_panels_;
   const int64_t k_blocks_;
+  const bool plain_;     // c is the product as it is
   const bool direct_;    // c itself holds the sums
   const bool in_place_;  // only the last columns of b are packed, if any
   const bool serial_;
@@ -77,7 +78,8 @@ Tiles::Tiles(const Product& product)
       row_panels_(ceil_div(args_.m, kernels_.mr)),
       col_panels_(ceil_div(n_, kernels_.nr)),
       k_blocks_(ceil_div(args_.k * kernels_.parts, kernels_.k_block)),
-      direct_(args_.dtype.size() >= 4 && args_.alpha == 1 && !product.at.addend),
+      plain_(args_.alpha == 1 && !product.at.addend),
+      direct_(plain_ && args_.dtype.size() >= 4),
       in_place_(may_use_b_in_place()),
       serial_(Product::is_small(product.flops())) {
   choose_tiles();
@@ -148,11 +150,12 @@ void Tiles::run_tile(int64_t index) const {
   const int64_t sum_rows = k_blocks_ > 1 ? tile.rows : panels * kernels_.mr;
   const int64_t a_bytes = padded(panels * kernels_.mr * k * step),
                 b_bytes = padded(b_cols * k * step);
-  const int64_t sum_bytes = direct_ ? 0 : checked_mul(sum_rows, tile.cols * step);
+  const bool no_sums = direct_ || (plain_ && k_blocks_ == 1);
+  const int64_t sum_bytes = no_sums ? 0 : checked_mul(sum_rows, tile.cols * step);
   BufferRef scratch = allocate(a_bytes + b_bytes + sum_bytes);
   tile.a = bytes(scratch);
   tile.b = tile.a + a_bytes;
-  tile.sums = tile.b + b_bytes;
+  tile.sums = no_sums ? nullptr : tile.b + b_bytes;
   for (int64_t block = 0; block < k_blocks_; ++block) {
     poll_interrupt();
     run_block(tile, block);
@@ -182,6 +185,8 @@ void Tiles::run_block(const Tile& tile, int64_t block) const {
   }
   args.a = tile.a;
   args.acc_stride = direct_ ? args_.c_row_stride * kernels_.parts : tile.cols;
+  const bool last = block + 1 == k_blocks_;
+  const int64_t c_size = static_cast<int64_t>(args_.dtype.size());
   for (int64_t p = tile.panel_begin; p < tile.panel_end; p += group_panels_) {
     args.row_begin = p;
     args.row_end = std::min(p + group_panels_, tile.panel_end);
@@ -196,9 +201,13 @@ void Tiles::run_block(const Tile& tile, int64_t block) const {
       acc += size * (row - tile.row) * args.acc_stride;
     }
     args.acc = acc;
+    if (last && plain_ && !direct_) {
+      args.out_stride = args_.c_row_stride;
+      args.out = product_.at.c + c_size * (row * args.out_stride + tile.col);
+    }
     read_ahead(args, k_begin);
     multiply_group(args);
-    if (!direct_ && block + 1 == k_blocks_) {
+    if (last && !plain_) {
       finish(product_, acc, args.acc_stride, row, rows, tile.col / kernels_.parts,
              tile.cols / kernels_.parts);
     }
@@ -232,7 +241,8 @@ void Tiles::multiply_group(const MultiplyArgs& group) const {
     args.cols = std::min<int64_t>(kernels_.nr, group.cols - col);
     kernels_.multiply(args);
     args.b = static_cast<const char*>(args.b) + kernels_.nr * kernels_.packed_size;
-    args.acc = static_cast<char*>(args.acc) + kernels_.nr * kernels_.packed_size;
+    if (args.acc) args.acc = static_cast<char*>(args.acc) + kernels_.nr * kernels_.packed_size;
+    if (args.out) args.out = static_cast<char*>(args.out) + kernels_.nr * args_.dtype.size();
   }
 }
 

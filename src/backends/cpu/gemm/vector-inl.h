@@ -82,14 +82,34 @@ inline FloatBits select(FloatBits mask, FloatBits yes, FloatBits no) {
   return (mask & yes) | (~mask & no);
 }
 
-inline Vec<float> from_bits(bfloat16_t, HalfBits h) {
-  return (Vec<float>)(__builtin_convertvector(h, FloatBits) << 16);
+// GCC 12 makes several instructions of a conversion of lanes where AVX-512 has one.
+inline FloatBits widen(HalfBits h) {
+#if defined(__AVX512F__)
+  return (FloatBits)_mm512_maskz_cvtepu16_epi32(kAllLanes, (__m256i)h);
+#else
+  return __builtin_convertvector(h, FloatBits);
+#endif
 }
+inline HalfBits narrow(FloatBits u) {
+#if defined(__AVX512F__)
+  return (HalfBits)_mm512_maskz_cvtepi32_epi16(kAllLanes, (__m512i)u);
+#else
+  return __builtin_convertvector(u, HalfBits);
+#endif
+}
+
+inline Vec<float> from_bits(bfloat16_t, HalfBits h) { return (Vec<float>)(widen(h) << 16); }
 inline HalfBits to_bits(bfloat16_t, Vec<float> x) {
+#if defined(__AVX512BF16__)
+  // The instruction rounds alike, but takes subnormal numbers as zero.
+  constexpr int kSubnormal = 0x20;
+  if (__builtin_expect(_mm512_fpclass_ps_mask(x, kSubnormal) == 0, 1)) {
+    return (HalfBits)_mm512_maskz_cvtneps_pbh(kAllLanes, x);
+  }
+#endif
   FloatBits u = (FloatBits)x;
   FloatBits rounded = u + 0x7fff + ((u >> 16) & 1);
-  return __builtin_convertvector(select((FloatBits)(x != x), u | 0x400000, rounded) >> 16,
-                                 HalfBits);
+  return narrow(select((FloatBits)(x != x), u | 0x400000, rounded) >> 16);
 }
 
 inline Vec<float> from_bits(float16_t, HalfBits h) {

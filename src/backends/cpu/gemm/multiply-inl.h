@@ -135,13 +135,12 @@ void add_columns(const Compute<S>* from, int64_t from_stride, const Target<S>& t
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < cols; j += lanes) {
       const int64_t count = min(lanes, cols - j);
-      T* sums = to.sums + i * to.stride + j;
       Vec<T> v = load(from + i * from_stride + j);
-      if (to.accumulate) v = load_some(sums, count) + v;
+      if (to.accumulate) v = load_some(to.sums + i * to.stride + j, count) + v;
       if (to.out) {
         store_some(to.out + i * to.out_stride + j, v, count);
       } else {
-        store_some(sums, v, count);
+        store_some(to.sums + i * to.stride + j, v, count);
       }
     }
   }

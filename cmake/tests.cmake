@@ -3,6 +3,7 @@ find_package(GTest REQUIRED)
 include(GoogleTest)
 
 file(GLOB_RECURSE test_sources CONFIGURE_DEPENDS tests/*.cpp)
+list(FILTER test_sources EXCLUDE REGEX "/tests/compat/")
 if(test_sources)
   # Made of the core's objects, not of libolivine, so that tests reach internal functions. It lies
   # beside libolivine because OpenBLAS is looked for in the folder of the running code.
@@ -13,6 +14,12 @@ if(test_sources)
                                               ${CMAKE_DL_LIBS})
   gtest_discover_tests(olivine_tests DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120)
 endif()
+
+# A program as MLX's users write them, against the library and MLX's header names.
+add_executable(olivine_mlx_program tests/compat/program.cpp)
+target_include_directories(olivine_mlx_program PRIVATE compat/include)
+target_link_libraries(olivine_mlx_program PRIVATE olivine)
+add_test(NAME mlx_program COMMAND olivine_mlx_program)
 
 # Unoptimised and sanitised code keeps out-of-line copies of inline functions; there only the link
 # order protects, so the check looks at what is shipped.

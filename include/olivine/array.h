@@ -1,10 +1,14 @@
 // The array: a handle to a lazy node. Copying it copies a pointer; nothing is computed until eval.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
+#include <iterator>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "olivine/dtype.h"
@@ -31,6 +35,16 @@ class OLIVINE_API array {
   array(std::initializer_list<int> v, Dtype t = int32);
   // From row-major data of dtype `t`, copied.
   array(const void* data, Shape shape, Dtype t);
+  // From row-major values at an iterator, converted to `t`.
+  template <std::input_iterator It>
+  requires ElementType<std::iter_value_t<It>> array(It first, Shape shape,
+                                                    Dtype t = dtype_of<std::iter_value_t<It>>)
+      : array(values_from(first, shape), shape, dtype_of<std::iter_value_t<It>>, t) {}
+  template <ElementType T>
+  array(std::initializer_list<T> v, Shape shape, Dtype t = dtype_of<T>)
+      : array(v.begin(), v.size(), shape, dtype_of<T>, t) {}
+  // Takes over memory of row-major data; `deleter` is called with it once nothing needs it.
+  array(void* data, Shape shape, Dtype t, const std::function<void(void*)>& deleter);
   template <class T>
   array(const std::vector<T>& v, Shape shape) : array(v.data(), std::move(shape), dtype_of<T>) {}
 
@@ -55,17 +69,27 @@ class OLIVINE_API array {
 
   // After evaluating: strides in elements and the first element's address.
   const Strides& strides() const;
+  int64_t strides(int axis) const;
   const void* data() const;
   void* mutable_data();
   template <class T>
   const T* data() const {
     return static_cast<const T*>(data());
   }
+  template <class T>
+  T* data() {
+    return static_cast<T*>(mutable_data());
+  }
   bool is_row_contiguous() const;
 
   // The value of an array of one element, converted to T.
   template <class T>
   T item() const;
+
+  // The slices across the first axis, as in `for (array row : a)`.
+  struct ArrayIterator;
+  ArrayIterator begin() const;
+  ArrayIterator end() const;
 
   // Replaces what this handle means (in-place update of a user's array object).
   void overwrite_descriptor(const array& o) { *this = o; }
@@ -78,8 +102,54 @@ class OLIVINE_API array {
   Node* node() const { return node_; }
 
  private:
+  // Of values of dtype `from`, `count` of them, which must be what the shape holds.
+  array(const void* data, size_t count, const Shape& shape, Dtype from, Dtype t);
+  template <class T>
+  array(const std::vector<T>& values, const Shape& shape, Dtype from, Dtype t)
+      : array(values.data(), values.size(), shape, from, t) {}
+  static size_t count_of(const Shape& shape);  // checked
+  template <class It>
+  static auto values_from(It first, const Shape& shape) {
+    // bool would be packed.
+    using T = std::iter_value_t<It>;
+    using Stored = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
+    std::vector<Stored> values(count_of(shape));
+    for (Stored& v : values) v = static_cast<Stored>(*first++);
+    return values;
+  }
+
   Node* node_;
 };
+
+struct array::ArrayIterator {
+  using iterator_category = std::random_access_iterator_tag;
+  using difference_type = std::ptrdiff_t;
+  using value_type = const array;
+  using reference = value_type;
+  using pointer = void;
+
+  explicit ArrayIterator(const array& a, int64_t index = 0) : array_(a), index_(index) {}
+  OLIVINE_API reference operator*() const;
+  ArrayIterator& operator+(difference_type by) {
+    index_ += by;
+    return *this;
+  }
+  ArrayIterator& operator++() {
+    ++index_;
+    return *this;
+  }
+  bool operator==(const ArrayIterator& o) const {
+    return array_.id() == o.array_.id() && index_ == o.index_;
+  }
+
+ private:
+  array array_;
+  int64_t index_;
+};
+inline array::ArrayIterator array::begin() const { return ArrayIterator(*this); }
+inline array::ArrayIterator array::end() const {
+  return ArrayIterator(*this, ndim() == 0 ? 0 : shape(0));
+}
 
 // Computes all of them in one evaluation.
 OLIVINE_API void eval(std::span<const array> arrays);
@@ -88,6 +158,22 @@ inline void eval(std::initializer_list<array> arrays) {
 }
 // Starts computing and returns; reading a value waits for it.
 OLIVINE_API void async_eval(std::span<const array> arrays);
+
+template <class T>
+inline constexpr bool is_array_v = std::is_same_v<std::remove_cvref_t<T>, array>;
+template <class... T>
+inline constexpr bool is_arrays_v = (is_array_v<T> && ...);
+template <class... T>
+using enable_for_arrays_t = std::enable_if_t<is_arrays_v<T...>>;
+template <class... Arrays, class = enable_for_arrays_t<Arrays...>>
+void eval(Arrays&&... arrays) {
+  eval({arrays...});
+}
+template <class... Arrays, class = enable_for_arrays_t<Arrays...>>
+void async_eval(Arrays&&... arrays) {
+  const array list[] = {arrays...};
+  async_eval(std::span<const array>(list));
+}
 
 // A short text such as "array([1, 2, 3], dtype=int32)".
 OLIVINE_API std::string to_string(const array& a);

@@ -30,5 +30,11 @@ OLIVINE_API ArrayFn compile(ArrayFn fn, bool shapeless = false);
 // While disabled (also by OLIVINE_DISABLE_COMPILE=1), compiled functions run as they are.
 OLIVINE_API void disable_compile();
 OLIVINE_API void enable_compile();
+// A plan is always simplified and fused, as neither changes its results; so the two modes in the
+// middle mean `enabled`.
+enum class CompileMode { disabled, no_simplify, no_fuse, enabled };
+inline void set_compile_mode(CompileMode mode) {
+  mode == CompileMode::disabled ? disable_compile() : enable_compile();
+}
 
 }  // namespace olivine

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <complex>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <tuple>
+#include <type_traits>
 
 #include "olivine/export.h"
 
@@ -30,6 +33,8 @@ class Dtype {
     complex128,
   };
   static constexpr int kCount = 15;
+  // What numbers a dtype holds, by NumPy's letters.
+  enum class Kind : uint8_t { b, u, i, f, c, V };
 
   // Categories form a tree; issubdtype(a, b) asks whether a lies under b.
   enum class Category : uint8_t {
@@ -44,10 +49,13 @@ class Dtype {
   };
 
   constexpr Dtype(Val val) : val_(val) {}
+  constexpr explicit Dtype(Val val, uint8_t /* its size, which follows */) : val_(val) {}
+  constexpr operator Val() const { return val_; }
   constexpr Val val() const { return val_; }
   constexpr int index() const { return static_cast<int>(val_); }
   constexpr size_t size() const { return kSizes[index()]; }
   constexpr bool operator==(const Dtype&) const = default;
+  constexpr bool operator==(Val val) const { return val_ == val; }
 
  private:
   static constexpr uint8_t kSizes[kCount] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8, 8, 16};
@@ -96,6 +104,9 @@ OLIVINE_API Dtype::Category category(Dtype t);
 OLIVINE_API bool issubdtype(Dtype a, Dtype b);
 OLIVINE_API bool issubdtype(Dtype a, Dtype::Category b);
 OLIVINE_API bool issubdtype(Dtype::Category a, Dtype::Category b);
+// A category lies under no dtype.
+inline bool issubdtype(Dtype::Category, Dtype) { return false; }
+OLIVINE_API Dtype::Kind kindof(Dtype t);
 OLIVINE_API std::string_view name(Dtype t);
 
 // Storage types of the two 16-bit floats; arithmetic happens in float.
@@ -138,5 +149,13 @@ OLIVINE_DTYPE_OF(double, float64)
 OLIVINE_DTYPE_OF(complex64_t, complex64)
 OLIVINE_DTYPE_OF(complex128_t, complex128)
 #undef OLIVINE_DTYPE_OF
+// Whether elements are stored as T.
+template <class T>
+concept ElementType =
+    []<class... E>(std::type_identity<std::tuple<E...>>) {
+      return (std::same_as<T, E> || ...);
+    }(std::type_identity<
+        std::tuple<bool, uint8_t, uint16_t, uint32_t, uint64_t, int8_t, int16_t, int32_t, int64_t,
+                   float16_t, bfloat16_t, float, double, complex64_t, complex128_t>>{});
 
 }  // namespace olivine

@@ -46,6 +46,11 @@ OLIVINE_API std::vector<array> gated_delta_update(
 
 // Kernels given as source text. Without the device that runs them, making or calling one raises
 // std::runtime_error.
+enum class MathMode { Safe = 0, Relaxed = 1, Fast = 2 };
+struct CompileOptions {
+  MathMode math_mode = MathMode::Safe;
+  bool operator==(const CompileOptions&) const = default;
+};
 using TemplateArg = std::variant<int, bool, Dtype>;
 using ScalarArg = std::variant<bool, int, float>;
 using CustomKernelFunction = std::function<std::vector<array>(
@@ -54,10 +59,11 @@ using CustomKernelFunction = std::function<std::vector<array>(
     std::tuple<int, int, int> threadgroup,
     std::vector<std::pair<std::string, TemplateArg>> template_args, std::optional<float> init_value,
     bool verbose, StreamOrDevice s)>;
-OLIVINE_API CustomKernelFunction metal_kernel(
-    const std::string& name, const std::vector<std::string>& input_names,
-    const std::vector<std::string>& output_names, const std::string& source,
-    const std::string& header = "", bool ensure_row_contiguous = true, bool atomic_outputs = false);
+OLIVINE_API CustomKernelFunction
+metal_kernel(const std::string& name, const std::vector<std::string>& input_names,
+             const std::vector<std::string>& output_names, const std::string& source,
+             const std::string& header = "", bool ensure_row_contiguous = true,
+             bool atomic_outputs = false, const CompileOptions& options = {});
 OLIVINE_API CustomKernelFunction cuda_kernel(
     const std::string& name, const std::vector<std::string>& input_names,
     const std::vector<std::string>& output_names, const std::string& source,

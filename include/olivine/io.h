@@ -4,6 +4,8 @@
 #pragma once
 
 #include <functional>
+#include <ios>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "olivine/array.h"
+#include "olivine/device.h"
 
 namespace olivine {
 
@@ -25,6 +28,31 @@ struct ByteSource {
   // `read` may be called later and from any thread, so arrays may be read when they are evaluated.
   bool lasting = false;
 };
+namespace io {
+// MLX's interfaces of streams that a program brings along.
+class Reader {
+ public:
+  virtual ~Reader() = default;
+  virtual bool is_open() const = 0;
+  virtual bool good() const = 0;
+  virtual size_t tell() = 0;
+  virtual void seek(int64_t off, std::ios_base::seekdir way = std::ios_base::beg) = 0;
+  virtual void read(char* data, size_t n) = 0;
+  virtual void read(char* data, size_t n, size_t offset) = 0;
+  virtual std::string label() const = 0;
+};
+class Writer {
+ public:
+  virtual ~Writer() = default;
+  virtual void open() {}
+  virtual bool is_open() const = 0;
+  virtual bool good() const = 0;
+  virtual size_t tell() = 0;
+  virtual void seek(int64_t off, std::ios_base::seekdir way = std::ios_base::beg) = 0;
+  virtual void write(const char* data, size_t n) = 0;
+  virtual std::string label() const = 0;
+};
+}  // namespace io
 using ByteSink = std::function<void(const void* data, size_t size)>;
 
 OLIVINE_API std::pair<NamedArrays, Metadata> load_safetensors(const std::string& path);
@@ -57,5 +85,19 @@ OLIVINE_API void write_gguf(const ByteSink& sink, const NamedArrays& arrays,
 // loss of power: file and folder are synced). When `write` throws, `path` is as it was.
 OLIVINE_API void save_atomically(const std::string& path,
                                  const std::function<void(const ByteSink&)>& write);
+
+// ---- MLX's other forms: through its streams, and with a stream of work. Reading needs no device,
+// so that the latter changes nothing.
+using SafetensorsLoad = std::pair<NamedArrays, Metadata>;
+OLIVINE_API array load(std::shared_ptr<io::Reader> in, StreamOrDevice s = {});
+inline array load(const std::string& path, StreamOrDevice) { return load(path); }
+OLIVINE_API void save(std::shared_ptr<io::Writer> out, const array& a);
+OLIVINE_API SafetensorsLoad load_safetensors(std::shared_ptr<io::Reader> in, StreamOrDevice s = {});
+inline SafetensorsLoad load_safetensors(const std::string& path, StreamOrDevice) {
+  return load_safetensors(path);
+}
+OLIVINE_API void save_safetensors(std::shared_ptr<io::Writer> out, const NamedArrays& arrays,
+                                  const Metadata& metadata = {});
+inline GGUFLoad load_gguf(const std::string& path, StreamOrDevice) { return load_gguf(path); }
 
 }  // namespace olivine

@@ -26,10 +26,7 @@ class SmallVector {
   SmallVector(std::initializer_list<T> list) { assign(list.begin(), list.end()); }
   SmallVector(std::span<const T> s) { assign(s.begin(), s.end()); }
   template <class It>
-    requires(!std::is_integral_v<It>)
-  SmallVector(It first, It last) {
-    assign(first, last);
-  }
+  requires(!std::is_integral_v<It>) SmallVector(It first, It last) { assign(first, last); }
   SmallVector(const SmallVector& o) { assign(o.begin(), o.end()); }
   SmallVector(SmallVector&& o) noexcept { steal(o); }
   SmallVector& operator=(const SmallVector& o) {
@@ -129,7 +126,8 @@ class SmallVector {
   };
 };
 
-using Shape = SmallVector<int64_t, 4>;
+using ShapeElem = int64_t;
+using Shape = SmallVector<ShapeElem, 4>;
 using Strides = SmallVector<int64_t, 4>;
 
 }  // namespace olivine

@@ -1,8 +1,13 @@
 // Small helpers around dtypes, streams and printing, under MLX's names.
 #pragma once
 
+#include <bit>
+#include <concepts>
 #include <optional>
+#include <ostream>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "olivine/array.h"
@@ -10,6 +15,8 @@
 #include "olivine/print.h"
 
 namespace olivine {
+
+[[noreturn]] OLIVINE_API void size_too_large(std::string_view op);
 
 // ---- Dtypes.
 inline constexpr Dtype::Category complexfloating = Dtype::Category::complexfloating;
@@ -21,7 +28,6 @@ inline constexpr Dtype::Category integer = Dtype::Category::integer;
 inline constexpr Dtype::Category number = Dtype::Category::number;
 inline constexpr Dtype::Category generic = Dtype::Category::generic;
 
-using ShapeElem = int64_t;
 constexpr size_t size_of(Dtype t) { return t.size(); }
 // TypeToDtype<float>() converts to float32.
 template <class T>
@@ -65,7 +71,7 @@ inline void clear_streams() { synchronize(); }
 // Makes a stream, or a device, the default until the end of the scope.
 class OLIVINE_API StreamContext {
  public:
-  explicit StreamContext(StreamOrDevice s);
+  StreamContext(StreamOrDevice s);
   ~StreamContext();
   StreamContext(const StreamContext&) = delete;
   StreamContext& operator=(const StreamContext&) = delete;
@@ -83,5 +89,44 @@ inline void set_printoptions(PrintOptions options) { set_print_precision(options
 
 OLIVINE_API std::ostream& operator<<(std::ostream& os, Device d);
 OLIVINE_API std::ostream& operator<<(std::ostream& os, Stream s);
+OLIVINE_API std::ostream& operator<<(std::ostream& os, Dtype t);
+OLIVINE_API std::ostream& operator<<(std::ostream& os, Dtype::Kind k);
+inline std::ostream& operator<<(std::ostream& os, float16_t x) { return os << to_float(x); }
+inline std::ostream& operator<<(std::ostream& os, bfloat16_t x) { return os << to_float(x); }
+// Shapes and lists as "(1,2,3)".
+template <class Vec>
+inline constexpr bool is_vector_v = false;
+template <class T, class A>
+inline constexpr bool is_vector_v<std::vector<T, A>> = true;
+template <class T, uint32_t N>
+inline constexpr bool is_vector_v<SmallVector<T, N>> = true;
+template <class Vec, class = std::enable_if_t<is_vector_v<Vec>>>
+std::ostream& operator<<(std::ostream& os, const Vec& v) {
+  os << '(';
+  for (size_t i = 0; i < v.size(); ++i) os << (i ? "," : "") << v[i];
+  return os << ')';
+}
+
+// ---- Numbers.
+// The axis counted from the front; the error for one that is out of range begins with `prefix`.
+OLIVINE_API int normalize_axis_index(int axis, int ndim, const std::string& prefix = "");
+// A size as an element of a shape, if it fits.
+template <class T>
+ShapeElem safe_cast(T dim, std::string_view op = "") {
+  if (!std::in_range<ShapeElem>(dim)) size_too_large(op);
+  return static_cast<ShapeElem>(dim);
+}
+template <std::floating_point T>
+ShapeElem safe_cast(T dim, std::string_view op = "") {
+  if (!(dim >= T(-0x1p63) && dim < T(0x1p63))) size_too_large(op);
+  return static_cast<ShapeElem>(dim);
+}
+inline bool is_power_of_2(int n) { return n > 0 && std::has_single_bit(static_cast<unsigned>(n)); }
+// The least power of two that is no less than n.
+inline int next_power_of_2(int n) {
+  return n <= 1 ? 1 : static_cast<int>(std::bit_ceil(static_cast<unsigned>(n)));
+}
+// Whether this is the thread that the program began with.
+OLIVINE_API bool is_main_thread();
 
 }  // namespace olivine

@@ -5,3 +5,7 @@
 #define OLIVINE_VERSION_MINOR 1
 #define OLIVINE_VERSION_PATCH 0
 #define OLIVINE_VERSION "0.1.0"
+
+namespace olivine {
+inline const char* version() { return OLIVINE_VERSION; }
+}  // namespace olivine

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <type_traits>
 
 #include "core/error.h"
@@ -16,21 +17,36 @@ namespace {
 template <class F>
 decltype(auto) visit_dtype(Dtype t, F&& f) {
   switch (t.val()) {
-    case Dtype::Val::bool_: return f(bool{});
-    case Dtype::Val::uint8: return f(uint8_t{});
-    case Dtype::Val::uint16: return f(uint16_t{});
-    case Dtype::Val::uint32: return f(uint32_t{});
-    case Dtype::Val::uint64: return f(uint64_t{});
-    case Dtype::Val::int8: return f(int8_t{});
-    case Dtype::Val::int16: return f(int16_t{});
-    case Dtype::Val::int32: return f(int32_t{});
-    case Dtype::Val::int64: return f(int64_t{});
-    case Dtype::Val::float16: return f(float16_t{});
-    case Dtype::Val::bfloat16: return f(bfloat16_t{});
-    case Dtype::Val::float32: return f(float{});
-    case Dtype::Val::float64: return f(double{});
-    case Dtype::Val::complex64: return f(complex64_t{});
-    case Dtype::Val::complex128: return f(complex128_t{});
+    case Dtype::Val::bool_:
+      return f(bool{});
+    case Dtype::Val::uint8:
+      return f(uint8_t{});
+    case Dtype::Val::uint16:
+      return f(uint16_t{});
+    case Dtype::Val::uint32:
+      return f(uint32_t{});
+    case Dtype::Val::uint64:
+      return f(uint64_t{});
+    case Dtype::Val::int8:
+      return f(int8_t{});
+    case Dtype::Val::int16:
+      return f(int16_t{});
+    case Dtype::Val::int32:
+      return f(int32_t{});
+    case Dtype::Val::int64:
+      return f(int64_t{});
+    case Dtype::Val::float16:
+      return f(float16_t{});
+    case Dtype::Val::bfloat16:
+      return f(bfloat16_t{});
+    case Dtype::Val::float32:
+      return f(float{});
+    case Dtype::Val::float64:
+      return f(double{});
+    case Dtype::Val::complex64:
+      return f(complex64_t{});
+    case Dtype::Val::complex128:
+      return f(complex128_t{});
   }
   __builtin_unreachable();
 }
@@ -38,8 +54,8 @@ decltype(auto) visit_dtype(Dtype t, F&& f) {
 template <class T>
 inline constexpr bool is_half = std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>;
 template <class T>
-inline constexpr bool is_complex_type = std::is_same_v<T, complex64_t> ||
-                                        std::is_same_v<T, complex128_t>;
+inline constexpr bool is_complex_type =
+    std::is_same_v<T, complex64_t> || std::is_same_v<T, complex128_t>;
 
 template <class To, class From>
 To convert(From v) {
@@ -124,6 +140,43 @@ array::array(const void* data, Shape shape, Dtype t) : node_(new_done(std::move(
   if (size() != 0) std::memcpy(node_->buffer->data, data, nbytes());
 }
 
+array::array(const void* data, size_t count, const Shape& shape, Dtype from, Dtype t) {
+  if (count != count_of(shape)) {
+    fail("[array] expected as many values as shape ", shape, " has elements; got ", count);
+  }
+  Node* node = new_done(shape, t);
+  visit_dtype(from, [&](auto value) {
+    using From = decltype(value);
+    const auto* in = static_cast<const From*>(data);
+    visit_dtype(t, [&](auto zero) {
+      auto* out = static_cast<decltype(zero)*>(node->buffer->data);
+      for (size_t i = 0; i < count; ++i) out[i] = convert<decltype(zero)>(in[i]);
+    });
+  });
+  node_ = node;
+}
+
+array::array(void* data, Shape shape, Dtype t, const std::function<void(void*)>& deleter) {
+  struct Owner {
+    void* data;
+    std::function<void(void*)> deleter;
+  };
+  size_t bytes = static_cast<size_t>(checked_mul(element_count(shape), int64_t(t.size()), "array"));
+  auto owner = std::make_unique<Owner>(Owner{data, deleter});
+  auto release = [](void* p) {
+    std::unique_ptr<Owner> owned(static_cast<Owner*>(p));
+    if (owned->deleter) owned->deleter(owned->data);
+  };
+  BufferRef buffer = wrap_external(data, bytes, release, owner.get());
+  owner.release();
+  node_ = nullptr;
+  *this = make_done(std::move(buffer), std::move(shape), t);
+}
+
+size_t array::count_of(const Shape& shape) {
+  return static_cast<size_t>(element_count(shape, "array"));
+}
+
 array::array(const array& o) noexcept : node_(o.node_) { node_->retain(); }
 array& array::operator=(const array& o) noexcept {
   o.node_->retain();
@@ -140,9 +193,7 @@ array::~array() {
 }
 
 const Shape& array::shape() const { return node_->shape; }
-int64_t array::shape(int axis) const {
-  return node_->shape[normalize_axis(axis, ndim(), "shape")];
-}
+int64_t array::shape(int axis) const { return node_->shape[normalize_axis(axis, ndim(), "shape")]; }
 int64_t array::size() const { return node_->size(); }
 Dtype array::dtype() const { return node_->dtype; }
 bool array::is_available() const { return node_->done(); }
@@ -152,6 +203,9 @@ void array::eval() const {
 const Strides& array::strides() const {
   eval();
   return node_->strides;
+}
+int64_t array::strides(int axis) const {
+  return strides()[normalize_axis(axis, ndim(), "strides")];
 }
 const void* array::data() const {
   eval();

@@ -86,6 +86,13 @@ bool issubdtype(Dtype::Category a, Dtype::Category b) {
   return a == b;
 }
 
+Dtype::Kind kindof(Dtype t) {
+  if (t == bool_) return Dtype::Kind::b;
+  if (t == bfloat16) return Dtype::Kind::V;  // NumPy has none
+  if (is_complex(t)) return Dtype::Kind::c;
+  return is_floating(t) ? Dtype::Kind::f : is_unsigned(t) ? Dtype::Kind::u : Dtype::Kind::i;
+}
+
 std::string_view name(Dtype t) { return kNames[t.index()]; }
 
 float to_float(float16_t x) {

@@ -1,6 +1,8 @@
 // Limits of dtypes, scopes of streams, and devices as text.
 #include "olivine/utils.h"
 
+#include <unistd.h>
+
 #include <cfloat>
 #include <unordered_set>
 
@@ -59,6 +61,24 @@ std::ostream& operator<<(std::ostream& os, Device d) {
 std::ostream& operator<<(std::ostream& os, Stream s) {
   return os << "Stream(" << s.device << ", " << s.index << ')';
 }
+
+std::ostream& operator<<(std::ostream& os, Dtype t) { return os << name(t); }
+std::ostream& operator<<(std::ostream& os, Dtype::Kind k) {
+  return os << "buifcV"[static_cast<int>(k)];
+}
+
+int normalize_axis_index(int axis, int ndim, const std::string& prefix) {
+  if (axis < -ndim || axis >= ndim) {
+    fail<std::out_of_range>(prefix, "expected an axis in [", -ndim, ", ", ndim, "); got ", axis);
+  }
+  return axis < 0 ? axis + ndim : axis;
+}
+
+void size_too_large(std::string_view op) {
+  fail("[", op.empty() ? "shape" : op, "] expected sizes of at most 63 bits; got a larger one");
+}
+
+bool is_main_thread() { return getpid() == gettid(); }
 
 size_t set_wired_limit(size_t limit) {
   static std::atomic<size_t> current{0};

@@ -10,7 +10,7 @@ namespace olivine::fast {
 CustomKernelFunction metal_kernel(const std::string& name,
                                   const std::vector<std::string>& input_names,
                                   const std::vector<std::string>& output_names, const std::string&,
-                                  const std::string&, bool, bool) {
+                                  const std::string&, bool, bool, const CompileOptions&) {
   if (output_names.empty()) fail("[metal_kernel] expected at least one output name; got none");
   size_t inputs = input_names.size(), outputs = output_names.size();
   return [=](const std::vector<array>& in, const std::vector<Shape>& shapes,

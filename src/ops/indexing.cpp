@@ -11,6 +11,7 @@
 #include "core/size.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
+#include "olivine/ops/scan.h"
 #include "olivine/ops/shape.h"
 #include "ops/batching.h"
 #include "ops/indexing_params.h"
@@ -798,5 +799,21 @@ OLIVINE_SCATTER(scatter_prod, prod)
 OLIVINE_SCATTER(scatter_max, max)
 OLIVINE_SCATTER(scatter_min, min)
 #undef OLIVINE_SCATTER
+
+array masked_scatter(const array& a, const array& mask, const array& src, StreamOrDevice s) {
+  if (mask.dtype() != bool_) fail("[masked_scatter] expected a mask of bools; got ", mask.dtype());
+  array m = broadcast_to(mask, a.shape(), s);
+  if (a.size() == 0) return a;
+  // Where the mask is true, how many were before; an index beyond `src` fails.
+  array flat = astype(flatten(m, s), int64, s);
+  array position = reshape(cumsum(flat, 0, false, false, std::nullopt, s), a.shape(), s);
+  array values = astype(flatten(src, s), a.dtype(), s);
+  if (values.size() == 0) values = zeros({1}, a.dtype(), s);
+  position =
+      where(m, src.size() ? position : add(position, array(int64_t{1}), s), array(int64_t{0}), s);
+  return where(m, take(values, position, 0, s), a, s);
+}
+
+auto array::ArrayIterator::operator*() const -> reference { return take(array_, static_cast<int>(index_), 0); }
 
 }  // namespace olivine

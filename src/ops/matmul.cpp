@@ -196,8 +196,11 @@ array addmm(const array& z, const array& x, const array& y, double alpha, double
   Dtype dtype =
       product_dtype(promote_types(z.dtype(), promote_types(x.dtype(), y.dtype())), "addmm");
   if (x.ndim() == 1 || y.ndim() == 1) {
-    return add(scaled(astype(z, dtype, s), beta), scaled(astype(matmul(x, y, s), dtype, s), alpha),
-               s);
+    array product = astype(matmul(x, y, s), dtype, s);
+    if (broadcast_shapes(z.shape(), product.shape(), "addmm") != product.shape()) {
+      fail("[addmm] expected c to broadcast to ", product.shape(), "; got shape ", z.shape());
+    }
+    return add(scaled(astype(z, dtype, s), beta), scaled(product, alpha), s);
   }
   array a = astype(x, dtype, s), b = astype(y, dtype, s), c = astype(z, dtype, s);
   Shape shape = product_shape(a, b, "addmm");

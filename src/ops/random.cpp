@@ -98,14 +98,14 @@ array key_of(uint32_t high, uint32_t low) {
 
 // ---- The process-wide sequence
 
-struct KeySequence {
+struct SharedSequence {
   std::mutex mutex;
   array key = random::key(
       static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
 };
-KeySequence& sequence() {
-  static KeySequence* s = [] {
-    auto* made = new KeySequence;  // outlives every static destructor
+SharedSequence& sequence() {
+  static SharedSequence* s = [] {
+    auto* made = new SharedSequence;  // outlives every static destructor
     // A fork while another thread draws must leave the child's lock free.
     pthread_atfork([] { sequence().mutex.lock(); }, [] { sequence().mutex.unlock(); },
                    [] { sequence().mutex.unlock(); });
@@ -127,7 +127,7 @@ std::pair<array, array> split_now(const array& key) {
 thread_local constinit Draws* draws = nullptr;
 
 array next_of_sequence() {
-  KeySequence& q = sequence();
+  SharedSequence& q = sequence();
   std::lock_guard lock(q.mutex);
   auto [next, used] = random::split(q.key);
   q.key = next;
@@ -167,18 +167,34 @@ array Draws::next() {
   return key;
 }
 
+KeySequence::KeySequence(uint64_t seed) : key_(key(seed)) {}
+void KeySequence::seed(uint64_t seed) {
+  if (!key_) return random::seed(seed);
+  key_ = key(seed);
+}
+array KeySequence::next() {
+  if (!key_) return next_key();
+  auto [rest, key] = split(*key_);
+  key_ = rest;
+  return key;
+}
+KeySequence& KeySequence::default_() {
+  static KeySequence sequence;
+  return sequence;
+}
+
 void seed(uint64_t seed) { set_state(key(seed)); }
 array next_key() { return draws ? draws->next() : next_of_sequence(); }
 array state() {
-  KeySequence& q = sequence();
+  SharedSequence& q = sequence();
   std::lock_guard lock(q.mutex);
   return q.key;
 }
 void set_state(const array& key) {
   check_key(key);
   if (draws && draws->again_) return;  // what the keys drawn before depended on
-  array old = key;  // freed after the lock
-  KeySequence& q = sequence();
+  array old = key;                     // freed after the lock
+  SharedSequence& q = sequence();
   std::lock_guard lock(q.mutex);
   std::swap(q.key, old);
 }

@@ -324,4 +324,13 @@ std::vector<array> meshgrid(const std::vector<array>& arrays, bool sparse,
   return sparse ? out : broadcast_arrays(out, s);
 }
 
+array number_of_elements(const array& a, std::vector<int> axes, bool inverted, Dtype dtype,
+                         StreamOrDevice s) {
+  double count = 1;
+  for (int axis : normalize_axes(axes, a.ndim(), "number_of_elements")) {
+    count *= static_cast<double>(a.shape()[axis]);
+  }
+  return astype(array(inverted ? 1 / count : count, float64), dtype, s);
+}
+
 }  // namespace olivine

@@ -40,7 +40,19 @@ int64_t huge_page_size() {
 
 }  // namespace
 
-std::vector<DeviceFact> device_info(Device d) {
+DeviceInfo::operator std::unordered_map<std::string, std::variant<std::string, size_t>>() const {
+  std::unordered_map<std::string, std::variant<std::string, size_t>> facts;
+  for (const auto& [name, value] : *this) {
+    if (const auto* text = std::get_if<std::string>(&value)) {
+      facts.emplace(name, *text);
+    } else {
+      facts.emplace(name, static_cast<size_t>(std::get<int64_t>(value)));
+    }
+  }
+  return facts;
+}
+
+DeviceInfo device_info(Device d) {
   if (!is_available(d)) {
     fail("[device_info] expected an available device; got ", d.type == Device::cpu ? "cpu" : "gpu",
          " ", d.index);

@@ -81,8 +81,7 @@ class Backward {
     for (size_t k = 0; k < in.size(); ++k) {
       wanted[k] = e.inputs[k] >= 0 && depends_[e.inputs[k]] && is_inexact_or_tuple(in[k]);
     }
-    MaybeArrays grads =
-        n->op->vjp({*n->op, n->params, in, out, ct, {wanted.get(), in.size()}});
+    MaybeArrays grads = n->op->vjp({*n->op, n->params, in, out, ct, {wanted.get(), in.size()}});
     for (size_t k = 0; k < in.size() && k < grads.size(); ++k) {
       if (wanted[k] && grads[k]) accumulate(cotangents_[e.inputs[k]], *grads[k]);
     }
@@ -114,8 +113,7 @@ std::pair<Arrays, Arrays> vjp(const ArrayFn& fn, const Arrays& primals, const Ar
   Arrays tracers = make_tracers(primals);
   Arrays outputs = fn(tracers);
   if (outputs.size() != cotangents.size()) {
-    fail("[vjp] expected one cotangent per output (", outputs.size(), "); got ",
-         cotangents.size());
+    fail("[vjp] expected one cotangent per output (", outputs.size(), "); got ", cotangents.size());
   }
   Arrays ct;
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -163,15 +161,15 @@ std::pair<Arrays, Arrays> value_and_grad(const ArrayFn& fn, const Arrays& inputs
   return {outputs, grads};
 }
 
-std::function<std::pair<Arrays, Arrays>(const Arrays&)> value_and_grad(ArrayFn fn,
-                                                                       std::vector<int> argnums) {
-  return [fn = std::move(fn), argnums = std::move(argnums)](const Arrays& inputs) {
+std::function<std::pair<Arrays, Arrays>(const Arrays&)> value_and_grad(
+    ArrayFn fn, const std::vector<int>& argnums) {
+  return [fn = std::move(fn), argnums](const Arrays& inputs) {
     return value_and_grad(fn, inputs, argnums);
   };
 }
 
-ArrayFn grad(ArrayFn fn, std::vector<int> argnums) {
-  return [fn = std::move(fn), argnums = std::move(argnums)](const Arrays& inputs) {
+ArrayFn grad(ArrayFn fn, const std::vector<int>& argnums) {
+  return [fn = std::move(fn), argnums](const Arrays& inputs) {
     return value_and_grad(fn, inputs, argnums).second;
   };
 }

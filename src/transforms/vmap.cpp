@@ -154,8 +154,11 @@ Arrays run_vmap(const ArrayFn& fn, const std::vector<int>& in_axes,
 }  // namespace
 
 ArrayFn vmap(ArrayFn fn, std::vector<int> in_axes, std::vector<int> out_axes) {
-  return [fn = std::move(fn), in_axes = std::move(in_axes), out_axes = std::move(out_axes)](
-             const Arrays& inputs) { return run_vmap(fn, in_axes, out_axes, inputs); };
+  return [fn = std::move(fn), in_axes = std::move(in_axes),
+          out_axes = std::move(out_axes)](const Arrays& inputs) {
+    bool all = in_axes.empty() && !inputs.empty();
+    return run_vmap(fn, all ? std::vector<int>(inputs.size(), 0) : in_axes, out_axes, inputs);
+  };
 }
 
 }  // namespace olivine

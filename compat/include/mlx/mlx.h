@@ -1,8 +1,9 @@
 // MLX's C++ names for Olivine: `#include <mlx/mlx.h>`, namespace mlx::core.
 #pragma once
 
+#include "mlx/backend/cuda/cuda.h"
+#include "mlx/backend/gpu/device_info.h"
+#include "mlx/backend/metal/metal.h"
+#include "mlx/namespace.h"
+#include "mlx/version.h"
 #include "olivine/olivine.h"
-
-namespace mlx {
-namespace core = olivine;
-}

@@ -14,9 +14,11 @@ OLIVINE_API array full(const Shape& shape, const array& vals, StreamOrDevice s =
 OLIVINE_API array full_like(const array& a, const array& vals, Dtype dtype, StreamOrDevice s = {});
 OLIVINE_API array full_like(const array& a, const array& vals, StreamOrDevice s = {});
 OLIVINE_API array zeros(const Shape& shape, Dtype dtype = float32, StreamOrDevice s = {});
+inline array zeros(const Shape& shape, StreamOrDevice s) { return zeros(shape, float32, s); }
 OLIVINE_API array zeros_like(const array& a, StreamOrDevice s = {});
 OLIVINE_API array zeros_like(const array& a, Dtype dtype, StreamOrDevice s = {});
 OLIVINE_API array ones(const Shape& shape, Dtype dtype = float32, StreamOrDevice s = {});
+inline array ones(const Shape& shape, StreamOrDevice s) { return ones(shape, float32, s); }
 OLIVINE_API array ones_like(const array& a, StreamOrDevice s = {});
 OLIVINE_API array ones_like(const array& a, Dtype dtype, StreamOrDevice s = {});
 // Values without meaning (zeros here).
@@ -63,6 +65,7 @@ inline array eye(int n, std::optional<int> m, int k, Dtype dtype, StreamOrDevice
   return eye(n, m.value_or(n), k, dtype, s);
 }
 OLIVINE_API array identity(int n, Dtype dtype = float32, StreamOrDevice s = {});
+inline array identity(int n, StreamOrDevice s) { return identity(n, float32, s); }
 // n x m ones at and below the k-th diagonal, zeros above.
 OLIVINE_API array tri(int n, int m, int k, Dtype dtype, StreamOrDevice s = {});
 inline array tri(int n, Dtype dtype, StreamOrDevice s = {}) { return tri(n, n, 0, dtype, s); }

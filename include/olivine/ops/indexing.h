@@ -18,6 +18,10 @@ inline array slice(const array& a, std::initializer_list<int64_t> start, Shape s
                    StreamOrDevice s = {}) {
   return slice(a, Shape(start), std::move(stop), std::move(strides), s);
 }
+inline array slice(const array& a, std::initializer_list<int> start, Shape stop, Shape strides,
+                   StreamOrDevice s = {}) {
+  return slice(a, Shape(start.begin(), start.end()), std::move(stop), std::move(strides), s);
+}
 // A block of `slice_size` whose position along `axes` is the value of `start`.
 OLIVINE_API array slice(const array& a, const array& start, std::vector<int> axes, Shape slice_size,
                         StreamOrDevice s = {});
@@ -63,11 +67,15 @@ OLIVINE_API array take(const array& a, const array& indices, int axis, StreamOrD
 OLIVINE_API array take(const array& a, int index, int axis, StreamOrDevice s = {});
 OLIVINE_API array take(const array& a, const array& indices, StreamOrDevice s = {});
 OLIVINE_API array take(const array& a, int index, StreamOrDevice s = {});
-// One element per index, each from the index's own position along the other axes (without `axis`: of
-// the flattened arrays).
+// One element per index, each from the index's own position along the other axes (without `axis`:
+// of the flattened arrays).
 OLIVINE_API array take_along_axis(const array& a, const array& indices, int axis,
                                   StreamOrDevice s = {});
 OLIVINE_API array take_along_axis(const array& a, const array& indices, StreamOrDevice s = {});
+// `a` with the elements where `mask` (broadcast to its shape) is true replaced by those of `src`,
+// one after the other.
+OLIVINE_API array masked_scatter(const array& a, const array& mask, const array& src,
+                                 StreamOrDevice s = {});
 // `a` with the elements that take_along_axis would read replaced, or added to.
 OLIVINE_API array put_along_axis(const array& a, const array& indices, const array& values,
                                  int axis, StreamOrDevice s = {});
@@ -76,9 +84,9 @@ OLIVINE_API array put_along_axis(const array& a, const array& indices, const arr
 OLIVINE_API array scatter_add_axis(const array& a, const array& indices, const array& values,
                                    int axis, StreamOrDevice s = {});
 
-// `a` with blocks of `updates` written at (or combined with) the positions that `indices` give along
-// `axes`; of several updates to one element they apply in order. The updates' axes are those of the
-// broadcast indices, then one per axis of `a`.
+// `a` with blocks of `updates` written at (or combined with) the positions that `indices` give
+// along `axes`; of several updates to one element they apply in order. The updates' axes are those
+// of the broadcast indices, then one per axis of `a`.
 OLIVINE_API array scatter(const array& a, const std::vector<array>& indices, const array& updates,
                           const std::vector<int>& axes, StreamOrDevice s = {});
 OLIVINE_API array scatter_add(const array& a, const std::vector<array>& indices,

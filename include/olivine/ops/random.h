@@ -46,6 +46,19 @@ class OLIVINE_API Draws {
   Draws* outer_;
 };
 
+// A sequence of keys from a seed; the default one is the process-wide sequence.
+class OLIVINE_API KeySequence {
+ public:
+  explicit KeySequence(uint64_t seed);
+  void seed(uint64_t seed);
+  array next();
+  static KeySequence& default_();
+
+ private:
+  KeySequence() = default;
+  std::optional<array> key_;  // none: the process-wide sequence
+};
+
 // Random bits in unsigned integers of `width` bytes (1, 2 or 4).
 OLIVINE_API array bits(const Shape& shape, int width, const std::optional<array>& key = {},
                        StreamOrDevice s = {});
@@ -143,6 +156,10 @@ array bernoulli(T p, const Shape& shape, const std::optional<array>& key = {},
                 StreamOrDevice s = {}) {
   return bernoulli(array(static_cast<float>(p)), shape, key, s);
 }
+template <Number T>
+array bernoulli(T p, const std::optional<array>& key = {}, StreamOrDevice s = {}) {
+  return bernoulli(array(static_cast<float>(p)), key, s);
+}
 inline array truncated_normal(const array& lower, const array& upper, Dtype dtype = float32,
                               const std::optional<array>& key = {}, StreamOrDevice s = {}) {
   return truncated_normal(lower, upper, std::nullopt, dtype, key, s);
@@ -154,6 +171,18 @@ inline array categorical(const array& logits, int axis, const Shape& shape,
 inline array categorical(const array& logits, int axis, int num_samples,
                          const std::optional<array>& key = {}, StreamOrDevice s = {}) {
   return categorical(logits, axis, std::nullopt, num_samples, key, s);
+}
+inline array uniform(const Shape& shape, const std::optional<array>& key, StreamOrDevice s = {}) {
+  return uniform(shape, float32, key, s);
+}
+inline array normal(const Shape& shape, const std::optional<array>& key, StreamOrDevice s = {}) {
+  return normal(shape, float32, key, s);
+}
+inline array laplace(const Shape& shape, const std::optional<array>& key, StreamOrDevice s = {}) {
+  return laplace(shape, float32, key, s);
+}
+inline array bernoulli(const std::optional<array>& key, StreamOrDevice s = {}) {
+  return bernoulli(array(0.5f), key, s);
 }
 inline array permutation(int x, const std::optional<array>& key = {}, StreamOrDevice s = {}) {
   return permutation(array(x), 0, key, s);

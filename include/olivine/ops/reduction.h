@@ -65,16 +65,16 @@ OLIVINE_API array softmax(const array& a, const Axes& axes = {}, bool precise = 
                           StreamOrDevice s = {});
 
 // The forms f(a, keepdims, …) and f(a, stream). As templates they take no int for a bool.
-#define OLIVINE_OVER_ALL_AXES(f)                                     \
-  template <std::same_as<bool> B, class... Rest>                     \
-  auto f(const array& a, B keepdims, Rest... rest) {                 \
-    return f(a, Axes(), keepdims, rest...);                          \
-  }                                                                  \
-  template <class S>                                                 \
-    requires(std::same_as<S, Stream> || std::same_as<S, Device> ||   \
-             std::same_as<S, Device::Type> || std::same_as<S, StreamOrDevice>) \
-  auto f(const array& a, S s) {                                      \
-    return f(a, Axes(), false, s);                                   \
+#define OLIVINE_OVER_ALL_AXES(f)                                                                  \
+  template <std::same_as<bool> B, class... Rest>                                                  \
+  auto f(const array& a, B keepdims, Rest... rest) {                                              \
+    return f(a, Axes(), keepdims, rest...);                                                       \
+  }                                                                                               \
+  template <class S>                                                                              \
+  requires(std::same_as<S, Stream> || std::same_as<S, Device> || std::same_as<S, Device::Type> || \
+           std::same_as<S, StreamOrDevice>) auto                                                  \
+  f(const array& a, S s) {                                                                        \
+    return f(a, Axes(), false, s);                                                                \
   }
 OLIVINE_OVER_ALL_AXES(sum)
 OLIVINE_OVER_ALL_AXES(prod)
@@ -97,6 +97,14 @@ array var(const array& a, B keepdims, Rest... rest) {
 template <std::same_as<bool> B, class... Rest>
 array std(const array& a, B keepdims, Rest... rest) {
   return olivine::std(a, Axes(), keepdims, rest...);
+}
+inline array var(const array& a, StreamOrDevice s) { return var(a, Axes(), false, 0, s); }
+inline array std(const array& a, StreamOrDevice s) { return olivine::std(a, Axes(), false, 0, s); }
+inline array argmax(const array& a, StreamOrDevice s) {
+  return argmax(a, ::std::nullopt, false, s);
+}
+inline array argmin(const array& a, StreamOrDevice s) {
+  return argmin(a, ::std::nullopt, false, s);
 }
 template <std::same_as<bool> B>
 array argmax(const array& a, B keepdims, StreamOrDevice s = {}) {

@@ -34,10 +34,10 @@ OLIVINE_API array linear_recurrence(const array& a, const array& b, int axis, bo
 OLIVINE_API array diff(const array& a, int n = 1, int axis = -1, StreamOrDevice s = {});
 
 // The forms f(a, reverse, …) over the flattened array. As templates they take no int for a bool.
-#define OLIVINE_OVER_FLATTENED(f)                          \
-  template <std::same_as<bool> B, class... Rest>           \
-  array f(const array& a, B reverse, Rest... rest) {       \
-    return f(a, std::nullopt, reverse, rest...);           \
+#define OLIVINE_OVER_FLATTENED(f)                    \
+  template <std::same_as<bool> B, class... Rest>     \
+  array f(const array& a, B reverse, Rest... rest) { \
+    return f(a, std::nullopt, reverse, rest...);     \
   }
 OLIVINE_OVER_FLATTENED(cumsum)
 OLIVINE_OVER_FLATTENED(cumprod)
@@ -45,5 +45,17 @@ OLIVINE_OVER_FLATTENED(cummax)
 OLIVINE_OVER_FLATTENED(cummin)
 OLIVINE_OVER_FLATTENED(logcumsumexp)
 #undef OLIVINE_OVER_FLATTENED
+inline array cumsum(const array& a, int axis, bool reverse, bool inclusive, StreamOrDevice s) {
+  return cumsum(a, axis, reverse, inclusive, std::nullopt, s);
+}
+inline array cumprod(const array& a, int axis, bool reverse, bool inclusive, StreamOrDevice s) {
+  return cumprod(a, axis, reverse, inclusive, std::nullopt, s);
+}
+inline array cumsum(const array& a, bool reverse, bool inclusive, StreamOrDevice s) {
+  return cumsum(a, std::nullopt, reverse, inclusive, std::nullopt, s);
+}
+inline array cumprod(const array& a, bool reverse, bool inclusive, StreamOrDevice s) {
+  return cumprod(a, std::nullopt, reverse, inclusive, std::nullopt, s);
+}
 
 }  // namespace olivine

@@ -64,6 +64,7 @@ OLIVINE_API array stack(const std::vector<array>& arrays, int axis, StreamOrDevi
 OLIVINE_API array stack(const std::vector<array>& arrays, StreamOrDevice s = {});
 // The slices across one axis, that axis dropped.
 OLIVINE_API std::vector<array> unstack(const array& a, int axis = 0, StreamOrDevice s = {});
+inline std::vector<array> unstack(const array& a, StreamOrDevice s) { return unstack(a, 0, s); }
 // Equal parts, or parts that begin at the given indices.
 OLIVINE_API std::vector<array> split(const array& a, int parts, int axis, StreamOrDevice s = {});
 OLIVINE_API std::vector<array> split(const array& a, int parts, StreamOrDevice s = {});
@@ -129,6 +130,9 @@ OLIVINE_API array trace(const array& a, int offset, int axis1, int axis2, Dtype 
                         StreamOrDevice s = {});
 OLIVINE_API array trace(const array& a, int offset, int axis1, int axis2, StreamOrDevice s = {});
 OLIVINE_API array trace(const array& a, StreamOrDevice s = {});
+// The number of elements along the axes, or its inverse.
+OLIVINE_API array number_of_elements(const array& a, std::vector<int> axes, bool inverted,
+                                     Dtype dtype = int32, StreamOrDevice s = {});
 // Coordinate grids of 1-D arrays. indexing: "xy" (the first two axes swapped) or "ij".
 OLIVINE_API std::vector<array> meshgrid(const std::vector<array>& arrays, bool sparse = false,
                                         const std::string& indexing = "xy", StreamOrDevice s = {});

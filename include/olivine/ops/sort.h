@@ -38,4 +38,15 @@ OLIVINE_API std::vector<array> unique(const array& a, int size, bool return_inde
                                       const std::optional<array>& fill_value = std::nullopt,
                                       StreamOrDevice s = {});
 
+// Over the flattened array, on a stream.
+inline array sort(const array& a, StreamOrDevice s) { return sort(a, std::nullopt, s); }
+inline array argsort(const array& a, StreamOrDevice s) { return argsort(a, std::nullopt, s); }
+inline array partition(const array& a, int kth, StreamOrDevice s) {
+  return partition(a, kth, std::nullopt, s);
+}
+inline array argpartition(const array& a, int kth, StreamOrDevice s) {
+  return argpartition(a, kth, std::nullopt, s);
+}
+inline array topk(const array& a, int k, StreamOrDevice s) { return topk(a, k, std::nullopt, s); }
+
 }  // namespace olivine

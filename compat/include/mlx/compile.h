@@ -1,0 +1,5 @@
+// <mlx/compile.h> by Olivine.
+#pragma once
+
+#include "mlx/namespace.h"
+#include "olivine/compile.h"

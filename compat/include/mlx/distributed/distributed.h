@@ -1,0 +1,5 @@
+// <mlx/distributed/distributed.h> by Olivine.
+#pragma once
+
+#include "mlx/namespace.h"
+#include "olivine/distributed.h"

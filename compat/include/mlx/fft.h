@@ -1,0 +1,5 @@
+// <mlx/fft.h> by Olivine.
+#pragma once
+
+#include "mlx/namespace.h"
+#include "olivine/ops/fft.h"

@@ -1,0 +1,5 @@
+// <mlx/memory.h> by Olivine.
+#pragma once
+
+#include "mlx/namespace.h"
+#include "olivine/memory.h"

@@ -1,0 +1,7 @@
+// The namespace mlx::core means olivine.
+#pragma once
+
+namespace olivine {}
+namespace mlx {
+namespace core = olivine;
+}

@@ -7,7 +7,9 @@
 
 #include <algorithm>
 
+#include "core/checks.h"
 #include "core/error.h"
+#include "core/node.h"
 #include "core/op.h"
 #include "core/size.h"
 #include "olivine/ops/creation.h"
@@ -30,16 +32,19 @@ Shape around(int64_t first, const Shape& middle, int64_t last) {
 
 // ---- Nodes. All checks are done by then.
 
-Shape conv_shape(const ConvParams& p, const array& x, const array& w) {
+Shape conv_shape(const ConvParams& p, const array& x, const Shape& kernel, int64_t channels) {
   Shape out = x.shape();
-  const Shape in = spatial(x), kernel = spatial(w);
+  const Shape in = spatial(x);
   for (size_t d = 0; d < in.size(); ++d) {
     const int64_t free = conv_extent(in[d], p.input_dilation[d]) + p.low[d] + p.high[d] -
                          conv_extent(kernel[d], p.kernel_dilation[d]);
     out[d + 1] = free / p.stride[d] + 1;
   }
-  out.back() = w.shape(0);
+  out.back() = channels;
   return out;
+}
+Shape conv_shape(const ConvParams& p, const array& x, const array& w) {
+  return conv_shape(p, x, spatial(w), w.shape(0));
 }
 Shape weight_shape(const ConvParams& p, const array& x, const array& ct) {
   return around(ct.shape(-1), p.kernel, x.shape(-1) / p.groups);
@@ -76,6 +81,7 @@ array transposed_weights(const array& w, int64_t groups) {
 
 // The transpose in x, whose spatial sizes are `in`.
 array conv_input(const array& ct, const array& w, const ConvParams& p, const Shape& in) {
+  note_size_read(ct, "the sizes of a convolution's input");
   const Shape out = spatial(ct), kernel = spatial(w);
   if (std::find(in.begin(), in.end(), 0) != in.end()) {
     return zeros(around(ct.shape(0), in, w.shape(-1) * p.groups), ct.dtype());
@@ -156,8 +162,42 @@ VmapResult vmap_conv(const VmapCall& c) {
     return {{batch_from_channels(out, groups, b)}, {0}};
   }
   p.groups *= b;
+  note_size_read(c.in[0], "the size of a batch");
   array out = conv(batch_into_channels(first(0), 1), batch_into_first(first(1), 1), p);
   return {{batch_from_channels(out, 1, b)}, {0}};
+}
+
+void check_operands(const char* op, const array& x, const array& w, int64_t groups);
+void check_sizes(const char* op, const array& x, const Shape& kernel, const ConvParams& p);
+
+void check_conv_params(const CheckCall& c, const ConvParams& p) {
+  expect_inputs(c, 2);
+  require(c, is_floating(c.in[0].dtype()), "floating point operands");
+  expect_one_dtype(c, 0, 2);
+  expect_ndim(c, 0, 3, 5);
+  const size_t rank = c.in[0].shape().size() - 2;
+  for (const Shape* list : {&p.stride, &p.kernel_dilation, &p.input_dilation}) {
+    require(c, list->size() == rank, "one value per spatial axis");
+    for (int64_t v : *list) require(c, v >= 1, "strides and dilations >= 1");
+  }
+  require(c, p.low.size() == rank && p.high.size() == rank, "one value per spatial axis");
+}
+void check_conv(const CheckCall& c) {
+  const auto& p = c.params.as<ConvParams>();
+  check_conv_params(c, p);
+  check_operands(c.op.name, c.in[0], c.in[1], p.groups);
+  check_sizes(c.op.name, c.in[0], spatial(c.in[1]), p);
+}
+void check_conv_weight(const CheckCall& c) {
+  const auto& p = c.params.as<ConvParams>();
+  check_conv_params(c, p);
+  const array &x = c.in[0], &ct = c.in[1];
+  require(c, p.kernel.size() == p.stride.size(), "one size of the kernel per spatial axis");
+  require(c, p.groups >= 1 && x.shape(-1) % p.groups == 0 && ct.shape(-1) % p.groups == 0,
+          "channels that divide into the groups");
+  check_sizes(c.op.name, x, p.kernel, p);
+  expect_ndim(c, 1, x.ndim(), x.ndim());
+  expect_shape(c, 1, conv_shape(p, x, p.kernel, ct.shape(-1)));
 }
 
 const Op conv_op{.name = "conv",
@@ -168,7 +208,10 @@ const Op conv_op{.name = "conv",
                      },
                  .vjp = vjp_conv,
                  .jvp = jvp_bilinear,
-                 .vmap = vmap_conv};
+                 .vmap = vmap_conv,
+                 .params = &params_type<ConvParams>,
+                 .check = check_conv,
+                 .any_size = true};
 
 // ---- conv_weight
 
@@ -207,7 +250,9 @@ const Op conv_weight_op{.name = "conv_weight",
                             },
                         .vjp = vjp_conv_weight,
                         .jvp = jvp_bilinear,
-                        .vmap = vmap_conv_weight};
+                        .vmap = vmap_conv_weight,
+                        .params = &params_type<ConvParams>,
+                        .check = check_conv_weight};
 
 // ---- Checks
 
@@ -246,8 +291,8 @@ void check_operands(const char* op, const array& x, const array& w, int64_t grou
   }
 }
 
-void check_sizes(const char* op, const array& x, const array& w, const ConvParams& p) {
-  const Shape in = spatial(x), kernel = spatial(w);
+void check_sizes(const char* op, const array& x, const Shape& kernel, const ConvParams& p) {
+  const Shape in = spatial(x);
   for (size_t d = 0; d < in.size(); ++d) {
     checked_mul(std::max<int64_t>(kernel[d], 1), p.kernel_dilation[d], op);
     int64_t padded = checked_mul(std::max<int64_t>(in[d], 1), p.input_dilation[d], op);
@@ -256,8 +301,8 @@ void check_sizes(const char* op, const array& x, const array& w, const ConvParam
     const int64_t needed = conv_extent(kernel[d], p.kernel_dilation[d]);
     if (kernel[d] < 1 || size < needed) {
       fail("[", op, "] expected a kernel of 1 to ", size, " elements along spatial axis ", d,
-           " (dilated, of the padded input); got ", needed, ", with shapes ", x.shape(), " and ",
-           w.shape());
+           " (dilated, of the padded input); got ", needed, ", with an input of shape ", x.shape(),
+           " and a kernel of ", kernel);
     }
   }
 }
@@ -266,7 +311,7 @@ array checked_conv(const char* op, const array& input, const array& weight, cons
                    StreamOrDevice s) {
   const Dtype dtype = promote_types(input.dtype(), weight.dtype());
   if (!is_floating(dtype)) fail("[", op, "] expected floating point operands; got ", dtype);
-  check_sizes(op, input, weight, p);
+  check_sizes(op, input, spatial(weight), p);
   return conv(astype(input, dtype, s), astype(weight, dtype, s), p, s);
 }
 
@@ -317,6 +362,7 @@ array transpose_rank(const char* op, int rank, const array& input, const array& 
   const Shape pad = per_axis(op, "padding", padding, n, 0, INT32_MIN);
   const Shape more = per_axis(op, "output_padding", output_padding, n, 0, 0);
   const Shape kernel = spatial(weight);
+  note_size_read(weight, "the sizes of a kernel");
   for (size_t d = 0; d < n; ++d) {
     checked_mul(std::max<int64_t>(kernel[d], 1), p.kernel_dilation[d], op);
     const int64_t reach = conv_extent(kernel[d], p.kernel_dilation[d]) - 1;

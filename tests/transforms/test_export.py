@@ -396,7 +396,9 @@ def everything(x, i):
     o = mx.quantized_matmul(mx.tile(x, (1, 16)), *w, group_size=32, bits=4)
     p = mx.gather_mm(x[None], x.T[None], mx.array([0]), mx.array([0])), mx.hadamard_transform(x)
     r = mx.dequantize(*w, 32, 4), mx.fast.cross_entropy(x, i)
-    return a, b, c, d, e, f, g, h, j, k, *n, o, *p, *r, mx.searchsorted(x[0], x[1])
+    t = x.reshape(1, 3, 4), mx.ones((2, 2, 4))
+    q = mx.conv1d(*t, padding=1), mx.grad(lambda w: mx.conv1d(t[0], w, stride=2).sum())(t[1])
+    return a, b, c, d, e, f, g, h, j, k, *q, *n, o, *p, *r, mx.searchsorted(x[0], x[1])
 
 
 def test_mutated_files_give_an_error_or_a_function(tmp_path):

@@ -62,7 +62,6 @@ std::ostream& operator<<(std::ostream& os, Stream s) {
   return os << "Stream(" << s.device << ", " << s.index << ')';
 }
 
-std::ostream& operator<<(std::ostream& os, Dtype t) { return os << name(t); }
 std::ostream& operator<<(std::ostream& os, Dtype::Kind k) {
   return os << "buifcV"[static_cast<int>(k)];
 }

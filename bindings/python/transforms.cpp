@@ -46,8 +46,8 @@ struct Gradient final : Behaviour {
       out.push_back(nb::borrow(PyTuple_GET_ITEM(tree.args.ptr(), i)));
     }
     for (const std::string& name : argnames) {
-      PyObject* v = tree.kwargs.is_valid() ? PyDict_GetItemString(tree.kwargs.ptr(), name.c_str())
-                                           : nullptr;
+      PyObject* v =
+          tree.kwargs.is_valid() ? PyDict_GetItemString(tree.kwargs.ptr(), name.c_str()) : nullptr;
       if (!v) {
         std::string got;
         if (tree.kwargs.is_valid()) {
@@ -73,8 +73,7 @@ struct Gradient final : Behaviour {
     }
     if (tree.kwargs.is_valid()) out.kwargs = nb::steal(PyDict_Copy(tree.kwargs.ptr()));
     for (size_t k = 0; k < argnames.size(); ++k) {
-      PyDict_SetItemString(out.kwargs.ptr(), argnames[k].c_str(),
-                           values[argnums.size() + k].ptr());
+      PyDict_SetItemString(out.kwargs.ptr(), argnames[k].c_str(), values[argnums.size() + k].ptr());
     }
     return out;
   }
@@ -165,11 +164,14 @@ void read_argnums(Arguments& in, Gradient& g) {
     if (PyUnicode_Check(names)) {
       g.argnames.push_back(in.string(2));
     } else {
-      nb::object list = nb::steal(PySequence_List(names));
-      if (!list.is_valid()) throw nb::python_error();
+      nb::object list = nb::steal(PySequence_Check(names) ? PySequence_List(names) : nullptr);
+      if (!list.is_valid()) {
+        PyErr_Clear();
+        in.mismatch(2, "a str or a sequence of str");
+      }
       for (nb::handle name : nb::borrow<nb::list>(list)) {
         if (!PyUnicode_Check(name.ptr())) in.mismatch(2, "a str or a sequence of str");
-        g.argnames.push_back(PyUnicode_AsUTF8(name.ptr()));
+        g.argnames.push_back(text_of(name));
       }
     }
   }
@@ -247,7 +249,7 @@ void spread_axes(nb::handle tree, nb::handle spec, const char* what, std::vector
     return;
   }
   fail("[vmap] expected ", what, " of ints and None, like the tree or a prefix of it; got ",
-       nb::repr(spec).c_str());
+       shown(s));
 }
 
 int checked_axis(int axis, int ndim, const char* what) {

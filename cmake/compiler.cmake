@@ -19,6 +19,13 @@ if(OLIVINE_SANITIZE)
   add_link_options(-fsanitize=${OLIVINE_SANITIZE})
 endif()
 
+option(OLIVINE_COVERAGE "Count which lines run; tools/coverage.py reads the counts" OFF)
+if(OLIVINE_COVERAGE)
+  # Atomic counters: most code runs on several threads.
+  add_compile_options(--coverage -fprofile-update=atomic)
+  add_link_options(--coverage)
+endif()
+
 add_library(olivine_options INTERFACE)
 target_include_directories(
   olivine_options INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)

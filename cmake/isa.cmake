@@ -17,7 +17,7 @@ set(isa_flags_avx512 ${isa_flags_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512v
 set(isa_flags_avx512_bf16 ${isa_flags_avx512} -mavx512bf16 -mavx512vnni -mavx512vbmi)
 
 set(kernel_flags -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off)
-if(OLIVINE_SANITIZE)
+if(OLIVINE_SANITIZE OR OLIVINE_COVERAGE)
   list(TRANSFORM kernel_flags REPLACE "-O3" "-O1")
 endif()
 

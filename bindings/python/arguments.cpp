@@ -4,6 +4,7 @@
 #include "convert.h"
 #include "device.h"
 #include "dtype.h"
+#include "runtime/interrupt.h"
 #include "suggest.h"
 
 namespace olivine::python {
@@ -84,7 +85,7 @@ void Arguments::bind_keywords(PyObject* const* values, PyObject* kwnames) {
 void Arguments::unknown(PyObject* name) const {
   std::vector<std::string> known;
   for (int i = sig_.positional_only; i < sig_.count; ++i) known.emplace_back(sig_.names[i]);
-  std::string_view text = PyUnicode_AsUTF8(name);
+  std::string text = text_of(name);
   fail<TypeError>("[", sig_.function, "] expected no argument named ", text,
                   suggestion(text, known));
 }
@@ -159,14 +160,18 @@ std::vector<array> Arguments::arrays(int i) const {
   if (is_array(values_[i])) {
     const array& a = value_of(values_[i]);
     if (a.ndim() == 0) mismatch(i, "a list of arrays");
-    for (int64_t k = 0; k < a.shape()[0]; ++k) out.push_back(row_of(a, k));
+    for (int64_t k = 0; k < a.shape()[0]; ++k) {
+      poll_interrupt();
+      out.push_back(row_of(a, k));
+    }
     return out;
   }
   if (!PyList_Check(values_[i]) && !PyTuple_Check(values_[i])) mismatch(i, "a list of arrays");
-  Py_ssize_t n = PySequence_Fast_GET_SIZE(values_[i]);
+  nb::object items = items_of(values_[i]);
+  Py_ssize_t n = PyTuple_GET_SIZE(items.ptr());
   out.reserve(static_cast<size_t>(n));
   for (Py_ssize_t k = 0; k < n; ++k) {
-    PyObject* item = PySequence_Fast_GET_ITEM(values_[i], k);
+    PyObject* item = PyTuple_GET_ITEM(items.ptr(), k);
     std::optional<array> a = from_operand(item, std::nullopt);
     if (!a) {
       fail<TypeError>("[", sig_.function, "] expected arrays in ", sig_.names[i], "; got ",
@@ -209,7 +214,7 @@ uint64_t Arguments::unsigned_integer(int i) const {
   if (PyErr_Occurred()) {
     PyErr_Clear();
     fail("[", sig_.function, "] expected an int in [0, 2^64) for ", sig_.names[i], "; got ",
-         nb::str(number).c_str());
+         shown(number.ptr()));
   }
   return value;
 }
@@ -225,7 +230,7 @@ MaybeInt Arguments::maybe_integer(int i, int64_t otherwise) const {
 double Arguments::number(int i, double otherwise) const {
   PyObject* o = values_[i];
   if (!o) return otherwise;
-  std::optional<double> v = to_double(o);
+  std::optional<double> v = to_double(o, sig_.function);
   if (!v) mismatch(i, "a number");
   return *v;
 }
@@ -246,10 +251,11 @@ IntOrInts Arguments::int_or_ints(int i, std::initializer_list<int64_t> otherwise
     out.values.values = otherwise;
     out.single = otherwise.size() == 1;
   } else if (PyList_Check(o) || PyTuple_Check(o)) {
-    Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+    nb::object items = items_of(o);
+    Py_ssize_t n = PyTuple_GET_SIZE(items.ptr());
     out.values.values.reserve(static_cast<size_t>(n));
     for (Py_ssize_t k = 0; k < n; ++k) {
-      std::optional<int64_t> v = to_int64(PySequence_Fast_GET_ITEM(o, k), sig_.function);
+      std::optional<int64_t> v = to_int64(PyTuple_GET_ITEM(items.ptr(), k), sig_.function);
       if (!v) mismatch(i, "an int or a sequence of ints");
       out.values.values.push_back(*v);
     }
@@ -304,10 +310,7 @@ std::string Arguments::string(int i, const char* otherwise) const {
   PyObject* o = values_[i];
   if (!o || o == Py_None) return otherwise;
   if (!PyUnicode_Check(o)) mismatch(i, "a str");
-  Py_ssize_t size;
-  const char* text = PyUnicode_AsUTF8AndSize(o, &size);
-  if (!text) throw nb::python_error();
-  return std::string(text, static_cast<size_t>(size));
+  return text_of(o);
 }
 Maybe<std::string> Arguments::maybe_string(int i) const {
   if (none(i)) return {};

@@ -209,8 +209,13 @@ static Ints unpacked(Arguments& in, int i) {
   PyObject* args = in.raw(i);
   bool single = PyTuple_GET_SIZE(args) == 1 && !PyIndex_Check(PyTuple_GET_ITEM(args, 0));
   Ints out{{}, in.function()};
-  nb::object list = nb::steal(PySequence_List(single ? PyTuple_GET_ITEM(args, 0) : args));
-  if (!list.is_valid()) throw nb::python_error();
+  PyObject* sequence = single ? PyTuple_GET_ITEM(args, 0) : args;
+  nb::object list = nb::steal(PySequence_Check(sequence) ? PySequence_List(sequence) : nullptr);
+  if (!list.is_valid()) {
+    PyErr_Clear();
+    fail<TypeError>("[", in.function(), "] expected ints or one sequence of ints; got ",
+                    Py_TYPE(sequence)->tp_name);
+  }
   for (Py_ssize_t k = 0; k < PyList_GET_SIZE(list.ptr()); ++k) {
     std::optional<int64_t> v = to_int64(PyList_GET_ITEM(list.ptr(), k), in.function());
     if (!v) {
@@ -221,9 +226,7 @@ static Ints unpacked(Arguments& in, int i) {
   }
   return out;
 }
-PyObject* array_astype(Arguments& in) {
-  return wrap(astype(in.ref(0), in.dtype(1), in.stream(2)));
-}
+PyObject* array_astype(Arguments& in) { return wrap(astype(in.ref(0), in.dtype(1), in.stream(2))); }
 PyObject* array_reshape(Arguments& in) {
   return wrap(reshape(in.ref(0), unpacked(in, 1), in.stream(2)));
 }
@@ -249,17 +252,18 @@ PyObject* array_var(Arguments& in) {
 
 PyObject* array___array_namespace__(Arguments&) { return PyImport_ImportModule("olivine.core"); }
 PyObject* array___dlpack_device__(Arguments&) { return Py_BuildValue("(ii)", 1, 0); }
+static std::pair<int64_t, int64_t> pair_of_ints(Arguments& in, int i) {
+  IntOrInts pair = in.int_or_ints(i);
+  if (pair.single || pair.values.values.size() != 2) in.mismatch(i, "a pair of ints");
+  return {pair.values.values[0], pair.values.values[1]};
+}
 PyObject* array___dlpack__(Arguments& in) {
   bool versioned = false;
   if (!in.none(2)) {
-    int major, minor;
-    if (!PyArg_ParseTuple(in.raw(2), "ii", &major, &minor)) throw nb::python_error();
-    versioned = major >= 1;
+    versioned = pair_of_ints(in, 2).first >= 1;
   }
   if (!in.none(3)) {
-    int type, number;
-    if (!PyArg_ParseTuple(in.raw(3), "ii", &type, &number)) throw nb::python_error();
-    if (type != 1) {
+    if (pair_of_ints(in, 3).first != 1) {
       PyErr_SetString(PyExc_BufferError, "[__dlpack__] expected the CPU as dl_device");
       throw nb::python_error();
     }
@@ -311,15 +315,16 @@ PyObject* array___deepcopy__(Arguments& in) { return wrap(in.ref(0)); }
 
 // A scalar is formatted as its value; an array has its text and no options.
 PyObject* array___format__(Arguments& in) {
+  if (!PyUnicode_Check(in.raw(1))) in.mismatch(1, "a str");
   array a = in.ref(0);
-  bool plain = PyUnicode_Check(in.raw(1)) && PyUnicode_GET_LENGTH(in.raw(1)) == 0;
+  bool plain = PyUnicode_GET_LENGTH(in.raw(1)) == 0;
   if (a.ndim() == 0 || (!plain && a.size() == 1)) {
     nb::object v = nb::steal(to_scalar(a));
     return v.is_valid() ? PyObject_Format(v.ptr(), in.raw(1)) : nullptr;
   }
   if (plain) return PyObject_Str(in.raw(0));
   fail<TypeError>("[format] expected an array of one element for format '",
-                  nb::str(nb::handle(in.raw(1))).c_str(), "'; got shape ", a.shape());
+                  text_of(in.raw(1)), "'; got shape ", a.shape());
 }
 
 PyObject* array___getstate__(Arguments& in) {
@@ -332,8 +337,10 @@ PyObject* array___getstate__(Arguments& in) {
 PyObject* array___setstate__(Arguments& in) {
   PyObject *data, *shape;
   const char* type;
-  if (!PyArg_ParseTuple(in.raw(1), "SO!s", &data, &PyTuple_Type, &shape, &type)) {
-    throw nb::python_error();
+  if (!PyTuple_Check(in.raw(1)) ||
+      !PyArg_ParseTuple(in.raw(1), "SO!s", &data, &PyTuple_Type, &shape, &type)) {
+    PyErr_Clear();
+    in.mismatch(1, "a tuple of bytes, shape and the name of a dtype");
   }
   std::optional<Dtype> t = dtype_named(type);
   Shape dims;

@@ -111,11 +111,17 @@ struct HeldView {
 
 array from_view(std::unique_ptr<HeldView> held, std::optional<Dtype> dtype, bool copy) {
   const Py_buffer& view = held->view;
-  Foreign f{static_cast<char*>(view.buf), dtype ? *dtype : format_dtype(view), {}, {},
+  Foreign f{static_cast<char*>(view.buf),
+            dtype ? *dtype : format_dtype(view),
+            {},
+            {},
             view.readonly != 0};
-  for (int i = 0; i < view.ndim; ++i) {
-    f.shape.push_back(view.shape[i]);
-    f.strides.push_back(view.strides[i]);
+  for (int i = 0; i < view.ndim; ++i) f.shape.push_back(view.shape[i]);
+  // Some exporters (ctypes, NumPy's scalars) leave the strides out where they tell nothing.
+  int64_t dense = view.itemsize;
+  f.strides.resize(f.shape.size());
+  for (int i = view.ndim; i-- > 0; dense *= view.shape[i]) {
+    f.strides[i] = view.strides ? view.strides[i] : dense;
   }
   if (copy || !can_share(f)) return copy_memory(f);
   auto release = [](void* owner) {
@@ -149,8 +155,7 @@ std::optional<array> from_buffer(PyObject* o, bool copy) {
       PyErr_Clear();
       nb::object text = nb::steal(PyObject_GetAttrString(o, "dtype"));
       if (!text.is_valid()) throw nb::python_error();
-      fail<TypeError>("[array] expected elements of a numeric dtype; got ",
-                      nb::str(text).c_str());
+      fail<TypeError>("[array] expected elements of a numeric dtype; got ", nb::str(text).c_str());
     }
     dtype = bfloat16;
     if (PyObject_GetBuffer(bits.ptr(), &held->view, PyBUF_RECORDS_RO) != 0) {
@@ -328,8 +333,7 @@ struct Outgoing {
 
 template <class Managed>
 PyObject* make_capsule(const array& a, bool copied) {
-  auto out = std::make_unique<Outgoing<Managed>>(
-      Outgoing<Managed>{{}, a, a.shape(), a.strides()});
+  auto out = std::make_unique<Outgoing<Managed>>(Outgoing<Managed>{{}, a, a.shape(), a.strides()});
   Managed& m = out->managed;
   m.tensor = {a.size() ? const_cast<void*>(a.data()) : nullptr,
               {dlpack::kCpu, 0},
@@ -346,8 +350,7 @@ PyObject* make_capsule(const array& a, bool copied) {
   }
   PyObject* capsule = PyCapsule_New(&m, dlpack::capsule_name<Managed>, [](PyObject* c) {
     if (!PyCapsule_IsValid(c, dlpack::capsule_name<Managed>)) return;  // somebody took it
-    auto* managed =
-        static_cast<Managed*>(PyCapsule_GetPointer(c, dlpack::capsule_name<Managed>));
+    auto* managed = static_cast<Managed*>(PyCapsule_GetPointer(c, dlpack::capsule_name<Managed>));
     managed->deleter(managed);
   });
   if (!capsule) throw nb::python_error();

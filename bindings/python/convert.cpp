@@ -9,12 +9,13 @@
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/shape.h"
+#include "runtime/interrupt.h"
 
 namespace olivine::python {
 namespace {
 
 [[noreturn]] void does_not_fit(PyObject* o, Dtype t) {
-  fail("[array] expected a value that fits ", t, "; got ", nb::repr(nb::handle(o)).c_str());
+  fail("[array] expected a value that fits ", t, "; got ", shown(o));
 }
 
 // The integer, or nullopt where it needs more than 64 bits.
@@ -53,7 +54,10 @@ double real_value(PyObject* o, Dtype t) {
   if (PyFloat_Check(o)) return PyFloat_AS_DOUBLE(o);
   if (PyComplex_Check(o)) does_not_fit(o, t);
   double v = PyLong_AsDouble(o);
-  if (v == -1.0 && PyErr_Occurred()) throw nb::python_error();
+  if (v == -1.0 && PyErr_Occurred()) {
+    PyErr_Clear();
+    does_not_fit(o, t);
+  }
   return v;
 }
 
@@ -73,7 +77,11 @@ T element(PyObject* o) {
   } else {
     using R = typename T::value_type;
     Py_complex v = PyComplex_AsCComplex(o);
-    if (v.real == -1.0 && PyErr_Occurred()) throw nb::python_error();
+    if (v.real == -1.0 && PyErr_Occurred()) {
+      if (!PyErr_ExceptionMatches(PyExc_OverflowError)) throw nb::python_error();
+      PyErr_Clear();
+      does_not_fit(o, dtype_of<T>);
+    }
     return T(static_cast<R>(v.real), static_cast<R>(v.imag));
   }
 }
@@ -116,8 +124,8 @@ int kind_of(PyObject* o) {
 
 struct Leaves {
   Shape shape;
-  std::vector<PyObject*> items;
-  bool arrays = false;  // some leaf is not a Python scalar
+  std::vector<nb::object> items;  // held: converting one may run code that drops another
+  bool arrays = false;            // some leaf is not a Python scalar
 
   void collect(PyObject* o, size_t depth) {
     if (!is_sequence(o)) {
@@ -126,7 +134,7 @@ struct Leaves {
         return;
       }
       if (depth != shape.size() && !arrays) ragged();
-      items.push_back(o);
+      items.push_back(nb::borrow(o));
       return;
     }
     Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
@@ -151,23 +159,24 @@ Shape outer_shape(PyObject* o) {
   return shape;
 }
 
-Dtype common_dtype(const std::vector<PyObject*>& items) {
+Dtype common_dtype(const std::vector<nb::object>& items) {
   if (items.empty()) return float32;
   int kind = 0;
-  for (PyObject* o : items) kind = std::max(kind, kind_of(o));
+  for (const nb::object& o : items) kind = std::max(kind, kind_of(o.ptr()));
   if (kind != 1) return kind == 0 ? bool_ : kind == 2 ? float32 : complex64;
   Dtype t = int32;
-  for (PyObject* o : items) {
-    Dtype own = integer_dtype(o);
+  for (const nb::object& o : items) {
+    Dtype own = integer_dtype(o.ptr());
     if (own != int32 && t != uint64) t = own;
   }
   return t;
 }
 
 array stack_items(PyObject* o) {
+  nb::object items = items_of(o);
   std::vector<array> rows;
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
-    rows.push_back(from_object(PySequence_Fast_GET_ITEM(o, i), std::nullopt));
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.ptr()); ++i) {
+    rows.push_back(from_object(PyTuple_GET_ITEM(items.ptr(), i), std::nullopt));
   }
   Dtype t = rows.front().dtype();
   for (const array& row : rows) {
@@ -199,7 +208,7 @@ array from_sequence(PyObject* o, std::optional<Dtype> dtype) {
   BufferRef buffer = allocate(leaves.items.size() * t.size());
   visit_dtype(t, [&]<class T>() {
     T* out = static_cast<T*>(buffer->data);
-    for (PyObject* item : leaves.items) *out++ = element<T>(item);
+    for (const nb::object& item : leaves.items) *out++ = element<T>(item.ptr());
   });
   return make_done(std::move(buffer), leaves.shape, t);
 }
@@ -207,8 +216,8 @@ array from_sequence(PyObject* o, std::optional<Dtype> dtype) {
 // An object that knows how to become an array; nullopt if it does not.
 std::optional<array> from_protocol(PyObject* o) {
   for (const char* name : {"__olivine_array__", "__mlx_array__"}) {
-    nb::object method = nb::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)),
-                                                         name));
+    nb::object method =
+        nb::steal(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), name));
     if (!method.is_valid()) {
       PyErr_Clear();
       continue;
@@ -268,22 +277,32 @@ std::optional<int64_t> to_int64(PyObject* o, const char* op) {
   if (!PyLong_Check(o)) {
     if (!PyIndex_Check(o)) return std::nullopt;
     index = nb::steal(PyNumber_Index(o));
-    if (!index.is_valid()) throw nb::python_error();
+    if (!index.is_valid()) {
+      if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw nb::python_error();
+      PyErr_Clear();  // NumPy's arrays have the protocol, though most of them are no index
+      return std::nullopt;
+    }
     o = index.ptr();
   }
   int overflow;
   int64_t v = PyLong_AsLongLongAndOverflow(o, &overflow);
-  if (overflow) fail("[", op, "] expected an int of 64 bits; got ", nb::repr(o).c_str());
+  if (overflow) fail("[", op, "] expected an int of 64 bits; got ", shown(o));
   return v;
 }
 
-std::optional<double> to_double(PyObject* o) {
+std::optional<double> to_double(PyObject* o, const char* op) {
   if (PyFloat_Check(o)) return PyFloat_AS_DOUBLE(o);
   PyNumberMethods* numbers = Py_TYPE(o)->tp_as_number;
   if (!numbers || !(numbers->nb_float || numbers->nb_index)) return std::nullopt;
   double v = PyFloat_AsDouble(o);
-  if (v == -1.0 && PyErr_Occurred()) throw nb::python_error();
-  return v;
+  if (v != -1.0 || !PyErr_Occurred()) return v;
+  bool large = PyErr_ExceptionMatches(PyExc_OverflowError);
+  // NumPy's arrays have the protocol, though most of them are no number.
+  bool none = PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_ValueError);
+  if (!large && !none) throw nb::python_error();
+  PyErr_Clear();
+  if (large) fail("[", op, "] expected a number that a double holds; got ", shown(o));
+  return std::nullopt;
 }
 
 // ---- Arrays to Python.
@@ -314,8 +333,12 @@ nb::object nested(const T* data, const Shape& shape, const Strides& strides, siz
     return o;
   }
   nb::object list = nb::steal(PyList_New(shape[axis]));
-  if (!list.is_valid()) throw nb::python_error();
+  if (!list.is_valid()) {
+    PyErr_Clear();
+    fail<OutOfMemory>("[tolist] expected lists that fit the memory; got shape ", shape);
+  }
   for (int64_t i = 0; i < shape[axis]; ++i) {
+    if (axis + 1 < shape.size()) poll_interrupt();
     nb::object item = nested(data + i * strides[axis], shape, strides, axis + 1);
     PyList_SET_ITEM(list.ptr(), i, item.release().ptr());
   }

@@ -18,7 +18,7 @@ std::optional<array> from_operand(PyObject* o, std::optional<Dtype> like);
 array from_object(PyObject* o, std::optional<Dtype> dtype);
 
 std::optional<int64_t> to_int64(PyObject* o, const char* op);
-std::optional<double> to_double(PyObject* o);
+std::optional<double> to_double(PyObject* o, const char* op);
 
 // The value of an array of one element as a Python scalar; nested lists of such.
 PyObject* to_scalar(const array& a);

@@ -1,7 +1,8 @@
-// checkpoint and custom_function: functions whose C++ form may be called again later, from anywhere,
-// so that it owns the Python objects it needs.
+// checkpoint and custom_function: functions whose C++ form may be called again later, from
+// anywhere, so that it owns the Python objects it needs.
 #include "arguments.h"
 #include "callable.h"
+#include "convert.h"
 #include "core/error.h"
 #include "olivine/ops/creation.h"
 #include "olivine/transforms.h"
@@ -133,7 +134,12 @@ CustomRules rules_of(const Custom& custom, std::shared_ptr<Application> app) {
       Arrays found = tree_only_arrays(outputs, "custom_function");
       std::vector<int> out_axes;
       visit_tree(PyTuple_GET_ITEM(result.ptr(), 1), [&](PyObject* leaf) {
-        out_axes.push_back(leaf == Py_None ? -1 : nb::cast<int>(nb::handle(leaf)));
+        std::optional<int64_t> axis = leaf == Py_None ? -1 : to_int64(leaf, "custom_function");
+        if (!axis || *axis != static_cast<int>(*axis)) {
+          fail("[custom_function] expected axes of ints and None from the vmap rule; got ",
+               shown(leaf));
+        }
+        out_axes.push_back(static_cast<int>(*axis));
       });
       if (out_axes.size() == 1) out_axes.assign(found.size(), out_axes[0]);
       if (out_axes.size() != found.size()) {
@@ -198,7 +204,10 @@ void bind_custom_function(nb::module_& m) {
   };
   nb::class_<Custom>(m, "custom_function", nb::type_slots(slots), nb::dynamic_attr())
       .def(
-          "__init__", [](Custom* self, nb::callable f) { new (self) Custom{f, {}, {}, {}}; },
+          "__init__",
+          [](Custom* self, nb::callable f) {
+            new (self) Custom{f, {}, {}, {}};
+          },
           nb::arg("f"))
       .def("vjp", set(&Custom::vjp), nb::arg("f"))
       .def("jvp", set(&Custom::jvp), nb::arg("f"))

@@ -164,7 +164,7 @@ static bool matches(Arguments& in, PyObject* kind) {
   }
   if (std::optional<Dtype> t = to_dtype(kind)) return *t == in.dtype(0);
   if (!PyUnicode_Check(kind)) in.mismatch(1, "a Dtype, a str or a tuple of these");
-  return is_kind(in.dtype(0), PyUnicode_AsUTF8(kind));
+  return is_kind(in.dtype(0), text_of(kind));
 }
 PyObject* isdtype(Arguments& in) { return to_python(matches(in, in.raw(1))); }
 

@@ -32,7 +32,7 @@ void add_named(Kwargs& kwargs, nb::handle dict, const char* op) {
   for (auto [key, value] : nb::borrow<nb::dict>(dict)) {
     if (!PyUnicode_Check(key.ptr())) bad_inputs(op, key);
     if (!is_array(value.ptr())) bad_inputs(op, value);
-    kwargs.insert_or_assign(nb::cast<std::string>(key), value_of(value.ptr()));
+    kwargs.insert_or_assign(text_of(key), value_of(value.ptr()));
   }
 }
 
@@ -188,7 +188,7 @@ NodeNamer read_names(Arguments& in, int args, Arrays& outputs) {
         fail<TypeError>("[", in.function(), "] expected arrays to name; got ",
                         Py_TYPE(value.ptr())->tp_name);
       }
-      namer.set_name(value_of(value.ptr()), nb::cast<std::string>(key));
+      namer.set_name(value_of(value.ptr()), text_of(key));
     }
   }
   return namer;
@@ -202,7 +202,7 @@ nb::object describe(nb::handle tree, nb::dict names) {
       fail<TypeError>("[export_to_svg] expected arrays to name; got ",
                       Py_TYPE(value.ptr())->tp_name);
     }
-    namer.set_name(value_of(value.ptr()), nb::cast<std::string>(key));
+    namer.set_name(value_of(value.ptr()), text_of(key));
   }
   GraphDescription g = describe_graph(namer, tree_arrays(tree));
   nb::list values, operations;

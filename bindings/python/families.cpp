@@ -61,12 +61,15 @@ static array make_range(Arguments& in, PyObject* start, PyObject* stop, int step
   StreamOrDevice s = in.stream(step_at + 2);
   auto number = [&](PyObject* o, double otherwise) {
     if (!o) return otherwise;
-    std::optional<double> v = to_double(o);
+    std::optional<double> v = to_double(o, "arange");
     if (!v) fail<TypeError>("[arange] expected numbers; got ", Py_TYPE(o)->tp_name);
     return *v;
   };
   auto integer = [&](PyObject* o, int64_t otherwise) {
-    return o ? *to_int64(o, "arange") : otherwise;
+    if (!o) return otherwise;
+    std::optional<int64_t> v = to_int64(o, "arange");
+    if (!v) fail<TypeError>("[arange] expected numbers; got ", Py_TYPE(o)->tp_name);
+    return *v;
   };
   if (integers) {
     int64_t from = integer(start, 0), to = integer(stop, 0), by = integer(step, 1);
@@ -85,8 +88,11 @@ PyObject* arange_2(Arguments& in) { return wrap(make_range(in, nullptr, in.raw(0
 
 // ---- Shapes.
 static Shape shape_of(PyObject* o, const char* op) {
-  nb::object list = nb::steal(PySequence_List(o));
-  if (!list.is_valid()) throw nb::python_error();
+  nb::object list = nb::steal(PySequence_Check(o) ? PySequence_List(o) : nullptr);
+  if (!list.is_valid()) {
+    PyErr_Clear();
+    fail<TypeError>("[", op, "] expected a sequence of ints; got ", Py_TYPE(o)->tp_name);
+  }
   Shape shape;
   for (nb::handle item : nb::borrow<nb::list>(list)) {
     std::optional<int64_t> d = to_int64(item.ptr(), op);
@@ -100,7 +106,8 @@ PyObject* broadcast_shapes(Arguments& in) {
   PyObject* shapes = in.raw(0);
   Shape common;
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(shapes); ++i) {
-    common = olivine::broadcast_shapes(common, shape_of(PyTuple_GET_ITEM(shapes, i), in.function()));
+    common =
+        olivine::broadcast_shapes(common, shape_of(PyTuple_GET_ITEM(shapes, i), in.function()));
   }
   return to_python(common);
 }
@@ -116,12 +123,15 @@ PyObject* pad(Arguments& in) {
     low.push_back(before);
     high.push_back(after);
   };
-  bool nested = (PyList_Check(width) || PyTuple_Check(width)) && PySequence_Size(width) > 0 &&
-                !PyIndex_Check(PySequence_Fast_GET_ITEM(width, 0));
+  nb::object pairs;
+  if (PyList_Check(width) || PyTuple_Check(width)) pairs = items_of(width);
+  bool nested = pairs.is_valid() && PyTuple_GET_SIZE(pairs.ptr()) > 0 &&
+                !PyIndex_Check(PyTuple_GET_ITEM(pairs.ptr(), 0));
   if (nested) {
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(width); ++i) {
-      Shape pair = shape_of(PySequence_Fast_GET_ITEM(width, i), "pad");
-      if (pair.empty() || pair.size() > 2) in.mismatch(1, "an int, a pair of ints or a list of pairs");
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(pairs.ptr()); ++i) {
+      Shape pair = shape_of(PyTuple_GET_ITEM(pairs.ptr(), i), "pad");
+      if (pair.empty() || pair.size() > 2)
+        in.mismatch(1, "an int, a pair of ints or a list of pairs");
       add(pair.front(), pair.back());
     }
     if (axes.size() == 1) {

@@ -88,7 +88,7 @@ std::string format_of(Arguments& in) {
   if (is_path(file)) {
     name = path_of(file);
   } else if (PyObject_HasAttrString(file, "name")) {
-    name = nb::cast<std::string>(nb::str(nb::object(nb::handle(file).attr("name"))));
+    name = text_of(nb::str(nb::object(nb::handle(file).attr("name"))));
   }
   name = name.substr(name.rfind('/') + 1);
   size_t dot = name.rfind('.');
@@ -102,7 +102,7 @@ NamedArrays named_arrays(Arguments& in, int i) {
     if (!PyUnicode_Check(key.ptr()) || !is_array(value.ptr())) {
       in.mismatch(i, "a dict from str to array");
     }
-    arrays.emplace(nb::cast<std::string>(key), value_of(value.ptr()));
+    arrays.emplace(text_of(key), value_of(value.ptr()));
   }
   std::vector<array> all;
   for (auto& [name, a] : arrays) all.push_back(a);
@@ -173,7 +173,7 @@ PyObject* save_safetensors(Arguments& in) {
       if (!PyUnicode_Check(key.ptr()) || !PyUnicode_Check(value.ptr())) {
         in.mismatch(2, "a dict from str to str");
       }
-      metadata[nb::cast<std::string>(key)] = nb::cast<std::string>(value);
+      metadata[text_of(key)] = text_of(value);
     }
   }
   write_to(in.raw(0), ".safetensors", "save_safetensors",
@@ -188,7 +188,7 @@ PyObject* save_gguf(Arguments& in) {
     if (!PyDict_Check(in.raw(2))) in.mismatch(2, "a dict with str keys");
     for (auto [key, value] : nb::borrow<nb::dict>(in.raw(2))) {
       if (!PyUnicode_Check(key.ptr())) in.mismatch(2, "a dict with str keys");
-      std::string name = nb::cast<std::string>(key);
+      std::string name = text_of(key);
       metadata.emplace(name, to_metadata(name, value.ptr()));
     }
   }

@@ -107,7 +107,7 @@ Members members_of(Arguments& in) {
     if (named.contains(name.c_str())) fail("[savez] expected distinct names; got ", name, " twice");
     add(name, value);
   }
-  for (auto item : named) add(nb::cast<std::string>(item.first), item.second);
+  for (auto item : named) add(text_of(item.first), item.second);
   return members;
 }
 
@@ -147,7 +147,7 @@ PyObject* load_npz(PyObject* file) {
     return read_archive(opened, name).release().ptr();
   } catch (nb::python_error& e) {
     if (!is_malformed(e)) throw;
-    fail<std::runtime_error>("[load] ", name, ": ", nb::cast<std::string>(nb::str(e.value())));
+    fail<std::runtime_error>("[load] ", name, ": ", text_of(nb::str(e.value())));
   }
 }
 

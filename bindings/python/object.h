@@ -70,7 +70,7 @@ PyObject* to_python(const Shape& s);
 inline PyObject* to_python(const std::vector<array>& v) { return wrap_list(v); }
 PyObject* to_python(const std::string& s);
 template <class Tuple>
-  requires requires { std::tuple_size<Tuple>::value; }
+requires requires { std::tuple_size<Tuple>::value; }
 PyObject* to_python(const Tuple& t) {
   return std::apply([](const auto&... x) { return wrap_tuple({x...}); }, t);
 }
@@ -125,6 +125,19 @@ class Held {
  private:
   PyObject* o_ = nullptr;
 };
+
+// The items of a list or tuple, as a tuple: reading an item may run the user's code (__index__),
+// and that may change the list.
+inline nb::object items_of(PyObject* o) {
+  if (PyTuple_Check(o)) return nb::borrow(o);
+  nb::object items = nb::steal(PyList_AsTuple(o));
+  if (!items.is_valid()) throw nb::python_error();
+  return items;
+}
+// A str as UTF-8; a Python error if it has lone surrogates.
+std::string text_of(nb::handle s);
+// A value for an error message: its repr where that is short and tells something, else its type.
+std::string shown(PyObject* o);
 
 // Computes what is not yet computed, letting other Python threads run meanwhile.
 void evaluate(const std::vector<array>& arrays);

@@ -17,10 +17,21 @@ namespace olivine::python {
 
 // ---- Errors.
 namespace {
+// Cut where it is longer than anyone reads: a message may quote an argument.
+std::string shortened(std::string text) {
+  constexpr size_t kHead = 800, kTail = 400;
+  if (text.size() <= kHead + kTail) return text;
+  size_t end = kHead, start = text.size() - kTail;
+  auto within = [&](size_t i) { return (text[i] & 0xC0) == 0x80; };  // a character of UTF-8
+  while (end > 0 && within(end)) --end;
+  while (start < text.size() && within(start)) ++start;
+  return text.substr(0, end) + " … " + text.substr(start);
+}
 // Texts may quote bytes of files, and names of them, that are no UTF-8.
 void raise(PyObject* type, const char* what) {
-  auto size = static_cast<Py_ssize_t>(std::strlen(what));
-  nb::object text = nb::steal(PyUnicode_DecodeUTF8(what, size, "backslashreplace"));
+  std::string cut = shortened(what);
+  auto size = static_cast<Py_ssize_t>(cut.size());
+  nb::object text = nb::steal(PyUnicode_DecodeUTF8(cut.data(), size, "backslashreplace"));
   if (text.is_valid()) PyErr_SetObject(type, text.ptr());
 }
 }  // namespace
@@ -41,8 +52,12 @@ void set_error() {
     raise(PyExc_ValueError, e.what());
   } catch (const OutOfMemory& e) {
     raise(PyExc_MemoryError, e.what());
-  } catch (const std::bad_alloc& e) {
-    raise(PyExc_MemoryError, e.what());
+  } catch (const std::bad_alloc&) {
+    raise(PyExc_MemoryError, "[olivine] expected memory for this call; got none");
+  } catch (const std::bad_cast&) {  // what nanobind throws where a value does not convert
+    raise(PyExc_TypeError,
+          "[olivine] expected a value of another type from a Python object; got one that does not "
+          "convert");
   } catch (const nb::builtin_exception& e) {
     raise(PyExc_ValueError, e.what());
   } catch (const std::exception& e) {
@@ -50,6 +65,23 @@ void set_error() {
   } catch (...) {
     raise(PyExc_RuntimeError, "unknown error");
   }
+}
+
+std::string text_of(nb::handle s) {
+  Py_ssize_t size;
+  const char* text = PyUnicode_AsUTF8AndSize(s.ptr(), &size);
+  if (!text) throw nb::python_error();
+  return {text, static_cast<size_t>(size)};
+}
+std::string shown(PyObject* o) {
+  bool plain = PyLong_Check(o) || PyFloat_Check(o) || PyComplex_Check(o) || PyUnicode_Check(o) ||
+               PyList_Check(o) || PyTuple_Check(o) || PyDict_Check(o) || PySlice_Check(o) ||
+               o == Py_None || o == Py_Ellipsis;
+  nb::object text = plain ? nb::steal(PyObject_Repr(o)) : nb::object();
+  const char* utf8 = text.is_valid() ? PyUnicode_AsUTF8(text.ptr()) : nullptr;
+  if (utf8 && std::string_view(utf8).size() <= 80 && !std::strstr(utf8, " at 0x")) return utf8;
+  PyErr_Clear();
+  return Py_TYPE(o)->tp_name;
 }
 
 // ---- Signals.

@@ -172,11 +172,14 @@ void read_argnums(Arguments& in, Gradient& g) {
     if (PyUnicode_Check(names)) {
       g.argnames.push_back(in.string(2));
     } else {
-      nb::object list = nb::steal(PySequence_List(names));
-      if (!list.is_valid()) throw nb::python_error();
+      nb::object list = nb::steal(PySequence_Check(names) ? PySequence_List(names) : nullptr);
+      if (!list.is_valid()) {
+        PyErr_Clear();
+        in.mismatch(2, "a str or a sequence of str");
+      }
       for (nb::handle name : nb::borrow<nb::list>(list)) {
         if (!PyUnicode_Check(name.ptr())) in.mismatch(2, "a str or a sequence of str");
-        g.argnames.push_back(PyUnicode_AsUTF8(name.ptr()));
+        g.argnames.push_back(text_of(name));
       }
     }
   }
@@ -297,7 +300,7 @@ void spread_axes(nb::handle tree, nb::handle spec, const char* what, std::vector
     return;
   }
   fail("[vmap] expected ", what, " of ints and None, like the tree or a prefix of it; got ",
-       nb::repr(spec).c_str());
+       shown(s));
 }
 
 int checked_axis(int axis, int ndim, const char* what) {

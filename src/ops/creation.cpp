@@ -198,11 +198,13 @@ namespace {
 template <class F>
 array window(int size, F f) {
   if (size < 1) return zeros({0});
-  std::vector<float> values(size, 1.f);
+  BufferRef buffer = allocate(static_cast<size_t>(size) * sizeof(float));
+  auto* values = static_cast<float*>(buffer->data);
+  values[0] = 1;
   for (int i = 0; i < size && size > 1; ++i) {
     values[i] = static_cast<float>(f(double(i) / (size - 1)));
   }
-  return array(values, {size});
+  return make_done(std::move(buffer), {size}, float32);
 }
 constexpr double kTurn = 2 * std::numbers::pi;
 

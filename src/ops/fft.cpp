@@ -6,6 +6,7 @@
 
 #include "core/checks.h"
 #include "core/error.h"
+#include "core/node.h"
 #include "core/op.h"
 #include "core/size.h"
 #include "olivine/ops/creation.h"
@@ -222,15 +223,14 @@ array frequencies(const char* op, int n, double d, int64_t positive, int64_t neg
   if (n < 1) fail("[", op, "] expected n >= 1; got ", n);
   if (d == 0) fail("[", op, "] expected a sample spacing other than 0; got 0");
   const double step = 1 / (n * d);
-  std::vector<float> values;
-  values.reserve(static_cast<size_t>(positive - negative));
-  for (int64_t k = 0; k < positive; ++k) {
-    values.push_back(static_cast<float>(static_cast<double>(k) * step));
-  }
-  for (int64_t k = negative; k < 0; ++k) {
-    values.push_back(static_cast<float>(static_cast<double>(k) * step));
-  }
-  return array(values, Shape{positive - negative});
+  BufferRef buffer = allocate(static_cast<size_t>(positive - negative) * sizeof(float));
+  auto* out = static_cast<float*>(buffer->data);
+  auto add = [&](int64_t from, int64_t to) {
+    for (int64_t k = from; k < to; ++k) *out++ = static_cast<float>(static_cast<double>(k) * step);
+  };
+  add(0, positive);
+  add(negative, 0);
+  return make_done(std::move(buffer), Shape{positive - negative}, float32);
 }
 
 array shift(const char* op, const array& a, const std::vector<int>& axes, bool back,

@@ -10,6 +10,7 @@
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/shape.h"
 #include "ops/indexing_params.h"
+#include "runtime/interrupt.h"
 
 namespace olivine {
 namespace {
@@ -48,6 +49,7 @@ std::vector<array> unstack(const array& a, int axis, StreamOrDevice s) {
   int ax = normalize_axis(axis, a.ndim(), "unstack");
   std::vector<array> out;
   for (int64_t i = 0; i < a.shape()[ax]; ++i) {
+    poll_interrupt();
     out.push_back(squeeze(slice_axis(a, ax, i, i + 1, s), ax, s));
   }
   return out;

@@ -1,6 +1,7 @@
 """Arrays from Python objects and back: scalars, sequences, NumPy, buffers, DLPack, pickle."""
 
 import copy
+import ctypes
 import gc
 import pickle
 import sys
@@ -315,3 +316,73 @@ def test_reference_counts_stay_level():
         use_everything()
     after = [sys.getrefcount(v) for v in [a, None, *values]]
     assert all(abs(x - y) < 20 for x, y in zip(before, after, strict=True))
+
+
+def test_buffers_without_strides_are_dense():
+    """ctypes and NumPy's scalars leave the strides of contiguous memory out."""
+    same(mx.array((ctypes.c_double * 3)(1, 2, 3), mx.float64), [1.0, 2.0, 3.0], mx.float64)
+    same(mx.array(((ctypes.c_int32 * 3) * 2)((1, 2, 3), (4, 5, 6))), [[1, 2, 3], [4, 5, 6]])
+    same(mx.asarray((ctypes.c_uint8 * 2)(7, 8)), [7, 8], mx.uint8)
+    assert mx.array(np.datetime64("2026-01-01")).nbytes == 8
+
+
+class Emptying:
+    """An int whose conversion empties the list it lies in."""
+
+    def __init__(self):
+        self.list = [1, self, 3, 4]
+
+    def __index__(self):
+        self.list.clear()
+        return 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda items: mx.zeros(items),
+        lambda items: mx.ones((2, 3)).std(axis=items),
+        lambda items: mx.ones((2, 3)).reshape(items),
+        lambda items: mx.pad(mx.ones((2, 3)), [items, items]),
+        lambda items: mx.broadcast_shapes(items),
+        lambda items: mx.concatenate(items),
+        lambda items: mx.array(items),
+        lambda items: mx.ones(9)[items],
+    ],
+)
+def test_a_list_may_change_while_it_is_read(call):
+    try:
+        mx.eval(call(Emptying().list))
+    except (TypeError, ValueError, IndexError) as error:
+        assert str(error).startswith("[")
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "text"),
+    [
+        (lambda: mx.array(1).__setstate__([1]), TypeError, "a tuple of bytes"),
+        (lambda: mx.array(1).__setstate__((b"", 1, 2)), TypeError, "a tuple of bytes"),
+        (lambda: mx.array(1).__format__(7), TypeError, "a str"),
+        (lambda: mx.array(1).__dlpack__(max_version=[]), TypeError, "a pair of ints"),
+        (lambda: mx.isdtype(mx.int8, "\ud800"), ValueError, "surrogates"),
+        (lambda: mx.grad(mx.sum, argnames=["\ud800"]), ValueError, "surrogates"),
+        (lambda: mx.full(2, 10**400), ValueError, "fits"),
+        (lambda: mx.array([1.5, 10**400]), ValueError, "fits float32"),
+        (lambda: mx.clip(mx.ones(2), 1j, 10**400), ValueError, "fits"),
+        (lambda: mx.linspace(0, 10**400), ValueError, "a double holds"),
+        (lambda: mx.arange(np.ones(3)), TypeError, "numbers"),
+        (lambda: mx.ones(2).reshape(None), TypeError, "sequence of ints"),
+        (lambda: mx.fft.fft(mx.ones(4), norm="é" * 5000), ValueError, "norm"),
+        (lambda: mx.sum(mx.ones(2), axis=[1] * 5000), Exception, "axis"),
+        (lambda: mx.broadcast_to(mx.ones(2), [1] * 5000), ValueError, "more"),
+    ],
+)
+def test_odd_objects_get_a_clear_error(call, kind, text):
+    with pytest.raises(kind, match=text) as caught:
+        call()
+    assert len(str(caught.value)) < 1500
+
+
+def test_sizes_may_be_numpy_arrays():
+    assert mx.zeros(np.array([2, 3])).shape == (2, 3)
+    assert mx.sum(mx.ones((2, 3)), axis=np.array([0])).shape == (3,)

@@ -171,6 +171,12 @@ def test_printing_every_dtype_and_shape():
     assert "nan" in repr(mx.array([float("nan"), float("inf"), -float("inf")]))
 
 
+def test_printing_an_empty_array_of_many_rows_shortens_it():
+    text = repr(mx.broadcast_to(mx.array(1), (2**40, 2, 0)))
+    assert text.startswith("array([[[],") and "..." in text and len(text) < 1000
+    assert repr(mx.zeros((2, 0))).startswith("array([[],")
+
+
 def test_array_namespace():
     a = mx.array([1.0])
     if hasattr(a, "__array_namespace__"):

@@ -72,6 +72,14 @@ CASES = {
             box["x"] = c(start)
             mx.eval(box["x"])
     """,
+    "a list of many rows": """
+        many = mx.broadcast_to(mx.array(1), (1 << 40, 1))
+        x = mx.array(want := np.ones(3))
+        calls = [lambda: mx.concatenate(many), lambda: mx.unstack(many), lambda: mx.stack(many)]
+        def run():
+            if calls:
+                calls.pop()()
+    """,
     "waiting for an asynchronous result": """
         x = start = mx.array(np.arange(1 << 22, dtype=np.float32) % 256)
         mx.eval(start)

@@ -32,6 +32,7 @@ IMPOSSIBLE = [
     lambda: mx.cumsum(mx.broadcast_to(mx.array(1.0), (1 << 46,))),
     lambda: mx.take(mx.ones((2,)), mx.broadcast_to(mx.array(0), (1 << 45,))),
     lambda: mx.linspace(0, 1, 1 << 60),
+    lambda: mx.broadcast_to(mx.array(1.0), (1 << 62,)).tolist(),
 ]
 
 # The sanitizer has an allocator of its own, without our cache, and needs all of the address space.

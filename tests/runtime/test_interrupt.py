@@ -74,7 +74,7 @@ CASES = {
     """,
     "a list of many rows": """
         many = mx.broadcast_to(mx.array(1), (1 << 40, 1))
-        x = mx.array(want := np.ones(3))
+        x = mx.array(want := np.ones(3, np.float32))
         calls = [lambda: mx.concatenate(many), lambda: mx.unstack(many), lambda: mx.stack(many)]
         def run():
             if calls:

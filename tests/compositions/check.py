@@ -140,9 +140,11 @@ def compare_value(a, w, parents, s):
         same = np.array_equal(x, w)
         assert same or unsure, f"values of {s}"
         return "unknown" if unsure else "same"
+    equal_bits = x.tobytes() == w.tobytes()
     x, w = x.astype(wide), w.astype(wide)
     if not unsure and np.array_equal(x, w, equal_nan=True):
-        return "same" if parents == {"same"} else "near"
+        # Signs of zeros and bits of NaN may still differ, as `view` shows.
+        return "same" if parents == {"same"} and equal_bits else "near"
     if unsure or not np.isfinite(w).all():
         return "unknown"
     tol = 1e-6 if dtype in ("float64", "complex128") else 60 * RTOL[dtype]

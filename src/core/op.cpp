@@ -71,16 +71,17 @@ const Op* op_of(const Op::Id* id) {
 
 }  // namespace
 
+// Touches no other record: those of other files may not be touched while objects are initialized.
 void Op::Id::enter() {
   std::lock_guard lock(records_mutex);
   next = records;
-  if (next) next->previous = this;
   records = this;
 }
 void Op::Id::leave() {
   std::lock_guard lock(records_mutex);
-  if (next) next->previous = previous;
-  (previous ? previous->next : records) = next;
+  Op::Id** link = &records;
+  while (*link && *link != this) link = &(*link)->next;
+  if (*link) *link = next;
 }
 
 std::vector<const Op*> all_ops() {

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
-
 import olivine.core as mx
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -125,6 +124,10 @@ def assert_close(got, want, name, scale=1.0, what="", span=0.0):
     rtol = RTOL[name] * scale
     atol = rtol * max(span, min(float(np.median(finite)), 1.0) if finite.size else 0.0)
     np.testing.assert_allclose(got, want, rtol=rtol, atol=atol, err_msg=what, equal_nan=True)
+
+
+# Under the address sanitizer: an allocator of its own, and kernels several times slower.
+SANITIZED = "asan" in os.environ.get("LD_PRELOAD", "")
 
 
 def run_python(code, env=None, limit=60, check=True, args=()):

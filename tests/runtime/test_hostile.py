@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from tests.support import ROOT
+from tests.support import ROOT, SANITIZED
 
 
+@pytest.mark.skipif(SANITIZED, reason="the sanitizer's memory cannot be limited")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_hostile_arguments_get_clear_errors(seed):
     tool = [sys.executable, "tools/hostile_api.py", "--calls", "4000", "--slice", "4000"]

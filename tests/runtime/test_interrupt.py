@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.support import ROOT, run_python, wait_for_line
+from tests.support import ROOT, SANITIZED, run_python, wait_for_line
 
 # Each builds a lazy array that takes a second or more, and knows what it must hold.
 CASES = {
@@ -145,10 +145,14 @@ def test_an_interrupt_ends_the_work_soon(case):
             line = child.stdout.readline()
             assert line.startswith("interrupted"), f"{line!r} instead of an interrupt"
             delays.append(float(line.split()[1]) - sent)
-        output, error = child.communicate(timeout=120)
+        # Not communicate(), which forgets what readline has fetched beyond its line.
+        output, error = child.stdout.read(), child.stderr.read()
+        child.wait(timeout=120)
         assert child.returncode == 0 and "correct" in output, f"{output[-500:]}\n{error[-2000:]}"
         # A machine that is busy with other work may delay one of them.
-        assert sorted(delays)[1] < 0.2, f"seconds until the exception: {delays}"
+        # The sanitizer's kernels are several times slower, and so are the steps between polls.
+        limit = 1.0 if SANITIZED else 0.2
+        assert sorted(delays)[1] < limit, f"seconds until the exception: {delays}"
     finally:
         child.kill()
         child.communicate()

@@ -1,12 +1,10 @@
 """Allocations that can't be, limits, the counters, and the cache."""
 
-import os
-
 import numpy as np
+import olivine.core as mx
 import pytest
 
-import olivine.core as mx
-from tests.support import assert_same, run_python
+from tests.support import SANITIZED, assert_same, run_python
 
 GIB = 1 << 30
 
@@ -36,9 +34,7 @@ IMPOSSIBLE = [
 ]
 
 # The sanitizer has an allocator of its own, without our cache, and needs all of the address space.
-own_allocator = pytest.mark.skipif(
-    "asan" in os.environ.get("LD_PRELOAD", ""), reason="runs under the address sanitizer"
-)
+own_allocator = pytest.mark.skipif(SANITIZED, reason="runs under the address sanitizer")
 
 
 @pytest.mark.parametrize("make", IMPOSSIBLE, ids=range(len(IMPOSSIBLE)))
@@ -198,6 +194,7 @@ def test_array_buffer_size_counts_shared_buffers_once():
     assert 4000 <= mx.get_array_buffer_size(a, b) < 8000
 
 
+@own_allocator
 def test_resident_memory_does_not_grow():
     code = """
     import gc, olivine.core as mx

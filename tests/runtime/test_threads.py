@@ -3,9 +3,9 @@
 import threading
 
 import numpy as np
+import olivine.core as mx
 import pytest
 
-import olivine.core as mx
 from tests.support import assert_same, run_python, to_np
 
 COUNT = 8

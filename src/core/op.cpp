@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstring>
 #include <deque>
-#include <mutex>
 #include <unordered_map>
 
 #include "core/checks.h"
@@ -16,25 +15,27 @@
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/shape.h"
 #include "ops/broadcasting.h"
+#include "runtime/process_locks.h"
 
 namespace olivine {
 namespace {
 
+// Under their lock.
 struct Names {
-  std::mutex mutex;
   std::unordered_map<std::string_view, int> ids;
   std::deque<std::string> names;
 };
 Names& names() {
-  static auto* n = new Names;  // outlives every static destructor
-  return *n;
+  static constinit Names* made = nullptr;  // outlives every static destructor
+  if (!made) made = new Names;
+  return *made;
 }
 
 }  // namespace
 
 int op_id(std::string_view name) {
+  std::lock_guard lock(process_lock(Lock::names));
   Names& n = names();
-  std::lock_guard lock(n.mutex);
   if (auto it = n.ids.find(name); it != n.ids.end()) return it->second;
   int id = static_cast<int>(n.names.size());
   n.ids.emplace(n.names.emplace_back(name), id);
@@ -42,8 +43,8 @@ int op_id(std::string_view name) {
 }
 
 const char* op_name(int id) {
+  std::lock_guard lock(process_lock(Lock::names));
   Names& n = names();
-  std::lock_guard lock(n.mutex);
   return n.names[id].c_str();
 }
 
@@ -62,7 +63,6 @@ int Op::assign_id() const {
 namespace {
 
 // The list of records. Records are static objects of many files, so it must need no constructor.
-constinit std::mutex records_mutex;
 constinit Op::Id* records = nullptr;
 
 const Op* op_of(const Op::Id* id) {
@@ -73,12 +73,12 @@ const Op* op_of(const Op::Id* id) {
 
 // Touches no other record: those of other files may not be touched while objects are initialized.
 void Op::Id::enter() {
-  std::lock_guard lock(records_mutex);
+  std::lock_guard lock(process_lock(Lock::records));
   next = records;
   records = this;
 }
 void Op::Id::leave() {
-  std::lock_guard lock(records_mutex);
+  std::lock_guard lock(process_lock(Lock::records));
   Op::Id** link = &records;
   while (*link && *link != this) link = &(*link)->next;
   if (*link) *link = next;
@@ -87,7 +87,7 @@ void Op::Id::leave() {
 std::vector<const Op*> all_ops() {
   std::vector<const Op*> ops;
   {
-    std::lock_guard lock(records_mutex);
+    std::lock_guard lock(process_lock(Lock::records));
     for (Op::Id* id = records; id; id = id->next) ops.push_back(op_of(id));
   }
   std::sort(ops.begin(), ops.end(),

@@ -114,7 +114,7 @@ struct Op {
   // Also lists all records (all_ops): a record enters when it is made, wherever it is defined.
   struct Id {
     mutable std::atomic<int> value{-1};
-    Id *next = nullptr, *previous = nullptr;
+    Id* next = nullptr;
     Id() { enter(); }
     Id(const Id&) { enter(); }  // a copy is another op
     ~Id() { leave(); }

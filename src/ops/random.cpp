@@ -3,12 +3,9 @@
 // Distributions are composites over random_bits, so that their arithmetic fuses with what uses it.
 #include "olivine/ops/random.h"
 
-#include <pthread.h>
-
 #include <chrono>
 #include <cmath>
 #include <cstring>
-#include <mutex>
 #include <numbers>
 
 #include "core/checks.h"
@@ -27,6 +24,7 @@
 #include "ops/batching.h"
 #include "ops/elementwise_common.h"
 #include "ops/random_params.h"
+#include "runtime/process_locks.h"
 
 namespace olivine::random {
 namespace {
@@ -98,20 +96,14 @@ array key_of(uint32_t high, uint32_t low) {
 
 // ---- The process-wide sequence
 
-struct SharedSequence {
-  std::mutex mutex;
-  array key = random::key(
-      static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
-};
-SharedSequence& sequence() {
-  static SharedSequence* s = [] {
-    auto* made = new SharedSequence;  // outlives every static destructor
-    // A fork while another thread draws must leave the child's lock free.
-    pthread_atfork([] { sequence().mutex.lock(); }, [] { sequence().mutex.unlock(); },
-                   [] { sequence().mutex.unlock(); });
-    return made;
-  }();
-  return *s;
+std::mutex& sequence_lock() { return process_lock(Lock::random); }
+
+// Its next key, under its lock. Outlives every static destructor.
+array& sequence_key() {
+  static constinit array* made = nullptr;
+  auto now = std::chrono::system_clock::now().time_since_epoch().count();
+  if (!made) made = new array(key(static_cast<uint64_t>(now)));
+  return *made;
 }
 
 // Both halves of a computed key's split, at once: a sequence of keys must not grow a graph.
@@ -127,10 +119,9 @@ std::pair<array, array> split_now(const array& key) {
 thread_local constinit Draws* draws = nullptr;
 
 array next_of_sequence() {
-  SharedSequence& q = sequence();
-  std::lock_guard lock(q.mutex);
-  auto [next, used] = random::split(q.key);
-  q.key = next;
+  std::lock_guard lock(sequence_lock());
+  auto [next, used] = random::split(sequence_key());
+  sequence_key() = next;
   return used;
 }
 
@@ -179,24 +170,22 @@ array KeySequence::next() {
   return key;
 }
 KeySequence& KeySequence::default_() {
-  static KeySequence sequence;
+  static constinit KeySequence sequence;
   return sequence;
 }
 
 void seed(uint64_t seed) { set_state(key(seed)); }
 array next_key() { return draws ? draws->next() : next_of_sequence(); }
 array state() {
-  SharedSequence& q = sequence();
-  std::lock_guard lock(q.mutex);
-  return q.key;
+  std::lock_guard lock(sequence_lock());
+  return sequence_key();
 }
 void set_state(const array& key) {
   check_key(key);
   if (draws && draws->again_) return;  // what the keys drawn before depended on
   array old = key;                     // freed after the lock
-  SharedSequence& q = sequence();
-  std::lock_guard lock(q.mutex);
-  std::swap(q.key, old);
+  std::lock_guard lock(sequence_lock());
+  std::swap(sequence_key(), old);
 }
 
 array bits(const Shape& shape, int width, const MaybeKey& key, StreamOrDevice s) {

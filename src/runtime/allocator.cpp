@@ -1,8 +1,6 @@
 // Buffers: where their memory comes from, what they count, and what happens when none is left.
 #include "runtime/allocator.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -29,7 +27,6 @@ namespace olivine {
 namespace memory {
 
 constinit Account account;
-constinit std::mutex pool_mutex;
 
 size_t memory_limit() {
   size_t limit = account.limit.load(std::memory_order_relaxed);
@@ -62,10 +59,6 @@ constexpr uint32_t kPlainKind = 101;
 constexpr uint32_t kExternalKind = 102;
 
 std::atomic<int64_t> countdown_to_failure{0};
-
-// A child of fork() gets the pools in a state that no other thread was changing.
-[[maybe_unused]] const int fork_handlers = pthread_atfork(
-    [] { pool_mutex.lock(); }, [] { pool_mutex.unlock(); }, [] { pool_mutex.unlock(); });
 
 std::string human(size_t bytes) {
   constexpr const char* kUnits[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

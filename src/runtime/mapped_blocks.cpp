@@ -53,7 +53,7 @@ void unlink(Bin& bin, MappedBlock* b) {
 
 MappedBlock* take_cached(size_t capacity) {
   size_t most = capacity + capacity / 4;
-  std::lock_guard lock(pool_mutex);
+  std::lock_guard lock(pool_mutex());
   for (int i = bin_of(capacity), end = std::min(bin_of(most), kBins - 1); i <= end; ++i) {
     MappedBlock* best = nullptr;
     int seen = 0;
@@ -138,7 +138,7 @@ void put_mapped(Buffer* block) {
   Bin& bin = bins[bin_of(b->capacity)];
   size_t cached;
   {
-    std::lock_guard lock(pool_mutex);
+    std::lock_guard lock(pool_mutex());
     b->bytes = ++now;
     b->newer = nullptr;
     b->older = bin.newest;
@@ -155,7 +155,7 @@ size_t drop_mapped(size_t bytes) {
   while (freed < bytes) {
     MappedBlock* b;
     {
-      std::lock_guard lock(pool_mutex);
+      std::lock_guard lock(pool_mutex());
       b = find_oldest();
       if (!b) break;
       unlink(bins[bin_of(b->capacity)], b);

@@ -3,7 +3,8 @@
 
 #include <atomic>
 #include <cstddef>
-#include <mutex>
+
+#include "runtime/process_locks.h"
 
 namespace olivine::memory {
 
@@ -21,8 +22,7 @@ struct Account {
 };
 extern Account account;
 
-// Protects everything that threads share in the pools. A leaf: nothing else is locked under it.
-extern std::mutex pool_mutex;
+inline std::mutex& pool_mutex() { return process_lock(Lock::memory); }
 
 size_t memory_limit();
 size_t cache_limit();

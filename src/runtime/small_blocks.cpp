@@ -108,7 +108,7 @@ void retire(Slab* s) {
 
 // Links up to `wanted` blocks of class c through `owner`; fewer, with the reason, if refused.
 Buffer* take_batch(int c, int wanted, int& got, Refusal& refusal) {
-  std::lock_guard lock(pool_mutex);
+  std::lock_guard lock(pool_mutex());
   Buffer* head = nullptr;
   for (got = 0; got < wanted; ++got) {
     Slab* s = slab_for(c);
@@ -133,7 +133,7 @@ Buffer* take_batch(int c, int wanted, int& got, Refusal& refusal) {
 
 void put_batch(Buffer* head) {
   {
-    std::lock_guard lock(pool_mutex);
+    std::lock_guard lock(pool_mutex());
     while (head) {
       Buffer* b = head;
       head = static_cast<Buffer*>(b->owner);
@@ -238,7 +238,7 @@ size_t drop_empty_slabs(size_t bytes) {
     Slab* s;
     size_t touched;
     {
-      std::lock_guard lock(pool_mutex);
+      std::lock_guard lock(pool_mutex());
       s = empty;
       if (!s) break;
       touched = s->touched;

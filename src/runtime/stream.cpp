@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "runtime/background_thread.h"
 #include "runtime/interrupt.h"
+#include "runtime/process_locks.h"
 
 namespace olivine {
 namespace {
@@ -94,32 +95,32 @@ void Queue::drop() {
   dropped_.swap(tasks_);  // not destroyed: what tasks hold may need things that are gone at exit
 }
 
+// Under its lock.
 struct StreamTable {
-  std::mutex mutex;
   std::vector<Stream> streams{Stream{0, Device{}}};
   std::vector<Queue*> queues{nullptr};  // made when first needed
 };
+constinit StreamTable* made_table = nullptr;
+std::mutex& table_lock() { return process_lock(Lock::streams); }
 StreamTable& table() {
-  static StreamTable* t = new StreamTable;
-  return *t;
+  if (!made_table) made_table = new StreamTable;
+  return *made_table;
 }
 
 // A child of fork() has none of the threads: it forgets the queues, whatever state they were in
 // (but keeps them reachable, for leak checkers).
 Queue* forgotten = nullptr;
-[[maybe_unused]] const int fork_handlers =
-    pthread_atfork([] { table().mutex.lock(); }, [] { table().mutex.unlock(); },
-                   [] {
-                     own_queue = nullptr;
-                     for (Queue*& q : table().queues) {
-                       if (q) q->forgotten_before = std::exchange(forgotten, q);
-                       q = nullptr;
-                     }
-                     table().mutex.unlock();
-                   });
+[[maybe_unused]] const int fork_handlers = pthread_atfork(nullptr, nullptr, [] {
+  own_queue = nullptr;
+  if (!made_table) return;
+  for (Queue*& q : made_table->queues) {
+    if (q) q->forgotten_before = std::exchange(forgotten, q);
+    q = nullptr;
+  }
+});
 
 std::vector<Queue*> all_queues() {
-  std::lock_guard lock(table().mutex);
+  std::lock_guard lock(table_lock());
   return table().queues;
 }
 
@@ -137,11 +138,11 @@ void finish_at_exit() {
 }
 
 Queue& queue_of(int index) {
-  std::lock_guard lock(table().mutex);
+  std::lock_guard lock(table_lock());
   Queue*& q = table().queues[static_cast<size_t>(index)];
   if (!q) {
-    static const int registered = atexit(finish_at_exit);
-    (void)registered;
+    static constinit bool registered = false;
+    if (!std::exchange(registered, true)) atexit(finish_at_exit);
     q = new Queue;
   }
   return *q;
@@ -158,7 +159,7 @@ void check_device(Device d) {
 
 // The stream of this index, checked.
 Stream stream_at(int index) {
-  std::lock_guard lock(table().mutex);
+  std::lock_guard lock(table_lock());
   size_t count = table().streams.size();
   if (index < 0 || static_cast<size_t>(index) >= count) {
     fail("[stream] expected the index of a stream, 0 to ", count - 1, "; got ", index);
@@ -200,7 +201,7 @@ void set_default_stream(Stream s) {
 
 Stream new_stream(Device d) {
   check_device(d);
-  std::lock_guard lock(table().mutex);
+  std::lock_guard lock(table_lock());
   Stream s{static_cast<int>(table().streams.size()), d};
   table().queues.push_back(nullptr);
   table().streams.push_back(s);
@@ -210,7 +211,7 @@ Stream new_stream(Device d) {
 Stream to_stream(StreamOrDevice s) { return stream_at(s.index() < 0 ? default_index : s.index()); }
 
 std::vector<Stream> streams() {
-  std::lock_guard lock(table().mutex);
+  std::lock_guard lock(table_lock());
   return table().streams;
 }
 

@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "runtime/cgroup.h"
+#include "runtime/process_locks.h"
 #include "runtime/thread_pool.h"
 #include "runtime/usable_cpus.h"
 
@@ -51,23 +52,21 @@ int from_environment() {
 }  // namespace
 
 int usable_cpus() {
-  static const int cpus = [] {
+  static constinit FirstUse<int> cpus;
+  return cpus.get([] {
     int n = affinity_cpus();
     if (auto quota = read_cgroup_limits().cpus) {
       n = std::min(n, static_cast<int>(std::min(std::ceil(*quota), 1e6)));
     }
     return std::clamp(n, 1, kMostThreads);
-  }();
-  return cpus;
+  });
 }
 
 int thread_count() {
   int n = count.load(std::memory_order_relaxed);
   if (n > 0) return n;
-  static const int initial = [] {
-    int chosen = from_environment();
-    return chosen > 0 ? chosen : usable_cpus();
-  }();
+  int initial = from_environment();
+  if (initial == 0) initial = usable_cpus();
   int unknown = 0;
   return count.compare_exchange_strong(unknown, initial) ? initial : unknown;
 }

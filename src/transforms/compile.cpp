@@ -7,23 +7,28 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "core/error.h"
+#include "runtime/process_locks.h"
 #include "transforms/plan.h"
 #include "transforms/traced.h"
 
 namespace olivine {
 namespace {
 
-std::atomic<bool>& disabled() {
-  static std::atomic<bool> flag = [] {
+enum class Compiling { unknown, on, off };
+constinit std::atomic<Compiling> compiling{Compiling::unknown};
+
+bool disabled() {
+  Compiling c = compiling.load(std::memory_order_relaxed);
+  if (c == Compiling::unknown) {
     const char* v = std::getenv("OLIVINE_DISABLE_COMPILE");
-    return v && *v && std::strcmp(v, "0") != 0;
-  }();
-  return flag;
+    Compiling said = v && *v && std::strcmp(v, "0") != 0 ? Compiling::off : Compiling::on;
+    if (compiling.compare_exchange_strong(c, said)) c = said;
+  }
+  return c == Compiling::off;
 }
 
 // A traced function with the plans made of it.
@@ -83,8 +88,10 @@ std::shared_ptr<const Plan> compiled_plan(const ParamsRef& params, std::span<con
 struct CompiledFunction::State {
   ArrayFn fn;
   bool shapeless;
-  std::mutex mutex;
-  std::vector<std::shared_ptr<PlannedGraph>> graphs;  // most recent last
+  std::vector<std::shared_ptr<PlannedGraph>> graphs;  // most recent last; under the traces' lock
+
+  std::shared_ptr<PlannedGraph> find(const Arrays& inputs);
+  std::shared_ptr<PlannedGraph> keep(PlannedGraph g);
 };
 
 CompiledFunction::CompiledFunction(ArrayFn fn, bool shapeless) : state_(std::make_unique<State>()) {
@@ -108,19 +115,24 @@ bool alike(const TracedGraph& g, const Arrays& inputs) {
   return true;
 }
 
-// The traced graph for these inputs if there is one, or one for other sizes that can be had for
-// these; else null.
-std::shared_ptr<PlannedGraph> find(std::vector<std::shared_ptr<PlannedGraph>>& graphs,
-                                   const Arrays& inputs, bool shapeless) {
-  for (auto it = graphs.rbegin(); it != graphs.rend(); ++it) {
-    if (same_signature(*(*it)->traced, inputs, false)) return *it;
+}  // namespace
+
+// The graph of these inputs: one that was traced for them, or one for other sizes that can be had
+// for these; else null.
+std::shared_ptr<PlannedGraph> CompiledFunction::State::find(const Arrays& inputs) {
+  std::vector<std::shared_ptr<PlannedGraph>> others;
+  {
+    std::lock_guard lock(process_lock(Lock::traces));
+    for (auto it = graphs.rbegin(); it != graphs.rend(); ++it) {
+      if (same_signature(*(*it)->traced, inputs, false)) return *it;
+    }
+    if (shapeless) others = graphs;
   }
-  for (auto it = graphs.rbegin(); shapeless && it != graphs.rend(); ++it) {
+  for (auto it = others.rbegin(); it != others.rend(); ++it) {
     const TracedGraph& g = *(*it)->traced;
     if (!g.fixed_by.empty() || !same_signature(g, inputs, true) || !alike(g, inputs)) continue;
     try {
-      auto planned = std::make_shared<PlannedGraph>(PlannedGraph{resized(g, inputs), {}});
-      return graphs.emplace_back(std::move(planned));
+      return keep({resized(g, inputs), {}});
     } catch (const std::invalid_argument&) {
       // The function itself may know better, or has the better error.
     }
@@ -128,27 +140,19 @@ std::shared_ptr<PlannedGraph> find(std::vector<std::shared_ptr<PlannedGraph>>& g
   return nullptr;
 }
 
-}  // namespace
-
-bool CompiledFunction::has_trace(const Arrays& inputs) {
-  std::lock_guard lock(state_->mutex);
-  return find(state_->graphs, inputs, state_->shapeless) != nullptr;
+std::shared_ptr<PlannedGraph> CompiledFunction::State::keep(PlannedGraph g) {
+  auto planned = std::make_shared<PlannedGraph>(std::move(g));
+  std::lock_guard lock(process_lock(Lock::traces));
+  return graphs.emplace_back(std::move(planned));
 }
+
+bool CompiledFunction::has_trace(const Arrays& inputs) { return state_->find(inputs) != nullptr; }
 
 Arrays CompiledFunction::call(const Arrays& inputs, const ArrayFn& fn) {
   // A trace for any sizes has to see all of the function.
-  if (disabled().load(std::memory_order_relaxed) || ShapelessTrace::running()) return fn(inputs);
-  std::shared_ptr<PlannedGraph> planned;
-  {
-    std::lock_guard lock(state_->mutex);
-    planned = find(state_->graphs, inputs, state_->shapeless);
-  }
-  if (!planned) {  // outside the lock: the function may call anything, itself included
-    planned =
-        std::make_shared<PlannedGraph>(PlannedGraph{trace(fn, inputs, state_->shapeless), {}});
-    std::lock_guard lock(state_->mutex);
-    state_->graphs.push_back(planned);
-  }
+  if (disabled() || ShapelessTrace::running()) return fn(inputs);
+  std::shared_ptr<PlannedGraph> planned = state_->find(inputs);
+  if (!planned) planned = state_->keep({trace(fn, inputs, state_->shapeless), {}});
   const TracedGraph& g = *planned->traced;
   bool tracer = false;
   for (const array& a : inputs) tracer |= a.node()->tracer;
@@ -167,7 +171,7 @@ ArrayFn compile(ArrayFn fn, bool shapeless) {
   return [compiled](const Arrays& inputs) { return (*compiled)(inputs); };
 }
 
-void disable_compile() { disabled().store(true); }
-void enable_compile() { disabled().store(false); }
+void disable_compile() { compiling.store(Compiling::off); }
+void enable_compile() { compiling.store(Compiling::on); }
 
 }  // namespace olivine

@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/location.h"
 #include "runtime/interrupt.h"
+#include "runtime/process_locks.h"
 #include "runtime/stream.h"
 #include "transforms/graph.h"
 #include "transforms/plan.h"
@@ -30,18 +31,19 @@ struct Tickets {
 };
 alignas(Tickets) unsigned char ticket_storage[sizeof(Tickets)];
 
+constinit Tickets* made_tickets = nullptr;  // under the graph lock
+
 Tickets& tickets() {
-  static Tickets* t = [] {
-    auto* made = new (ticket_storage) Tickets;
-    // Other threads' evaluations do not exist in the child of a fork.
-    pthread_atfork(nullptr, nullptr, [] {
-      uint32_t next = tickets().next;
-      (new (ticket_storage) Tickets)->next = next;
-    });
-    return made;
-  }();
-  return *t;
+  if (!made_tickets) made_tickets = new (ticket_storage) Tickets;
+  return *made_tickets;
 }
+
+// Other threads' evaluations do not exist in the child of a fork.
+[[maybe_unused]] const int fork_handlers = pthread_atfork(nullptr, nullptr, [] {
+  if (!made_tickets) return;
+  uint32_t next = made_tickets->next;
+  (new (ticket_storage) Tickets)->next = next;
+});
 
 class Evaluation {
  public:
@@ -173,8 +175,9 @@ class Evaluation {
              Strides& strides, int64_t& offset) {
     int32_t slot = builder_.find_slot(planned);
     const Slot& s = builder_.plan.slots[slot];
-    buffer = s.kind == Slot::Kind::leaf ? builder_.entries[builder_.leaf_entries[s.leaf]].node->buffer
-                                        : run_.buffers[slot];
+    buffer = s.kind == Slot::Kind::leaf
+                 ? builder_.entries[builder_.leaf_entries[s.leaf]].node->buffer
+                 : run_.buffers[slot];
     strides = layout.strides;
     offset = layout.offset;
     if (s.kind == Slot::Kind::temp) offset += run_.byte_offset[slot] / int64_t(dtype.size());

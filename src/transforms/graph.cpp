@@ -1,31 +1,9 @@
 // Iterative depth-first walks over tracer nodes.
 #include "transforms/graph.h"
 
-#include <pthread.h>
-
-#include <new>
 #include <unordered_map>
 
 namespace olivine {
-namespace {
-
-alignas(std::mutex) unsigned char lock_storage[sizeof(std::mutex)];
-
-std::mutex* make_lock() {
-  auto* m = new (lock_storage) std::mutex;
-  // Held over a fork by the forking thread, so the child finds the graph in a consistent state.
-  pthread_atfork([] { graph_lock().lock(); }, [] { graph_lock().unlock(); },
-                 [] { new (lock_storage) std::mutex; });
-  return m;
-}
-
-}  // namespace
-
-std::mutex& graph_lock() {
-  static std::mutex* m = make_lock();
-  return *m;
-}
-
 std::vector<WalkEntry> walk_tracers(std::span<const array> outputs, std::span<const array> stops) {
   std::vector<WalkEntry> order;
   std::unordered_map<Node*, int32_t> index;  // -1 while on the stack

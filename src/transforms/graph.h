@@ -1,17 +1,17 @@
 // Walking the lazy graph in topological order without recursion.
 #pragma once
 
-#include <mutex>
 #include <span>
 #include <vector>
 
 #include "core/node.h"
+#include "runtime/process_locks.h"
 
 namespace olivine {
 
 // Guards op, params, inputs, buffers and scratch fields of pending nodes. Held for planning and
-// publishing, never while kernels run. Re-made in the child of a fork.
-std::mutex& graph_lock();
+// publishing, never while kernels run.
+inline std::mutex& graph_lock() { return process_lock(Lock::graph); }
 
 // One node of a walk; `inputs[i]` is the position of its i-th input in the walk, -1 if outside.
 struct WalkEntry {

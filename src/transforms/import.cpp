@@ -3,13 +3,13 @@
 // a function that keeps within its arrays or one error.
 #include <algorithm>
 #include <cstring>
-#include <mutex>
 #include <set>
 #include <unordered_map>
 
 #include "core/error.h"
 #include "io/file.h"
 #include "olivine/export_function.h"
+#include "runtime/process_locks.h"
 #include "transforms/export_format.h"
 #include "transforms/traced.h"
 
@@ -30,7 +30,6 @@ struct Imported {
   std::vector<std::string> names;
   std::shared_ptr<const TracedGraph> graph;
   bool any_size;
-  mutable std::mutex mutex;
   mutable std::vector<std::shared_ptr<const TracedGraph>> other_sizes;  // the latest last
 };
 
@@ -220,13 +219,13 @@ void describe(std::ostream& os, size_t positional, const std::vector<std::string
 std::shared_ptr<const TracedGraph> for_sizes(const Imported& t, const Arrays& inputs) {
   if (same_signature(*t.graph, inputs, false)) return t.graph;
   {
-    std::lock_guard lock(t.mutex);
+    std::lock_guard lock(process_lock(Lock::traces));
     for (const auto& g : t.other_sizes) {
       if (same_signature(*g, inputs, false)) return g;
     }
   }
   std::shared_ptr<const TracedGraph> g = resized(*t.graph, inputs);
-  std::lock_guard lock(t.mutex);
+  std::lock_guard lock(process_lock(Lock::traces));
   if (t.other_sizes.size() >= 16) t.other_sizes.erase(t.other_sizes.begin());
   t.other_sizes.push_back(g);
   return g;

@@ -145,3 +145,42 @@ def test_fork_before_any_work():
     assert os.waitpid(pid, 0)[1] == 0
     """
     run_python(code)
+
+
+FIRST_USE = """
+import os, signal, sys, threading, time, warnings
+import olivine.core as mx
+warnings.simplefilter("ignore")
+
+def work():
+    x = mx.random.normal((64, 64))
+    y = mx.compile(lambda a: mx.exp(a) + mx.tanh(a) * 2)(x @ x)
+    z = mx.fft.fft(x)
+    inverse = mx.linalg.inv(x @ x.T + 64 * mx.eye(64))
+    mx.async_eval(y + 1)
+    mx.eval(y, z, inverse)
+
+def cold(delay):
+    thread = threading.Thread(target=work)
+    thread.start()
+    time.sleep(delay)
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(10)
+        work()
+        os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    thread.join()
+    return status
+
+for round in range(60):
+    pid = os.fork()  # this process itself stays as it was when it had imported the package
+    if pid == 0:
+        os._exit(0 if cold(round * 4e-4) == 0 else 1)
+    assert os.waitpid(pid, 0)[1] == 0, f"round {round}"
+print("done")
+"""
+
+
+def test_fork_at_the_first_use_by_another_thread():
+    assert "done" in run_python(FIRST_USE, limit=90).stdout

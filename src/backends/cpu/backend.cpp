@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/layout.h"
 #include "core/op.h"
+#include "runtime/process_locks.h"
 #include "runtime/thread_pool.h"
 
 namespace olivine::cpu {
@@ -34,12 +35,15 @@ KernelTable make_kernel_table(Isa isa) {
   switch (isa) {
 #if OLIVINE_HAS_ISA_AVX512
     case Isa::avx512_bf16:
-    case Isa::avx512: OLIVINE_ISA_FAMILIES(REGISTER_AVX512) break;
+    case Isa::avx512:
+      OLIVINE_ISA_FAMILIES(REGISTER_AVX512) break;
 #endif
 #if OLIVINE_HAS_ISA_AVX2
-    case Isa::avx2: OLIVINE_ISA_FAMILIES(REGISTER_AVX2) break;
+    case Isa::avx2:
+      OLIVINE_ISA_FAMILIES(REGISTER_AVX2) break;
 #endif
-    default: OLIVINE_ISA_FAMILIES(REGISTER_PLAIN) break;
+    default:
+      OLIVINE_ISA_FAMILIES(REGISTER_PLAIN) break;
   }
   OLIVINE_COMMON_FAMILIES(REGISTER)
 #undef REGISTER_PLAIN
@@ -86,7 +90,8 @@ class FlatLoop {
       binary_ = (a && b) || single ? loops.vv : a ? loops.vs : b ? loops.sv : nullptr;
       return binary_ != nullptr;
     }
-    const bool all = read_[0] == Read::vector && read_[1] == Read::vector && read_[2] == Read::vector;
+    const bool all =
+        read_[0] == Read::vector && read_[1] == Read::vector && read_[2] == Read::vector;
     ternary_ = all || single ? loops.vvv : nullptr;
     return ternary_ != nullptr;
   }
@@ -169,8 +174,13 @@ namespace olivine {
 
 const Backend& cpu_backend() {
   // Never destroyed: threads may still compute while the process ends.
-  static const Backend* backend = cpu::make_cpu_backend(cpu::cpu_isa()).release();
-  return *backend;
+  static constinit FirstUse<const Backend*> backend;
+  return *backend.get([] {
+    static constinit const Backend* made = nullptr;
+    std::lock_guard lock(process_lock(Lock::backend));
+    if (!made) made = cpu::make_cpu_backend(cpu::cpu_isa()).release();
+    return made;
+  });
 }
 
 }  // namespace olivine

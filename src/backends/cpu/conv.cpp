@@ -163,8 +163,7 @@ class Forward {
 
   void run_depthwise(const ConvPhase& p, const char* w) const {
     const DepthwiseCall call{&p, g_.batch, g_.channels, x_, w, out_, nullptr, nullptr};
-    static const int id = op_id("conv_depthwise");
-    cpu_backend().kernel(id, dtype_)->run({{}, {}, &call});
+    cpu_backend().kernel(op_id("conv_depthwise"), dtype_)->run({{}, {}, &call});
   }
 
   // A product with the weights of group `group`, seen as (columns, O).
@@ -360,8 +359,7 @@ class Weights {
     const int64_t count = taps(p), channels = g_.channels;
     ScratchBytes sums(count * channels, static_cast<size_t>(s_.item));
     const DepthwiseCall call{&p, g_.batch, channels, x_, nullptr, nullptr, ct_, sums.data()};
-    static const int id = op_id("conv_depthwise_weight");
-    cpu_backend().kernel(id, dtype_)->run({{}, {}, &call});
+    cpu_backend().kernel(op_id("conv_depthwise_weight"), dtype_)->run({{}, {}, &call});
     for_taps(g_, p, [&](int64_t t, int64_t k) {
       for (int64_t c = 0; c < channels; ++c) {
         std::memcpy(out_ + (c * g_.kernel_size + k) * s_.item,

@@ -5,13 +5,13 @@
 #include <cmath>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <numbers>
 #include <type_traits>
 #include <vector>
 
 #include "core/size.h"
+#include "runtime/process_locks.h"
 
 namespace olivine::cpu {
 namespace {
@@ -250,11 +250,10 @@ std::shared_ptr<const OwnedPlan<T>> build(int64_t n, bool real, int lanes,
 // Most recently used first.
 template <class T>
 struct Cache {
-  std::mutex mutex;
   std::list<std::shared_ptr<const OwnedPlan<T>>> plans;
 
   std::shared_ptr<const OwnedPlan<T>> find(int64_t n, bool real, int lanes) {
-    std::lock_guard lock(mutex);
+    std::lock_guard lock(process_lock(Lock::plans));
     for (auto it = plans.begin(); it != plans.end(); ++it) {
       if ((*it)->n != n || (*it)->real != real || (*it)->lanes != lanes) continue;
       plans.splice(plans.begin(), plans, it);
@@ -264,7 +263,7 @@ struct Cache {
   }
   void add(std::shared_ptr<const OwnedPlan<T>> plan) {
     std::list<std::shared_ptr<const OwnedPlan<T>>> dropped;
-    std::lock_guard lock(mutex);
+    std::lock_guard lock(process_lock(Lock::plans));
     plans.push_front(std::move(plan));
     int64_t bytes = 0;
     size_t kept = 0;
@@ -280,8 +279,13 @@ struct Cache {
 template <class T>
 Cache<T>& cache() {
   // Never destroyed: threads may still compute while the process ends.
-  static auto* plans = new Cache<T>;
-  return *plans;
+  static constinit FirstUse<Cache<T>*> plans;
+  return *plans.get([] {
+    static constinit Cache<T>* made = nullptr;
+    std::lock_guard lock(process_lock(Lock::plans));
+    if (!made) made = new Cache<T>;
+    return made;
+  });
 }
 
 template <class T>

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "runtime/process_locks.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -60,8 +61,8 @@ Isa choose() {
 }  // namespace
 
 Isa cpu_isa() {
-  static const Isa isa = choose();
-  return isa;
+  static constinit FirstUse<int> isa;  // one more than its number
+  return static_cast<Isa>(isa.get([] { return static_cast<int>(choose()) + 1; }) - 1);
 }
 
 const char* cpu_isa_name() { return isa_name(cpu_isa()); }

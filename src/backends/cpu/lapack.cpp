@@ -6,6 +6,7 @@
 
 #include "backends/cpu/openblas.h"
 #include "backends/cpu/small_factor.h"
+#include "runtime/process_locks.h"
 
 namespace olivine::cpu::lapack {
 namespace {
@@ -15,14 +16,14 @@ constexpr char kLetter = kComplex<T> ? (sizeof(Real<T>) == 4 ? 'c' : 'z')
                                      : (sizeof(T) == 4 ? 's' : 'd');
 
 // The routine of a name without the letter of its type.
-template <class F, class T>
-F* routine(const char* base) {
-  return openblas<F>((std::string(1, kLetter<T>) + base + "_").c_str());
+template <class T, class F>
+F* routine(FirstUse<F*>& known, const char* base) {
+  return known.get([&] { return openblas<F>((std::string(1, kLetter<T>) + base + "_").c_str()); });
 }
 // Of an orthogonal or Hermitian matrix, whose routines are named otherwise for complex types.
-template <class F, class T>
-F* routine(const char* real, const char* complex) {
-  return routine<F, T>(kComplex<T> ? complex : real);
+template <class T, class F>
+F* routine(FirstUse<F*>& known, const char* real, const char* complex) {
+  return routine<T>(known, kComplex<T> ? complex : real);
 }
 
 using Length = size_t;
@@ -35,7 +36,8 @@ Int potrf(Int n, T* a) {
     if (n <= small::kLargest) return small::potrf(n, a);
   }
   using F = void(const char*, const Int*, T*, const Int*, Int*, Length);
-  static F* const f = routine<F, T>("potrf");
+  static constinit FirstUse<F*> known;
+  F* const f = routine<T>(known, "potrf");
   Int info = 0;
   f("L", &n, a, &n, &info, 1);
   return info;
@@ -48,7 +50,8 @@ void trsm(bool upper, Int n, Int columns, const T* t, T* a) {
   }
   using F = void(const char*, const char*, const char*, const char*, const Int*, const Int*,
                  const T*, const T*, const Int*, T*, const Int*, Length, Length, Length, Length);
-  static F* const f = routine<F, T>("trsm");
+  static constinit FirstUse<F*> known;
+  F* const f = routine<T>(known, "trsm");
   const T one(1);
   f("L", upper ? "U" : "L", "N", "N", &n, &columns, &one, t, &n, a, &n, 1, 1, 1, 1);
 }
@@ -59,7 +62,8 @@ Int getrf(Int m, Int n, T* a, Int* pivots) {
     if (m <= small::kLargest && n <= small::kLargest) return small::getrf(m, n, a, pivots);
   }
   using F = void(const Int*, const Int*, T*, const Int*, Int*, Int*);
-  static F* const f = routine<F, T>("getrf");
+  static constinit FirstUse<F*> known;
+  F* const f = routine<T>(known, "getrf");
   Int info = 0;
   f(&m, &n, a, &m, pivots, &info);
   return info;
@@ -75,7 +79,8 @@ Int getrs(bool adjoint, Int n, Int columns, const T* lu, const Int* pivots, T* b
   }
   using F = void(const char*, const Int*, const Int*, const T*, const Int*, const Int*, T*,
                  const Int*, Int*, Length);
-  static F* const f = routine<F, T>("getrs");
+  static constinit FirstUse<F*> known;
+  F* const f = routine<T>(known, "getrs");
   Int info = 0;
   f(adjoint ? "C" : "N", &n, &columns, lu, &n, pivots, b, &n, &info, 1);
   return info;
@@ -84,7 +89,8 @@ Int getrs(bool adjoint, Int n, Int columns, const T* lu, const Int* pivots, T* b
 template <class T>
 Int geqrf(Int m, Int n, T* a, T* tau, T* work, Int lwork) {
   using F = void(const Int*, const Int*, T*, const Int*, T*, T*, const Int*, Int*);
-  static F* const f = routine<F, T>("geqrf");
+  static constinit FirstUse<F*> known;
+  F* const f = routine<T>(known, "geqrf");
   Int info = 0;
   f(&m, &n, a, &m, tau, work, &lwork, &info);
   return info;
@@ -94,7 +100,8 @@ template <class T>
 Int orgqr(Int m, Int columns, Int vectors, T* a, const T* tau, T* work, Int lwork) {
   using F =
       void(const Int*, const Int*, const Int*, T*, const Int*, const T*, T*, const Int*, Int*);
-  static F* const f = routine<F, T>("orgqr", "ungqr");
+  static constinit FirstUse<F*> known;
+  F* const f = routine<T>(known, "orgqr", "ungqr");
   Int info = 0;
   f(&m, &columns, &vectors, a, &m, tau, work, &lwork, &info);
   return info;
@@ -108,12 +115,14 @@ Int gesdd(char job, Int m, Int n, T* a, Real<T>* s, T* u, T* vt, T* work, Int lw
   if constexpr (kComplex<T>) {
     using F = void(const char*, const Int*, const Int*, T*, const Int*, Real<T>*, T*, const Int*,
                    T*, const Int*, T*, const Int*, Real<T>*, Int*, Int*, Length);
-    static F* const f = routine<F, T>("gesdd");
+    static constinit FirstUse<F*> known;
+    F* const f = routine<T>(known, "gesdd");
     f(&job, &m, &n, a, &m, s, u, &m, vt, &k, work, &lwork, rwork, iwork, &info, 1);
   } else {
     using F = void(const char*, const Int*, const Int*, T*, const Int*, T*, T*, const Int*, T*,
                    const Int*, T*, const Int*, Int*, Int*, Length);
-    static F* const f = routine<F, T>("gesdd");
+    static constinit FirstUse<F*> known;
+    F* const f = routine<T>(known, "gesdd");
     f(&job, &m, &n, a, &m, s, u, &m, vt, &k, work, &lwork, iwork, &info, 1);
   }
   return info;
@@ -127,12 +136,14 @@ Int gesvd(char job, Int m, Int n, T* a, Real<T>* s, T* u, T* vt, T* work, Int lw
   if constexpr (kComplex<T>) {
     using F = void(const char*, const char*, const Int*, const Int*, T*, const Int*, Real<T>*, T*,
                    const Int*, T*, const Int*, T*, const Int*, Real<T>*, Int*, Length, Length);
-    static F* const f = routine<F, T>("gesvd");
+    static constinit FirstUse<F*> known;
+    F* const f = routine<T>(known, "gesvd");
     f(&job, &job, &m, &n, a, &m, s, u, &m, vt, &k, work, &lwork, rwork, &info, 1, 1);
   } else {
     using F = void(const char*, const char*, const Int*, const Int*, T*, const Int*, T*, T*,
                    const Int*, T*, const Int*, T*, const Int*, Int*, Length, Length);
-    static F* const f = routine<F, T>("gesvd");
+    static constinit FirstUse<F*> known;
+    F* const f = routine<T>(known, "gesvd");
     f(&job, &job, &m, &n, a, &m, s, u, &m, vt, &k, work, &lwork, &info, 1, 1);
   }
   return info;
@@ -145,12 +156,14 @@ Int heevd(char job, Int n, T* a, Real<T>* w, T* work, Int lwork, Real<T>* rwork,
   if constexpr (kComplex<T>) {
     using F = void(const char*, const char*, const Int*, T*, const Int*, Real<T>*, T*, const Int*,
                    Real<T>*, const Int*, Int*, const Int*, Int*, Length, Length);
-    static F* const f = routine<F, T>("heevd");
+    static constinit FirstUse<F*> known;
+    F* const f = routine<T>(known, "heevd");
     f(&job, "L", &n, a, &n, w, work, &lwork, rwork, &lrwork, iwork, &liwork, &info, 1, 1);
   } else {
     using F = void(const char*, const char*, const Int*, T*, const Int*, T*, T*, const Int*, Int*,
                    const Int*, Int*, Length, Length);
-    static F* const f = routine<F, T>("syevd");
+    static constinit FirstUse<F*> known;
+    F* const f = routine<T>(known, "syevd");
     f(&job, "L", &n, a, &n, w, work, &lwork, iwork, &liwork, &info, 1, 1);
   }
   return info;
@@ -163,12 +176,14 @@ Int geev(char job, Int n, T* a, T* w, T* wi, T* v, T* work, Int lwork, Real<T>* 
   if constexpr (kComplex<T>) {
     using F = void(const char*, const char*, const Int*, T*, const Int*, T*, T*, const Int*, T*,
                    const Int*, T*, const Int*, Real<T>*, Int*, Length, Length);
-    static F* const f = routine<F, T>("geev");
+    static constinit FirstUse<F*> known;
+    F* const f = routine<T>(known, "geev");
     f("N", &job, &n, a, &n, w, nullptr, &one, v, &n, work, &lwork, rwork, &info, 1, 1);
   } else {
     using F = void(const char*, const char*, const Int*, T*, const Int*, T*, T*, T*, const Int*, T*,
                    const Int*, T*, const Int*, Int*, Length, Length);
-    static F* const f = routine<F, T>("geev");
+    static constinit FirstUse<F*> known;
+    F* const f = routine<T>(known, "geev");
     f("N", &job, &n, a, &n, w, wi, nullptr, &one, v, &n, work, &lwork, &info, 1, 1);
   }
   return info;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "runtime/process_locks.h"
 
 namespace olivine::cpu {
 namespace {
@@ -50,7 +51,13 @@ void* open_library() {
 }  // namespace
 
 void* openblas_symbol(const char* name) {
-  static void* const library = open_library();
+  static constinit FirstUse<void*> opened;
+  void* library = opened.get([] {
+    static constinit void* made = nullptr;
+    std::lock_guard lock(process_lock(Lock::openblas));
+    if (!made) made = open_library();
+    return made;
+  });
   const std::string symbol = std::string(kPrefix) + name;
   void* f = dlsym(library, symbol.c_str());
   if (!f) fail<std::runtime_error>("[openblas] expected the function ", symbol, "; got none");

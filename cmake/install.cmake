@@ -25,6 +25,9 @@ endif()
 
 install(EXPORT olivine_targets NAMESPACE olivine:: FILE olivineConfig.cmake
         DESTINATION ${config_dir})
+# The same for users of the build tree.
+export(EXPORT olivine_targets NAMESPACE olivine::
+       FILE "${PROJECT_BINARY_DIR}/python/olivine/lib/cmake/olivine/olivineConfig.cmake")
 write_basic_package_version_file(
   "${PROJECT_BINARY_DIR}/olivineConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/olivineConfigVersion.cmake" DESTINATION ${config_dir})

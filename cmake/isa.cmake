@@ -10,11 +10,14 @@ else()
 endif()
 set(OLIVINE_ISAS "${default_isas}" CACHE STRING "Instruction sets to build CPU kernels for")
 
-set(isa_flags_plain)
+set(OLIVINE_BASELINE "" CACHE STRING
+    "Instruction set that even the plain kernels may use, for builds that stay on their machine")
+
 set(isa_flags_avx2 -mavx2 -mfma -mf16c -mbmi2)
 set(isa_flags_avx512 ${isa_flags_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl
                      -mprefer-vector-width=512)
 set(isa_flags_avx512_bf16 ${isa_flags_avx512} -mavx512bf16 -mavx512vnni -mavx512vbmi)
+set(isa_flags_plain ${isa_flags_${OLIVINE_BASELINE}})
 
 set(kernel_flags -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off)
 if(OLIVINE_SANITIZE OR OLIVINE_COVERAGE)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+NAMES = ["gaussian_process", "graph_network", "physics_informed", "policy_gradient"]
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
@@ -18,7 +19,7 @@ def load(name):
     return module
 
 
-@pytest.mark.parametrize("name", ["gaussian_process", "physics_informed", "policy_gradient"])
+@pytest.mark.parametrize("name", NAMES)
 def test_help_teaches(name):
     done = subprocess.run(
         [sys.executable, EXAMPLES / name / "main.py", "--help"], capture_output=True, text=True
@@ -59,4 +60,13 @@ def test_the_policy_learns_to_balance(tmp_path):
     result = load("policy_gradient").run(rounds=25, ticks=200, picture=tmp_path / "result.png")
     assert result["ticks, first round"] < 40
     assert result["ticks, after training"] > 120
+    assert (tmp_path / "result.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_graph_network_finds_the_sides(tmp_path):
+    pytest.importorskip("matplotlib")
+    example = load("graph_network")
+    assert sum(len(others) for others in example.FRIENDS.values()) == 78
+    result = example.run(seeds=3, picture=tmp_path / "result.png")
+    assert result["right of 32, mean"] > 28
     assert (tmp_path / "result.png").read_bytes().startswith(b"\x89PNG")

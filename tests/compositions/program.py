@@ -43,6 +43,7 @@ PROFILES = {
     "smooth": (("float64",), (), False, 30.0),
 }
 NAME = re.compile(r"\bx\d+\b")
+SMALL_MEMORY = 32 << 20
 TRIES = 25
 
 
@@ -155,14 +156,17 @@ class Drawer:
 
     def statement(self):
         expression = self.expression()
-        if "linalg" in expression and self.lead.size > 600:
-            return False  # a factorization's work grows with the cube
+        if self.lead.size > 600 and ("linalg" in expression or "attention" in expression):
+            return False  # their work grows with the cube and the square
+        limit = mx.set_memory_limit(SMALL_MEMORY)  # what is huge in between is no use either
         try:
             out = eval(expression, {**NAMESPACE, **self.space})
             out = list(out) if isinstance(out, list | tuple) else [out]
             mx.eval(out)
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, TypeError, IndexError, MemoryError):
             return False
+        finally:
+            mx.set_memory_limit(limit)
         if not 0 < len(out) <= 6 or not all(self.welcome(o) for o in out):
             return False
         names = [f"x{self.count + i}" for i in range(len(out))]

@@ -11,6 +11,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+
 import olivine.core as mx
 import olivine.optimizers as optim
 

@@ -10,6 +10,7 @@
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/shape.h"
 #include "olivine/transforms.h"
+#include "ops/batching.h"
 #include "ops/fast_params.h"
 
 #include <limits>
@@ -23,9 +24,11 @@ Dtype wide(Dtype t) { return t == float64 ? float64 : float32; }
 array masked_scores(const AttentionParams& p, std::span<const array> in) {
   const array &q = in[0], &k = in[1];
   int64_t groups = k.shape(1), repeats = q.shape(1) / groups, tq = q.shape(2), tk = k.shape(2);
-  array queries = unflatten(multiply(q, array(p.scale, q.dtype())), 1, {groups, repeats});
-  array keys = expand_dims(k, 2);
-  array scores = astype(matmul(queries, swapaxes(keys, -1, -2)), wide(q.dtype()));
+  // Widened before the product, which float16 may not hold.
+  Dtype t = wide(q.dtype());
+  array queries = unflatten(multiply(astype(q, t), array(p.scale, t)), 1, {groups, repeats});
+  array keys = expand_dims(astype(k, t), 2);
+  array scores = matmul(queries, swapaxes(keys, -1, -2));
   array low(-std::numeric_limits<double>::infinity(), scores.dtype());
   if (p.causal) {
     array row = expand_dims(arange(tk - tq, tk, int32), 1);
@@ -110,8 +113,36 @@ size_t check_attention_inputs(const CheckCall& c, size_t more) {
   return own;
 }
 
+// The batch joins the first axis.
+VmapResult vmap_attention(const VmapCall& c) {
+  const auto& p = c.params.as<AttentionParams>();
+  const size_t sinks = p.has_sinks ? 3 + size_t(p.has_mask) : c.in.size();
+  if (sinks < c.in.size() && c.axes[sinks] >= 0) return vmap_composite(c);
+  const int64_t own = c.in[0].shape(c.axes[0] == 0 ? 1 : 0);
+  Arrays in(c.in.begin(), c.in.end());
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (i == sinks) continue;
+    array a = batch_first(c, i);
+    if (p.has_mask && i == 3) {
+      Shape shape = a.shape();
+      while (shape.size() < 5) shape.insert(shape.begin() + 1, 1);
+      a = reshape(a, shape);
+      shape[1] = own;
+      a = broadcast_to(a, shape);
+    }
+    in[i] = flatten(a, 0, 1);
+  }
+  VmapResult result{emit(c.op, c.params, in), {}};
+  for (array& out : result.out) {
+    out = unflatten(out, 0, {c.batch, own});
+    result.axes.push_back(0);
+  }
+  return result;
+}
+
 const Op attention_vjp_op = [] {
   Op op = fused("attention_vjp", infer_attention_vjp, attention_vjp_composite);
+  op.vmap = vmap_attention;
   op.params = &params_type<AttentionParams>;
   op.check = [](const CheckCall& c) {
     size_t own = check_attention_inputs(c, 3);
@@ -142,6 +173,7 @@ MaybeArrays vjp_attention(const VjpCall& c) {
 
 const Op attention_op = [] {
   Op op = fused("attention", infer_attention, attention_composite);
+  op.vmap = vmap_attention;
   op.vjp = vjp_attention;
   op.params = &params_type<AttentionParams>;
   op.check = [](const CheckCall& c) { check_attention_inputs(c, 0); };

@@ -147,6 +147,48 @@ def test_a_query_that_sees_no_key_gives_zeros():
     assert np.array(out)[0, 0].tolist() == [[1, 1, 1, 1], [0, 0, 0, 0]]
 
 
+@pytest.mark.parametrize("mask", [None, "causal", (5, 6), (1, 1, 6), (2, 1, 5, 6), (2, 4, 1, 6)])
+@pytest.mark.parametrize("batched", ["q", "qk", "qkvm", "m", "qkvs"])
+def test_mapped_attention_equals_a_loop_over_it(mask, batched):
+    rng = np.random.default_rng(3)
+    sizes = {"q": (2, 4, 5, 8), "k": (2, 2, 6, 8), "v": (2, 2, 6, 3), "s": (4,), "m": mask}
+    if not isinstance(mask, tuple):
+        del sizes["m"]
+        batched = batched.replace("m", "") or "v"
+    arrays = {
+        n: mx.array(rng.standard_normal((3, *shape) if n in batched else shape), dtype=mx.float32)
+        for n, shape in sizes.items()
+    }
+
+    def loss(x):
+        out = mx.fast.scaled_dot_product_attention(
+            x["q"], x["k"], x["v"], scale=0.7, mask=x.get("m", mask), sinks=x["s"])
+        return mx.sum(mx.sin(out)), out
+
+    def both(x):
+        return mx.value_and_grad(loss)(x)
+
+    axes = {n: 0 if n in batched else None for n in arrays}
+    (_, got), grads = mx.vmap(both, in_axes=(axes,))(arrays)
+    for i in range(3):
+        (_, want), want_grads = both({n: a[i] if n in batched else a for n, a in arrays.items()})
+        assert mx.allclose(got[i], want, atol=1e-5)
+        for n in arrays:
+            assert mx.allclose(grads[n][i], want_grads[n], atol=1e-5), n
+
+
+def test_mapped_attention_overflows_no_half():
+    x = mx.full((2, 1, 1, 4, 16), 1000.0, dtype=mx.float16)
+    out = mx.vmap(lambda q: mx.fast.scaled_dot_product_attention(q, q, q, scale=1.0))(x)
+    assert mx.all(out == 1000.0)
+    mask = mx.zeros((4, 4), dtype=mx.float16)
+
+    def summed(mask):
+        return mx.sum(mx.fast.scaled_dot_product_attention(x[0], x[0], x[0], scale=1.0, mask=mask))
+
+    assert mx.all(mx.isfinite(mx.grad(summed)(mask)))  # by the op's composite
+
+
 def test_attention_is_stable_for_huge_scores():
     q = mx.full((1, 1, 3, 4), 200.0)
     out = mx.fast.scaled_dot_product_attention(q, q, mx.ones((1, 1, 3, 4)), scale=100.0)

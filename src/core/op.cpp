@@ -6,6 +6,7 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 
 #include "core/checks.h"
@@ -50,7 +51,15 @@ const char* op_name(int id) {
 std::string_view fields::kept_name(FieldReader& r, const std::string& name) {
   auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
   if (name.size() > 32 || !std::all_of(name.begin(), name.end(), plain)) r.bad_name();
-  return name.empty() ? std::string_view() : op_name(op_id(name));
+  // Not more than there could be functions: files of made-up names must not use up memory, nor
+  // numbers of ops. Errors then name the op instead.
+  constexpr size_t kMost = 1000;
+  static std::mutex mutex;
+  static auto* kept = new std::set<std::string>;  // outlives every static destructor
+  std::lock_guard lock(mutex);
+  auto it = kept->find(name);
+  if (it == kept->end() && kept->size() < kMost) it = kept->insert(name).first;
+  return it == kept->end() ? std::string_view() : *it;
 }
 
 int Op::assign_id() const {

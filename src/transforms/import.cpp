@@ -11,7 +11,7 @@
 #include "io/file.h"
 #include "olivine/export_function.h"
 #include "transforms/export_format.h"
-#include "transforms/traced.h"
+#include "transforms/import.h"
 
 namespace olivine {
 namespace {
@@ -261,9 +261,15 @@ Arrays ImportedFunction::operator()(const Args& args, const Kwargs& kwargs) cons
 
 const std::string& ImportedFunction::metadata() const { return state_->metadata; }
 
-ImportedFunction import_function(const ByteSource& source) {
+std::vector<ImportedSignature> signatures(const ImportedFunction::State& f) {
+  std::vector<ImportedSignature> all;
+  for (const auto& t : f.traces) all.push_back({t->positional, t->names, t->any_size, t->graph});
+  return all;
+}
+
+std::shared_ptr<const ImportedFunction::State> read_function(const ByteSource& source) {
   auto malformed = [&](const auto&... args) {
-    fail<std::runtime_error>("[import_function] ", source.name, ": ", args...);
+    fail_in_file("[import_function] ", source.name, ": ", args...);
   };
   char prefix[exported::kPrefix];
   if (source.size < sizeof(prefix))
@@ -289,7 +295,11 @@ ImportedFunction import_function(const ByteSource& source) {
   auto state = std::make_shared<ImportedFunction::State>();
   state->metadata = std::move(reader.metadata);
   state->traces = std::move(reader.traces);
-  return ImportedFunction(std::move(state));
+  return state;
+}
+
+ImportedFunction import_function(const ByteSource& source) {
+  return ImportedFunction(read_function(source));
 }
 
 ImportedFunction import_function(const std::string& file) {

@@ -73,6 +73,8 @@ namespace {
 // The list of records. Records are static objects of many files, so it must need no constructor.
 constinit std::mutex records_mutex;
 constinit Op::Id* records = nullptr;
+// The list sorted by name; empty if records came or went since.
+constinit std::vector<const Op*>* sorted_records = nullptr;
 
 const Op* op_of(const Op::Id* id) {
   return reinterpret_cast<const Op*>(reinterpret_cast<const char*>(id) - offsetof(Op, id_));
@@ -85,22 +87,25 @@ void Op::Id::enter() {
   std::lock_guard lock(records_mutex);
   next = records;
   records = this;
+  if (sorted_records) sorted_records->clear();
 }
 void Op::Id::leave() {
   std::lock_guard lock(records_mutex);
   Op::Id** link = &records;
   while (*link && *link != this) link = &(*link)->next;
   if (*link) *link = next;
+  if (sorted_records) sorted_records->clear();
 }
 
 std::vector<const Op*> all_ops() {
-  std::vector<const Op*> ops;
-  {
-    std::lock_guard lock(records_mutex);
+  std::lock_guard lock(records_mutex);
+  if (!sorted_records) sorted_records = new std::vector<const Op*>;  // outlives every record
+  std::vector<const Op*>& ops = *sorted_records;
+  if (ops.empty()) {
     for (Op::Id* id = records; id; id = id->next) ops.push_back(op_of(id));
+    std::sort(ops.begin(), ops.end(),
+              [](const Op* a, const Op* b) { return std::strcmp(a->name, b->name) < 0; });
   }
-  std::sort(ops.begin(), ops.end(),
-            [](const Op* a, const Op* b) { return std::strcmp(a->name, b->name) < 0; });
   return ops;
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "olivine/export.h"
 
 namespace olivine {
 
@@ -13,7 +14,7 @@ bool is_utf8(std::string_view s);
 
 // The text as one line that can be printed: control characters and what is not UTF-8 as \xNN, and
 // no more than 1000 bytes.
-std::string one_line(std::string_view s);
+OLIVINE_API std::string one_line(std::string_view s);
 
 // An error about a file, whose text may be anything.
 template <class... Args>

@@ -5,7 +5,6 @@
 #include <cstring>
 #include <mutex>
 #include <set>
-#include <unordered_map>
 
 #include "core/error.h"
 #include "io/file.h"
@@ -55,15 +54,16 @@ class Reader {
 
  private:
   void read_op_names() {
-    std::unordered_map<std::string_view, const Op*> known;
-    for (const Op* op : all_ops()) {
-      if (can_be_exported(*op)) known.emplace(op->name, op);
-    }
+    const std::vector<const Op*> known = all_ops();
     for (size_t n = in_.length("ops"); n > 0; --n) {
       std::string name = in_.name();
-      auto it = known.find(name);
-      if (it == known.end()) in_.malformed("expected ops of this version; got '", name, "'");
-      ops_.push_back(it->second);
+      auto before = [](const Op* op, const std::string& name) { return op->name < name; };
+      auto it = std::lower_bound(known.begin(), known.end(), name, before);
+      while (it != known.end() && (*it)->name == name && !can_be_exported(**it)) ++it;
+      if (it == known.end() || (*it)->name != name) {
+        in_.malformed("expected ops of this version; got '", name, "'");
+      }
+      ops_.push_back(*it);
     }
   }
 

@@ -110,6 +110,12 @@ def gguf_files():
             yield f"blocks{'-small' if small else ''}-{i // 4}", encode(tensors[i : i + 4])
 
 
+def function_files():
+    from tools.fuzz_functions import files
+
+    return files()
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     for kind, files in {
@@ -117,6 +123,7 @@ def main():
         "npz": npz_files,
         "safetensors": safetensors_files,
         "gguf": gguf_files,
+        "functions": function_files,
     }.items():
         (OUT / kind).mkdir(parents=True)
         for name, data in files():

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "files.h"
+#include "io/utf8.h"
 
 namespace olivine::python {
 namespace {
@@ -28,7 +29,7 @@ ByteSource member_source(nb::handle zip, nb::handle info, const std::string& nam
           nb::object view = nb::steal(
               PyMemoryView_FromMemory(p + done, static_cast<Py_ssize_t>(n - done), PyBUF_WRITE));
           size_t got = nb::cast<size_t>(stream.attr("readinto")(view));
-          if (got == 0) fail<std::runtime_error>("[load] ", name, ": the data ends early");
+          if (got == 0) fail_in_file("[load] ", name, ": the data ends early");
           done += got;
         }
       }};
@@ -43,8 +44,7 @@ nb::dict read_archive(nb::handle file, const std::string& path) {
     if (name.ends_with(".npy")) name.resize(name.size() - 4);
     nb::str key(name.data(), name.size());
     if (arrays.contains(key)) {
-      fail<std::runtime_error>("[load] ", path, ": expected distinct names; got '", name,
-                               "' twice");
+      fail_in_file("[load] ", path, ": expected distinct names; got '", name, "' twice");
     }
     arrays[key] = nb::steal(to_python(load_npy(source)));
   }
@@ -147,7 +147,9 @@ PyObject* load_npz(PyObject* file) {
     return read_archive(opened, name).release().ptr();
   } catch (nb::python_error& e) {
     if (!is_malformed(e)) throw;
-    fail<std::runtime_error>("[load] ", name, ": ", text_of(nb::str(e.value())));
+    std::string why = text_of(nb::str(e.value()));
+    if (why.empty()) why = "expected a whole archive; got one that ends early";  // EOFError's
+    fail_in_file("[load] ", name, ": ", why);
   }
 }
 

@@ -5,6 +5,10 @@
 #include <cstddef>
 #include <cstring>
 #include <deque>
+  std::lock_guard lock(process_lock(Lock::records));
+  if (!sorted_records) sorted_records = new std::vector<const Op*>;  // outlives every record
+  std::vector<const Op*>& ops = *sorted_records;
+  if (ops.empty()) {
 #include <unordered_map>
 
 #include "core/checks.h"
@@ -24,6 +28,7 @@ namespace {
 struct Names {
   std::unordered_map<std::string_view, int> ids;
   std::deque<std::string> names;
+  std::set<std::string> of_files;
 };
 Names& names() {
   static constinit Names* made = nullptr;  // outlives every static destructor
@@ -51,7 +56,14 @@ const char* op_name(int id) {
 std::string_view fields::kept_name(FieldReader& r, const std::string& name) {
   auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
   if (name.size() > 32 || !std::all_of(name.begin(), name.end(), plain)) r.bad_name();
-  return name.empty() ? std::string_view() : op_name(op_id(name));
+  // Not more than there could be functions: files of made-up names must not use up memory, nor
+  // numbers of ops. Errors then name the op instead.
+  constexpr size_t kMost = 1000;
+  std::lock_guard lock(process_lock(Lock::names));
+  std::set<std::string>& kept = names().of_files;
+  auto it = kept.find(name);
+  if (it == kept.end() && kept.size() < kMost) it = kept.insert(name).first;
+  return it == kept.end() ? std::string_view() : *it;
 }
 
 int Op::assign_id() const {
@@ -64,6 +76,8 @@ namespace {
 
 // The list of records. Records are static objects of many files, so it must need no constructor.
 constinit Op::Id* records = nullptr;
+// The list sorted by name; empty if records came or went since.
+constinit std::vector<const Op*>* sorted_records = nullptr;
 
 const Op* op_of(const Op::Id* id) {
   return reinterpret_cast<const Op*>(reinterpret_cast<const char*>(id) - offsetof(Op, id_));
@@ -76,22 +90,31 @@ void Op::Id::enter() {
   std::lock_guard lock(process_lock(Lock::records));
   next = records;
   records = this;
+  if (sorted_records) sorted_records->clear();
 }
 void Op::Id::leave() {
   std::lock_guard lock(process_lock(Lock::records));
   Op::Id** link = &records;
   while (*link && *link != this) link = &(*link)->next;
   if (*link) *link = next;
+  if (sorted_records) sorted_records->clear();
 }
 
 std::vector<const Op*> all_ops() {
+<<<<<<< HEAD
   std::vector<const Op*> ops;
   {
     std::lock_guard lock(process_lock(Lock::records));
+=======
+  std::lock_guard lock(records_mutex);
+  if (!sorted_records) sorted_records = new std::vector<const Op*>;  // outlives every record
+  std::vector<const Op*>& ops = *sorted_records;
+  if (ops.empty()) {
+>>>>>>> fuzz
     for (Op::Id* id = records; id; id = id->next) ops.push_back(op_of(id));
+    std::sort(ops.begin(), ops.end(),
+              [](const Op* a, const Op* b) { return std::strcmp(a->name, b->name) < 0; });
   }
-  std::sort(ops.begin(), ops.end(),
-            [](const Op* a, const Op* b) { return std::strcmp(a->name, b->name) < 0; });
   return ops;
 }
 

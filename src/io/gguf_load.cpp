@@ -30,7 +30,7 @@ class Header {
 
   template <class... Args>
   [[noreturn]] void malformed(const Args&... args) const {
-    fail<std::runtime_error>("[load_gguf] ", source_.name, ": ", args...);
+    fail_in_file("[load_gguf] ", source_.name, ": ", args...);
   }
   uint64_t at() const { return at_; }
   uint64_t left() const { return source_.size - at_; }

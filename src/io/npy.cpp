@@ -10,6 +10,7 @@
 #include "core/size.h"
 #include "io/extent.h"
 #include "io/file.h"
+#include "io/utf8.h"
 #include "olivine/ops/shape.h"
 
 namespace olivine {
@@ -20,7 +21,7 @@ constexpr uint64_t kMaxHeader = 1 << 20;
 
 template <class... Args>
 [[noreturn]] void malformed(const ByteSource& source, const Args&... args) {
-  fail<std::runtime_error>("[load] ", source.name, ": ", args...);
+  fail_in_file("[load] ", source.name, ": ", args...);
 }
 
 struct Header {

@@ -16,6 +16,7 @@
 #include "io/extent.h"
 #include "io/file.h"
 #include "io/safetensors.h"
+#include "io/utf8.h"
 
 namespace olivine {
 
@@ -29,7 +30,7 @@ constexpr uint64_t kMaxHeader = 100'000'000;
 
 template <class... Args>
 [[noreturn]] void malformed(const ByteSource& source, const Args&... args) {
-  fail<std::runtime_error>("[load_safetensors] ", source.name, ": ", args...);
+  fail_in_file("[load_safetensors] ", source.name, ": ", args...);
 }
 
 // Sets the dtype; the bytes are those that shape and dtype need.

@@ -26,4 +26,23 @@ bool is_utf8(std::string_view s) {
   return true;
 }
 
+std::string one_line(std::string_view s) {
+  constexpr size_t kMost = 1000;
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string out;
+  for (size_t i = 0; i < s.size();) {
+    if (out.size() >= kMost) return out + "...";
+    auto c = static_cast<unsigned char>(s[i]);
+    size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    if (c >= ' ' && c != 0x7f && is_utf8(s.substr(i, n))) {
+      out += s.substr(i, n);
+      i += n;
+    } else {
+      out += {'\\', 'x', kDigits[c >> 4], kDigits[c & 15]};
+      ++i;
+    }
+  }
+  return out;
+}
+
 }  // namespace olivine

@@ -19,6 +19,7 @@
 
 #include "core/fields.h"
 #include "core/op.h"
+#include "io/utf8.h"
 
 namespace olivine::exported {
 
@@ -82,25 +83,6 @@ class Encoder final : public FieldWriter {
   void tag(Tag t) { byte(static_cast<uint8_t>(t)); }
 };
 
-// Whether a text is UTF-8 (RFC 3629): neither overlong forms, nor surrogates, nor more than 21
-// bits.
-inline bool is_utf8(std::string_view s) {
-  for (size_t i = 0; i < s.size();) {
-    auto b = static_cast<uint8_t>(s[i++]);
-    if (b < 0x80) continue;
-    int more = b >= 0xf0 ? 3 : b >= 0xe0 ? 2 : 1;
-    if (b < 0xc2 || b > 0xf4 || s.size() - i < static_cast<size_t>(more)) return false;
-    uint32_t code = b & (0x3f >> more);
-    for (; more > 0; --more) {
-      if ((s[i] & 0xc0) != 0x80) return false;
-      code = code << 6 | (s[i++] & 0x3f);
-    }
-    uint32_t least = b >= 0xf0 ? 0x10000 : b >= 0xe0 ? 0x800 : 0x80;
-    if (code < least || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return false;
-  }
-  return true;
-}
-
 // Reads what an Encoder wrote. Anything else is one error, told with the position.
 class Decoder final : public FieldReader {
  public:
@@ -108,7 +90,7 @@ class Decoder final : public FieldReader {
 
   template <class... Args>
   [[noreturn]] void malformed(const Args&... args) const {
-    fail<std::runtime_error>("[import_function] ", source_, ": ", args...);
+    fail_in_file("[import_function] ", source_, ": ", args...);
   }
   size_t left() const { return bytes_.size() - at_; }
   uint64_t count() {

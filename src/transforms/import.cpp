@@ -4,14 +4,13 @@
 #include <algorithm>
 #include <cstring>
 #include <set>
-#include <unordered_map>
 
 #include "core/error.h"
 #include "io/file.h"
 #include "olivine/export_function.h"
 #include "runtime/process_locks.h"
 #include "transforms/export_format.h"
-#include "transforms/traced.h"
+#include "transforms/import.h"
 
 namespace olivine {
 namespace {
@@ -54,15 +53,16 @@ class Reader {
 
  private:
   void read_op_names() {
-    std::unordered_map<std::string_view, const Op*> known;
-    for (const Op* op : all_ops()) {
-      if (can_be_exported(*op)) known.emplace(op->name, op);
-    }
+    const std::vector<const Op*> known = all_ops();
     for (size_t n = in_.length("ops"); n > 0; --n) {
       std::string name = in_.name();
-      auto it = known.find(name);
-      if (it == known.end()) in_.malformed("expected ops of this version; got '", name, "'");
-      ops_.push_back(it->second);
+      auto before = [](const Op* op, const std::string& name) { return op->name < name; };
+      auto it = std::lower_bound(known.begin(), known.end(), name, before);
+      while (it != known.end() && (*it)->name == name && !can_be_exported(**it)) ++it;
+      if (it == known.end() || (*it)->name != name) {
+        in_.malformed("expected ops of this version; got '", name, "'");
+      }
+      ops_.push_back(*it);
     }
   }
 
@@ -260,9 +260,15 @@ Arrays ImportedFunction::operator()(const Args& args, const Kwargs& kwargs) cons
 
 const std::string& ImportedFunction::metadata() const { return state_->metadata; }
 
-ImportedFunction import_function(const ByteSource& source) {
+std::vector<ImportedSignature> signatures(const ImportedFunction::State& f) {
+  std::vector<ImportedSignature> all;
+  for (const auto& t : f.traces) all.push_back({t->positional, t->names, t->any_size, t->graph});
+  return all;
+}
+
+std::shared_ptr<const ImportedFunction::State> read_function(const ByteSource& source) {
   auto malformed = [&](const auto&... args) {
-    fail<std::runtime_error>("[import_function] ", source.name, ": ", args...);
+    fail_in_file("[import_function] ", source.name, ": ", args...);
   };
   char prefix[exported::kPrefix];
   if (source.size < sizeof(prefix))
@@ -288,7 +294,11 @@ ImportedFunction import_function(const ByteSource& source) {
   auto state = std::make_shared<ImportedFunction::State>();
   state->metadata = std::move(reader.metadata);
   state->traces = std::move(reader.traces);
-  return ImportedFunction(std::move(state));
+  return state;
+}
+
+ImportedFunction import_function(const ByteSource& source) {
+  return ImportedFunction(read_function(source));
 }
 
 ImportedFunction import_function(const std::string& file) {

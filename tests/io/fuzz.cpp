@@ -13,6 +13,8 @@
 
 #include "core/error.h"
 #include "core/node.h"
+#include "io/fuzz_functions.h"
+#include "io/utf8.h"
 
 namespace olivine::fuzz {
 namespace {
@@ -62,6 +64,17 @@ size_t kind_of(const std::string& text) {
   return std::hash<std::string>()(kind);
 }
 
+// Why the text is no single sentence about an op or a file; empty: it is one.
+std::string unclear(const std::string& text) {
+  if (text.size() < 8 || text[0] != '[' || text.find("] ") == std::string::npos) {
+    return "an error that does not say whose it is: ";
+  }
+  if (text.size() > 2000) return "an error of more than 2000 bytes: ";
+  bool control = std::ranges::any_of(text, [](char c) { return c >= 0 && c < ' '; });
+  if (control || !is_utf8(text)) return "an error that is not one line of text: ";
+  return {};
+}
+
 }  // namespace
 
 const std::vector<Parser>& parsers() {
@@ -75,6 +88,10 @@ const std::vector<Parser>& parsers() {
        [](const ByteSource& s) { touch(load_safetensors(s).first); }, repair_safetensors},
       {"gguf", "general.alignment a.weight a.scales GGUF",
        [](const ByteSource& s) { touch(load_gguf(s).first); }},
+      {"functions",
+       "add sum reshape slice gather scatter as_strided transpose broadcast_to conv fft sort "
+       "matmul addmm rope attention quantize dequantize softmax cumsum lu svd concatenate view",
+       [](const ByteSource& s) { run_function(s); }, repair_function},
       // Other parsers of bytes go here.
   };
   return all;
@@ -190,16 +207,26 @@ bool Fuzzer::parse_current(Result& result) {
                     [p = data.get()](uint64_t offset, void* out, size_t size) {
                       std::memcpy(out, p + offset, size);
                     }};
+  parsed_.fetch_add(1, std::memory_order_relaxed);
   size_t kind = 0;
+  auto refused = [&](const std::exception& e) {
+    kind = kind_of(e.what());
+    if (std::string why = unclear(e.what()); !why.empty()) result.finding = why + e.what();
+  };
   try {
     parser_.parse(source);
     ++result.accepted;
+  } catch (const Skipped&) {
+    ++result.skipped;
+    kind = 1;
   } catch (const OutOfMemory& e) {
     result.finding = message("memory out of proportion: ", e.what());
   } catch (const std::runtime_error& e) {
-    kind = kind_of(e.what());
+    refused(e);
   } catch (const std::invalid_argument& e) {
-    kind = kind_of(e.what());
+    refused(e);
+  } catch (const std::out_of_range& e) {
+    refused(e);
   } catch (const std::exception& e) {
     result.finding = message("an exception of another type: ", e.what());
   }
@@ -213,7 +240,8 @@ bool Fuzzer::parse_current(Result& result) {
   return result.finding.empty();
 }
 
-Result Fuzzer::run(uint64_t inputs, double seconds) {
+Result Fuzzer::run(uint64_t inputs, double seconds,
+                   const std::function<void(const Result&)>& progress) {
   using Clock = std::chrono::steady_clock;
   // No input of 16 KB needs more.
   struct Limit {
@@ -227,8 +255,17 @@ Result Fuzzer::run(uint64_t inputs, double seconds) {
     input_ = pool_[i];
     parse_current(result);
   }
+  double next_report = 10;
   while (result.finding.empty() && result.inputs < inputs) {
-    if (result.inputs % 256 == 0 && elapsed() > seconds) break;
+    if (result.inputs % 256 == 0) {
+      result.outcomes = outcomes_.size();
+      result.seconds = elapsed();
+      if (result.seconds > seconds) break;
+      if (progress && result.seconds >= next_report) {
+        progress(result);
+        next_report = result.seconds + 10;
+      }
+    }
     ++result.inputs;
     mutate();
     parse_current(result);

@@ -6,6 +6,7 @@
 // out of proportion to the input. Crashes are the sanitizers' to find.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -30,7 +31,8 @@ const std::vector<Parser>& parsers();
 
 struct Result {
   uint64_t inputs = 0, accepted = 0;
-  size_t outcomes = 0;  // distinct
+  uint64_t skipped = 0;  // right, but too much work
+  size_t outcomes = 0;   // distinct
   double seconds = 0;
   std::string finding;  // empty: none
 };
@@ -38,8 +40,12 @@ struct Result {
 class Fuzzer {
  public:
   Fuzzer(const Parser& parser, const std::string& corpus_folder, uint64_t seed);
-  // Until there are this many inputs, or seconds, or a finding.
-  Result run(uint64_t inputs, double seconds);
+  // Until there are this many inputs, or seconds, or a finding. `progress` is called every ten
+  // seconds with what there is so far.
+  Result run(uint64_t inputs, double seconds,
+             const std::function<void(const Result&)>& progress = nullptr);
+  // How many inputs were parsed, for those who watch from another thread that this goes on.
+  uint64_t parsed() const { return parsed_.load(std::memory_order_relaxed); }
   // What was parsed last, for those who handle a crash.
   const Bytes& current() const { return input_; }
   size_t corpus_size() const { return corpus_size_; }
@@ -57,6 +63,7 @@ class Fuzzer {
   std::vector<std::string> tokens_;
   std::unordered_set<size_t> outcomes_;
   Bytes input_;
+  std::atomic<uint64_t> parsed_{0};
   uint64_t state_;
 };
 

@@ -283,6 +283,19 @@ def test_errors_quote_bytes_that_are_no_text(tmp_path):
         mx.load(os.fsencode(tmp_path) + b"/\xff.npy")
 
 
+def test_errors_about_files_are_one_line_whatever_the_files_say(tmp_path):
+    header = {"a\n\x1b": {"dtype": "F99", "shape": [1], "data_offsets": [0, 4]}}
+    text = json.dumps(header).encode()
+    (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 4)
+    npy = io.BytesIO()
+    np.save(npy, np.arange(4, dtype="<f4"))
+    (tmp_path / "a.npy").write_bytes(npy.getvalue().replace(b"'<f4'", b"'<\n\x07'"))
+    for name, want in (("a.safetensors", r"'a\x0a\x1b'"), ("a.npy", r"'<\x0a\x07'")):
+        with pytest.raises(RuntimeError) as error:
+            mx.load(tmp_path / name)
+        assert want in str(error.value) and str(error.value).isprintable()
+
+
 def test_malformed_npz_is_refused(tmp_path):
     path = tmp_path / "bad.npz"
     good = io.BytesIO()
@@ -302,6 +315,17 @@ def test_malformed_npz_is_refused(tmp_path):
         path.write_bytes(content)
         with pytest.raises((ValueError, RuntimeError, OSError)):
             mx.eval(mx.load(str(path))["a"])
+
+
+def test_an_npz_that_ends_early_says_so(tmp_path):
+    f = io.BytesIO()
+    np.savez(f, a=np.arange(4))
+    data = bytearray(f.getvalue())
+    at = data.index(b"PK\1\2") + 20  # in the directory: the member's packed and unpacked size
+    packed, size = struct.unpack_from("<II", data, at)
+    struct.pack_into("<II", data, at, packed + 4000, size + 4000)
+    with pytest.raises(RuntimeError, match=r"^\[load\] file object: .*ends early"):
+        mx.load(io.BytesIO(data), format="npz")
 
 
 def test_npz_members_that_are_no_arrays_are_named(tmp_path):

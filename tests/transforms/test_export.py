@@ -362,6 +362,13 @@ def test_a_malformed_file_is_one_error(path, name):
         mx.import_function(path)
 
 
+def test_an_error_is_one_line_whatever_the_file_says(path):
+    with open(path, "wb") as f:
+        f.write(one_op("no\nop\x1b", b""))
+    with pytest.raises(RuntimeError, match=r"got 'no\\x0aop\\x1b'$"):
+        mx.import_function(path)
+
+
 def test_bools_among_the_constants_are_0_or_1(path):
     mask = mx.array([True, False, True])
     mx.export_function(path, lambda x: mx.where(mask, x, -x), mx.zeros((3,)))

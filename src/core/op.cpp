@@ -5,10 +5,7 @@
 #include <cstddef>
 #include <cstring>
 #include <deque>
-  std::lock_guard lock(process_lock(Lock::records));
-  if (!sorted_records) sorted_records = new std::vector<const Op*>;  // outlives every record
-  std::vector<const Op*>& ops = *sorted_records;
-  if (ops.empty()) {
+#include <set>
 #include <unordered_map>
 
 #include "core/checks.h"
@@ -101,16 +98,10 @@ void Op::Id::leave() {
 }
 
 std::vector<const Op*> all_ops() {
-<<<<<<< HEAD
-  std::vector<const Op*> ops;
-  {
-    std::lock_guard lock(process_lock(Lock::records));
-=======
-  std::lock_guard lock(records_mutex);
+  std::lock_guard lock(process_lock(Lock::records));
   if (!sorted_records) sorted_records = new std::vector<const Op*>;  // outlives every record
   std::vector<const Op*>& ops = *sorted_records;
   if (ops.empty()) {
->>>>>>> fuzz
     for (Op::Id* id = records; id; id = id->next) ops.push_back(op_of(id));
     std::sort(ops.begin(), ops.end(),
               [](const Op* a, const Op* b) { return std::strcmp(a->name, b->name) < 0; });

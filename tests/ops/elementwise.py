@@ -20,7 +20,7 @@ from tests.harness import (
     OpTests,
     Row,
 )
-from tests.support import UNSIGNED, assert_close, assert_same, rounded, to_mx
+from tests.support import assert_close, assert_same, rounded, to_mx
 
 PLAIN = "values layouts dtypes vmap compile errors"  # no derivative
 NOT_SHIFT = "values layouts vmap compile errors"

@@ -350,7 +350,11 @@ class OpTests:
             got = [to_np(g) for g in flat(mx.grad(slope, argnums=nums)(*(to_mx(x) for x in xs)))]
             want = inner(difference(first, xs, us), vs)
             size = inner([abs(g) for g in got], [abs(u) for u in us])
-            assert_near(inner(got, us), want, size, f"{row.name} {shapes} {kwargs}", 1e-5)
+            what = f"{row.name} {shapes} {kwargs}"
+            assert_near(inner(got, us), want, size, what, 1e-5)
+            tangents = [to_mx(u) for u in us]
+            forward = mx.jvp(slope, [to_mx(x) for x in xs], tangents)[1][0]
+            assert_near(to_np(forward), want, size, f"{what} forward over reverse", 1e-5)
 
     def test_jvp(self, row):
         rng = row.rng()

@@ -52,15 +52,27 @@ def forget_counts():
 
 def run_tests(jobs, paths):
     """The C++ tests unless `paths` are given, and the Python tests."""
-    passed = True
     if not paths:
-        passed = run(
-            [BUILD / "python" / "olivine" / "lib" / "olivine_tests", "--gtest_brief=1"], 900
-        )
-    # The typed stubs and speed are no matter here, and --slow tests measure time.
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--maxfail=1000", "-n", str(jobs)]
-    env = {"PYTHONPATH": str(BUILD / "python"), "OLIVINE_CPU_ISA": "avx2"}
-    return run([*command, *(paths or ["tests"])], 3600, env) and passed
+        return run_cpp_tests(jobs) & run_python_tests(jobs, ["tests"], "avx2")
+    return run_python_tests(jobs, paths, "avx2")
+
+
+def run_cpp_tests(jobs):
+    """Both programs; a process per job shares out the tests of the large one."""
+    programs = BUILD / "python" / "olivine" / "lib"
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        shards = [
+            {"GTEST_TOTAL_SHARDS": str(jobs), "GTEST_SHARD_INDEX": str(i)} for i in range(jobs)
+        ]
+        command = [programs / "olivine_tests", "--gtest_brief=1"]
+        passed = list(pool.map(lambda env: run(command, 1800, env), shards))
+    return all(passed) & run([programs / "olivine_mlx_program"], 60)
+
+
+def run_python_tests(jobs, paths, isa):
+    # Without --slow: those tests measure time, or do the same for longer.
+    command = [sys.executable, "-m", "pytest", "-q", "-n", str(jobs), *paths]
+    return run(command, 3600, {"PYTHONPATH": str(BUILD / "python"), "OLIVINE_CPU_ISA": isa})
 
 
 def lines_of(counts):
@@ -92,7 +104,7 @@ def collect(jobs):
                     into[number] = max(into.get(number, 0), count)
             if sys.stderr.isatty():
                 print(f"{i + 1} of {len(notes)} objects", end="\r", file=sys.stderr, flush=True)
-    return total
+    return {name: lines for name, lines in total.items() if lines}
 
 
 def percent(lines):

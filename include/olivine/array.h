@@ -31,8 +31,9 @@ class OLIVINE_API array {
   array(double v, Dtype t = float32);
   array(complex64_t v, Dtype t = complex64);
   array(complex128_t v, Dtype t = complex128);
-  array(std::initializer_list<float> v, Dtype t = float32);
-  array(std::initializer_list<int> v, Dtype t = int32);
+  template <ElementType T>
+  array(std::initializer_list<T> v, Dtype t = dtype_of<T>)
+      : array(v.begin(), v.size(), {static_cast<ShapeElem>(v.size())}, dtype_of<T>, t) {}
   // From row-major data of dtype `t`, copied.
   array(const void* data, Shape shape, Dtype t);
   // From row-major values at an iterator, converted to `t`.

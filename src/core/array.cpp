@@ -113,16 +113,6 @@ Node* scalar_node(T v, Dtype t) {
   return node;
 }
 
-template <class T>
-Node* list_node(std::initializer_list<T> v, Dtype t) {
-  Node* node = new_done({static_cast<int64_t>(v.size())}, t);
-  visit_dtype(t, [&](auto zero) {
-    auto* out = static_cast<decltype(zero)*>(node->buffer->data);
-    for (T x : v) *out++ = convert<decltype(zero)>(x);
-  });
-  return node;
-}
-
 }  // namespace
 
 array::array(bool v, Dtype t) : node_(scalar_node(v, t)) {}
@@ -134,8 +124,6 @@ array::array(float v, Dtype t) : node_(scalar_node(v, t)) {}
 array::array(double v, Dtype t) : node_(scalar_node(v, t)) {}
 array::array(complex64_t v, Dtype t) : node_(scalar_node(v, t)) {}
 array::array(complex128_t v, Dtype t) : node_(scalar_node(v, t)) {}
-array::array(std::initializer_list<float> v, Dtype t) : node_(list_node(v, t)) {}
-array::array(std::initializer_list<int> v, Dtype t) : node_(list_node(v, t)) {}
 array::array(const void* data, Shape shape, Dtype t) : node_(new_done(std::move(shape), t)) {
   if (size() != 0) std::memcpy(node_->buffer->data, data, nbytes());
 }

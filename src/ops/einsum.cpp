@@ -78,8 +78,14 @@ Labels labels_of(const Subscript& s, int rank, size_t operand) {
 }
 
 void note_sizes(Problem& p, const array& a, size_t operand) {
+  const Labels& labels = p.inputs[operand];
   for (int i = 0; i < a.ndim(); ++i) {
-    int64_t& size = p.sizes.try_emplace(p.inputs[operand][i], 1).first->second;
+    const auto first = std::find(labels.begin(), labels.begin() + i, labels[i]) - labels.begin();
+    if (a.shape()[first] != a.shape()[i]) {  // a diagonal does not broadcast
+      fail("[einsum] expected one size for axes ", first, " and ", i, " of operand ", operand,
+           "; got shape ", a.shape());
+    }
+    int64_t& size = p.sizes.try_emplace(labels[i], 1).first->second;
     if (size == 1) {
       size = a.shape()[i];
     } else if (a.shape()[i] != 1 && a.shape()[i] != size) {
@@ -283,12 +289,6 @@ Term without_repeats(Term t, StreamOrDevice s) {
                            t.labels[i]);
     if (again == t.labels.end()) continue;
     int label = t.labels[i], second = static_cast<int>(again - t.labels.begin());
-    int64_t n = t.value.shape()[i], m = t.value.shape()[second];
-    if (n != m) {  // one of them is 1 and broadcasts
-      Shape shape = t.value.shape();
-      shape[i] = shape[second] = std::max(n, m);
-      t.value = broadcast_to(t.value, shape, s);
-    }
     t.value = diagonal(t.value, 0, static_cast<int>(i), second, s);
     t.labels.erase(again);
     t.labels.erase(t.labels.begin() + static_cast<std::ptrdiff_t>(i));

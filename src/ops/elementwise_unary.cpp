@@ -3,6 +3,8 @@
 #include <numbers>
 
 #include "olivine/ops/creation.h"
+#include "olivine/ops/shape.h"
+#include "olivine/utils.h"
 #include "ops/elementwise_common.h"
 
 namespace olivine {
@@ -160,12 +162,23 @@ array round(const array& a, int decimals, StreamOrDevice s) {
   if (!inexact && decimals > 0) return a;
   // A power of ten that is an integer, so that scaling is exact as far as possible.
   double scale = 1;
-  for (int i = 0; i < std::abs(decimals) && scale < 1e300; ++i) scale *= 10;
-  const array x = inexact ? a : astype(a, float64, s);
+  for (int64_t i = 0; i < std::abs(int64_t{decimals}) && scale < 1e300; ++i) scale *= 10;
+  const bool half = a.dtype() == float16 || a.dtype() == bfloat16;
+  const array x = half ? astype(a, float32, s) : inexact ? a : astype(a, float64, s);
+  const finfo limits(x.dtype());
+  const array same = stop_gradient(a, s);
+  if (scale > limits.max) {
+    return decimals > 0 ? same : where(isfinite(x, s), multiply(a, constant_like(0, a), s), same, s);
+  }
   const array by = constant_like(scale, x);
-  const array r = decimals > 0 ? divide(round(multiply(x, by, s), s), by, s)
-                               : multiply(round(divide(x, by, s), s), by, s);
-  return cast(r, a.dtype(), s);
+  const array scaled = decimals > 0 ? multiply(x, by, s) : divide(x, by, s);
+  const array whole = round(scaled, s);
+  const array r = decimals > 0 ? divide(whole, by, s) : multiply(whole, by, s);
+  // Where the scaled number has no fraction, or is none, all digits of `a` are to the left.
+  const array moves = is_complex(x.dtype())
+                          ? isfinite(scaled, s)
+                          : less(abs(scaled, s), constant_like(1 / limits.eps, x), s);
+  return where(moves, cast(r, a.dtype(), s), same, s);
 }
 
 array logical_not(const array& a, StreamOrDevice s) {

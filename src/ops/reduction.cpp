@@ -455,6 +455,7 @@ array logsumexp(const array& a, const Axes& axes, bool keepdims, StreamOrDevice 
   }
   std::vector<int> axis_list(list.begin(), list.end());
   array top = stop_gradient(max(real(x, s), axis_list, true, s), s);
+  top = where(isfinite(top, s), top, array(0.0, top.dtype()), s);  // else infinity - infinity
   array total = reduce_kept(sum_op, exp(subtract(x, top, s), s), list, x.dtype(), s);
   return drop_axes(add(log(total, s), top, s), list, keepdims, s);
 }

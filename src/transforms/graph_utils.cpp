@@ -88,6 +88,13 @@ class Describer {
   std::vector<Node*> stack_;
 };
 
+// A, B … Z, AA, AB …
+std::string letters(uint64_t i) {
+  std::string s;
+  for (++i; i > 0; i = (i - 1) / 26) s.insert(0, 1, static_cast<char>('A' + (i - 1) % 26));
+  return s;
+}
+
 std::string spec(const GraphDescription::Value& v) { return message(v.shape, " ", v.dtype); }
 
 std::string escaped(const std::string& s) {
@@ -103,10 +110,7 @@ std::string escaped(const std::string& s) {
 
 const std::string& NodeNamer::get_name(const array& x) {
   auto [it, fresh] = names.try_emplace(x.id());
-  if (fresh) {
-    uint64_t i = given_++ + 1;
-    for (; i > 0; i = (i - 1) / 26) it->second.insert(0, 1, static_cast<char>('A' + (i - 1) % 26));
-  }
+  if (fresh) it->second = letters(given_++);
   return it->second;
 }
 void NodeNamer::set_name(const array& x, std::string n) { names[x.id()] = std::move(n); }
@@ -126,10 +130,7 @@ void name_all(GraphDescription& g) {
   uint64_t given = 0;
   for (auto& v : g.values) {
     while (v.name.empty()) {
-      std::string name;
-      for (uint64_t i = ++given; i > 0; i = (i - 1) / 26) {
-        name.insert(0, 1, static_cast<char>('A' + (i - 1) % 26));
-      }
+      std::string name = letters(given++);
       if (taken.emplace(name, 1).second) v.name = name;
     }
   }

@@ -3,9 +3,9 @@
 import itertools
 
 import numpy as np
+import olivine.core as mx
 import pytest
 
-import olivine.core as mx
 from tests.harness import DTYPES, FLOATING, OpTests, Row
 from tests.support import assert_close, assert_same, rounded, to_mx, to_np
 
@@ -278,3 +278,37 @@ def test_integers_and_complex_numbers_are_refused():
     for name in set(DTYPES) - set(FLOATING):
         with pytest.raises(ValueError, match="floating"):
             mx.convolve(to_mx(np.ones(3), name), to_mx(np.ones(2), name))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("axes", [(0, 0), (0, None), (None, 0), (1, 2)], ids=str)
+def test_gradients_of_weights_are_mapped_as_a_loop(groups, axes):
+    """Per-example gradients: the batch goes into channels or groups of one convolution."""
+    x = to_mx(np.random.default_rng(1).standard_normal((3, 2, 9, 4)), "float32")
+    ct = to_mx(np.random.default_rng(2).standard_normal((3, 2, 4, 6)), "float32")
+    w = to_mx(np.random.default_rng(3).standard_normal((6, 3, 4 // groups)), "float32")
+
+    def slope(x, ct):
+        f = lambda w: mx.conv1d(x, w, stride=2, groups=groups)  # noqa: E731
+        return mx.vjp(f, [w], [ct])[1][0]
+
+    args = [
+        a[0] if axis is None else mx.moveaxis(a, 0, axis)
+        for a, axis in zip((x, ct), axes, strict=True)
+    ]
+    pick = lambda a, axis, i: a[0] if axis is None else a[i]  # noqa: E731
+    want = mx.stack([slope(pick(x, axes[0], i), pick(ct, axes[1], i)) for i in range(3)])
+    assert_close(mx.vmap(slope, axes)(*args), to_np(want), "float32", 8, span=4)
+    # Against the definition: tap k of output o sums ct[n, l, o] x[n, 2 l + k, i].
+    a, b = to_np(x)[0].astype(np.float64), to_np(ct)[0].astype(np.float64)
+    taps = np.stack([np.einsum("nlo,nli->oi", b, a[:, k : k + 7 : 2]) for k in range(3)], 1)
+    if groups == 2:
+        taps = np.concatenate([taps[:3, :, :2], taps[3:, :, 2:]])
+    assert_close(want[0], taps, "float32", 8, span=4)
+
+
+def test_an_axis_of_no_elements_has_gradients_of_its_shape():
+    f = lambda x, w: mx.conv1d(x, w, padding=2)  # noqa: E731
+    out, (gx, gw) = mx.vjp(f, [mx.zeros((1, 0, 2)), mx.ones((3, 3, 2))], [mx.ones((1, 2, 3))])
+    assert_same(out[0], np.zeros((1, 2, 3), np.float32))
+    assert_same([gx, gw], [np.zeros((1, 0, 2), np.float32), np.zeros((3, 3, 2), np.float32)])

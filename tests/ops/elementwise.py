@@ -4,6 +4,7 @@ import math
 
 import ml_dtypes
 import numpy as np
+import pytest
 
 import olivine.core as mx
 from tests.harness import (
@@ -19,7 +20,7 @@ from tests.harness import (
     OpTests,
     Row,
 )
-from tests.support import UNSIGNED
+from tests.support import assert_close, assert_same, rounded, to_mx
 
 PLAIN = "values layouts dtypes vmap compile errors"  # no derivative
 NOT_SHIFT = "values layouts vmap compile errors"
@@ -203,3 +204,42 @@ ROWS = [
 
 class TestElementwise(OpTests):
     rows = ROWS
+
+
+@pytest.mark.parametrize("decimals", [1, 2, 5, -1, -2])
+@pytest.mark.parametrize("name", FLOATING + COMPLEX)
+def test_rounds_to_decimals_as_numpy_does(name, decimals):
+    rng = np.random.default_rng(decimals + 9)
+    x = rounded(rng.uniform(-1, 1, 500) * 10.0 ** rng.integers(-3, 4, 500), name)
+    if name in COMPLEX:
+        x = rounded(x + 1j * rng.uniform(-20, 20, 500), name)
+    # NumPy too scales, rounds and scales back in the dtype itself; the halves are widened here.
+    wide = x.astype(np.float32) if name in ("float16", "bfloat16") else x
+    got = mx.round(to_mx(x), decimals)
+    assert_close(got, rounded(np.round(wide, decimals), name), name)
+
+
+def test_rounding_of_integers_moves_those_left_of_the_point_only():
+    x = np.array([0, 4, 5, 15, 25, 26, -15, -26, 1249, -1251])
+    for decimals in (-1, -2, -3, 0, 2):
+        got = mx.round(to_mx(x, "int32"), decimals)
+        assert_same(got, np.round(x, decimals).astype(np.int32), str(decimals))
+    assert mx.round(mx.array(2**53 + 3, dtype=mx.int64), -1).item() == 2**53
+
+
+@pytest.mark.parametrize("name", FLOATING)
+def test_rounding_further_than_the_dtype_reaches_changes_nothing(name):
+    x = rounded([1.5, -0.0, 0.0, 100.25, 3e4, np.inf, -np.inf, np.nan], name)
+    for decimals in (5, 38, 40, 310, 1000):
+        assert_same(mx.round(to_mx(x), decimals), x, str(decimals))
+    for decimals in (-40, -310, -1000, -(2**31)):
+        want = np.where(np.isfinite(x), np.copysign(0, x), x)
+        assert_same(mx.round(to_mx(x), decimals), rounded(want, name), str(decimals))
+    large = rounded([-3e38 if name in ("float32", "bfloat16") else 3e4], name)
+    assert_same(mx.round(to_mx(large), 3), large, "overflows when scaled")
+
+
+def test_rounding_has_no_slope():
+    for decimals in (2, -1, 50):
+        slope = mx.grad(lambda x, d=decimals: mx.sum(mx.round(x, d)))(mx.array([1.234, 3e38]))
+        assert slope.tolist() == [0, 0]

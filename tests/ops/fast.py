@@ -5,7 +5,7 @@ import pytest
 
 import olivine.core as mx
 from tests.harness import FLOATING, OpTests, Row
-from tests.support import assert_close, rounded, to_mx, to_np
+from tests.support import assert_close, assert_same, rounded, to_mx, to_np
 
 ALL = {"tol": 8, "span": 1}
 
@@ -231,7 +231,13 @@ def test_norms_keep_single_precision_inside():
     lambda: mx.fast.scaled_dot_product_attention(mx.ones((1, 2, 2, 4)), *[mx.ones((1, 2, 2, 5))] * 2, scale=1.0),
     lambda: mx.fast.scaled_dot_product_attention(*[mx.ones((1, 2, 2, 4))] * 3, scale=1.0, mask="diagonal"),
     lambda: mx.fast.scaled_dot_product_attention(*[mx.ones((1, 2, 2, 4))] * 3, scale=1.0, mask=mx.ones((3, 2))),
-], ids=range(11))  # fmt: skip
+    lambda: mx.fast.scaled_dot_product_attention(*[mx.ones((1, 2, 2, 4), dtype=mx.int32)] * 3, scale=1.0),
+    lambda: mx.fast.scaled_dot_product_attention(*[mx.ones((1, 2, 2, 4))] * 3, scale=1.0, mask=mx.ones((2, 2)) * 1j),
+    lambda: mx.fast.scaled_dot_product_attention(*[mx.ones((1, 2, 2, 4))] * 3, scale=1.0, sinks=mx.ones((3,))),
+    lambda: mx.fast.rope(mx.ones((2, 3, 4)), 4, traditional=False, base=None, scale=1.0, offset=0, freqs=mx.ones((3,))),
+    lambda: mx.fast.rope(mx.ones((2, 3, 4)), 4, traditional=False, base=1e4, scale=1.0, offset=mx.array([1, 2, 3])),
+    lambda: mx.fast.rms_norm(mx.ones((2, 4), dtype=mx.int32), None, 1e-5),
+], ids=range(17))  # fmt: skip
 def test_fused_ops_refuse_unfit_arguments(call):
     with pytest.raises((ValueError, TypeError), match=r"\[(rms_norm|layer_norm|rope|scaled_dot_product_attention)\]"):
         mx.eval(call())
@@ -254,6 +260,63 @@ def test_gated_delta_leaves_masked_steps_out():
         assert_close(a, b.astype(np.float32), "float32", 8, span=1)
 
 
+GOOD_DELTA = {"queries": (1, 3, 2, 4), "keys": (1, 3, 2, 4), "values": (1, 3, 4, 5), "gates": (1, 3, 4), "beta": (1, 3, 4)}
+
+
+@pytest.mark.parametrize("changed", [
+    {"queries": (1, 3, 4)}, {"keys": (1, 3, 2, 3)}, {"values": (1, 2, 4, 5)}, {"gates": (1, 3, 4, 3)}, {"beta": (1, 3, 3)},
+    {"values": (1, 3, 3, 5), "gates": (1, 3, 3), "beta": (1, 3, 3)}, {"initial_state": (1, 4, 4, 5)}, {"mask": (1, 2)},
+], ids=str)  # fmt: skip
+def test_gated_delta_refuses_unfit_shapes(changed):
+    shapes = {**GOOD_DELTA, "initial_state": (1, 4, 5, 4), "mask": (1, 3), **changed}
+    if "initial_state" not in changed and "mask" not in changed:
+        shapes |= {"initial_state": None, "mask": None}
+    arrays = [None if shape is None else mx.ones(shape) for shape in shapes.values()]
+    with pytest.raises(ValueError, match=r"\[gated_delta_update\] expected"):
+        mx.fast.gated_delta_update(*arrays)
+    good = mx.fast.gated_delta_update(*(mx.ones(s).astype(mx.int32) for s in GOOD_DELTA.values()))
+    assert [a.dtype for a in good] == [mx.float32] * 2
+    with pytest.raises(ValueError, match="expected real inputs"):
+        mx.fast.gated_delta_update(*(mx.ones(s) * 1j for s in GOOD_DELTA.values()))
+
+
+def test_fused_ops_of_every_input_are_exported(tmp_path):
+    """With the gradients: files then hold the ops of both directions with all their inputs."""
+    rng = np.random.default_rng(10)
+    draw = lambda *shape: to_mx(rng.uniform(0, 1, shape), "float32")  # noqa: E731
+    q, k, v = draw(1, 4, 3, 8), draw(1, 2, 5, 8), draw(1, 2, 5, 8)
+    attend = mx.fast.scaled_dot_product_attention
+
+    def attention_loss(q, k, v, mask, sinks):
+        return mx.sum(attend(q, k, v, scale=0.5, mask=mask, sinks=sinks) ** 2)
+
+    delta = [draw(*GOOD_DELTA[name]) for name in GOOD_DELTA] + [draw(1, 4, 5, 4)]
+    keep = mx.array([[True, False, True]])
+
+    def delta_loss(q, k, v, g, b, state, mask):
+        return sum(mx.sum(o * o) for o in mx.fast.gated_delta_update(q, k, v, g, b, state, mask))
+
+    def turn(x, offset, freqs):
+        return mx.fast.rope(x, 8, traditional=False, base=None, scale=1.0, offset=offset, freqs=freqs)
+
+    def cross(x, t):
+        return mx.sum(mx.fast.cross_entropy(x, t))
+
+    functions = [
+        (mx.grad(attention_loss, argnums=(0, 1, 2)), [q, k, v, draw(3, 5), draw(4)]),
+        (mx.grad(attention_loss, argnums=(0, 1, 2)), [q, k, v, draw(4, 3, 5) > 0.3, draw(4)]),
+        (mx.grad(delta_loss, argnums=(0, 1, 2, 3, 4, 5)), [*delta, keep]),
+        (turn, [draw(2, 3, 5, 8), mx.array([3, 7]), draw(4)]),
+        (mx.grad(cross), [draw(4, 7), mx.array([0, 6, 3, 3])]),
+    ]
+    for i, (f, args) in enumerate(functions):
+        path = str(tmp_path / str(i))
+        mx.export_function(path, f, *args)
+        want = f(*args)
+        want = [want] if isinstance(want, mx.array) else list(want)
+        assert_same(list(mx.import_function(path)(*args)), want, f"function {i}")
+
+
 @pytest.mark.parametrize("kernel", [mx.fast.metal_kernel, mx.fast.cuda_kernel])
 def test_custom_kernels_say_that_their_device_is_missing(kernel):
     device = "Metal" if kernel is mx.fast.metal_kernel else "CUDA"
@@ -274,6 +337,8 @@ def test_metal_kernels_check_their_arguments():
     made = mx.fast.metal_kernel("k", ["a"], ["b"], "")
     with pytest.raises(ValueError, match="expected 1 inputs"):
         made(inputs=[], output_shapes=[], output_dtypes=[], grid=(1, 1, 1), threadgroup=(1, 1, 1))
+    with pytest.raises(ValueError, match="shapes and dtypes of 1 outputs"):
+        made(inputs=[1.0], output_shapes=[], output_dtypes=[], grid=(1, 1, 1), threadgroup=(1, 1, 1))
 
 
 @pytest.mark.parametrize("call", [

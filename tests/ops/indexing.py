@@ -214,6 +214,21 @@ def test_functions_refuse_indices_out_of_range(call):
             mx.eval(call(a, mx.array(i)))
 
 
+@pytest.mark.parametrize("call", [
+    lambda a: mx.take_along_axis(a, mx.array([0]), axis=1),
+    lambda a: mx.put_along_axis(a, mx.zeros((3, 1), dtype=mx.int32), mx.array(1.0), axis=1),
+    lambda a: mx.put_along_axis(a, mx.zeros((2, 1), dtype=mx.int32), mx.ones((2, 2)), axis=1),
+    lambda a: mx.put_along_axis(a[:1], mx.zeros((2, 1), dtype=mx.int32), mx.array(1.0), axis=1),
+    lambda a: mx.take(a[:0], mx.array([0]), axis=0),
+    lambda a: mx.slice(a, mx.array([0]), axes=(0, 1), slice_size=(2, 2)),
+    lambda a: mx.slice(a, mx.array([0, 0]), axes=(0, 1), slice_size=(3, 2)),
+    lambda a: mx.slice_update(a, mx.ones((3, 3)), mx.array([0, 0]), axes=(0, 1)),
+], ids=range(8))  # fmt: skip
+def test_functions_refuse_unfit_shapes(call):
+    with pytest.raises((ValueError, IndexError), match=r"^\[(take|put|slice)\w*\] expected"):
+        mx.eval(call(mx.ones((2, 3))))
+
+
 def test_take_of_a_python_integer_is_checked():
     assert mx.take(mx.arange(5), -1).item() == 4
     for i in (5, -6, 2**40):

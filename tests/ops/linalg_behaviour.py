@@ -312,6 +312,12 @@ def test_empty_matrices():
     for f in (mx.linalg.svd, mx.linalg.qr, mx.linalg.pinv, mx.linalg.lu_factor):
         g = mx.grad(lambda x, f=f: mx.sum(flat(f(x))[0]))(mx.zeros((2, 3, 0)))
         assert g.shape == (2, 3, 0)
+    for name in ("svd", "qr", "eigh", "eigvalsh", "eig", "eigvals", "cholesky", "inv", "pinv", "det", "slogdet"):
+        f, x = getattr(mx.linalg, name), mx.zeros((2, 0, 0))
+        outs, tangents = mx.jvp(lambda x, f=f: flat(f(x)), [x], [x])
+        for out, tangent in zip(outs, tangents, strict=True):
+            assert tangent.shape == out.shape and tangent.dtype == out.dtype, name
+            assert not np.any(np.array(tangent)), name
 
 
 def test_errors_name_the_function():

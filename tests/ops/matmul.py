@@ -70,6 +70,9 @@ ROWS = [
     Row("addmm", addmm, (
         (((5,), (3, 4), (4, 5)), {}), (((3, 5), (3, 4), (4, 5)), {"alpha": 0.5, "beta": 2.0}),
         (((), (2, 3, 4), (4, 2)), {"beta": 0.0}), (((67,), (130, 257), (257, 67)), {})), **ALL),
+    Row("addmm", addmm, (
+        (((), (4,), (4,)), {"alpha": 0.5, "beta": 2.0}), (((5,), (4,), (4, 5)), {"beta": -1.0}),
+        (((2, 1), (2, 3, 4), (4,)), {"alpha": 3.0}), (((), (4,), (2, 4, 3)), {})), **ALL),
     Row("inner", np.inner, VECTORS, **ALL),
     Row("outer", np.outer, ((((5,), (3,)), {}), (((2, 3), (4,)), {})), dtypes=NUMBER),
     Row("vecdot", lambda a, b, axis=-1: np.sum(np.conj(a) * b, axis), (
@@ -212,6 +215,15 @@ def test_hadamard_matrices_of_other_orders(m):
 
 
 BAD = [
+    lambda: mx.addmm(mx.ones((2, 5)), mx.ones((4,)), mx.ones((4, 5))),
+    lambda: mx.addmm(mx.ones((3,)), mx.ones((4,)), mx.ones((4,))),
+    lambda: mx.addmm(mx.ones((3,)), mx.ones((2, 4)), mx.ones((4, 5))),
+    lambda: mx.vecdot(mx.array(1.0), mx.array(2.0)),
+    lambda: mx.vecdot(mx.ones((3,)), mx.ones((4,))),
+    lambda: mx.tensordot(mx.ones((2, 3)), mx.ones((3, 2)), [[0, 1], [0]]),
+    lambda: mx.block_masked_mm(mx.ones((4,)), mx.array(1.0)),
+    lambda: mx.block_masked_mm(mx.ones((3, 4)), mx.ones((4, 3)), 2, mx.ones((2, 2), dtype=mx.complex64)),
+    lambda: mx.segmented_mm(mx.ones((3, 4), dtype=mx.int32), mx.ones((4, 3), dtype=mx.int32), mx.array([[0, 1]])),
     lambda: mx.gather_mm(mx.ones((2, 3, 4)), mx.ones((2, 5, 4)), mx.array([0])),
     lambda: mx.gather_mm(mx.ones((2, 3, 4)), mx.ones((2, 4, 5)), mx.array([0.0])),
     lambda: mx.gather_mm(mx.ones((2, 3, 4)), mx.ones((2, 4, 5)), mx.array([0, 1]), mx.array([0, 1, 0])),
@@ -294,6 +306,19 @@ def test_integer_products_are_refused_or_exact():
             assert "[matmul]" in str(error)
         else:
             assert np.array(out).tolist() == [[2, 2], [2, 2]] or name == "bool_"
+
+
+@pytest.mark.parametrize("subscripts", ["ii->i", "ii", "iij->ij", "jii,j->i"])
+def test_a_diagonal_has_axes_of_one_size(subscripts):
+    letters = subscripts.split("->")[0].split(",")
+    sizes = {"i": 3, "j": 2}
+    good = [np.arange(float(np.prod([sizes[c] for c in s]))).reshape([sizes[c] for c in s]) for s in letters]
+    want = np.einsum(subscripts, *good)
+    assert_close(mx.einsum(subscripts, *map(to_mx, good)), want, "float64", 4)
+    narrow = [np.ones([1 if n == s.index("i") else sizes[c] for n, c in enumerate(s)]) if "i" in s else x
+              for s, x in zip(letters, good, strict=True)]  # fmt: skip
+    with pytest.raises(ValueError, match=r"\[einsum\] expected one size"):
+        mx.einsum(subscripts, *map(to_mx, narrow))
 
 
 @pytest.mark.parametrize("subscripts", ["ij,jk->iz", "ij", "ij,jk,kl->il", "i$->i", "ij,jk->ii"])

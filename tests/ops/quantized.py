@@ -1,6 +1,7 @@
 """Quantized weights: packing against MLX's, products against dense ones, derivatives, errors."""
 
 import itertools
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -397,6 +398,91 @@ def test_vmap_over_packed_weights_is_a_loop():
     assert_same(got, mx.dequantize(words, scales, mode="nvfp4"), "dequantize")
 
 
+@pytest.mark.parametrize("axis", [0, 1, -2])
+def test_vmap_over_rows_shares_the_weights(axis):
+    packed = mx.quantize(weights((5, 64)), 32, 4)
+    x = weights((3, 2, 64))
+    got = mx.vmap(lambda x: mx.quantized_matmul(x, *packed, True, 32, 4), axis)(
+        mx.moveaxis(x, 0, axis)
+    )
+    assert_close(
+        got, to_np(x).astype(np.float64) @ dense(packed, ("affine", 4, 32)).T, "float32", 20, span=8
+    )
+    w = weights((6, 64), seed=4)
+    got = mx.vmap(lambda x: mx.qqmm(x, w, mode="mxfp8"))(x)
+    assert_close(got, rounded_to(x, "mxfp8") @ rounded_to(w, "mxfp8").T, "float32", 20, span=8)
+
+
+@pytest.mark.parametrize("axes", [(0, 0), (0, None), (None, 0)], ids=str)
+def test_vmap_over_global_scales_is_a_loop(axes):
+    w, scales = weights((3, 2, 4, 32)), mx.array([1.0, 2.0, 4.0])
+    args = [a if axis == 0 else a[0] for a, axis in zip((w, scales), axes, strict=True)]
+
+    def pack(w, scale):
+        return mx.quantize(w, mode="nvfp4", global_scale=scale)
+
+    def there_and_back(w, scale):
+        packed = pack(w, scale)
+        return mx.dequantize(*packed, mode="nvfp4", global_scale=scale, dtype=mx.float32)
+
+    each = [
+        [a[i] if axis == 0 else a for a, axis in zip(args, axes, strict=True)] for i in range(3)
+    ]
+    want = [mx.stack(parts) for parts in zip(*(pack(*a) for a in each), strict=True)]
+    assert_same(mx.vmap(pack, axes)(*args), want, "codes and scales")
+    want = mx.stack([there_and_back(*a) for a in each])
+    assert_same(mx.vmap(there_and_back, axes)(*args), want, "values")
+
+
+@pytest.mark.parametrize("scales", [[3.0], [3.0, 5.0]], ids=str)
+def test_values_in_double_precision_are_those_of_single(scales):
+    w = weights((len(scales), 4, 32))
+    extra = {"mode": "nvfp4", "global_scale": mx.array(scales)}
+    words, groups = mx.quantize(w, **extra)
+    single = mx.dequantize(words, groups, dtype=mx.float32, **extra)
+    double = mx.dequantize(words, groups, dtype=mx.float64, **extra)
+    assert double.dtype == mx.float64
+    assert_close(double, to_np(single).astype(np.float64), "float32")
+
+
+def test_packing_and_rounding_are_exported():
+    w, x, scale = weights((6, 64)), weights((3, 64), seed=2), mx.array(3.0)
+    both = {"mode": "nvfp4", "global_scale_x": scale, "global_scale_w": scale}
+    functions = [
+        (lambda w: mx.quantize(w), (w,)),
+        (lambda w: mx.quantize(w, mode="mxfp4"), (w,)),
+        (lambda w, s: mx.quantize(w, mode="nvfp4", global_scale=s), (w, scale)),
+        (lambda x, w: [mx.qqmm(x, w, mode="mxfp8")], (x, w)),
+        (lambda x, w: [mx.qqmm(x, w, **both)], (x, w)),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        for i, (f, args) in enumerate(functions):
+            mx.export_function(f"{folder}/{i}", f, *args)
+            got = mx.import_function(f"{folder}/{i}")(*args)
+            assert_same(list(got), list(f(*args)), f"function {i}")
+
+
+def test_tangents_of_quantize_agree_with_its_cotangents():
+    w, v = weights((3, 128)), weights((3, 128), seed=6)
+    scales_of = lambda w: mx.quantize(w, 64, 4)[1:]  # noqa: E731
+    outs, tangents = mx.jvp(scales_of, [w], [v])
+    cotangents = [weights(o.shape, seed=7) for o in outs]
+    _, (slope,) = mx.vjp(scales_of, [w], cotangents)
+    forward = sum(np.sum(to_np(t) * to_np(c)) for t, c in zip(tangents, cotangents, strict=True))
+    assert np.isclose(forward, np.sum(to_np(slope) * to_np(v)), rtol=1e-5)
+    assert all(np.any(to_np(t)) for t in tangents)
+    codes = mx.jvp(lambda w: mx.quantize(w, mode="mxfp4")[1].astype(mx.float32), [w], [v])[1][0]
+    assert not np.any(to_np(codes)), "scales of 8 bits have no slope"
+
+
+def test_tangents_pass_through_rounding():
+    x, v, w = weights((3, 64)), weights((3, 64), seed=9), weights((5, 64), seed=4)
+    tangent = mx.jvp(lambda x: mx.qqmm(x, w, mode="mxfp8"), [x], [v])[1][0]
+    assert_close(
+        tangent, to_np(v).astype(np.float64) @ rounded_to(w, "mxfp8").T, "float32", 20, span=8
+    )
+
+
 def test_gradient_through_quantize_follows_scales():
     """The largest value of a group is met exactly: its gradient is one over its code, per step."""
     w = mx.array(np.linspace(-1, 2, 64, dtype=np.float32)[None])
@@ -456,6 +542,8 @@ BAD = [
     lambda: mx.qqmm(X, mx.ones((8, 128)), mode="affine"),
     lambda: mx.qqmm(X, mx.ones((2, 8, 128))),
     lambda: mx.qqmm(X[:, :64], mx.ones((8, 128))),
+    lambda: mx.qqmm(mx.ones((2, 65)), mx.ones((8, 65))),
+    lambda: mx.qqmm(X, mx.ones((128,))),
     lambda: mx.qqmm(X.astype(mx.int32), mx.ones((8, 128))),
     lambda: mx.gather_qqmm(X[None], W, rhs_indices=mx.array([0])),
     lambda: mx.from_fp8(mx.array([1])),

@@ -210,7 +210,15 @@ def test_reparameterised_samples_have_gradients():
     lambda: mx.random.randint(0, 5, (3,), dtype=mx.float32),
     lambda: mx.random.bernoulli(mx.array([0.5, 0.5]), (3, 3)),
     lambda: mx.random.split(mx.random.key(0), -1),
-], ids=range(9))  # fmt: skip
+    lambda: mx.random.normal((2,), loc=mx.zeros((3,))),
+    lambda: mx.random.bernoulli(mx.array(1)),
+    lambda: mx.random.categorical(mx.zeros((2, 3)), shape=(2,), num_samples=2),
+    lambda: mx.random.categorical(mx.zeros((2, 3)), shape=(3,)),
+    lambda: mx.random.permutation(mx.array(1.5)),
+    lambda: mx.random.multivariate_normal(mx.zeros((2,)), mx.zeros((3, 3))),
+    lambda: mx.random.multivariate_normal(mx.zeros((2,)), mx.zeros((2,))),
+    lambda: mx.random.multivariate_normal(mx.zeros((3, 2)), mx.eye(2), (2,)),
+], ids=range(17))  # fmt: skip
 def test_impossible_draws_are_refused(call):
     with pytest.raises((ValueError, TypeError, IndexError)):
         mx.eval(call())

@@ -140,6 +140,59 @@ def test_extremes_of_infinities():
     assert mx.softmax(mask).tolist() == [0.0, 0.5, 0.0, 0.5]
 
 
+@pytest.mark.parametrize("name", COMPLEX)
+def test_logsumexp_of_complex_numbers_is_the_log_of_the_sum(name):
+    rng = np.random.default_rng(4)
+    x = rounded(rng.uniform(-2, 2, (4, 5)) + 1j * rng.uniform(-1, 1, (4, 5)), name)
+    for axis, keepdims in ((0, False), (1, True), (None, False)):
+        want = np.log(np.sum(np.exp(x.astype(np.complex128)), axis=axis, keepdims=keepdims))
+        got = mx.logsumexp(to_mx(x), axis=axis, keepdims=keepdims)
+        assert_close(got, rounded(want, name), name, 4, f"axis {axis}")
+    # Neither overflows nor underflows, and minus infinity adds nothing.
+    assert_close(mx.logsumexp(to_mx(x + 1000), axis=1), logsumexp(x + 1000, axis=1), name, 4)
+    assert_close(mx.logsumexp(to_mx(x - 1000), axis=1), logsumexp(x - 1000, axis=1), name, 4)
+    nothing = to_mx(np.full(3, complex(-np.inf, 0)), name)
+    assert np.real(mx.logsumexp(nothing).item()) == -np.inf
+    some = mx.logsumexp(mx.concatenate([nothing, to_mx(x[0])]))
+    assert_close(some, logsumexp(x[0]), name, 4)
+
+
+def test_gradient_of_a_complex_logsumexp_is_a_softmax():
+    x = np.array([0.3 + 1j, -1 + 0.5j, 0.2 - 2j])
+    v = np.array([1.0, 2j, -1 + 1j])
+    tangent = mx.jvp(mx.logsumexp, [to_mx(x)], [to_mx(v)])[1][0]
+    weights = np.exp(x) / np.exp(x).sum()
+    assert_close(tangent, (weights * v).sum(), "complex128", 4)
+
+
+@pytest.mark.parametrize("op", ["argmax", "argmin"])
+@pytest.mark.parametrize("name", REAL)
+def test_positions_down_a_few_long_columns(op, name):
+    """Columns too few to share are cut in pieces, and of equal values the first one counts."""
+    rng = np.random.default_rng(11)
+    x = rounded(np.floor(rng.uniform(0, 2 if name == "bool_" else 100, (3000, 3))), name)
+    x[:, 2] = x[0, 2]
+    extreme = x.astype(np.float64).max() if op == "argmax" else x.astype(np.float64).min()
+    x[[700, 1800], 1] = rounded(extreme, name)
+    want = getattr(np, op)(x.astype(np.float64), axis=0).astype(np.uint32)
+    assert_same(getattr(mx, op)(to_mx(x), axis=0), want)
+    if name in FLOATING:
+        x[[1900, 2900], 0] = np.nan
+        assert getattr(mx, op)(to_mx(x), axis=0)[0].item() == 1900
+
+
+def test_equal_arrays_may_hold_nan_if_asked():
+    nan = float("nan")
+    a, b = mx.array([1.0, nan, 3.0]), mx.array([1.0, nan, 3.0])
+    assert not mx.array_equal(a, b).item()
+    assert mx.array_equal(a, b, equal_nan=True).item()
+    assert not mx.array_equal(a, mx.array([nan, 1.0, 3.0]), equal_nan=True).item()
+    assert not mx.array_equal(a, b[:2], equal_nan=True).item()
+    c = mx.array([complex(nan, 1), 2j])
+    assert mx.array_equal(c, c, equal_nan=True).item() and not mx.array_equal(c, c).item()
+    assert mx.array_equal(mx.array([1, 2]), mx.array([1.0, 2.0]), equal_nan=True).item()
+
+
 @pytest.mark.parametrize("op", ["max", "min", "argmax", "argmin", "median"])
 def test_empty_reductions_without_identity_are_refused(op):
     with pytest.raises(ValueError, match=rf"\[{op}\]"):

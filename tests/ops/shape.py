@@ -66,6 +66,9 @@ PADS = cases(
     {"pad_width": ((1, 2), (2, 1), (0, 3)), "mode": "edge"},
     {"pad_width": ((2, 1), (3, 2), (0, 1)), "mode": "reflect"},
     {"pad_width": ((2, 1), (3, 2), (0, 1)), "mode": "symmetric"},
+    # Wider than the axis: the mirrored sequence repeats.
+    {"pad_width": ((7, 1), (0, 14), (11, 9)), "mode": "reflect"},
+    {"pad_width": ((7, 1), (0, 14), (11, 9)), "mode": "symmetric"},
 )
 
 ROWS = [
@@ -191,6 +194,11 @@ def test_view_reinterprets_the_bytes():
         ("tile", ((2, -1),)),
         ("repeat", (-2,)),
         ("pad", (-1,)),
+        ("pad", (1, "around")),
+        ("pad", (2**62, "symmetric")),
+        ("roll", ((1, 2, 3), (0, 1))),
+        ("roll", ((2**63 - 1, 1), None)),
+        ("flatten", (1, 0)),
         ("diagonal", (0, 1, 1)),
         ("unflatten", (0, (2, 2))),
         ("as_strided", ((2**20, 2**20), (1, 1), 0)),
@@ -199,6 +207,11 @@ def test_view_reinterprets_the_bytes():
 def test_impossible_shapes_are_refused(op, args):
     with pytest.raises((ValueError, IndexError, MemoryError), match=rf"\[{op}\]"):
         mx.eval(getattr(mx, op)(mx.ones((2, 3)), *args))
+
+
+def test_a_vector_has_no_matrix_transpose():
+    with pytest.raises(ValueError, match=r"\[matrix_transpose\]"):
+        mx.matrix_transpose(mx.ones((3,)))
 
 
 def test_joins_of_unequal_shapes_are_refused():

@@ -1,9 +1,8 @@
 """custom_function: own vjp, jvp and vmap rules, alone and under other transforms."""
 
 import numpy as np
-import pytest
-
 import olivine.core as mx
+import pytest
 
 
 def make():
@@ -19,7 +18,9 @@ def test_without_rules_it_is_the_function():
     x, y = mx.array(0.5), mx.array(2.0)
     assert np.isclose(f(x, y).item(), np.sin(0.5) * 2)
     assert np.isclose(mx.grad(f)(x, y).item(), np.cos(0.5) * 2)
-    assert np.isclose(mx.jvp(f, [x, y], [mx.array(1.0), mx.array(0.0)])[1][0].item(), np.cos(0.5) * 2)
+    assert np.isclose(
+        mx.jvp(f, [x, y], [mx.array(1.0), mx.array(0.0)])[1][0].item(), np.cos(0.5) * 2
+    )
     assert mx.vmap(f)(mx.zeros((3,)), mx.ones((3,))).tolist() == [0, 0, 0]
 
 
@@ -94,6 +95,48 @@ def test_rules_work_under_compile_and_vmap():
     assert mx.grad(lambda x: step(x, mx.array(1.0)))(mx.array(1.0)).item() == 10
 
 
+@pytest.mark.parametrize("axes", [(0, 0), (0, None), (None, 0), (1, 0)], ids=str)
+def test_rules_are_mapped_with_the_function(axes):
+    """Derivatives of the mapped function run the mapped rules, element by element."""
+    f = make()
+
+    @f.vjp
+    def back(primals, cotangent, output):
+        x, y = primals
+        return cotangent * y * 3, mx.sum(cotangent * x * 5)
+
+    @f.jvp
+    def forward(primals, tangents):
+        x, y = primals
+        return tangents[0] * y * 3 + tangents[1] * x * 5
+
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((4, 4) if axes[0] is not None else (4,)).astype(np.float32)
+    y = rng.standard_normal((4,) if axes[1] is not None else ()).astype(np.float32)
+    tx, ty = (
+        rng.standard_normal(x.shape).astype(np.float32),
+        rng.standard_normal(y.shape).astype(np.float32),
+    )
+    ct = rng.standard_normal((4, 4)).astype(np.float32)
+    rows = lambda a: np.moveaxis(a, 1, 0) if axes[0] == 1 else a  # noqa: E731
+    column = y[:, None] if axes[1] is not None else y
+    t_column = ty[:, None] if axes[1] is not None else ty
+    args = [mx.array(x), mx.array(y)]
+
+    out, tangent = mx.jvp(mx.vmap(f, axes), args, [mx.array(tx), mx.array(ty)])
+    np.testing.assert_allclose(out[0], np.sin(rows(x)) * column, rtol=1e-5)
+    want = np.broadcast_to(rows(tx) * column * 3 + t_column * rows(x) * 5, (4, 4))
+    np.testing.assert_allclose(tangent[0], want, rtol=1e-5, atol=1e-6)
+
+    gx, gy = mx.vjp(mx.vmap(f, axes), args, [mx.array(ct)])[1]
+    want = ct * column * 3
+    np.testing.assert_allclose(
+        gx, want.sum(0) if axes[0] is None else rows(want), rtol=1e-5, atol=1e-5
+    )
+    want = (ct * rows(x) * 5).sum(1)
+    np.testing.assert_allclose(gy, want.sum() if axes[1] is None else want, rtol=1e-5, atol=1e-5)
+
+
 def test_straight_through_estimator():
     @mx.custom_function
     def quantize(x):
@@ -117,3 +160,10 @@ def test_rules_of_wrong_shape_are_refused():
 
     with pytest.raises((ValueError, TypeError)):
         mx.eval(mx.grad(f, argnums=(0, 1))(mx.array(1.0), mx.array(2.0)))
+
+    @f.jvp
+    def forward(primals, tangents):
+        return tangents[0], tangents[0]
+
+    with pytest.raises((ValueError, TypeError)):
+        mx.eval(mx.jvp(f, [mx.array(1.0), mx.array(2.0)], [mx.array(1.0), mx.array(0.0)])[1])

@@ -1,9 +1,9 @@
 """vmap: axes of arguments and results, trees, nesting, constants, errors."""
 
 import numpy as np
+import olivine.core as mx
 import pytest
 
-import olivine.core as mx
 from tests.support import assert_close, assert_same, to_np
 
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
@@ -55,7 +55,13 @@ def test_closed_over_arrays_and_indices():
     table = mx.arange(20, dtype=mx.float32).reshape(5, 4)
     rows = mx.array([3, 0, 3])
     assert_same(mx.vmap(lambda i: table[i])(rows), to_np(table)[[3, 0, 3]], "gather")
-    assert mx.vmap(lambda x, i: x[i])(table, mx.array([0, 1, 2, 3, 0])).tolist() == [0, 5, 10, 15, 16]
+    assert mx.vmap(lambda x, i: x[i])(table, mx.array([0, 1, 2, 3, 0])).tolist() == [
+        0,
+        5,
+        10,
+        15,
+        16,
+    ]
 
     def put(x, i):
         x[i] = -1
@@ -80,6 +86,21 @@ def test_shapes_inside_are_those_of_one_element():
 
 def test_a_batch_of_no_elements():
     assert tuple(mx.vmap(lambda x: mx.sum(x * x))(mx.zeros((0, 3))).shape) == (0,)
+    # An op without a rule of its own for batches runs once per element: here, never.
+    w = mx.ones((4, 2))
+    cases = [
+        (lambda x: mx.linalg.norm(x @ w, axis=0), 0, (0, 2)),
+        (lambda x: mx.linalg.svd(x), 0, ((0, 3, 3), (0, 3), (0, 4, 4))),
+        (lambda x: mx.sort(x, axis=0), 1, (0, 3, 4)),
+        (lambda x: mx.conv1d(x[None], mx.ones((2, 2, 4))), 0, (0, 1, 2, 2)),
+        (lambda x: mx.as_strided(x, (2, 2), (1, 3)), 0, (0, 2, 2)),
+        (lambda x: mx.argmax(x, axis=1), 0, (0, 3)),
+    ]
+    for f, axis, want in cases:
+        out = mx.vmap(f, in_axes=axis)(mx.zeros((0, 3, 4) if axis == 0 else (3, 0, 4)))
+        mx.eval(out)
+        got = out.shape if isinstance(out, mx.array) else tuple(a.shape for a in out)
+        assert got == want
 
 
 def test_control_flow_on_values_is_refused():

@@ -26,7 +26,7 @@ LIBRARIES = ("mlx", "torch", "olivine")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
-from nn_cases import all_cases, report  # noqa: E402
+from nn_cases import all_cases, coverage, report  # noqa: E402
 from nn_cases.worker import load  # noqa: E402
 
 
@@ -81,9 +81,14 @@ def main():
     cases = [case for case in all_cases() if args.only in case.name or args.only == case.family]
     found = report.compare_all(cases, results)
     report.show(found, args.examples)
+    covered, forgotten = coverage(results["olivine"][1]["surface"], all_cases())
+    print(f"covered: {covered}")
+    if forgotten:
+        sys.exit(f"no case names {', '.join(forgotten)}")
     if args.write:
-        (ROOT / "docs/nn-equality.md").write_text(report.page(found, results, args.date))
-    return 1 if found.unexplained() else 0
+        text = report.page(found, results, cases, covered, args.date)
+        (ROOT / "docs/nn-equality.md").write_text(text)
+    return 1 if found.problems else 0
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ def along(x, scale, mode, align_corners, antialias):
             at = Fraction(n, m) * (2 * i + 1) / 2 - Fraction(1, 2)
             out.append(x[round(at)] if m > n else x[i * n // m])
             continue
-        at = i * (n - 1) / (m - 1) if align_corners and m > 1 else (i + 0.5) / scale - 0.5
+        centered = (n - 1) / 2 + (i - (m - 1) / 2) / scale
+        at = i * (n - 1) / (m - 1) if align_corners and m > 1 else centered
         at = i if align_corners and m == 1 else at
         if antialias:
             wide = max(1 / scale, 1)

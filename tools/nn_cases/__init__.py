@@ -1,16 +1,19 @@
 """The cases of tools/nn_equality.py: what is built, what it is fed, and PyTorch's equivalent.
 
-A case is text that every library evaluates: `make` builds a layer or an optimizer with the library's
-`nn` or `optim` in scope, `call` applies it to the named inputs, `torch` says the same in PyTorch, on
-parameters `p` in MLX's layout. Inputs and parameters are drawn once, by the MLX process; the others
-read them.
+A case is text that every library evaluates: `make` builds a layer or an optimizer with the
+library's `nn` or `optim` in scope, `call` applies it to the named inputs, `torch` says the same in
+PyTorch, on parameters `p` in MLX's layout. Inputs and parameters are drawn once, by the MLX
+process; the others read them.
 """
 
 import dataclasses
+import re
 import zlib
 
 import numpy as np
 
+EXTREMES = (-np.inf, -1e30, -1e4, -100, -30, -8, -1, -1e-4, -0.0)
+EXTREMES = (*EXTREMES, *(-x for x in reversed(EXTREMES)))
 FLOATS = ("float32", "bfloat16")
 
 
@@ -28,7 +31,7 @@ class Input:
 
     @property
     def differentiable(self):
-        return self.kind in ("normal", "uniform", "distinct", "log_probabilities", "positive")
+        return self.kind not in ("integers", "mask", "constant", "signs", "probabilities")
 
 
 def normal(*shape, scale=1.0):
@@ -47,6 +50,11 @@ def positive(*shape):
 def distinct(*shape):
     """No two equal values in any channel, in bfloat16 too: no ties for a maximum."""
     return Input("distinct", shape)
+
+
+def extreme():
+    """Infinities, large and small values, zeros of both signs."""
+    return Input("extreme", (len(EXTREMES),))
 
 
 def integers(limit, *shape):
@@ -85,6 +93,8 @@ def draw(key, spec):
         x = rng.uniform(0.05, 0.95, shape)
     elif spec.kind == "positive":
         x = rng.uniform(0.2, 2, shape)
+    elif spec.kind == "extreme":
+        x = np.array(EXTREMES)
     elif spec.kind == "signs":
         x = rng.choice([-1.0, 1.0], shape)
     elif spec.kind == "integers":
@@ -111,6 +121,9 @@ def draw_parameter(key, name, shape):
     if leaf == "running_var":
         return draw(key, positive(*shape))
     x = draw(key, normal(*shape))
+    if name.endswith("linear1.bias"):
+        # Keeps the inputs of a transformer's ReLU off 0, where rounding would decide its slope.
+        return np.float32(4) * np.sign(x) + np.float32(0.2) * x
     if len(shape) < 2:
         return np.float32(0.2) * x + np.float32(leaf == "weight")
     return (x / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
@@ -137,7 +150,7 @@ class Case:
             parts.append(self.call)
         shapes = "; ".join(
             f"{name} {'x'.join(map(str, spec.shape)) or 'scalar'}"
-            + (f" {spec.kind}" if spec.kind in ("mask", "probabilities") else "")
+            + (f" {spec.kind}" if spec.kind in ("mask", "probabilities", "extreme") else "")
             for name, spec in self.inputs.items()
         )
         return " | ".join([*parts, shapes] + (["training"] if self.training else []))
@@ -166,3 +179,44 @@ def all_cases():
     doubles = {name for name in names if names.count(name) > 1}
     assert not doubles, doubles
     return cases
+
+
+def surface(nn, optim):
+    """The public names of each kind, to see that none is forgotten."""
+
+    def classes(module, base):
+        found = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, base)]
+        return sorted({v.__name__ for v in found if v is not base})
+
+    def functions(module):
+        public = (n for n, v in vars(module).items() if not n.startswith("_") and n.islower())
+        return sorted(
+            n
+            for n in public
+            if callable(getattr(module, n)) and not isinstance(getattr(module, n), type)
+        )
+
+    return {
+        "layers": classes(nn, nn.Module),
+        "losses": [n for n in functions(nn.losses)],
+        "initializers": functions(nn.init),
+        "functions of nn": functions(nn),
+        "optimizers": classes(optim, optim.Optimizer),
+        "schedules": functions(optim.schedulers),
+    }
+
+
+def coverage(names, cases):
+    """How many names of each kind the cases have, as text, and which they lack."""
+    text = "\n".join(f"{case.make} {case.call}" for case in cases) + trees_text()
+    has = {kind: [n for n in own if re.search(rf"\b{n}\b", text)] for kind, own in names.items()}
+    forgotten = [n for kind, own in names.items() for n in own if n not in has[kind]]
+    return ", ".join(f"{len(own)} {kind}" for kind, own in has.items()), forgotten
+
+
+def trees_text():
+    """The program of the module tree's cases, which names what it calls."""
+    from . import trees
+
+    with open(trees.__file__) as file:
+        return file.read()

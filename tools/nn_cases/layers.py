@@ -1,6 +1,6 @@
 """Cases of activations, linear, convolution, pooling, normalization, upsampling and the like."""
 
-from . import constant, distinct, function, integers, layer, normal
+from . import constant, distinct, extreme, function, integers, layer, normal
 
 ACTIVATIONS = {
     "sigmoid": "torch.sigmoid(a)",
@@ -99,9 +99,11 @@ def activations():
     )
     for make, torch in ACTIVATION_LAYERS.items():
         yield layer("activation", f"nn.{make}", torch=torch, a=normal(6, 12, scale=2.5))
-    for name in ("elu", "gelu", "softplus", "log_sigmoid", "mish", "silu", "celu", "selu"):
-        big = f"nn.{name}(20 * a)"
-        yield function("activation", big, a=normal(40, scale=2.0), note="large arguments")
+    for name, torch in ACTIVATIONS.items():
+        if name not in ("softmax", "softmin", "log_softmax"):
+            half = "mx.concatenate([a, a])" if name == "glu" else "a"
+            yield function("extremes", f"nn.{name}({half})", None, a=extreme())
+    yield function("extremes", "nn.prelu(a, mx.array(0.25, a.dtype))", a=extreme())
 
 
 def linear():
@@ -322,6 +324,9 @@ def quantized():
         make = f"nn.QQLinear.from_linear(given(nn.Linear(128, 32, bias=False)), mode={mode!r})"
         yield layer("quantized", make, a=normal(32, 128), training=True)
         yield layer("quantized", make, a=constant(32, 128))
+        settings = "group_size=layer.group_size, bits=layer.bits, mode=layer.mode"
+        stored = f"mx.dequantize(layer.weight, layer.scales, None, {settings})"
+        yield layer("quantized", make, stored)
     for name in ("QuantizedAllToShardedLinear", "QuantizedShardedToAllLinear"):
         source = "nn.QuantizedLinear.from_linear(given(nn.Linear(128, 32)))"
         make = f"nn.{name}.from_quantized_linear({source})"

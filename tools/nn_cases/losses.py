@@ -2,9 +2,11 @@
 
 from . import (
     constant,
+    extreme,
     function,
     integers,
     log_probabilities,
+    mask,
     normal,
     positive,
     probabilities,
@@ -91,6 +93,30 @@ def rankings():
         yield from _each(f"triplet_loss(a, b, c{options})", None, **pair, c=normal(6, 4))
 
 
+def extremes():
+    """Logits and probabilities at their ends, and masked classes."""
+    masked = "mx.where(m, a, -mx.inf)"
+    inputs = {"a": normal(6, 5), "b": integers(1, 6), "m": mask(6, 5)}
+    yield function("extremes", f"nn.losses.cross_entropy({masked}, b)", **inputs)
+    yield function("extremes", f"nn.softmax({masked}) + nn.log_softmax(a)", **inputs)
+    for call in (
+        "binary_cross_entropy(a, (a > 0).astype(a.dtype))",
+        "binary_cross_entropy(mx.clip(a, 0, 1), (a > 0).astype(a.dtype), with_logits=False)",
+        "huber_loss(a, mx.zeros_like(a))",
+        "smooth_l1_loss(a, mx.zeros_like(a), reduction='none')",
+        "log_cosh_loss(a, mx.zeros_like(a))",
+        "l1_loss(a, mx.zeros_like(a), reduction='none')",
+        "hinge_loss(a, mx.ones_like(a))",
+        "cross_entropy(mx.stack([a, -a], -1), (a > 0).astype(mx.int32))",
+        "gaussian_nll_loss(mx.clip(a, -8, 8), mx.zeros_like(a), mx.zeros_like(a))",
+    ):
+        yield function("extremes", f"nn.losses.{call}", a=extreme())
+    zero = "mx.zeros_like(a)"
+    same = f"nn.losses.cosine_similarity_loss(mx.clip(a, -8, 8)[None], {zero}[None])"
+    yield function("extremes", same, a=extreme())
+    yield function("extremes", f"nn.losses.triplet_loss(a, a, {zero})", a=normal(3, 4))
+
+
 def cases():
-    for family in (cross_entropies, regressions, rankings):
+    for family in (extremes, cross_entropies, regressions, rankings):
         yield from family()

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from . import all_cases
+from . import all_cases, surface
 from .run import Library, Values, progress, rounded
 from .run import run_case as run_array_case
 
@@ -56,6 +56,7 @@ def main(package, folder, only):
     else:
         lib = Library(package, Values(values))
         arrays, more = run_all(package, lib, cases, both, run_array_case)
+        more["surface"] = surface(lib.nn, lib.optim)
     more["version"] = lib.version
     if package == "mlx":
         # What bfloat16 would give without rounding in between.

@@ -22,7 +22,7 @@ def _positions(size: int, scale: float, align_corners: bool) -> np.ndarray:
     i = np.arange(count, dtype=np.float64)
     if align_corners:
         return i * ((size - 1) / (count - 1)) if count > 1 else i
-    return (i + 0.5) / scale - 0.5
+    return (size - 1) / 2 + (i - (count - 1) / 2) / scale
 
 
 def _triangle(x: np.ndarray) -> np.ndarray:
@@ -127,8 +127,8 @@ def upsample_linear(
 ):
     """Linear interpolation along every spatial axis.
 
-    Output `i` lies at `(i + 0.5) / scale - 0.5`, or with `align_corners` so that the first and last
-    elements of input and output coincide. `antialias` widens the kernel when scaling down.
+    Outputs are `1 / scale` apart and share their centre with the inputs, or with `align_corners`
+    their first and last elements. `antialias` widens the kernel when scaling down.
     """
     return _interpolate(x, scale_factor, align_corners, antialias, 1, _triangle, _triangle)
 

@@ -85,3 +85,12 @@ def test_orthogonal_has_orthonormal_rows_or_columns(shape):
 def test_dtype_is_given_to_the_initializer():
     assert init.normal(dtype=mx.float16)(mx.zeros((2, 2))).dtype == mx.float16
     assert init.orthogonal(dtype=mx.float16)(mx.zeros((2, 2))).dtype == mx.float16
+
+
+def test_orthogonal_is_the_factor_with_a_positive_diagonal():
+    """Q of the QR decomposition of a square Gaussian matrix, with the signs that make it unique."""
+    mx.random.seed(5)
+    a = drawn(init.orthogonal(), (9, 6))
+    mx.random.seed(5)
+    q, r = np.linalg.qr(np.array(mx.random.normal((9, 9)), np.float64))
+    np.testing.assert_allclose(a, (q * np.sign(np.diag(r)))[:, :6], atol=1e-5)

@@ -153,3 +153,26 @@ def test_alibi_penalizes_distance_by_head(offset):
     close(nn.ALiBi()(mx.array(scores), offset=offset), expected)
     mask = normal(5, 8)
     close(nn.ALiBi()(mx.array(scores), offset=offset, mask=mx.array(mask)), expected + mask)
+
+
+@pytest.mark.parametrize(
+    "heads, exponents",
+    [
+        (1, [-8]),
+        (6, [-2, -4, -6, -8, -1, -3]),
+        (12, [-1, -2, -3, -4, -5, -6, -7, -8, -0.5, -1.5, -2.5, -3.5]),
+    ],
+)
+def test_alibi_slopes_of_any_number_of_heads(heads, exponents):
+    """Twice as many heads, every other one, fill up a number that is no power of two."""
+    slopes = np.array(nn.ALiBi.create_alibi_slope(heads))
+    assert slopes.shape == (heads, 1, 1)
+    close(slopes.ravel(), 2.0 ** np.array(exponents))
+
+
+@pytest.mark.parametrize("make", [nn.Conv1d, nn.Conv2d])
+def test_convolutions_with_groups_start_within_one_over_root_of_a_group(make):
+    layer = make(8, 600, 3, groups=4)
+    fan_in = 2 * 3 ** (layer.weight.ndim - 2)
+    bound = np.sqrt(1 / fan_in)
+    assert 0.99 * bound < np.abs(np.array(layer.weight)).max() <= bound

@@ -1,6 +1,7 @@
 """Upsample against interpolation written out output by output."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import olivine.core as mx
@@ -21,9 +22,12 @@ def along(x, scale, mode, align_corners, antialias):
     out = []
     for i in range(m):
         if mode == "nearest":
-            out.append(x[int(i / scale)])
+            # Ties go to the even input; fractions are exact in these sizes.
+            at = Fraction(n, m) * (2 * i + 1) / 2 - Fraction(1, 2)
+            out.append(x[round(at)] if m > n else x[i * n // m])
             continue
-        at = i * (n - 1) / (m - 1) if align_corners and m > 1 else (i + 0.5) / scale - 0.5
+        centered = (n - 1) / 2 + (i - (m - 1) / 2) / scale
+        at = i * (n - 1) / (m - 1) if align_corners and m > 1 else centered
         at = i if align_corners and m == 1 else at
         if antialias:
             wide = max(1 / scale, 1)
@@ -104,3 +108,20 @@ def test_repr_names_the_settings():
     assert repr(nn.Upsample(2)) == (
         "Upsample(scale_factor=2.0, mode='nearest', align_corners=False)"
     )
+    assert repr(nn.Upsample(2, "linear", antialias=True)) == (
+        "Upsample(scale_factor=2.0, mode='linear', align_corners=False, antialias=True)"
+    )
+
+
+@pytest.mark.parametrize(
+    "size, scale, indices",
+    [
+        (3, 1.5, [0, 1, 1, 2]),
+        (7, 1.5, [0, 1, 1, 2, 3, 3, 4, 5, 5, 6]),
+        (5, 0.7, [0, 1, 3]),
+        (3, 0.1, []),
+    ],
+)
+def test_nearest_spreads_the_inputs_over_whole_outputs(size, scale, indices):
+    x = mx.arange(size, dtype=mx.float32).reshape(1, size, 1)
+    assert nn.Upsample(scale)(x).reshape(-1).tolist() == indices

@@ -273,6 +273,12 @@ def test_clip_grad_norm_scales_long_gradients_only():
     assert norm.item() == 5.0 and np.array_equal(np.array(kept["a"]), [3.0, 0.0])
 
 
+@pytest.mark.parametrize("clip", [optim.clip_grad_norm, nn.utils.clip_grad_norm_sharded])
+def test_clipped_gradients_keep_their_dtype(clip):
+    clipped, norm = clip({"a": mx.array([3.0, 4.0], dtype=mx.bfloat16)}, 1.0)
+    assert clipped["a"].dtype == norm.dtype == mx.bfloat16
+
+
 def rms(x):
     return np.sqrt(np.mean(x**2))
 

@@ -135,20 +135,18 @@ def sparse(
 def orthogonal(gain: float = 1.0, dtype: mx.Dtype = mx.float32) -> Callable[[mx.array], mx.array]:
     """A random matrix with orthonormal rows or columns (whichever are fewer), times `gain`.
 
-    The orthogonal factor of a Gaussian matrix's polar decomposition, which is uniformly
-    distributed. Newton-Schulz iterations find it with matrix products alone.
+    Part of the orthogonal factor of a square Gaussian matrix's QR decomposition, which is uniformly
+    distributed if the diagonal of R is positive. Source: Mezzadri, "How to generate random matrices
+    from the classical compact groups" (2007).
     """
 
     def initializer(a: mx.array) -> mx.array:
         if a.ndim != 2:
             raise ValueError(f"[init.orthogonal] expected a matrix; got shape {a.shape}")
         rows, cols = a.shape
-        x = mx.random.normal(shape=(max(rows, cols), min(rows, cols)))
-        # Singular values end below 1 with near certainty, and must be below sqrt(3) to converge.
-        x = x / (1.05 * (math.sqrt(rows) + math.sqrt(cols)) + 1)
-        # While small they grow by half per iteration; the smallest starts near 1 / dimension.
-        for _ in range(12 + int(4 * math.log(rows + cols))):
-            x = 1.5 * x - 0.5 * (x @ (x.T @ x))
-        return (gain * (x if rows >= cols else x.T)).astype(dtype)
+        size = max(rows, cols)
+        q, r = mx.linalg.qr(mx.random.normal(shape=(size, size)))
+        q = q * mx.sign(mx.diag(r))
+        return (gain * q[:rows, :cols]).astype(dtype)
 
     return initializer

@@ -114,7 +114,7 @@ def clip_grad_norm_sharded(
     Returns the scaled tree and the norm over the whole group before.
     """
     group = mx.distributed.init() if group is None else group
-    squares = tree_reduce(lambda total, g: total + mx.sum(mx.square(g)), gradients, mx.array(0.0))
+    squares = tree_reduce(lambda total, g: total + mx.sum(mx.square(g)), gradients, 0.0)
     norm = mx.sqrt(mx.distributed.all_sum(squares, group=group))
     scale = mx.minimum(max_norm / (norm + 1e-6), 1.0)
     return tree_map(lambda g: g * scale, gradients), norm

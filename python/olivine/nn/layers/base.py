@@ -160,9 +160,12 @@ class Module(dict):
         return self.filter_and_map(self.valid_child_filter, is_leaf_fn=is_leaf)
 
     def named_modules(self):
-        """`(dotted name, module)` for this module (named "") and every one below it."""
+        """`(dotted name, module)` for this module (named "") and every one below it.
+
+        A module comes before those below it; siblings come last to first, as in MLX.
+        """
         found = [("", self)]
-        for name, child in tree_flatten(self.children(), is_leaf=self.is_module):
+        for name, child in reversed(tree_flatten(self.children(), is_leaf=self.is_module)):
             for below, module in child.named_modules():
                 found.append((f"{name}.{below}" if below else name, module))
         return found
@@ -277,8 +280,9 @@ class Module(dict):
     ) -> Module:
         """Leave parameters out of training: all, or those named by `keys`.
 
-        With `strict`, a module without one of the keys raises `KeyError`.
+        With `strict`, a key that no module has raises `KeyError`.
         """
+        keys = self._checked_keys(keys, strict, recurse)
 
         def freeze_one(name, module):
             if keys is None:
@@ -287,7 +291,7 @@ class Module(dict):
                 )
                 module._no_grad.update(path for path, _ in tree_flatten(own))
             else:
-                module._no_grad.update(module._checked_keys(keys, strict))
+                module._no_grad.update(keys)
 
         self.apply_to_modules(freeze_one) if recurse else freeze_one("", self)
         return self
@@ -300,25 +304,33 @@ class Module(dict):
         strict: bool = False,
     ) -> Module:
         """Undo `freeze` for all parameters or those named by `keys`."""
+        keys = self._checked_keys(keys, strict, recurse)
         # BatchNorm overrides this method, so children are reached through their own.
         if recurse:
             for child in self._child_modules():
-                child.unfreeze(keys=keys, strict=strict)
+                child.unfreeze(keys=keys)
         if keys is None:
             self._no_grad.clear()
         else:
-            self._no_grad.difference_update(self._checked_keys(keys, strict))
+            self._no_grad.difference_update(keys)
         return self
 
     def _child_modules(self):
         return [child for _, child in tree_flatten(self.children(), is_leaf=self.is_module)]
 
-    def _checked_keys(self, keys: str | list[str], strict: bool) -> list[str]:
+    def _checked_keys(
+        self, keys: str | list[str] | None, strict: bool, recurse: bool
+    ) -> list[str] | None:
+        if keys is None:
+            return None
         keys = keys if isinstance(keys, list) else [keys]
+        modules = self.modules() if strict and recurse else [self]
         for key in keys if strict else ():
-            if key not in self:
+            if not any(key in module for module in modules):
+                where = " or a module below it" if recurse else ""
                 raise KeyError(
-                    f"[Module.freeze] expected a parameter of {type(self).__name__}; got {key!r}"
+                    f"[Module.freeze] expected a parameter of {type(self).__name__}{where}; "
+                    f"got {key!r}"
                 )
         return keys
 

@@ -15,8 +15,8 @@ def per_axis(value, count: int) -> tuple:
 
 def initial_weight(in_channels: int, out_channels: int, kernel_size: tuple, groups: int = 1):
     """Uniform within `sqrt(1 / fan_in)`, of shape `(out, *kernel_size, in / groups)`."""
-    bound = math.sqrt(1 / (in_channels * math.prod(kernel_size)))
     shape = (out_channels, *kernel_size, in_channels // groups)
+    bound = math.sqrt(1 / math.prod(shape[1:]))
     return mx.random.uniform(low=-bound, high=bound, shape=shape)
 
 

@@ -159,7 +159,8 @@ class _Sharded(Module):
         """Copies the parameters of a whole layer, each shared out."""
         for name, value in layer.parameters().items():
             axis = _shard_axis(self._sharding, name, value)
-            self[name] = value if axis is None else _part(value, axis, segments, self.group)
+            part = value if axis is None else _part(value, axis, segments, self.group)
+            setattr(self, name, part)
 
     def __call__(self, x: mx.array) -> mx.array:
         if self._sharding == "all-to-sharded":
@@ -282,6 +283,9 @@ class FullyShardedModule(Module):
         ]
         module.update(tree_unflatten(parts))
         self.module = module
+
+    def _extra_repr(self):
+        return f"num_sharded_params={len(self._shared_names)}"
 
     def _gather(self, name: str, part: mx.array) -> mx.array:
         if self._compute_dtype is not None and mx.issubdtype(part.dtype, mx.floating):

@@ -100,10 +100,18 @@ class ALiBi(Module):
 
     @staticmethod
     def create_alibi_slope(num_heads: int, dtype: mx.Dtype = mx.float32) -> mx.array:
-        """Each head's slope, `2 ** (-8 (head + 1) / heads)`, of shape `(heads, 1, 1)`."""
-        step = 2 ** (-8 / num_heads)
-        slopes = mx.array([step ** (head + 1) for head in range(num_heads)], dtype=dtype)
-        return slopes[:, None, None]
+        """Each head's slope, of shape `(heads, 1, 1)`.
+
+        For a power of two it is `2 ** (-8 (head + 1) / heads)`. Otherwise, as in the authors'
+        program, the heads beyond the largest power of two take every other slope of twice as many.
+        """
+
+        def geometric(heads):
+            return [2 ** (-8 * (head + 1) / heads) for head in range(heads)]
+
+        power = 1 << (num_heads.bit_length() - 1)
+        slopes = geometric(power) + geometric(2 * power)[::2][: num_heads - power]
+        return mx.array(slopes, dtype=dtype)[:, None, None]
 
     def __call__(self, attention_scores, offset: int = 0, mask: mx.array | None = None):
         penalty = ALiBi.create_alibi_matrix(

@@ -97,13 +97,13 @@ class QuantizedLinear(QuantizedBase):
         bits: int | None = None,
         mode: str = "affine",
     ):
-        """The quantized form of a `Linear` layer."""
+        """The quantized form of a `Linear` layer; its bias, which stays in full, stays trainable."""
         layer = cls.__new__(cls)
         Module.__init__(layer)
         layer._set_up(linear_layer.weight, group_size, bits, mode)
+        layer.freeze()
         if "bias" in linear_layer:
             layer.bias = linear_layer.bias
-        layer.freeze()
         return layer
 
 

@@ -22,7 +22,7 @@ def _positions(size: int, scale: float, align_corners: bool) -> np.ndarray:
     i = np.arange(count, dtype=np.float64)
     if align_corners:
         return i * ((size - 1) / (count - 1)) if count > 1 else i
-    return (i + 0.5) / scale - 0.5
+    return (size - 1) / 2 + (i - (count - 1) / 2) / scale
 
 
 def _triangle(x: np.ndarray) -> np.ndarray:
@@ -98,14 +98,27 @@ def _per_axis(x: mx.array, scale_factor) -> tuple:
     return tuple(scales)
 
 
+def _nearest(size: int, count: int) -> np.ndarray:
+    """The input that each of `count` outputs takes; in float32, which decides ties as in MLX."""
+    i = np.arange(count, dtype=np.float32)
+    ratio = np.float32(size / max(count, 1))
+    half = np.float32(0.5)
+    at = np.round((i + half) * ratio - half) if count > size else np.floor(i * ratio)
+    return np.clip(at, 0, size - 1).astype(np.int32)
+
+
 def upsample_nearest(x: mx.array, scale_factor: tuple):
-    """Output `i` along an axis is input `floor(i / scale)`."""
+    """Each output takes one input along every axis.
+
+    With `m = floor(n * scale)` outputs for `n` inputs, output `i` is the input nearest to
+    `(i + 0.5) * n / m - 0.5` when scaling up, and input `floor(i * n / m)` when scaling down.
+    """
     for axis, scale in enumerate(_per_axis(x, scale_factor), start=1):
         if scale == int(scale):
             x = mx.repeat(x, int(scale), axis=axis)
         else:
-            indices = np.arange(int(x.shape[axis] * scale)) / scale
-            x = mx.take(x, mx.array(indices.astype(np.int32)), axis=axis)
+            indices = _nearest(x.shape[axis], int(x.shape[axis] * scale))
+            x = mx.take(x, mx.array(indices), axis=axis)
     return x
 
 
@@ -114,8 +127,8 @@ def upsample_linear(
 ):
     """Linear interpolation along every spatial axis.
 
-    Output `i` lies at `(i + 0.5) / scale - 0.5`, or with `align_corners` so that the first and last
-    elements of input and output coincide. `antialias` widens the kernel when scaling down.
+    Outputs are `1 / scale` apart and share their centre with the inputs, or with `align_corners`
+    their first and last elements. `antialias` widens the kernel when scaling down.
     """
     return _interpolate(x, scale_factor, align_corners, antialias, 1, _triangle, _triangle)
 
@@ -168,10 +181,11 @@ class Upsample(Module):
         self.antialias = antialias
 
     def _extra_repr(self):
-        return (
+        shown = (
             f"scale_factor={self.scale_factor}, mode={self.mode!r}, "
             f"align_corners={self.align_corners}"
         )
+        return f"{shown}, antialias=True" if self.antialias else shown
 
     def __call__(self, x: mx.array) -> mx.array:
         if self.mode == "nearest":

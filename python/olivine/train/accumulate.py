@@ -9,7 +9,7 @@ from typing import Any
 import olivine.core as mx
 from olivine.utils import tree_flatten, tree_map
 
-_HALF = (mx.float16, mx.bfloat16)
+_WIDE = (mx.float32, mx.float64, mx.complex64, mx.complex128)
 
 
 def accumulate(loss_and_grad: Callable, parts: int) -> Callable:
@@ -18,7 +18,7 @@ def accumulate(loss_and_grad: Callable, parts: int) -> Callable:
     Every array among the arguments is split along axis 0; all must have the same length there, at
     least `parts`. Value and gradients are means over the parts, weighted by their lengths: for a
     loss that is a mean over the batch, they are those of the whole batch within rounding. Sums are
-    kept in float32 for 16-bit arrays; dtypes are those of `loss_and_grad`.
+    kept in float32 for 16-bit arrays; dtypes are those of `loss_and_grad`, float32 for integers.
 
     To save memory together with `mx.compile`, compile `loss_and_grad`, not the result.
 
@@ -62,7 +62,7 @@ def _batch_length(tree: Any, parts: int) -> int:
 
 
 class _WeightedMean:
-    """The weighted mean of trees of arrays, summed in float32 where they are narrower."""
+    """The weighted mean of trees of arrays, summed in float32 at least."""
 
     def __init__(self):
         self.sums: Any = None
@@ -71,11 +71,14 @@ class _WeightedMean:
 
     def add(self, tree: Any, weight: float) -> None:
         def wide(x):
-            return (x.astype(mx.float32) if x.dtype in _HALF else x) * weight
+            return (x if x.dtype in _WIDE else x.astype(mx.float32)) * weight
+
+        def result(x):
+            return x.dtype if mx.issubdtype(x.dtype, mx.inexact) else mx.float32
 
         self.weight += weight
         if self.sums is None:
-            self.sums, self.dtypes = tree_map(wide, tree), tree_map(lambda x: x.dtype, tree)
+            self.sums, self.dtypes = tree_map(wide, tree), tree_map(result, tree)
         else:
             self.sums = tree_map(lambda s, x: s + wide(x), self.sums, tree)
 

@@ -76,8 +76,7 @@ def find_learning_rate(
         raise ValueError(
             f"[find_learning_rate] expected at least 3 finite losses; got {len(losses)}"
         )
-    slopes = np.gradient(_smooth(losses), np.log(lrs))
-    return LearningRates(lrs, losses, lrs[int(np.argmin(slopes))])
+    return LearningRates(lrs, losses, lrs[_steepest(losses)])
 
 
 def _try(step: Callable, optimizer: Optimizer, rate: float, batch: Any) -> float:
@@ -90,6 +89,14 @@ def _try(step: Callable, optimizer: Optimizer, rate: float, batch: Any) -> float
             f"got one whose schedule replaced {rate:g} by {used:g}"
         )
     return float(loss)
+
+
+def _steepest(losses: list[float]) -> int:
+    """Where the line through a quarter of the losses around falls most; single ones are noisy."""
+    reach = max(1, len(losses) // 8)
+    offsets = np.arange(-reach, reach + 1)
+    slopes = np.convolve(losses, -offsets, mode="valid")  # times a constant, as rates are even
+    return reach + int(np.argmin(slopes))
 
 
 def _smooth(losses: list[float], beta: float = 0.9) -> np.ndarray:

@@ -133,6 +133,9 @@ def test_wrong_files_and_values_are_named(tmp_path):
             log.log(1, {"step": 2})
         with pytest.raises(ValueError, match="texts of one line"):
             log.log(1, text="two\nlines")
+        with pytest.raises(TypeError):
+            log.log(1.5, a=1)
+        assert rows(log.path) == []
 
 
 WRITER = """

@@ -56,6 +56,18 @@ def test_an_error_inside_leaves_the_model_as_it_was():
         autocast(model, dtype=mx.float32)
 
 
+def test_a_module_that_is_in_the_model_twice_keeps_its_weights():
+    shared = nn.Linear(3, 3)
+    shared.weight = shared.weight + 1e-5
+    before = shared.weight
+    model = nn.Sequential(shared, nn.Tanh(), shared)
+    out = autocast(model)(mx.ones((2, 3)))
+    assert shared.weight is before
+    want = np.tanh(np.ones((2, 3)) @ np.array(before).T + np.array(shared.bias))
+    want = want @ np.array(before).T + np.array(shared.bias)
+    np.testing.assert_allclose(np.array(out), want, atol=2e-2)
+
+
 def test_another_function_of_the_model_and_plain_arguments():
     model = nn.Linear(4, 3)
     scaled = autocast(model, lambda x, factor: (model(x) * factor, factor))

@@ -1,6 +1,7 @@
 """TensorBoardLogger: its bytes, read by a reader that shares no code with the writer."""
 
 import math
+import resource
 import struct
 
 import olivine.core as mx
@@ -146,3 +147,17 @@ def test_other_files_in_the_folder_do_not_disturb(tmp_path):
     with TensorBoardLogger(tmp_path) as log:
         log.log(1, loss=1.0)
     assert files(tmp_path)[-2] == log.path and ".9999999991." in log.path.name
+
+
+def test_a_full_disk_leaves_whole_events(tmp_path):
+    with TensorBoardLogger(tmp_path) as log:
+        log.log(1, loss=1.0)
+        content = log.path.read_bytes()
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(content) + 10, limits[1]))
+        try:
+            with pytest.raises(OSError):
+                log.log(2, loss=2.0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert log.path.read_bytes() == content

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import io
 import os
 import re
 import weakref
@@ -37,6 +39,17 @@ def write_atomically(path: Path, write: Callable[[str], None]) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _flush(path.parent)  # the rename itself
+
+
+def append(file: io.FileIO, data: bytes) -> None:
+    """Write all of `data` at the end of an unbuffered file, or nothing and raise `OSError`."""
+    size = os.fstat(file.fileno()).st_size
+    try:
+        if file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {file.name}")
+    except OSError:
+        file.truncate(size)
+        raise
 
 
 def _flush(path: Path) -> None:

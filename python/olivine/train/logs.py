@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import operator
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import olivine.core as mx
-from olivine.train.files import temporary_of, write_atomically
+from olivine.train.files import append, temporary_of, write_atomically
 
 
 def plain_values(values: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +72,8 @@ class CSVLogger:
 
     def log(self, step: int, values: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Write one row. Values are numbers, arrays of one element, or texts of one line."""
-        cells = plain_values(values, named)
+        step, cells = operator.index(step), plain_values(values, named)
+        _line(list(cells.values()))  # refuses a bad text before anything is changed
         if "step" in cells:
             raise ValueError("[CSVLogger.log] expected names other than 'step'; got it as a value")
         if self.step is not None and step < self.step + self._opened_anew:
@@ -84,18 +86,8 @@ class CSVLogger:
         fresh = [name for name in cells if name not in self.columns]
         if fresh or self._is_empty():
             self._rewrite(self._rows(), [*self.columns, *fresh])
-        self._append(_line([step, *(cells.get(name, "") for name in self.columns[1:])]))
+        append(self._file, _line([step, *(cells.get(name, "") for name in self.columns[1:])]))
         self.step, self._opened_anew = step, False
-
-    def _append(self, line: bytes) -> None:
-        size = os.fstat(self._file.fileno()).st_size
-        try:
-            written = self._file.write(line)
-            if written != len(line):
-                raise OSError(f"[CSVLogger.log] cannot write to {self.path}: the disk is full")
-        except OSError:
-            self._file.truncate(size)
-            raise
 
     def _is_empty(self) -> bool:
         return os.fstat(self._file.fileno()).st_size == 0

@@ -71,7 +71,8 @@ def _cast_parameters(model: nn.Module, dtype: mx.Dtype) -> list:
                 visit(value, _parameter_names(value))
             elif isinstance(value, (dict, list)):
                 visit(value, list(value) if isinstance(value, dict) else range(len(value)))
-            elif isinstance(value, mx.array) and value.dtype in _FLOATING:
+            # A module that is in the tree twice is cast once.
+            elif isinstance(value, mx.array) and value.dtype in _FLOATING and value.dtype != dtype:
                 node[key] = value.astype(dtype)
                 changed.append((node, key, value, node[key]))
 

@@ -7,6 +7,7 @@ of TFRecord, and event.proto and summary.proto there.
 
 from __future__ import annotations
 
+import operator
 import os
 import socket
 import struct
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from olivine.train.files import append
 from olivine.train.logs import plain_values
 
 
@@ -99,18 +101,18 @@ class TensorBoardLogger:
         host = socket.gethostname()
         self.path = self.folder / f"events.out.tfevents.{begin:010}.{host}.{os.getpid()}.0"
         self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115  held until close()
-        self._file.write(_event(0, _bytes(3, b"brain.Event:2")))
+        append(self._file, _event(0, _bytes(3, b"brain.Event:2")))
         self._begins_again = bool(earlier)
         self.step: int | None = None
 
     def log(self, step: int, values: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Write numbers or arrays of one element, in float32, under their names."""
-        numbers = plain_values(values, named)
+        step, numbers = operator.index(step), plain_values(values, named)
         content = b"".join(_scalar(name, float(value)) for name, value in numbers.items())
         if self._begins_again:
-            self._file.write(_event(step, _bytes(7, _number(1, 1))))  # session_log: START
+            append(self._file, _event(step, _bytes(7, _number(1, 1))))  # session_log: START
             self._begins_again = False
-        self._file.write(_event(step, _bytes(5, content)))
+        append(self._file, _event(step, _bytes(5, content)))
         self.step = step
 
     def close(self) -> None:

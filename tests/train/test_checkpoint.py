@@ -207,6 +207,18 @@ def test_the_newest_and_the_best_are_kept(tmp_path):
             checkpointer.restore(6)
 
 
+def test_what_a_killed_process_did_not_remove_goes_before_the_next_write(tmp_path):
+    with Checkpointer(tmp_path, {"n": 1}, keep=10) as checkpointer:
+        for step in range(6):
+            checkpointer.save(step)
+    with Checkpointer(tmp_path, {"n": 1}, keep=2) as checkpointer:
+        assert checkpointer.restore(0) == 0 and len(files(tmp_path)) == 6  # looking removes nothing
+        with no_file_above(10), pytest.raises(OSError):
+            checkpointer.save(6)
+            checkpointer.wait()
+        assert checkpointer.steps == [4, 5] and len(files(tmp_path)) == 2
+
+
 def test_after_going_back_the_latest_is_the_one_saved_last(tmp_path):
     state = {"n": 0}
     with Checkpointer(tmp_path, state) as checkpointer:
@@ -263,6 +275,16 @@ def test_a_damaged_newest_file_falls_back_with_a_warning(tmp_path, how, when):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert checkpointer.restore() == 3
+
+
+def test_an_old_damaged_file_is_no_matter(tmp_path):
+    with Checkpointer(tmp_path, {"n": 1}) as checkpointer:
+        checkpointer.save(1)
+        checkpointer.save(2)
+    (tmp_path / "step-00000001.safetensors").write_bytes(b"noise")
+    with warnings.catch_warnings(), Checkpointer(tmp_path, {"n": 0}) as checkpointer:
+        warnings.simplefilter("error")
+        assert checkpointer.restore() == 2 and checkpointer.steps == [2]
 
 
 def test_a_folder_of_damaged_files_is_no_new_run(tmp_path):

@@ -134,11 +134,12 @@ class Checkpointer:
 
     def _write(self, saved: Saved, arrays: dict[str, mx.array], state: dict) -> None:
         try:
+            self._prune()  # what a process that was killed before it got there left
             write(saved, arrays, state)
             self._saved = [s for s in self._saved if s.path != saved.path] + [saved]
             self._unreadable.pop(saved.path, None)
             self._prune()
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # whatever it is, the next call must tell of it
             self._error = OSError(
                 f"[Checkpointer.save] cannot write the checkpoint of step {saved.step}: "
                 f"{one_line(error)}; earlier checkpoints are intact"
@@ -200,17 +201,20 @@ class Checkpointer:
         return saved.step
 
     def _restore_latest(self, strict: bool) -> int | None:
-        damage = [*self._unreadable.values()]
+        damage = []
         for saved in reversed(self._saved):
             try:
                 content = read(saved.path)
             except CheckpointError as error:
                 damage.append(str(error))
                 continue
-            for what in damage:
+            # Of files that do not tell when they were saved, those of later steps are newer.
+            newer = [what for path, what in self._unreadable.items() if path > saved.path]
+            for what in newer + damage:
                 warnings.warn(f"{what}; going back to step {saved.step}", stacklevel=3)
             self._apply(saved.path, *content, strict)
             return saved.step
+        damage += self._unreadable.values()
         if damage:
             raise CheckpointError(f"{self.path} has no usable checkpoint: {'; '.join(damage)}")
         return None

@@ -28,6 +28,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+
 import olivine.core as mx
 import olivine.nn as nn
 import olivine.optimizers as optim

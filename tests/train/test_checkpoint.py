@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
+import pytest
+
 import olivine.core as mx
 import olivine.nn as nn
 import olivine.optimizers as optim
-import pytest
 from olivine.train import EMA, Checkpointer, CheckpointError, EarlyStopping
 from olivine.utils import tree_flatten
-
 from tests.support import run_python
 
 

@@ -2,8 +2,9 @@
 
 import math
 
-import olivine.core as mx
 import pytest
+
+import olivine.core as mx
 from olivine.train import EarlyStopping
 
 

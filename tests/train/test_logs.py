@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 
-import olivine.core as mx
 import pytest
+
+import olivine.core as mx
 from olivine.train import Checkpointer, CSVLogger
 
 

@@ -3,10 +3,11 @@
 from functools import partial
 
 import numpy as np
+import pytest
+
 import olivine.core as mx
 import olivine.nn as nn
 import olivine.optimizers as optim
-import pytest
 from olivine.train import find_learning_rate
 from olivine.utils import tree_flatten
 

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+
 from olivine.train import LearningRates, plot_found_rates, plot_learning_rate, plot_losses
 
 

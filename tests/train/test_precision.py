@@ -3,13 +3,13 @@
 from functools import partial
 
 import numpy as np
+import pytest
+
 import olivine.core as mx
 import olivine.nn as nn
 import olivine.optimizers as optim
-import pytest
 from olivine.train import Checkpointer, LossScaler, autocast
 from olivine.utils import tree_flatten
-
 from tests.support import to_np
 
 

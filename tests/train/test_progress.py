@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 
-import olivine.core as mx
 import pytest
+
+import olivine.core as mx
 from olivine.train.progress import PlainProgress, progress
 
 

@@ -4,8 +4,9 @@ import math
 import resource
 import struct
 
-import olivine.core as mx
 import pytest
+
+import olivine.core as mx
 from olivine.train import Checkpointer, TensorBoardLogger
 from olivine.train.tensorboard import crc32c, record
 

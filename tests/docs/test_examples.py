@@ -19,7 +19,8 @@ def test_there_are_examples():
 
 
 @pytest.mark.parametrize("code", EXAMPLES)
-def test_the_example_runs(code):
+def test_the_example_runs(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where it may write files
     exec(compile(code, "example", "exec"), {"__name__": "example"})
 
 

@@ -9,8 +9,9 @@ import sys
 import numpy as np
 import pytest
 from olivine.cli.progress import PlainProgress, duration, progress
-from olivine.lm.plot import _smooth, loss_curve
+from olivine.lm.plot import loss_curve
 from olivine.lm.train import History
+from olivine.train.plots import smooth
 
 
 @pytest.mark.parametrize(
@@ -84,11 +85,11 @@ def test_a_terminal_shows_a_live_bar(environment):
 
 
 def test_smoothing_is_a_mean_of_neighbours():
-    assert np.allclose(_smooth(np.array([3.0])), [3.0])
+    assert np.allclose(smooth(np.array([3.0])), [3.0])
     values = np.random.default_rng(0).normal(size=400)  # five steps to either side
-    smooth = _smooth(values)
-    assert np.isclose(smooth[200], values[195:206].mean())
-    assert np.isclose(smooth[0], values[:6].mean()) and np.isclose(smooth[-1], values[-6:].mean())
+    means = smooth(values)
+    assert np.isclose(means[200], values[195:206].mean())
+    assert np.isclose(means[0], values[:6].mean()) and np.isclose(means[-1], values[-6:].mean())
 
 
 def test_loss_curve_is_a_picture_of_any_history(tmp_path):

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 
 import olivine.core as mx
-
-
-def duration(seconds: float) -> str:
-    """Seconds as `m:ss` or `h:mm:ss`."""
-    minutes, seconds = divmod(int(seconds + 0.5), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+from olivine.train.progress import LiveProgress as Live
+from olivine.train.progress import PlainProgress as Plain
+from olivine.train.progress import duration
 
 
 def shown(validation_loss: float) -> str:
@@ -31,29 +26,18 @@ def progress(plain: bool = False) -> PlainProgress | LiveProgress:
         return PlainProgress()
 
 
-class PlainProgress:
+class PlainProgress(Plain):
     """A line every ten seconds, and one for each evaluation."""
 
-    EVERY = 10.0
-
     def __init__(self):
+        super().__init__()
         self._mean = _RecentMean()
-        self._next = time.monotonic() + 2.0
-
-    def __enter__(self) -> PlainProgress:
-        return self
-
-    def __exit__(self, *exception) -> None:
-        pass
-
-    def message(self, text: str) -> None:
-        print(text, flush=True)
 
     def step(self, step: int, total: int, loss: float, seconds_per_step: float, tokens: int):
         loss = self._mean(loss)
-        if time.monotonic() < self._next or math.isnan(seconds_per_step):
+        if not self._is_due() or math.isnan(seconds_per_step):
             return
-        self._next = time.monotonic() + self.EVERY
+        self._wait()
         fields = _fields(step, total, loss, seconds_per_step, tokens)
         self.message(
             "step {steps}: loss {loss}, {speed} tokens/s, ETA {eta}, peak memory {peak}".format(
@@ -67,39 +51,23 @@ class PlainProgress:
         )
 
 
-class LiveProgress:
+class LiveProgress(Live):
     """A bar with loss, speed, time left and peak memory; evaluations scroll by above it."""
 
     def __init__(self):
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        self._mean = _RecentMean()
-        self._progress = Progress(
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[steps]}"),
-            TextColumn("loss [bold cyan]{task.fields[loss]}"),
-            TextColumn("[green]{task.fields[speed]} tokens/s"),
-            TextColumn("ETA [bold]{task.fields[eta]}"),
-            TextColumn("[dim]peak {task.fields[peak]}"),
-            expand=True,
-            refresh_per_second=4,
+        columns = (
+            "{task.fields[steps]}",
+            "loss [bold cyan]{task.fields[loss]}",
+            "[green]{task.fields[speed]} tokens/s",
+            "ETA [bold]{task.fields[eta]}",
+            "[dim]peak {task.fields[peak]}",
         )
-        names = ("steps", "loss", "speed", "eta", "peak")
-        self._task = self._progress.add_task("", total=None, **dict.fromkeys(names, "-"))
-
-    def __enter__(self) -> LiveProgress:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self._progress.stop()
-
-    def message(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        super().__init__(None, columns, ("steps", "loss", "speed", "eta", "peak"))
+        self._mean = _RecentMean()
 
     def step(self, step: int, total: int, loss: float, seconds_per_step: float, tokens: int):
         fields = _fields(step, total, self._mean(loss), seconds_per_step, tokens)
-        self._progress.update(self._task, completed=step, total=total, **fields)
+        self._show(step, total, **fields)
 
     def evaluation(self, step: int, loss: float, validation_loss: float) -> None:
         self.message(

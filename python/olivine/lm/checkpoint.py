@@ -11,45 +11,21 @@ over it. Whatever kills the process, and whenever, a whole checkpoint is there a
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import olivine.core as mx
+from olivine.train.files import CheckpointError, LockedFolder, one_line, write_atomically
 from olivine.utils import tree_flatten, tree_unflatten
+
+__all__ = ["CheckpointError", "RunFolder", "load", "save", "write_atomically"]
 
 FORMAT = "olivine-lm"
 VERSION = "1"
 CHECKPOINT = "checkpoint.safetensors"
 PREVIOUS = "previous.safetensors"
-
-
-class CheckpointError(ValueError):
-    """A run folder or checkpoint cannot be used; the message is for the person who named it."""
-
-
-def write_atomically(path: Path, write: Callable[[str], None]) -> None:
-    """Let `write` fill a temporary file, then rename it to `path`, all of it on the disk."""
-    temporary = path.with_name(f".{path.stem}.tmp{path.suffix}")
-    try:
-        write(str(temporary))
-        _flush(temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _flush(path.parent)  # the rename itself
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def save(path: Path, arrays: dict[str, Any], settings: dict[str, Any]) -> None:
@@ -62,7 +38,7 @@ def save(path: Path, arrays: dict[str, Any], settings: dict[str, Any]) -> None:
     try:
         write_atomically(path, lambda file: mx.save_safetensors(file, flat, metadata))
     except RuntimeError as error:
-        raise OSError(f"cannot write {path}: {_one_line(error)}") from None
+        raise OSError(f"cannot write {path}: {one_line(error)}") from None
 
 
 def load(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -73,7 +49,7 @@ def load(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         flat, metadata = mx.load(str(path), return_metadata=True)
         mx.eval(flat)  # reads the file now, before anything replaces it
     except (OSError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged or no checkpoint: {_one_line(error)}") from None
+        raise CheckpointError(f"{path} is damaged or no checkpoint: {one_line(error)}") from None
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"{path} is no checkpoint of olivine train-lm")
     if metadata.get("version") != VERSION:
@@ -83,54 +59,20 @@ def load(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         return tree_unflatten(flat), json.loads(metadata["settings"])
     except (KeyError, ValueError) as error:
-        raise CheckpointError(f"{path} has damaged settings: {_one_line(error)}") from None
+        raise CheckpointError(f"{path} has damaged settings: {one_line(error)}") from None
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+class RunFolder(LockedFolder):
+    """The folder of one run, held by at most one process at a time."""
 
-
-class RunFolder:
-    """The folder of one run, held by at most one process at a time.
-
-    The lock ends with the process, however it ends. So whoever holds it knows that temporary files
-    in the folder come from processes that died, and clears them away.
-    """
+    busy = "another run is using {path}; choose another --out"
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
+        super().__init__(path)
         self.checkpoint = self.path / CHECKPOINT
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.path / ".lock", "w")  # noqa: SIM115  held until close()
-        except OSError as error:
-            raise CheckpointError(f"cannot write to {path}: {error.strerror}") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            if not isinstance(error, BlockingIOError):
-                raise CheckpointError(f"cannot lock {path}: {error.strerror}") from None
-            raise CheckpointError(f"another run is using {path}; choose another --out") from None
-        self._clear_temporaries()
-
-    def _clear_temporaries(self) -> None:
-        for entry in self.path.iterdir():
-            # The second form is what the array library calls its own unfinished files.
-            if entry.name.startswith(".") and ".tmp" in entry.name:
-                entry.unlink(missing_ok=True)
 
     def set_aside(self) -> Path:
         """Keep the checkpoint of a finished run under another name; returns that name."""
         previous = self.path / PREVIOUS
         os.replace(self.checkpoint, previous)
         return previous
-
-    def close(self) -> None:
-        self._lock.close()
-
-    def __enter__(self) -> RunFolder:
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self.close()

@@ -239,11 +239,10 @@ class LoaderIterator:
     def _next(self):
         try:
             batch = self._read()
-        except ItemError:  # the batch is lost; who catches this may ask for the next
-            self._place.batch += 1
-            raise
-        except BaseException:  # such as Ctrl-C
+        except BaseException as error:  # whose traceback may keep this iterator alive for long
             self.close()
+            if isinstance(error, ItemError):  # who catches it may ask for the next batch
+                self._place.batch += 1
             raise
         self._place.batch += 1
         return batch
@@ -259,7 +258,10 @@ class LoaderIterator:
                 loader._workers,
                 loader._ahead,
             )
-        return self._prefetcher.get()
+        try:
+            return self._prefetcher.get()
+        except Stopped:  # by another thread
+            raise StopIteration from None
 
 
 def _work_of(loader: DataLoader, batches, seed: int, epoch: int) -> Callable:

@@ -50,9 +50,10 @@ _running: weakref.WeakSet[_State] = weakref.WeakSet()
 
 
 def _run(state: _State) -> None:
-    while (ticket := state.tickets.get()) is not None and not state.stopped:
+    while (ticket := state.tickets.get()) is not None:
         number, answer = ticket
         try:
+            state.check()
             answer.put((True, state.work(number, state.check)))
         except BaseException as error:  # whatever it is, the consumer must not wait for ever
             answer.put((False, error))
@@ -93,7 +94,7 @@ class Prefetcher:
         return self._state.pid == os.getpid()
 
     def get(self):
-        """The next result. An exception of the work is raised here."""
+        """The next result. An exception of the work is raised here, `Stopped` after `stop`."""
         succeeded, value = self._pending[0].get()
         self._pending.popleft()
         self._hand_out()

@@ -25,7 +25,8 @@ def source_files():
     ).stdout
     for name in sorted(set(listing.splitlines())):
         path = ROOT / name
-        if path.suffix in SOURCE_SUFFIXES and path.is_file() and "data" not in path.parts:
+        is_text = path.suffix == ".txt" and "data" in path.parts  # plays, not code
+        if path.suffix in SOURCE_SUFFIXES and path.is_file() and not is_text:
             yield path
 
 

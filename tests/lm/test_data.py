@@ -52,7 +52,7 @@ def test_corpus_read_in_chunks_equals_the_whole(tmp_path, monkeypatch):
     file = tmp_path / "text.txt"
     file.write_text("añb🌿" * 100, encoding="utf-8")
     whole = load_corpus(file)
-    monkeypatch.setattr("olivine.lm.data.CHUNK", 7)
+    monkeypatch.setattr("olivine.data.text.CHUNK", 7)
     chunked = load_corpus(file)
     assert np.array_equal(whole.training, chunked.training)
     assert whole.sha256 == chunked.sha256

@@ -246,11 +246,10 @@ their order, and the module tree's behaviour with types of errors.
 
 A difference is the largest |a - b| over |b| plus the root mean square of b, or plus a fifth of the
 largest root mean square in the case where b cancels to nothing; of extreme arguments each element
-is judged by its own size. "Worst" is the largest that was
-found within the limit. In bfloat16 a result beyond the limit passes "as near" if it is at most
-{near} times as far from the float32 result (for the same rounded values) as the oracle's. The last
-columns say how far results are from it, as root mean squares. Initializers of 16-bit dtypes may
-differ in a last digit.
+is judged by its own size. "Worst" is the largest that was found within the limit. In bfloat16 a
+result beyond the limit passes "as near" if it is at most {near} times as far from the float32
+result (for the same rounded values) as the oracle's. The last columns say how far results are from
+it, as root mean squares. Initializers of 16-bit dtypes may differ in a last digit.
 
 | family | dtype | oracle | cases | arrays | worst | limit | as near | meant | ours | oracle's |
 |---|---|---|---|---|---|---|---|---|---|---|

@@ -147,3 +147,20 @@ def test_cross_entropy_gradient_is_softmax_minus_target():
     )
     expected = np.exp(LOG_A) - one_hot(CLASSES, 5)
     np.testing.assert_allclose(np.array(gradient), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [losses.huber_loss, losses.smooth_l1_loss])
+def test_gradient_of_a_linear_tail_is_one_up_to_infinity(loss):
+    x = mx.array([-np.inf, -2.0, -1.0, 0.5, 1.0, 3.0, np.inf])
+    gradient = mx.grad(lambda x: loss(x, mx.zeros_like(x), reduction="sum"))(x)
+    assert gradient.tolist() == [-1, -1, -1, 0.5, 1, 1, 1]
+
+
+def test_cross_entropy_counts_logits_from_the_largest_for_shares_that_do_not_sum_to_one():
+    logits, shares = np.array([[8.0, -8.0, 3.0]]), np.array([[0.5, 0.2, 0.1]])
+    shifted = logits - logits.max()
+    expected = np.log(np.exp(shifted).sum(-1)) - (shifted * shares).sum(-1)
+    got = losses.cross_entropy(
+        mx.array(logits.astype(np.float32)), mx.array(shares.astype(np.float32))
+    )
+    np.testing.assert_allclose(np.array(got), expected, rtol=1e-5)

@@ -165,7 +165,7 @@ def function(family, call, torch=None, note="", **inputs):
 
 
 def all_cases():
-    from . import attention, layers, losses, optimizers, seeded, trees
+    from . import attention, layers, losses, optimizers, seeded, training, trees
 
     cases = [
         *layers.cases(),
@@ -173,6 +173,7 @@ def all_cases():
         *losses.cases(),
         *optimizers.cases(),
         *seeded.cases(),
+        *training.cases(),
         *trees.cases(),
     ]
     names = [(case.kind, case.name) for case in cases]

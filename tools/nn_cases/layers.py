@@ -99,7 +99,7 @@ def activations():
     )
     for make, torch in ACTIVATION_LAYERS.items():
         yield layer("activation", f"nn.{make}", torch=torch, a=normal(6, 12, scale=2.5))
-    for name, torch in ACTIVATIONS.items():
+    for name in ACTIVATIONS:
         if name not in ("softmax", "softmin", "log_softmax"):
             half = "mx.concatenate([a, a])" if name == "glu" else "a"
             yield function("extremes", f"nn.{name}({half})", None, a=extreme())

@@ -11,7 +11,7 @@ import traceback
 
 import numpy as np
 
-from . import draw, draw_parameter, trees
+from . import draw, draw_parameter, training, trees
 
 STEPS = 5
 
@@ -263,6 +263,7 @@ RUNNERS = {
     "schedule": run_schedule,
     "initializer": run_initializer,
     "new": run_new,
+    "training": training.run,
     "tree": trees.run,
 }
 

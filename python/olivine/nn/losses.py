@@ -52,6 +52,8 @@ def cross_entropy(
         )
 
     if as_probabilities:
+        # Counted from the largest logit, as in MLX; it matters if the targets do not sum to 1.
+        logits = logits - mx.stop_gradient(mx.max(logits, axis=axis, keepdims=True))
         score = mx.sum(logits * targets, axis=axis)
     else:
         score = mx.take_along_axis(logits, mx.expand_dims(targets, axis), axis=axis).squeeze(axis)
@@ -147,7 +149,9 @@ def smooth_l1_loss(
     """Quadratic for differences below `beta`, linear above."""
     _check_same_shape("smooth_l1_loss", predictions, targets)
     difference = mx.abs(predictions - targets)
-    loss = mx.where(difference < beta, 0.5 * mx.square(difference) / beta, difference - 0.5 * beta)
+    # The minimum keeps the square, and so the gradient, finite for an infinite difference.
+    near = 0.5 * mx.square(mx.minimum(difference, beta)) / beta
+    loss = mx.where(difference < beta, near, difference - 0.5 * beta)
     return _reduce(loss, reduction)
 
 
@@ -184,8 +188,8 @@ def huber_loss(
     """`delta` times `smooth_l1_loss`: quadratic up to `delta`, linear above."""
     difference = mx.abs(inputs - targets)
     loss = mx.where(
-        difference <= delta,
-        0.5 * mx.square(difference),
+        difference < delta,
+        0.5 * mx.square(mx.minimum(difference, delta)),
         delta * (difference - 0.5 * delta),
     )
     return _reduce(loss, reduction)

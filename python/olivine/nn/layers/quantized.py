@@ -97,7 +97,7 @@ class QuantizedLinear(QuantizedBase):
         bits: int | None = None,
         mode: str = "affine",
     ):
-        """The quantized form of a `Linear` layer; its bias, which stays in full, stays trainable."""
+        """The quantized form of a `Linear` layer; its bias stays in full and trainable."""
         layer = cls.__new__(cls)
         Module.__init__(layer)
         layer._set_up(linear_layer.weight, group_size, bits, mode)

@@ -14,6 +14,7 @@ import pytest
 import olivine.core as mx
 import olivine.nn as nn
 import olivine.optimizers as optim
+from olivine.data import DataLoader
 from olivine.train import EMA, Checkpointer, CheckpointError, EarlyStopping
 from olivine.utils import tree_flatten
 from tests.support import run_python
@@ -464,6 +465,33 @@ def test_optimizers_of_several_kinds_come_back(tmp_path):
     with Checkpointer(tmp_path, {"model": model, "optimizer": optimizer}) as checkpointer:
         checkpointer.restore()
     assert train(model, optimizer, 4) == want
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_goes_on_in_the_middle_of_an_epoch(tmp_path, workers):
+    def make():
+        numbers = np.arange(50, dtype=np.float32)
+        jitter = {"augment": lambda x, rng: x + rng.random(dtype=np.float32), "workers": workers}
+        return DataLoader(numbers, batch_size=8, shuffle=True, seed=3, **jitter)
+
+    def batches(loader, epochs):
+        while loader.epoch < epochs:
+            yield from loader
+
+    whole = [batch.tolist() for batch in batches(make(), 3)]
+    assert len(whole) == 21
+    for stop in (1, 6, 7, 10, 20):
+        loader, seen = make(), []
+        with Checkpointer(tmp_path / str(stop), {"loader": loader}) as checkpointer:
+            for batch in batches(loader, 3):
+                seen.append(batch.tolist())
+                if len(seen) == stop:
+                    checkpointer.save(stop)
+                    break
+        loader = make()
+        with Checkpointer(tmp_path / str(stop), {"loader": loader}) as checkpointer:
+            assert checkpointer.restore() == stop
+        assert seen + [batch.tolist() for batch in batches(loader, 3)] == whole
 
 
 def test_random_trees_come_back(tmp_path):

@@ -7,7 +7,8 @@
 
 The build lies in build/coverage (preset "coverage": -O1 --coverage, kernels for plain and avx2). A
 line counts once, however many instruction sets, template arguments and objects hold it: it is
-covered if one of them ran. The counts come from gcc's own gcov. Exit status 1 below --least percent.
+covered if one of them ran. The counts come from gcc's own gcov. Exit status 1 below --least percent
+or where a test fails.
 """
 
 import argparse
@@ -51,10 +52,15 @@ def forget_counts():
 
 
 def run_tests(jobs, paths):
-    """The C++ tests unless `paths` are given, and the Python tests."""
-    if not paths:
-        return run_cpp_tests(jobs) & run_python_tests(jobs, ["tests"], "avx2")
-    return run_python_tests(jobs, paths, "avx2")
+    """All C++ and Python tests and, as `make test`, those of ops for older machines; or `paths`."""
+    if paths:
+        return run_python_tests(jobs, paths, "avx2")
+    steps = [
+        run_cpp_tests(jobs),
+        run_python_tests(jobs, ["tests"], "avx2"),
+        run_python_tests(jobs, ["tests/ops"], "plain"),
+    ]
+    return all(steps)
 
 
 def run_cpp_tests(jobs):

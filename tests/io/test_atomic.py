@@ -187,3 +187,27 @@ def test_ctrl_c_while_saving_keeps_the_old_file(tmp_path):
     run_python(code, args=(tmp_path / "a.safetensors",))
     assert os.listdir(tmp_path) == ["a.safetensors"]
     assert signal.getsignal(signal.SIGINT) is not None
+
+
+def test_leftovers_of_dead_savers_of_the_same_file_are_removed(tmp_path):
+    """The hidden file's name says who writes it; files of the living and of others stay."""
+    ended = os.posix_spawn("/bin/true", ["true"], os.environ)
+    os.waitpid(ended, 0)
+    for name in (f".a.npy.olivine-{ended}-0", ".a.npy.olivine-nobody", f".a.npy.olivine-{os.getppid()}-3",
+                 f".b.npy.olivine-{ended}-0", ".a.npy.other"):  # fmt: skip
+        (tmp_path / name).write_bytes(b"half an array")
+    mx.save(str(tmp_path / "a.npy"), mx.arange(3))
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted(
+        [".a.npy.other", f".a.npy.olivine-{os.getppid()}-3", f".b.npy.olivine-{ended}-0", "a.npy"]
+    )
+    assert mx.load(str(tmp_path / "a.npy")).tolist() == [0, 1, 2]
+
+
+def test_a_folder_is_no_place_for_an_array(tmp_path):
+    with pytest.raises((ValueError, RuntimeError, OSError)):
+        mx.save(str(tmp_path / "missing" / "a.npy"), mx.arange(3))
+    (tmp_path / "folder.npy").mkdir()
+    with pytest.raises((ValueError, RuntimeError, OSError)):
+        mx.save(str(tmp_path / "folder.npy"), mx.arange(3))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.npy"]

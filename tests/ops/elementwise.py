@@ -224,7 +224,7 @@ def test_rounding_of_integers_moves_those_left_of_the_point_only():
     for decimals in (-1, -2, -3, 0, 2):
         got = mx.round(to_mx(x, "int32"), decimals)
         assert_same(got, np.round(x, decimals).astype(np.int32), str(decimals))
-    assert mx.round(mx.array(2**53 + 3, dtype=mx.int64), -1).item() == 2**53
+    assert mx.round(mx.array(2**53 + 3, dtype=mx.int64), -1).item() == 9007199254741000
 
 
 @pytest.mark.parametrize("name", FLOATING)

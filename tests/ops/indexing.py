@@ -326,3 +326,46 @@ def test_a_scalar_mask_is_not_computed_to_write_one_value():
             assert_same(f(x), want)
             assert_same(mx.compile(f)(x), want)
             assert_same(mx.vmap(f)(mx.stack([x, -x]))[0], want)
+
+
+@pytest.mark.parametrize("shape", [(40, 2051), (6, 5, 1030), (40, 3, 33), (9, 70001)], ids=str)
+@pytest.mark.parametrize("method", ["set", "add", "maximum"])
+def test_long_rows_are_written_by_several_threads(shape, method):
+    """Threads share out columns, or places; rows that are named twice come in order for each."""
+    rng = np.random.default_rng(len(shape))
+    x = rng.integers(-9, 9, shape).astype(np.int32)
+    rows = rng.integers(0, shape[0], 80)
+    values = rng.integers(-99, 99, (80, *shape[1:])).astype(np.int32)
+    want, got = x.copy(), mx.array(x)
+    if method == "set":
+        for row, value in zip(rows, values, strict=True):
+            want[row] = value
+        got[mx.array(rows)] = mx.array(values)
+    else:
+        {"add": np.add, "maximum": np.maximum}[method].at(want, rows, values)
+        got = getattr(got.at[mx.array(rows)], method)(mx.array(values))
+    assert_same(got, want, method)
+
+
+@pytest.mark.parametrize("shape", [(20, 3001), (3, 20, 1500), (20, 7)], ids=str)
+def test_columns_are_written_along_an_axis_by_several_threads(shape):
+    rng = np.random.default_rng(5)
+    axis, count = len(shape) - 2, 13
+    x = rng.integers(-9, 9, shape).astype(np.float32)
+    small = list(shape)
+    small[axis] = count
+    order = np.argsort(rng.uniform(size=shape), axis=axis)
+    places = np.take(order, range(count), axis)  # distinct, since np.put_along_axis says no order
+    values = rng.integers(-9, 9, small).astype(np.float32)
+    want = x.copy()
+    np.put_along_axis(want, places, values, axis)
+    got = mx.put_along_axis(mx.array(x), mx.array(places - shape[axis] * (places % 2)), mx.array(values), axis)
+    assert_same(got, want, "put")
+    # The gradient of a take adds up where places repeat.
+    places = rng.integers(0, shape[axis], small)
+    taken = lambda x: mx.sum(mx.take_along_axis(x, mx.array(places), axis) * mx.array(values))  # noqa: E731
+    want = np.zeros_like(x)
+    grid = list(np.indices(small))
+    grid[axis] = places
+    np.add.at(want, tuple(grid), values)
+    assert_same(mx.grad(taken)(mx.array(x)), want, "gradient")

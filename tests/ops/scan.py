@@ -1,10 +1,11 @@
 """Rows of the scans: cumulative sums, products, extremes, and differences."""
 
 import numpy as np
+import pytest
 
 import olivine.core as mx
-from tests.harness import DTYPES, LARGE, NUMBER, REAL, OpTests, Row
-from tests.support import assert_same, to_mx
+from tests.harness import COMPLEX, DTYPES, LARGE, NUMBER, REAL, OpTests, Row
+from tests.support import assert_close, assert_same, rounded, to_mx
 
 SHAPES = (
     (((7,),), {}),
@@ -12,6 +13,8 @@ SHAPES = (
     (((3, 5),), {"axis": 0, "reverse": True}),
     (((4, 6),), {"axis": -1, "inclusive": False}),
     (((4, 6),), {"axis": 1, "reverse": True, "inclusive": False}),
+    (((5, 3),), {"axis": 0, "inclusive": False}),
+    (((5, 3, 2),), {"axis": 1, "reverse": True, "inclusive": False}),
     (((2, 3),), {}),
     (((0, 3),), {"axis": 1}),
     (((515, 260),), {"axis": 0}),
@@ -71,7 +74,7 @@ VALUES = "values layouts dtypes vmap compile errors"
 ROWS = [
     Row("cumsum", cumsum, SHAPES + LONG, DTYPES, low=0, out=sum_dtype, tol=40, wrong="axis",
         aliases=("cumulative_sum",)),
-    Row("cumprod", cumprod, SHAPES[:7], NUMBER, sample=near_one, tol=8, wrong="axis", aliases=("cumulative_prod",)),
+    Row("cumprod", cumprod, SHAPES[:9], NUMBER, sample=near_one, tol=8, wrong="axis", aliases=("cumulative_prod",)),
     Row("cummax", cummax, SHAPES + LONG, REAL, wrong="axis"),
     Row("cummin", cummin, SHAPES + LONG, REAL, wrong="axis"),
     Row("logcumsumexp", logcumsumexp, SHAPES, REAL, out="float", tol=40, wrong="axis"),
@@ -92,6 +95,20 @@ def test_scans_take_an_accumulation_dtype():
 def test_cumprod_gradient_with_zeros():
     got = mx.grad(lambda x: mx.sum(mx.cumprod(x)))(mx.array([2.0, 0.0, 3.0]))
     assert_same(got, np.array([1, 8, 0], np.float32), "gradient")
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_tangents_of_complex_products(name, axis, reverse):
+    """d prod(x) = prod(x) sum(dx / x), up to each element."""
+    rng = np.random.default_rng(3)
+    x, v = (rounded(rng.uniform(0.5, 1.5, (6, 4, 2)) @ [1, 1j], name) for _ in range(2))
+    turn = lambda a: np.flip(a, axis) if reverse else a  # noqa: E731
+    wide, along = turn(x.astype(np.complex128)), turn(v.astype(np.complex128))
+    want = np.cumprod(wide, axis) * np.cumsum(along / wide, axis)
+    tangent = mx.jvp(lambda x: mx.cumprod(x, axis=axis, reverse=reverse), [to_mx(x)], [to_mx(v)])[1][0]
+    assert_close(tangent, turn(want), name, 20, span=8)
 
 
 def test_running_extremes_keep_nan():

@@ -446,3 +446,42 @@ def test_mutated_files_give_an_error_or_a_function(tmp_path):
     for seed in (1, 2):
         loaded, ran = map(int, run_python(code, args=(path, seed), limit=120).stdout.split())
         assert loaded > 20 and ran > 10, "the mutations reach the ops"
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: mx.reshape(x, (-1, 2)) ** 2,
+        lambda x: mx.flatten(x, 0, 1) ** 2,
+        lambda x: mx.expand_dims(x, (0, 2)) ** 3,
+        lambda x: mx.squeeze(mx.expand_dims(x, 1), 1) ** 2,
+        lambda x: mx.softmax(x, axis=-1),
+        lambda x: x - mx.mean(x * x, axis=0, keepdims=True),
+        mx.grad(lambda x: mx.sum(mx.sum(x**3, axis=1) ** 2)),
+        mx.grad(lambda x: mx.sum(mx.max(x, axis=0) ** 2) + mx.sum(mx.expand_dims(x, 1) ** 3)),
+        lambda x: mx.linalg.norm(mx.stack([x, x * 2]), axis=0),
+    ],
+    ids=range(9),
+)
+def test_functions_of_any_size_have_every_transformation(path, f):
+    """An imported function is differentiated and mapped at a size that it was not traced with."""
+    mx.export_function(path, f, mx.ones((2, 4), dtype=mx.float64), shapeless=True)
+    load = mx.import_function(path)
+    g = lambda x: load(x)[0]  # noqa: E731
+    rng = np.random.default_rng(12)
+    x, v = (mx.array(rng.uniform(0.5, 2, (3, 6)), dtype=mx.float64) for _ in range(2))
+    want = f(x)
+    assert_same(g(x), want, "value")
+    ct = mx.array(rng.standard_normal(want.shape), dtype=mx.float64)
+    for h, other in ((g, f), (mx.compile(g, shapeless=True), f)):
+        close = lambda got, want: np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-12)  # noqa: E731
+        close(mx.vjp(h, [x], [ct])[1][0], mx.vjp(other, [x], [ct])[1][0])
+        close(mx.jvp(h, [x], [v])[1][0], mx.jvp(other, [x], [v])[1][0])
+    batch = mx.stack([x, v, x * v])
+    np.testing.assert_allclose(mx.vmap(g)(batch), mx.stack([f(b) for b in batch]), rtol=1e-12)
+    turned = mx.moveaxis(batch, 0, 2)
+    np.testing.assert_allclose(
+        mx.vmap(g, in_axes=2, out_axes=1)(turned), mx.stack([f(b) for b in batch], 1), rtol=1e-12
+    )
+    slope = lambda h: mx.grad(lambda x: mx.sum(mx.grad(lambda x: mx.sum(h(x) ** 2))(x) * v))  # noqa: E731
+    np.testing.assert_allclose(slope(g)(x), slope(f)(x), rtol=1e-9, atol=1e-9)

@@ -129,12 +129,9 @@ array make_input(const Shape& shape, Dtype t, Choices& choices) {
   return array(values.begin(), shape, t);
 }
 
-Arrays ones_like_all(const Arrays& outputs) {
+Arrays ones_like_all(const Arrays& arrays) {
   Arrays ones;
-  for (const array& a : outputs) {
-    std::vector<float> values(static_cast<size_t>(a.size()) + 1, 1.0f);
-    ones.push_back(array(values.begin(), a.shape(), a.dtype()));
-  }
+  for (const array& a : arrays) ones.push_back(broadcast_to(array(1.0f, a.dtype()), a.shape()));
   return ones;
 }
 

@@ -102,6 +102,18 @@ class Reader {
     }
   }
 
+  // What the nodes of a trace read. The constants are not copied: many small traces may share many.
+  struct Values {
+    const Arrays &inputs, &constants;
+    Arrays made;
+    size_t size() const { return inputs.size() + constants.size() + made.size(); }
+    const array& operator[](size_t i) const {
+      if (i < inputs.size()) return inputs[i];
+      i -= inputs.size();
+      return i < constants.size() ? constants[i] : made[i - constants.size()];
+    }
+  };
+
   void read_trace() {
     auto t = std::make_unique<Imported>();
     auto g = std::make_shared<TracedGraph>();
@@ -116,8 +128,7 @@ class Reader {
       OutSpec s = in_.spec();
       g->placeholders.push_back(make_placeholder(s.shape, s.dtype));
     }
-    Arrays values = g->placeholders;
-    values.insert(values.end(), arrays_.begin(), arrays_.end());
+    Values values{g->placeholders, arrays_, {}};
     size_t count = in_.length("ops");
     for (size_t i = 0; i < count; ++i) read_node(values, i, t->any_size);
     for (size_t n = in_.length("outputs"); n > 0; --n) g->outputs.push_back(value(values));
@@ -127,7 +138,7 @@ class Reader {
     traces.push_back(std::move(t));
   }
 
-  const array& value(const Arrays& values) {
+  const array& value(const Values& values) {
     uint64_t i = in_.count();
     if (i >= values.size()) {
       in_.malformed("expected a value that was made before, of ", values.size(), "; got ", i);
@@ -135,7 +146,7 @@ class Reader {
     return values[i];
   }
 
-  void read_node(Arrays& values, size_t number, bool any_size) {
+  void read_node(Values& values, size_t number, bool any_size) {
     uint64_t index = in_.count();
     if (index >= ops_.size()) in_.malformed("expected an op below ", ops_.size(), "; got ", index);
     const Op& op = *ops_[index];
@@ -155,9 +166,11 @@ class Reader {
       in_.malformed("op ", number, ", ", op.name, ", has other outputs than the file says");
     }
     if (specs.size() > 1) {
-      for (array& a : make_nodes(op, params, in, std::move(specs))) values.push_back(std::move(a));
+      for (array& a : make_nodes(op, params, in, std::move(specs))) {
+        values.made.push_back(std::move(a));
+      }
     } else {
-      values.push_back(make_node(op, params, in, std::move(specs[0].shape), specs[0].dtype));
+      values.made.push_back(make_node(op, params, in, std::move(specs[0].shape), specs[0].dtype));
     }
   }
 

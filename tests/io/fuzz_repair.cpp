@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/size.h"
 #include "io/fuzz_functions.h"
 #include "transforms/export_format.h"
 #include "transforms/traced.h"
@@ -14,8 +15,9 @@ using Bytes = std::vector<unsigned char>;
 
 constexpr size_t kMostNodes = 100, kMostTraces = 3, kMostConstants = 24, kMostInputs = 24;
 constexpr size_t kMostOps = 48, kMostAxes = 6;
-constexpr uint64_t kMostElements = 1024;  // of an input or a constant
-constexpr uint64_t kMostData = 4096;      // bytes; constants past them repeat an element
+constexpr uint64_t kMostElements = 1024;               // of an input or a constant
+constexpr uint64_t kManyElements = uint64_t{1} << 58;  // still, now and then
+constexpr uint64_t kMostData = 4096;  // bytes; constants past them repeat an element
 
 // What an op's parameters can't be made of: the rest of the file is lost too.
 struct Unreadable {};
@@ -146,8 +148,9 @@ class Repair {
     size_t n = in_.length(kMostConstants);
     out_.count(n);
     for (; n > 0; --n) {
-      OutSpec s = in_.spec(kMostElements);
+      OutSpec s = in_.spec(in_.left() % 16 == 0 ? kManyElements : kMostElements);
       bool repeated = in_.boolean() || data_ > kMostData;
+      repeated |= element_count(s.shape) > static_cast<int64_t>(kMostElements);
       in_.count();
       out_.spec(s.shape, s.dtype);
       out_.byte(repeated);
@@ -168,7 +171,7 @@ class Repair {
     exported::Encoder inputs;
     values_.clear();
     for (size_t i = 0; i < positional + names.size(); ++i) {
-      OutSpec s = in_.spec(kMostElements);
+      OutSpec s = in_.spec(in_.left() % 16 == 0 ? kManyElements : kMostElements);
       inputs.spec(s.shape, s.dtype);
       values_.push_back({make_placeholder(s.shape, s.dtype), i});
     }

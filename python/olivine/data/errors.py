@@ -24,10 +24,12 @@ class ItemError(RuntimeError):
 
 def optional(module: str, extra: str, purpose: str):
     """Import a package that is not required, or say with which command to install it."""
+    package = module.split(".")[0]
     try:
+        importlib.import_module(package)
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module.split(".")[0]:
+        if error.name != package:
             raise
         raise ModuleNotFoundError(
             f"{purpose} needs a package that is not installed: pip install 'olivine[{extra}]'",

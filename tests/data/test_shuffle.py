@@ -3,7 +3,7 @@
 import numpy as np
 import olivine.core as mx
 import pytest
-from olivine.data.shuffle import GOLDEN, generator, mix, permutation, seed_of, stream
+from olivine.data.shuffle import GOLDEN, Generators, mix, permutation, seed_of, stream
 
 
 def test_the_hash_is_splitmix64():
@@ -41,6 +41,13 @@ def test_a_random_key_is_a_seed():
         seed_of("a")
 
 
-def test_generators_repeat_by_their_parts():
-    a, b, c = (generator(1, *parts).random(4) for parts in ((2, 3), (2, 3), (3, 2)))
-    assert (a == b).all() and not (a == c).any()
+def test_the_generator_of_an_item_is_the_one_numpy_makes_for_its_key():
+    generators = Generators(7)
+    generators.at(1).random(3)
+    generators.at(2).integers(0, 9, 5, dtype=np.uint32)  # leaves half a word behind
+    for item in (1, 3, 2**63, 1):
+        fresh = np.random.Generator(np.random.Philox(key=np.array([7, item], np.uint64)))
+        want = fresh.integers(0, 100, 3, dtype=np.uint32), fresh.random(), fresh.normal()
+        rng = generators.at(item)
+        got = rng.integers(0, 100, 3, dtype=np.uint32), rng.random(), rng.normal()
+        assert (want[0] == got[0]).all() and want[1:] == got[1:]

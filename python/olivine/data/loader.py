@@ -12,7 +12,7 @@ from olivine.data.dataset import Dataset, gather, items
 from olivine.data.errors import ItemError
 from olivine.data.plan import Plan, item_lengths
 from olivine.data.prefetch import Prefetcher, Stopped
-from olivine.data.shuffle import generator, seed_of
+from olivine.data.shuffle import Generators, seed_of, stream
 
 
 class DataLoader:
@@ -168,11 +168,11 @@ class DataLoader:
 
     def _assemble(self, read: list, indices, seed: int, epoch: int, check):
         if self._augment is not None:
+            generators = Generators(stream(seed, epoch, 2))
             for place, index in enumerate(indices):
                 check()
                 try:
-                    rng = generator(seed, epoch, 2, int(index))
-                    read[place] = self._augment(read[place], rng)
+                    read[place] = self._augment(read[place], generators.at(int(index)))
                 except Exception as error:
                     raise ItemError(int(index), error) from error
         if self._collate is not None:

@@ -43,6 +43,20 @@ def permutation(count: int, seed: int) -> np.ndarray:
     return np.argsort(hashes, kind="stable")
 
 
-def generator(seed: int, *parts: int) -> np.random.Generator:
-    """NumPy's random numbers for one tuple of `parts`, such as an epoch and an item."""
-    return np.random.Generator(np.random.Philox(key=stream(seed, *parts)))
+class Generators:
+    """NumPy's random numbers for each item of a stream, as `Philox` gives them for both as its key.
+
+    The generator of one item is that of another started anew: making one takes longer than most
+    uses of it.
+    """
+
+    def __init__(self, seed: int):
+        self._bits = np.random.Philox(key=np.array([seed, 0], dtype=np.uint64))
+        self._start = self._bits.state
+        self._generator = np.random.Generator(self._bits)
+
+    def at(self, index: int) -> np.random.Generator:
+        """The generator for item `index`, valid until the next call."""
+        self._start["state"]["key"][1] = index
+        self._bits.state = self._start
+        return self._generator

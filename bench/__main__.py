@@ -54,7 +54,9 @@ def main():
         print("\n".join(work.name for work in chosen))
         return
     libraries = available(options.libraries)
-    print(f"Median of {options.rounds} samples, {options.threads} threads; ratio to the fastest peer.")
+    print(
+        f"Median of {options.rounds} samples, {options.threads} threads; ratio to the fastest peer."
+    )
     print("machine: copying the same bytes, or OpenBLAS called directly. ~: spread over 30 %.\n")
     print("| " + " | ".join(["workload", *libraries, "olivine's rate"]) + " |")
     print("|---" * (len(libraries) + 2) + "|")

@@ -1,9 +1,10 @@
 // Speed of element-wise work on the CPU: single ops and fused programs, beside plain copying.
 //
 // Usage: elementwise [millions of elements]. GB/s counts the bytes that must be read and written;
-// buffers are reused, so no page is fresh, and lie on huge pages, as the allocator's do. No build makes
-// it; link it with the core's objects, as the C++ tests are:
-//   g++ -std=c++20 -O2 -Iinclude -Isrc bench/elementwise.cpp $(find build/release/CMakeFiles/olivine_*
+// buffers are reused, so no page is fresh, and lie on huge pages, as the allocator's do. No build
+// makes it; link it with the core's objects, as the C++ tests are:
+//   g++ -std=c++20 -O2 -Iinclude -Isrc bench/elementwise.cpp $(find
+//   build/release/CMakeFiles/olivine_*
 //     -name '*.o' | grep -v 'bindings\|/tests') -o elementwise
 #include <sys/mman.h>
 

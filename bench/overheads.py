@@ -187,7 +187,9 @@ def _(library):
 
 
 def product(n, name):
-    work = workload(f"matmul_{name}_{n}", work=2 * n**3 / 1e9, unit="GFLOP", slow=name != "f32" and n > 1024)
+    work = workload(
+        f"matmul_{name}_{n}", work=2 * n**3 / 1e9, unit="GFLOP", slow=name != "f32" and n > 1024
+    )
     dtype = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}[name]
 
     @work.on(*LAZY)

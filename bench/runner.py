@@ -17,7 +17,14 @@ import time
 from dataclasses import dataclass, field
 
 # name -> the package to import; "machine" is the limit of the hardware, measured with plain tools.
-LIBRARIES = {"olivine": "olivine", "mlx": "mlx", "jax": "jax", "torch": "torch", "numpy": "numpy", "machine": "numpy"}
+LIBRARIES = {
+    "olivine": "olivine",
+    "mlx": "mlx",
+    "jax": "jax",
+    "torch": "torch",
+    "numpy": "numpy",
+    "machine": "numpy",
+}
 MODULES = ("bench.overheads", "bench.training", "bench.matmul", "bench.quantized")
 SAMPLE_SECONDS = 0.1
 

@@ -112,7 +112,9 @@ def _(library):
             return forward(ops, self.p, x)
 
     model, (x, y) = Model(), map(mx.array, batch())
-    optimizer = optim.AdamW(learning_rate=RATE, weight_decay=DECAY, betas=[BETA1, BETA2], eps=EPSILON)
+    optimizer = optim.AdamW(
+        learning_rate=RATE, weight_decay=DECAY, betas=[BETA1, BETA2], eps=EPSILON
+    )
 
     def loss(model, x, y):
         return nn.losses.cross_entropy(model(x), y, reduction="mean")
@@ -149,7 +151,9 @@ def _(library):
         @staticmethod
         def norm(x, weight, bias):
             centred = x - x.mean(-1, keepdims=True)
-            return centred * jax.lax.rsqrt((centred**2).mean(-1, keepdims=True) + 1e-5) * weight + bias
+            return (
+                centred * jax.lax.rsqrt((centred**2).mean(-1, keepdims=True) + 1e-5) * weight + bias
+            )
 
         @staticmethod
         def attention(q, k, v, scale):
@@ -164,7 +168,9 @@ def _(library):
         value, g = jax.value_and_grad(loss)(p, x, y)
         m = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, m, g)
         v = jax.tree.map(lambda v, g: BETA2 * v + (1 - BETA2) * g * g, v, g)
-        p = jax.tree.map(lambda p, m, v: p * (1 - RATE * DECAY) - RATE * m / (jnp.sqrt(v) + EPSILON), p, m, v)
+        p = jax.tree.map(
+            lambda p, m, v: p * (1 - RATE * DECAY) - RATE * m / (jnp.sqrt(v) + EPSILON), p, m, v
+        )
         return value, p, m, v
 
     update = jax.jit(update, donate_argnums=(0, 1, 2))
@@ -197,7 +203,9 @@ def _(library):
 
     p = tree_map(lambda a: torch.from_numpy(a).requires_grad_(), initial_weights())
     x, y = (torch.from_numpy(a).long() for a in batch())
-    optimizer = torch.optim.AdamW(leaves(p), lr=RATE, weight_decay=DECAY, betas=(BETA1, BETA2), eps=EPSILON)
+    optimizer = torch.optim.AdamW(
+        leaves(p), lr=RATE, weight_decay=DECAY, betas=(BETA1, BETA2), eps=EPSILON
+    )
 
     def step():
         optimizer.zero_grad(set_to_none=True)

@@ -79,8 +79,9 @@ def forms(p):
         some = ("_axes", params, f"MaybeInts{{IntOrInts{{{value}, false}}}}")
         if not axis:
             return [("", some[1], some[2])]
-        single = [("_axis", [f"int {n}"],
-                   f'MaybeInts{{IntOrInts{{Ints{{{{{n}}}, "{{op}}"}}, true}}}}')]
+        single = [
+            ("_axis", [f"int {n}"], f'MaybeInts{{IntOrInts{{Ints{{{{{n}}}, "{{op}}"}}, true}}}}')
+        ]
         return [("", [], "MaybeInts{}"), *(single if "int" in p.types else []), some]
     return []
 
@@ -105,13 +106,17 @@ def results(f):
 def functions(family, f):
     """(declaration, definition) of each C function of one definition."""
     outs, store = results(f)
-    if outs is None or any(p.kind is None or p.kind.name in ("maybe_string", "maybe_boolean")
-                           for p in f.parameters):
+    if outs is None or any(
+        p.kind is None or p.kind.name in ("maybe_string", "maybe_boolean") for p in f.parameters
+    ):
         return
     choices = [("", [], [])]
     for p in f.parameters:
-        choices = [(suffix + more, params + c_params, values + [value])
-                   for suffix, params, values in choices for more, c_params, value in forms(p)]
+        choices = [
+            (suffix + more, params + c_params, values + [value])
+            for suffix, params, values in choices
+            for more, c_params, value in forms(p)
+        ]
     prefix = "olivine_" + (family.module + "_" if family.module else "")
     seen = set()
     for suffix, params, values in choices:
@@ -121,10 +126,15 @@ def functions(family, f):
         seen.add(name)
         head = f"int {name}({', '.join(outs + params) or 'void'})"
         values = ", ".join(v.replace("{op}", f.name) for v in values)
-        call = (f"call(OLIVINE_FUNCTION({family.namespace}{f.cpp}), {values})" if values
-                else f"{family.namespace}{f.cpp}()")
-        yield (f"OLIVINE_C_API {head};\n",
-               f"{head} {{\n  return c::guarded([&] {{ {store.format(call)} }});\n}}\n")
+        call = (
+            f"call(OLIVINE_FUNCTION({family.namespace}{f.cpp}), {values})"
+            if values
+            else f"{family.namespace}{f.cpp}()"
+        )
+        yield (
+            f"OLIVINE_C_API {head};\n",
+            f"{head} {{\n  return c::guarded([&] {{ {store.format(call)} }});\n}}\n",
+        )
 
 
 def c_files(family, header):
@@ -134,20 +144,20 @@ def c_files(family, header):
     guard = f"OLIVINE_C_GENERATED_{family.name.upper()}_H"
     names = "using namespace olivine::c;\nnamespace c = olivine::c;\n"
     return {
-        f"bindings/c/include/olivine/c/generated/{family.name}.h":
-            f"{NOTE.format(family.name)}\n#ifndef {guard}\n#define {guard}\n\n"
-            f"#include \"olivine/c/array.h\"\n\n{''.join(d for d, _ in pairs)}\n#endif\n",
-        f"bindings/c/generated/{family.name}.cpp":
-            f"{NOTE.format(family.name)}\n#include \"olivine/c/generated/{family.name}.h\"\n\n"
-            f"#include \"../handles.h\"\n#include \"{header}\"\n\n{names}\n"
-            + "\n".join(d for _, d in pairs),
+        f"bindings/c/include/olivine/c/generated/{family.name}.h": f"{NOTE.format(family.name)}\n#ifndef {guard}\n#define {guard}\n\n"
+        f'#include "olivine/c/array.h"\n\n{"".join(d for d, _ in pairs)}\n#endif\n',
+        f"bindings/c/generated/{family.name}.cpp": f'{NOTE.format(family.name)}\n#include "olivine/c/generated/{family.name}.h"\n\n'
+        f'#include "../handles.h"\n#include "{header}"\n\n{names}\n'
+        + "\n".join(d for _, d in pairs),
     }
 
 
 def c_umbrella(names):
     includes = "".join(f'#include "olivine/c/generated/{n}.h"\n' for n in names)
-    return (f"{NOTE.format('*')}\n/* The whole C API. */\n#ifndef OLIVINE_C_OLIVINE_H\n"
-            "#define OLIVINE_C_OLIVINE_H\n\n#include \"olivine/c/array.h\"\n"
-            f"#include \"olivine/c/device.h\"\n{includes}#include \"olivine/c/linalg.h\"\n"
-            "#include \"olivine/c/transforms.h\"\n"
-            "\n#endif\n")
+    return (
+        f"{NOTE.format('*')}\n/* The whole C API. */\n#ifndef OLIVINE_C_OLIVINE_H\n"
+        '#define OLIVINE_C_OLIVINE_H\n\n#include "olivine/c/array.h"\n'
+        f'#include "olivine/c/device.h"\n{includes}#include "olivine/c/linalg.h"\n'
+        '#include "olivine/c/transforms.h"\n'
+        "\n#endif\n"
+    )

@@ -28,8 +28,7 @@ struct Int {
   const char* op;
 
   template <class T>
-    requires(std::integral<T> && !std::same_as<T, bool>)
-  operator T() const {
+  requires(std::integral<T> && !std::same_as<T, bool>) operator T() const {
     if (!std::in_range<T>(value)) {
       fail("[", op, "] expected an int of ", 8 * sizeof(T), " bits; got ", value);
     }
@@ -46,10 +45,8 @@ struct Ints {
   const char* op;
 
   template <class C>
-    requires requires { FromInts<C>::make; }
-  operator C() const {
-    return FromInts<C>::make(*this);
-  }
+  requires requires { FromInts<C>::make; }
+  operator C() const { return FromInts<C>::make(*this); }
   Int operator[](size_t i) const { return {values[i], op}; }
   void expect(size_t n) const {
     if (values.size() != n) fail("[", op, "] expected ", n, " ints; got ", values.size());
@@ -76,7 +73,7 @@ struct FromInts<SmallVector<T, N>> {
 };
 // One int stands for all of a pair, triple or fixed array, as in `stride=2`.
 template <class T>
-  requires requires { std::tuple_size<T>::value; }
+requires requires { std::tuple_size<T>::value; }
 struct FromInts<T> {
   static T make(const Ints& v) {
     constexpr size_t n = std::tuple_size<T>::value;
@@ -84,7 +81,8 @@ struct FromInts<T> {
     auto at = [&](size_t i) { return v.values.size() == 1 ? v[0] : v[i]; };
     return [&]<size_t... I>(std::index_sequence<I...>) {
       return T{static_cast<std::tuple_element_t<I, T>>(at(I))...};
-    }(std::make_index_sequence<n>());
+    }
+    (std::make_index_sequence<n>());
   }
 };
 
@@ -110,15 +108,14 @@ struct MaybeInts {
 struct OptionalInt {
   const std::optional<Int>& value;
   template <class T>
-    requires(std::integral<T>)
-  operator std::optional<T>() const {
+  requires(std::integral<T>) operator std::optional<T>() const {
     return value ? std::optional<T>(static_cast<T>(*value)) : std::nullopt;
   }
 };
 struct OptionalInts {
   const std::optional<IntOrInts>& value;
   template <class C>
-    requires requires { FromInts<C>::make; }
+  requires requires { FromInts<C>::make; }
   operator std::optional<C>() const {
     return value ? std::optional<C>(FromInts<C>::make(value->values)) : std::nullopt;
   }
@@ -165,8 +162,8 @@ template <class F, class Done, class... Form, class... Rest>
 struct AcceptsAny<F, Done, std::tuple<Form...>, Rest...>
     : std::disjunction<AcceptsForm<F, Done, Form, Rest...>...> {};
 template <class F, class Done, class Next, class... Rest>
-struct Accepts<F, Done, Next, Rest...>
-    : AcceptsAny<F, Done, typename Forms<Next>::list, Rest...> {};
+struct Accepts<F, Done, Next, Rest...> : AcceptsAny<F, Done, typename Forms<Next>::list, Rest...> {
+};
 
 template <class F, class... Done>
 decltype(auto) resolve(F& f, std::tuple<Done...> done) {
@@ -212,7 +209,7 @@ decltype(auto) call(F f, const Args&... args) {
 }  // namespace olivine::bindings
 
 // The overload set of a function as an object.
-#define OLIVINE_FUNCTION(f)                                                                 \
-  [](auto&&... x) -> decltype(f(std::forward<decltype(x)>(x)...)) {                         \
-    return f(std::forward<decltype(x)>(x)...);                                              \
+#define OLIVINE_FUNCTION(f)                                         \
+  [](auto&&... x) -> decltype(f(std::forward<decltype(x)>(x)...)) { \
+    return f(std::forward<decltype(x)>(x)...);                      \
   }

@@ -132,12 +132,16 @@ def read_parameters(arguments):
     places = ["only"] * len(arguments.posonlyargs) + ["either"] * len(arguments.args)
     positional = arguments.posonlyargs + arguments.args
     defaults = [None] * (len(positional) - len(arguments.defaults)) + arguments.defaults
-    found = [Parameter(a.arg, a.annotation, d, p)
-             for a, d, p in zip(positional, defaults, places, strict=True)]
+    found = [
+        Parameter(a.arg, a.annotation, d, p)
+        for a, d, p in zip(positional, defaults, places, strict=True)
+    ]
     if arguments.vararg:
         found.append(Parameter(arguments.vararg.arg, arguments.vararg.annotation, None, "variadic"))
-    found += [Parameter(a.arg, a.annotation, d, "named")
-              for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    found += [
+        Parameter(a.arg, a.annotation, d, "named")
+        for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    ]
     if arguments.kwarg:
         found.append(Parameter(arguments.kwarg.arg, None, None, "keywords"))
     return found
@@ -147,15 +151,25 @@ def read_function(node, all_manual, owner=""):
     marks = list(decorators(node))
     names = {name for name, _ in marks}
     return Function(
-        node, read_parameters(node.args), all_manual or bool(owner) or "manual" in names,
-        "method" in names, [a for name, args in marks if name == "alias" for a in args],
-        next((args[0] for name, args in marks if name == "cpp"), node.name), owner)
+        node,
+        read_parameters(node.args),
+        all_manual or bool(owner) or "manual" in names,
+        "method" in names,
+        [a for name, args in marks if name == "alias" for a in args],
+        next((args[0] for name, args in marks if name == "cpp"), node.name),
+        owner,
+    )
 
 
 def read_family(path):
     tree = ast.parse(path.read_text(), str(path))
-    values = {t.id: n.value for n in tree.body if isinstance(n, ast.Assign)
-              for t in n.targets if isinstance(t, ast.Name)}
+    values = {
+        t.id: n.value
+        for n in tree.body
+        if isinstance(n, ast.Assign)
+        for t in n.targets
+        if isinstance(t, ast.Name)
+    }
     marker = values.get("MODULE")
     module = ast.literal_eval(marker) if marker else path.stem if path.stem in SUBMODULES else ""
     family = Family(path.stem, module, tree)
@@ -193,7 +207,11 @@ class Kind:
 
 
 def kind_of(p):
-    t = p.types - {"None", "scalar", "float", "bool", "complex", "int"} if "array" in p.types else p.types
+    t = (
+        p.types - {"None", "scalar", "float", "bool", "complex", "int"}
+        if "array" in p.types
+        else p.types
+    )
     optional = "None" in p.types
     plain = t - {"None"}
     axis = p.name in ("axis", "axes")
@@ -203,15 +221,21 @@ def kind_of(p):
     if p.place == "variadic":
         return Kind("arrays", "in.arrays({i})") if "array" in p.types else None
     if plain == {"array"}:
-        return (Kind("maybe_ref", "in.maybe_ref({i})") if keeps_none
-                else Kind("ref", "in.ref({i}{d})", "literal"))
+        return (
+            Kind("maybe_ref", "in.maybe_ref({i})")
+            if keeps_none
+            else Kind("ref", "in.ref({i}{d})", "literal")
+        )
     if plain <= {"arrays", "array"} and plain:
         return Kind("arrays", "in.arrays({i})")
     if plain == {"StreamOrDevice"}:
         return Kind("stream", "in.stream({i})")
     if plain == {"Dtype"}:
-        return (Kind("maybe_dtype", "in.maybe_dtype({i})") if keeps_none
-                else Kind("dtype", "in.dtype({i}{d})", "literal"))
+        return (
+            Kind("maybe_dtype", "in.maybe_dtype({i})")
+            if keeps_none
+            else Kind("dtype", "in.dtype({i}{d})", "literal")
+        )
     if ints and plain <= {"int"} | ints:
         name = "maybe_ints" if keeps_none else "int_or_ints" if "int" in plain else "ints"
         return Kind(name, f"in.{name}({{i}}{{d}})", "literal")
@@ -219,9 +243,14 @@ def kind_of(p):
         return Kind("low_and_high", "in.low({i}{d}), in.high({i}{d})", "literal")
     if plain == {"int"} and p.name == "seed":
         return Kind("unsigned", "in.unsigned_integer({i})")
-    for types, name in (({"int"}, "integer"), ({"bool"}, "boolean"), ({"str"}, "string"),
-                        ({"float"}, "number"), ({"int", "float"}, "number"),
-                        ({"scalar"}, "number")):
+    for types, name in (
+        ({"int"}, "integer"),
+        ({"bool"}, "boolean"),
+        ({"str"}, "string"),
+        ({"float"}, "number"),
+        ({"int", "float"}, "number"),
+        ({"scalar"}, "number"),
+    ):
         if plain == types:
             name = "maybe_" + name if keeps_none else name
             return Kind(name, f"in.{name}({{i}}{{d}})", "literal")
@@ -291,14 +320,17 @@ def identifier(family, f):
 def signature(family, f, tag):
     names = ", ".join(f'"{p.name}"' for p in f.parameters if p.place != "keywords")
     count = lambda *places: sum(p.place in places for p in f.parameters)
-    required = sum(1 << i for i, p in enumerate(f.parameters)
-                   if p.required and p.place != "keywords")
+    required = sum(
+        1 << i for i, p in enumerate(f.parameters) if p.required and p.place != "keywords"
+    )
     names = names or '""'
-    return (f"constexpr std::string_view {tag}_names[] = {{{names}}};\n"
-            f'constexpr Signature {tag}_signature{{"{f.name}", {tag}_names, '
-            f"{count('only', 'either', 'variadic', 'named')}, {count('only')}, "
-            f"{count('only', 'either')}, {str(count('variadic') > 0).lower()}, {required}u, "
-            f"{str(count('keywords') > 0).lower()}}};\n")
+    return (
+        f"constexpr std::string_view {tag}_names[] = {{{names}}};\n"
+        f'constexpr Signature {tag}_signature{{"{f.name}", {tag}_names, '
+        f"{count('only', 'either', 'variadic', 'named')}, {count('only')}, "
+        f"{count('only', 'either')}, {str(count('variadic') > 0).lower()}, {required}u, "
+        f"{str(count('keywords') > 0).lower()}}};\n"
+    )
 
 
 def python_body(family, f, tag):
@@ -306,8 +338,10 @@ def python_body(family, f, tag):
     for i, p in enumerate(f.parameters):
         kind = p.kind
         if kind is None:
-            sys.exit(f"api/{family.name}.pyi: no rule for {p.name}: "
-                     f"{p.annotation and ast.unparse(p.annotation)} of {f.name}; mark it @manual")
+            sys.exit(
+                f"api/{family.name}.pyi: no rule for {p.name}: "
+                f"{p.annotation and ast.unparse(p.annotation)} of {f.name}; mark it @manual"
+            )
         default = literal(p.default) if kind.default else None
         if kind.name in ("ints", "int_or_ints") and default and not default.startswith("{"):
             default = f"{{{default}}}"
@@ -332,10 +366,12 @@ def python_body(family, f, tag):
         result = f"{call};\n    return Py_NewRef(Py_None);"
     elif f.returns.startswith("tuple"):
         result = f"return to_tuple({call});"
-    return (f"PyObject* {tag}(PyObject* self, PyObject* const* args, Py_ssize_t nargs, "
-            f"PyObject* names) {{\n  return guarded([&]() -> PyObject* {{\n"
-            f"    Arguments in({tag}_signature, self, args, nargs, names);\n{promote}"
-            f"    {result}\n  }});\n}}\n")
+    return (
+        f"PyObject* {tag}(PyObject* self, PyObject* const* args, Py_ssize_t nargs, "
+        f"PyObject* names) {{\n  return guarded([&]() -> PyObject* {{\n"
+        f"    Arguments in({tag}_signature, self, args, nargs, names);\n{promote}"
+        f"    {result}\n  }});\n}}\n"
+    )
 
 
 def python_function(family, forms):
@@ -353,9 +389,11 @@ def python_function(family, forms):
             code += python_body(family, f, tag)
         entries.append(f"{{{tag}_signature, {tag}}}")
     if len(forms) > 1:
-        code += (f"PyObject* {base}(PyObject* self, PyObject* const* args, Py_ssize_t nargs, "
-                 f"PyObject* names) {{\n  return overloaded(\"{forms[0].name}\", "
-                 f"{{{', '.join(entries)}}}, self, args, nargs, names);\n}}\n")
+        code += (
+            f"PyObject* {base}(PyObject* self, PyObject* const* args, Py_ssize_t nargs, "
+            f'PyObject* names) {{\n  return overloaded("{forms[0].name}", '
+            f"{{{', '.join(entries)}}}, self, args, nargs, names);\n}}\n"
+        )
     return code + "\n", declared
 
 
@@ -373,30 +411,44 @@ def python_file(family, header):
         code += text
         declared += hand
     functions = "".join(
-        f"    function_entry<py_{identifier(family, forms[0])}>(\"{name}\",\n"
-        f"{documentation(forms, False)}),\n" for name, forms in family.functions.items())
+        f'    function_entry<py_{identifier(family, forms[0])}>("{name}",\n'
+        f"{documentation(forms, False)}),\n"
+        for name, forms in family.functions.items()
+    )
     methods = "".join(
-        f"    method_entry<py_{identifier(family, forms[0])}>(\"{name}\",\n"
-        f"{documentation(forms, True)}),\n" for name, forms in family.methods.items())
+        f'    method_entry<py_{identifier(family, forms[0])}>("{name}",\n'
+        f"{documentation(forms, True)}),\n"
+        for name, forms in family.methods.items()
+    )
     properties = "".join(
         f'    property_entry<hand::array_{p.name}>("{p.name}",\n'
-        f'R"doc({ast.get_docstring(p) or ""})doc"),\n' for p in family.properties)
+        f'R"doc({ast.get_docstring(p) or ""})doc"),\n'
+        for p in family.properties
+    )
     declared += [f"PyObject* array_{p.name}(PyObject* self);\n" for p in family.properties]
-    classes = "".join(f'    {{"{c.name}",\nR"doc({ast.get_docstring(c) or ""})doc"}},\n'
-                      for c in family.classes)
+    classes = "".join(
+        f'    {{"{c.name}",\nR"doc({ast.get_docstring(c) or ""})doc"}},\n' for c in family.classes
+    )
     include = f'#include "{header}"\n' if header and family.generated else ""
-    parts = [NOTE.format(family.name), f'#include "arguments.h"\n{include}',
-             "namespace olivine::python {"]
+    parts = [
+        NOTE.format(family.name),
+        f'#include "arguments.h"\n{include}',
+        "namespace olivine::python {",
+    ]
     if declared:
         parts.append(f"namespace hand {{\n{''.join(declared)}}}  // namespace hand")
-    parts.append(f"namespace {{\n\n{code}PyMethodDef functions[] = {{\n{functions}    {{}}}};\n"
-                 f"PyMethodDef methods[] = {{\n{methods}    {{}}}};\n"
-                 f"PyGetSetDef properties[] = {{\n{properties}    {{}}}};\n"
-                 f"constexpr ClassDoc classes[] = {{\n{classes}    {{}}}};\n\n}}  // namespace\n")
-    parts.append(f"void add_{family.name}(PyObject* module) {{\n"
-                 f"  add_family(module, functions, methods, properties, classes,\n"
-                 f"             {alias_table(family.functions.values())}, "
-                 f"{alias_table(family.methods.values())});\n}}\n\n}}  // namespace olivine::python\n")
+    parts.append(
+        f"namespace {{\n\n{code}PyMethodDef functions[] = {{\n{functions}    {{}}}};\n"
+        f"PyMethodDef methods[] = {{\n{methods}    {{}}}};\n"
+        f"PyGetSetDef properties[] = {{\n{properties}    {{}}}};\n"
+        f"constexpr ClassDoc classes[] = {{\n{classes}    {{}}}};\n\n}}  // namespace\n"
+    )
+    parts.append(
+        f"void add_{family.name}(PyObject* module) {{\n"
+        f"  add_family(module, functions, methods, properties, classes,\n"
+        f"             {alias_table(family.functions.values())}, "
+        f"{alias_table(family.methods.values())});\n}}\n\n}}  // namespace olivine::python\n"
+    )
     return "\n".join(parts)
 
 
@@ -404,9 +456,11 @@ def python_list(families):
     names = "".join(f"void add_{f.name}(PyObject* module);\n" for f in families)
     target = lambda f: f'submodule(module, "{f.module}")' if f.module else "module"
     calls = "".join(f"  add_{f.name}({target(f)});\n" for f in families)
-    return (f"{NOTE.format('*')}\n#include \"arguments.h\"\n\nnamespace olivine::python {{\n\n"
-            f"{names}\nvoid add_families(PyObject* module) {{\n{calls}}}\n\n"
-            f"}}  // namespace olivine::python\n")
+    return (
+        f'{NOTE.format("*")}\n#include "arguments.h"\n\nnamespace olivine::python {{\n\n'
+        f"{names}\nvoid add_families(PyObject* module) {{\n{calls}}}\n\n"
+        f"}}  // namespace olivine::python\n"
+    )
 
 
 # ---- All files.
@@ -430,12 +484,17 @@ def main():
     parser.add_argument("--check", action="store_true", help="only say which files are out of date")
     args = parser.parse_args()
     files = outputs()
-    folders = ("bindings/python/generated", "bindings/c/generated",
-               "bindings/c/include/olivine/c/generated", "bindings/swift/generated",
-               "python/olivine/core")
+    folders = (
+        "bindings/python/generated",
+        "bindings/c/generated",
+        "bindings/c/include/olivine/c/generated",
+        "bindings/swift/generated",
+        "python/olivine/core",
+    )
     old = {str(p.relative_to(ROOT)) for d in folders for p in (ROOT / d).glob("*") if p.is_file()}
-    stale = [n for n, text in files.items()
-             if not (ROOT / n).exists() or (ROOT / n).read_text() != text]
+    stale = [
+        n for n, text in files.items() if not (ROOT / n).exists() or (ROOT / n).read_text() != text
+    ]
     stale += sorted(old - files.keys())
     for name in stale if not args.check else []:
         path = ROOT / name

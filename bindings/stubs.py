@@ -38,16 +38,29 @@ StreamOrDevice: TypeAlias = Stream | Device | DeviceType | None
 '''
 MARKS = {"method", "alias", "manual", "cpp"}
 # In class array, and in functions called like a type, the plain name would mean another thing.
-BUILTINS = {"bool", "int", "float", "complex", "list", "tuple", "dict", "str", "bytes", "object",
-            "slice", "type"}
+BUILTINS = {
+    "bool",
+    "int",
+    "float",
+    "complex",
+    "list",
+    "tuple",
+    "dict",
+    "str",
+    "bytes",
+    "object",
+    "slice",
+    "type",
+}
 
 
 def declaration(node, overloads, name=None, first=None):
     """One def without its body; `first` renames the first parameter (to self)."""
     node = copy.deepcopy(node)
     node.name = name or node.name
-    node.decorator_list = [d for d in node.decorator_list
-                           if not (isinstance(d, ast.Call) or ast.unparse(d) in MARKS)]
+    node.decorator_list = [
+        d for d in node.decorator_list if not (isinstance(d, ast.Call) or ast.unparse(d) in MARKS)
+    ]
     named = {ast.unparse(d) for d in node.decorator_list}
     if overloads and "overload" not in named:
         node.decorator_list.append(ast.Name("overload"))
@@ -55,7 +68,8 @@ def declaration(node, overloads, name=None, first=None):
         a = node.args
         (a.posonlyargs or a.args).pop(0)
         a.args.insert(0, ast.arg(first)) if not a.posonlyargs else a.posonlyargs.insert(
-            0, ast.arg(first))
+            0, ast.arg(first)
+        )
     doc = ast.get_docstring(node)
     body = [ast.Expr(ast.Constant(doc))] if doc else []
     node.body = body + [ast.Expr(ast.Constant(...))] if not doc else body
@@ -67,8 +81,11 @@ def declarations(groups, method=False):
     for forms in groups:
         for alias in [None, *(a for f in forms for a in f.aliases)]:
             for f in forms:
-                text.append(declaration(f.node, len(forms) > 1, alias,
-                                        "self" if method and not f.owner else None))
+                text.append(
+                    declaration(
+                        f.node, len(forms) > 1, alias, "self" if method and not f.owner else None
+                    )
+                )
     return text
 
 
@@ -78,8 +95,11 @@ def array_class(families):
     own = ast.unparse(node).splitlines()
     groups = [forms for f in families for forms in f.methods.values() if not forms[0].owner]
     added = "\n\n".join(declarations(groups, method=True))
-    return "\n".join(own) + "\n\n" + "\n".join(f"    {line}" if line else ""
-                                               for line in added.splitlines())
+    return (
+        "\n".join(own)
+        + "\n\n"
+        + "\n".join(f"    {line}" if line else "" for line in added.splitlines())
+    )
 
 
 def core_stub(families, submodules):
@@ -106,8 +126,9 @@ def submodule_stub(families):
         "bfloat16, float32, int32"
     )
     for family in families:
-        parts += [ast.unparse(n) for n in family.tree.body
-                  if isinstance(n, (ast.ClassDef, ast.AnnAssign))]
+        parts += [
+            ast.unparse(n) for n in family.tree.body if isinstance(n, (ast.ClassDef, ast.AnnAssign))
+        ]
         parts += declarations(family.functions.values())
     return "\n\n".join(parts) + "\n"
 
@@ -119,5 +140,6 @@ def stub_files(families):
     files = {"python/olivine/core/__init__.pyi": core_stub(families, modules)}
     for m in modules:
         files[f"python/olivine/core/{m}.pyi"] = submodule_stub(
-            [f for f in families if f.module == m])
+            [f for f in families if f.module == m]
+        )
     return files

@@ -57,8 +57,10 @@ def function(family, f):
     declared = ", ".join(d for d, _ in pairs)
     values = "".join(f", {v}" for _, v in pairs)
     summary = f.doc.splitlines()[0] if f.doc else ""
-    return (f"/// {summary}\npublic func {quoted(camel(f.name))}({declared}) -> Array {{\n"
-            f"  result {{ {c_name}(&$0{values}) }}\n}}\n")
+    return (
+        f"/// {summary}\npublic func {quoted(camel(f.name))}({declared}) -> Array {{\n"
+        f"  result {{ {c_name}(&$0{values}) }}\n}}\n"
+    )
 
 
 def swift_files(family):
@@ -71,5 +73,6 @@ def swift_files(family):
         inner = inner.replace("  public func", "  public static func")
         body = f"public enum {family.module.capitalize()} {{\n{inner}\n}}\n"
     name = family.name.capitalize()
-    return {f"bindings/swift/generated/{name}.swift":
-            f"{NOTE.format(family.name)}\nimport COlivine\n\n{body}"}
+    return {
+        f"bindings/swift/generated/{name}.swift": f"{NOTE.format(family.name)}\nimport COlivine\n\n{body}"
+    }

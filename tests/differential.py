@@ -10,11 +10,36 @@ import pytest
 import olivine.core as mx
 from tests.support import assert_same, to_mx
 
-UNARY = ("abs", "exp", "sin", "tanh", "sigmoid", "square", "negative", "floor", "sign", "logical_not", "erf", "round")
+UNARY = (
+    "abs",
+    "exp",
+    "sin",
+    "tanh",
+    "sigmoid",
+    "square",
+    "negative",
+    "floor",
+    "sign",
+    "logical_not",
+    "erf",
+    "round",
+)
 BINARY = ("add", "subtract", "multiply", "maximum", "minimum", "divide", "less", "equal", "logical_and", "remainder",
           "logaddexp", "not_equal", "power")  # fmt: skip
 REDUCE = ("sum", "max", "mean", "prod", "any", "argmax", "logsumexp", "min", "all")
-DTYPES = ("float32", "float32", "float32", "float16", "bfloat16", "float64", "int32", "uint8", "int64", "bool_", "complex64")
+DTYPES = (
+    "float32",
+    "float32",
+    "float32",
+    "float16",
+    "bfloat16",
+    "float64",
+    "int32",
+    "uint8",
+    "int64",
+    "bool_",
+    "complex64",
+)
 REAL = ("int32", "float32", "float16", "bfloat16", "float64")
 BATCHES = 20
 SEEDS = 10
@@ -25,7 +50,20 @@ class Program:
 
     def __init__(self, seed, dtypes=DTYPES, scale=2.0):
         self.rng, self.casts = np.random.default_rng(seed), len(dtypes) > 1
-        shapes = [(), (1,), (5,), (3, 5), (3, 1), (2, 3, 5), (1, 3, 1), (4, 5), (5, 5), (0, 5), (67, 130), (2, 3, 33000)]
+        shapes = [
+            (),
+            (1,),
+            (5,),
+            (3, 5),
+            (3, 1),
+            (2, 3, 5),
+            (1, 3, 1),
+            (4, 5),
+            (5, 5),
+            (0, 5),
+            (67, 130),
+            (2, 3, 33000),
+        ]
         large = self.rng.uniform() < 0.15
         self.inputs = []
         for _ in range(int(self.rng.integers(2, 5))):
@@ -54,7 +92,11 @@ class Program:
     def pick(self, arrays):
         """Late arrays are likelier: programs get deep rather than wide."""
         n = len(arrays)
-        return int(n - 1 - min(n - 1, self.rng.geometric(0.35) - 1)) if self.rng.uniform() < 0.7 else int(self.rng.integers(n))
+        return (
+            int(n - 1 - min(n - 1, self.rng.geometric(0.35) - 1))
+            if self.rng.uniform() < 0.7
+            else int(self.rng.integers(n))
+        )
 
     def draw(self, arrays):
         rng, i, j, k = self.rng, self.pick(arrays), self.pick(arrays), self.pick(arrays)
@@ -69,7 +111,10 @@ class Program:
             op = getattr(mx, str(rng.choice(BINARY)))
             return lambda v: [op(v[i], v[j])]
         if kind == "scalar":
-            op, c = getattr(mx, str(rng.choice(BINARY[:6]))), float(rng.choice([0.5, 2.0, -1.0, 3.0]))
+            op, c = (
+                getattr(mx, str(rng.choice(BINARY[:6]))),
+                float(rng.choice([0.5, 2.0, -1.0, 3.0])),
+            )
             return (lambda v: [op(v[i], c)]) if rng.uniform() < 0.5 else (lambda v: [op(c, v[i])])
         if kind == "reduce":
             op, keep = getattr(mx, str(rng.choice(REDUCE))), bool(rng.integers(2))
@@ -82,7 +127,9 @@ class Program:
             dtype = getattr(mx, str(rng.choice(REAL)))
             return lambda v: [v[i].astype(dtype)]
         if kind == "where":
-            return lambda v: [mx.where(v[k] > 0 if v[k].dtype != mx.complex64 else True, v[i], v[j])]
+            return lambda v: [
+                mx.where(v[k] > 0 if v[k].dtype != mx.complex64 else True, v[i], v[j])
+            ]
         if kind == "matmul":
             return lambda v: [v[i] @ (mx.swapaxes(v[j], -1, -2) if v[j].ndim > 1 else v[j])]
         return self.draw_other(kind, i, j, k, axis)
@@ -110,7 +157,10 @@ class Program:
         if kind == "index":
             return lambda v: [mx.take(v[i], mx.array(at) % max(v[i].shape[axis], 1), axis=axis)]
         if kind == "softmax":
-            return lambda v: [mx.softmax(v[i], axis=axis), v[i] - mx.mean(v[i], axis=axis, keepdims=True)]
+            return lambda v: [
+                mx.softmax(v[i], axis=axis),
+                v[i] - mx.mean(v[i], axis=axis, keepdims=True),
+            ]
         if kind == "scan":
             return lambda v: [mx.cumsum(v[i], axis=axis)]
         if kind == "join":
@@ -165,7 +215,9 @@ def test_gradients_of_random_programs_agree(batch):
 
         def loss(*arrays, program=program):
             outs = [o for o in program.replay(arrays) if o.dtype == mx.float64]
-            return sum((mx.sum(mx.tanh(o) * 0.1) for o in outs[-4:]), mx.array(0.0, dtype=mx.float64))
+            return sum(
+                (mx.sum(mx.tanh(o) * 0.1) for o in outs[-4:]), mx.array(0.0, dtype=mx.float64)
+            )
 
         xs = program.arrays()
         rng = np.random.default_rng(seed)

@@ -1,5 +1,6 @@
 """Helpers that all tests share: dtypes, conversion to and from NumPy, closeness, subprocesses."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
+
 import olivine.core as mx
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -140,7 +142,9 @@ def run_python(code, env=None, limit=60, check=True, args=()):
         text=True,
         timeout=limit,
     )
-    assert process.returncode >= 0, f"died by signal {-process.returncode}\n{process.stderr[-3000:]}"
+    assert process.returncode >= 0, (
+        f"died by signal {-process.returncode}\n{process.stderr[-3000:]}"
+    )
     if check:
         assert process.returncode == 0, f"{process.stdout[-2000:]}\n{process.stderr[-3000:]}"
     return process
@@ -157,3 +161,12 @@ def wait_for_line(process, text, limit=60):
             break
     error = process.stderr.read() if process.stderr and process.poll() is not None else ""
     raise AssertionError(f"the child never printed {text!r}\n{error[-3000:]}")
+
+
+def load_example(name):
+    """The main module of examples/NAME."""
+    path = ROOT / "examples" / name / "main.py"
+    spec = importlib.util.spec_from_file_location(f"example_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -67,7 +67,11 @@ def reference(name, wide):
     if name == "rsqrt":
         return lambda x: 1 / np.sqrt(x)
     if name == "sigmoid":
-        return lambda x: np.where(x < 0, np.exp(np.minimum(x, 0)) / (1 + np.exp(np.minimum(x, 0))), 1 / (1 + np.exp(-np.maximum(x, 0))))
+        return lambda x: np.where(
+            x < 0,
+            np.exp(np.minimum(x, 0)) / (1 + np.exp(np.minimum(x, 0))),
+            1 / (1 + np.exp(-np.maximum(x, 0))),
+        )
     if name in ("erf", "erfinv"):
         if wide == np.float64:
             import scipy.special
@@ -87,7 +91,11 @@ def sweep(name, dtype, points):
     else:
         step = max(1, (1 << bits) // points) | 1
         unsigned = np.dtype(f"uint{bits}")
-        x = (np.arange(points, dtype=np.uint64) * np.uint64(step % (1 << 64))).astype(unsigned).view(t)
+        x = (
+            (np.arange(points, dtype=np.uint64) * np.uint64(step % (1 << 64)))
+            .astype(unsigned)
+            .view(t)
+        )
         rng = np.random.default_rng(1)
         near = [rng.uniform(-s, s, points // 8) for s in (1, 10, 100)]
         near += [c + rng.normal(0, 1e-3, points // 16) for c in (1, -1, 0.5, np.pi / 2, np.pi)]
@@ -104,8 +112,12 @@ def pairs(name, dtype, points):
     reach = min(abs(int(np.log2(float(info.tiny)))), int(np.log2(float(info.max)))) - 1
     x = np.exp2(rng.uniform(-reach, reach, points)).astype(t)
     if name == "power":  # exponents that keep the result in range, and small whole ones
-        y = rng.uniform(-reach, reach, points) / np.maximum(np.abs(np.log2(x.astype(np.float64))), 1e-3)
-        y = np.where(rng.uniform(size=points) < 0.2, rng.integers(-9, 10, points), np.clip(y, -1e6, 1e6)).astype(t)
+        y = rng.uniform(-reach, reach, points) / np.maximum(
+            np.abs(np.log2(x.astype(np.float64))), 1e-3
+        )
+        y = np.where(
+            rng.uniform(size=points) < 0.2, rng.integers(-9, 10, points), np.clip(y, -1e6, 1e6)
+        ).astype(t)
         return x, y
     y = np.exp2(rng.uniform(-reach, reach, points)).astype(t)
     if name == "logaddexp":
@@ -141,7 +153,9 @@ def ulps(got, want, dtype):
         unit = np.maximum(np.ldexp(LONG(1), np.frexp(want)[1] - 1 - digits), tiny)
         error = np.abs(got - want) / unit
         # Beyond the largest value infinity is right, and so is the other end of an exact zero.
-        error = np.where((np.abs(want) > limit) & np.isinf(got) & (np.sign(got) == np.sign(want)), 0, error)
+        error = np.where(
+            (np.abs(want) > limit) & np.isinf(got) & (np.sign(got) == np.sign(want)), 0, error
+        )
         error = np.where((got == want) | (np.isnan(got) & np.isnan(want)), 0, error)
     return np.where(np.isnan(error), np.inf, error).astype(np.float64)
 
@@ -154,7 +168,11 @@ def worst(got, args, want, dtype):
 
 # ---- Reductions, scans, transforms, sorts: one relative error each, in a worker.
 def vector(dtype, n, seed, kind):
-    x = np.random.default_rng(seed).standard_normal(n) if kind == "normal" else np.random.default_rng(seed).uniform(0, 1, n)
+    x = (
+        np.random.default_rng(seed).standard_normal(n)
+        if kind == "normal"
+        else np.random.default_rng(seed).uniform(0, 1, n)
+    )
     return x.astype(np_dtype(dtype))
 
 
@@ -171,21 +189,33 @@ def composite_errors(mx, to_mx, to_np):
             got = to_np(mx.sum(a)).astype(LONG)
             if size < float(ml_dtypes.finfo(np_dtype(dtype)).max):
                 out[f"sum of 10^6, {kind}", dtype] = abs(got - w.sum()) / size / eps
-            out[f"mean of 10^6, {kind}", dtype] = abs(to_np(mx.mean(a)).astype(LONG) - w.mean()) / (size / len(w)) / eps
+            out[f"mean of 10^6, {kind}", dtype] = (
+                abs(to_np(mx.mean(a)).astype(LONG) - w.mean()) / (size / len(w)) / eps
+            )
             got = to_np(mx.cumsum(to_mx(x[:50_000], dtype))).astype(LONG)
-            out[f"cumsum of 50,000, {kind}", dtype] = np.max(np.abs(got - np.cumsum(short)) / np.maximum(np.cumsum(np.abs(short)), 1e-3)) / eps
-            out[f"var of 10^6, {kind}", dtype] = abs(to_np(mx.var(a)).astype(LONG) - w.var()) / w.var() / eps
+            out[f"cumsum of 50,000, {kind}", dtype] = (
+                np.max(np.abs(got - np.cumsum(short)) / np.maximum(np.cumsum(np.abs(short)), 1e-3))
+                / eps
+            )
+            out[f"var of 10^6, {kind}", dtype] = (
+                abs(to_np(mx.var(a)).astype(LONG) - w.var()) / w.var() / eps
+            )
             rows = to_mx(8 * x[:1_000_000].astype(np.float64), dtype)
             exact = to_np(rows).astype(LONG).reshape(1000, 1000)
             rows = mx.reshape(rows, (1000, 1000))
             top = exact.max(1, keepdims=True)
             e = np.exp(exact - top)
             lse = top[:, 0] + np.log(e.sum(1))
-            out[f"logsumexp of rows of 1000, {kind}", dtype] = np.max(np.abs(to_np(mx.logsumexp(rows, axis=1)).astype(LONG) - lse) / np.abs(lse)) / eps
+            out[f"logsumexp of rows of 1000, {kind}", dtype] = (
+                np.max(np.abs(to_np(mx.logsumexp(rows, axis=1)).astype(LONG) - lse) / np.abs(lse))
+                / eps
+            )
             soft = e / e.sum(1, keepdims=True)
             tiny = 1e3 * float(ml_dtypes.finfo(np_dtype(dtype)).tiny)
             got = to_np(mx.softmax(rows, axis=1)).astype(LONG)
-            out[f"softmax of rows of 1000, {kind}", dtype] = np.max(np.where(soft > tiny, np.abs(got - soft) / soft, 0)) / eps
+            out[f"softmax of rows of 1000, {kind}", dtype] = (
+                np.max(np.where(soft > tiny, np.abs(got - soft) / soft, 0)) / eps
+            )
     return out
 
 
@@ -200,14 +230,27 @@ def fft_errors(mx, to_mx, to_np):
             for name in ("fft", "ifft", "rfft", "irfft"):
                 errors = []
                 for n in sizes:
-                    x = rng.standard_normal(n) + (0 if name == "rfft" else 1j * rng.standard_normal(n))
+                    x = rng.standard_normal(n) + (
+                        0 if name == "rfft" else 1j * rng.standard_normal(n)
+                    )
                     x = x.astype(real if name == "rfft" else dtype)
                     if name == "irfft":
                         x = np.fft.rfft(x.real.astype(LONG)).astype(dtype)
                     arguments = (n,) if name == "irfft" else ()
-                    want = getattr(np.fft, name)(x.astype(LONG if name == "rfft" else np.clongdouble), *arguments)
-                    got = to_np(getattr(mx.fft, name)(mx.array(x, dtype=getattr(mx, x.dtype.name)), *arguments))
-                    errors.append(float(np.linalg.norm((got - want).astype(np.complex128)) / np.linalg.norm(want.astype(np.complex128))))
+                    want = getattr(np.fft, name)(
+                        x.astype(LONG if name == "rfft" else np.clongdouble), *arguments
+                    )
+                    got = to_np(
+                        getattr(mx.fft, name)(
+                            mx.array(x, dtype=getattr(mx, x.dtype.name)), *arguments
+                        )
+                    )
+                    errors.append(
+                        float(
+                            np.linalg.norm((got - want).astype(np.complex128))
+                            / np.linalg.norm(want.astype(np.complex128))
+                        )
+                    )
                 out[f"{name}, {group}", dtype] = max(errors) / eps
     return out
 
@@ -225,10 +268,15 @@ def sort_exactness(mx, to_mx, to_np):
         x = x > 0 if dtype == "bool_" else x.astype(np_dtype(dtype))
         a, w = to_mx(x, dtype), x.astype(np.float64 if dtype in DTYPES else x.dtype)
         order = np.argsort(w, kind="stable")
-        same = np.array_equal(to_np(mx.sort(a)).astype(w.dtype), w[order], equal_nan=dtype in DTYPES)
+        same = np.array_equal(
+            to_np(mx.sort(a)).astype(w.dtype), w[order], equal_nan=dtype in DTYPES
+        )
         same &= np.array_equal(to_np(mx.argsort(a)), order)
         part = to_np(mx.partition(a, 777)).astype(w.dtype)
-        same &= np.array_equal(np.sort(part), np.sort(w), equal_nan=dtype in DTYPES) and part[777] == w[order][777]
+        same &= (
+            np.array_equal(np.sort(part), np.sort(w), equal_nan=dtype in DTYPES)
+            and part[777] == w[order][777]
+        )
         out["sort, argsort, partition", dtype] = 0.0 if same else 1.0
     return out
 
@@ -243,7 +291,11 @@ def worker(folder):
         return mx.array(x.astype(np.bool_ if dtype == "bool_" else dtype), dtype=getattr(mx, dtype))
 
     def to_np(a):
-        return np.array(a.astype(mx.float32)).astype(ml_dtypes.bfloat16) if a.dtype == mx.bfloat16 else np.array(a)
+        return (
+            np.array(a.astype(mx.float32)).astype(ml_dtypes.bfloat16)
+            if a.dtype == mx.bfloat16
+            else np.array(a)
+        )
 
     results = {}
     for path in sorted(Path(folder).glob("*.npz")):
@@ -263,7 +315,9 @@ def run_workers(folder):
     total, used = {}, []
     for isa in ISAS:
         command = [sys.executable, __file__, "--worker", folder]
-        run = subprocess.run(command, env={**os.environ, "OLIVINE_CPU_ISA": isa}, capture_output=True, text=True)
+        run = subprocess.run(
+            command, env={**os.environ, "OLIVINE_CPU_ISA": isa}, capture_output=True, text=True
+        )
         if run.returncode:
             if "OLIVINE_CPU_ISA" in run.stderr:
                 continue  # this machine lacks it
@@ -282,7 +336,9 @@ def table(head, rows, results, columns, digits=2):
         for column in columns:
             value = results.get(f"{row}|{column}")
             value = value[0] if isinstance(value, list) else value
-            cells.append("" if value is None else f"{value:.{digits}g}" if value < 1e4 else f"{value:.1e}")
+            cells.append(
+                "" if value is None else f"{value:.{digits}g}" if value < 1e4 else f"{value:.1e}"
+            )
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -304,14 +360,27 @@ def notes(results):
     for key, value in results.items():
         if isinstance(value, list) and value[0] > {"float64": 4}.get(key.split("|")[1], 2):
             name, dtype = key.split("|")
-            high.setdefault(name, []).append(f"{value[0]:.3g} in {dtype} at {', '.join(f'{v:.6g}' for v in value[1])}")
-    lines = [f"- `{n}`, {'; '.join(w)}: {NOTES.get(n, 'the polynomial and its rounding.')}" for n, w in high.items()]
-    head = "Above 2 ulp in float32 or 4 ulp in float64:\n\n" if lines else "None is above 2 ulp in float32 or 4 ulp in float64."
+            high.setdefault(name, []).append(
+                f"{value[0]:.3g} in {dtype} at {', '.join(f'{v:.6g}' for v in value[1])}"
+            )
+    lines = [
+        f"- `{n}`, {'; '.join(w)}: {NOTES.get(n, 'the polynomial and its rounding.')}"
+        for n, w in high.items()
+    ]
+    head = (
+        "Above 2 ulp in float32 or 4 ulp in float64:\n\n"
+        if lines
+        else "None is above 2 ulp in float32 or 4 ulp in float64."
+    )
     return head + "\n".join(lines) + "\n"
 
 
 def page(results):
-    rows = list(dict.fromkeys(key.split("|")[0] for key in results if key.split("|")[0] not in (*UNARY, *BINARY)))
+    rows = list(
+        dict.fromkeys(
+            key.split("|")[0] for key in results if key.split("|")[0] not in (*UNARY, *BINARY)
+        )
+    )
     ffts = [r for r in rows if "fft, " in r]
     sums = [r for r in rows if r not in ffts and not r.startswith("sort")]
     sorts = [key.split("|")[1] for key, v in results.items() if key.startswith("sort,")]
@@ -354,20 +423,28 @@ The L2 error relative to that of the result, in units of eps.
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--print", action="store_true", help="leave the page as it is")
-    parser.add_argument("--points", type=int, default=1_000_000, help="per function of float32 and float64")
+    parser.add_argument(
+        "--points", type=int, default=1_000_000, help="per function of float32 and float64"
+    )
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
         return worker(args.worker)
     with tempfile.TemporaryDirectory() as folder:
         for name, dtype, arrays, want in elementwise_cases(args.points):
-            raw = {f"a{i}": a.view(np.uint16) if a.dtype.itemsize == 2 else a for i, a in enumerate(arrays)}
+            raw = {
+                f"a{i}": a.view(np.uint16) if a.dtype.itemsize == 2 else a
+                for i, a in enumerate(arrays)
+            }
             np.savez(Path(folder) / f"{name}-{dtype}.npz", want=want, **raw)
         results, used = run_workers(folder)
     text = page(results)
     for key, value in results.items():
         if isinstance(value, list) and value[0] > (4 if key.endswith("float64") else 2):
-            print(f"{key}: {value[0]:.3g} ulp at {value[1]}: {value[2]!r} instead of {value[3]!r}", file=sys.stderr)
+            print(
+                f"{key}: {value[0]:.3g} ulp at {value[1]}: {value[2]!r} instead of {value[3]!r}",
+                file=sys.stderr,
+            )
     print("instruction sets:", *used, file=sys.stderr)
     if not args.print:
         PAGE.write_text(text)

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 import olivine.core as mx
 
 DTYPES = ("float32", "float64", "complex64", "complex128")

@@ -24,7 +24,13 @@ ROOT = Path(__file__).resolve().parent.parent
 GROUPS = ("array", "dtype", "device", "stream", "ops", "random", "linalg", "fft", "fast", "einsum", "transforms", "compile",
           "export", "io", "memory", "utils", "version")  # fmt: skip
 # What template parameters become.
-CONCRETE = {"T": "float", "U": "int", "It": "const float*", "Vec": "std::vector<int>", "F": "FunctionPointer"}
+CONCRETE = {
+    "T": "float",
+    "U": "int",
+    "It": "const float*",
+    "Vec": "std::vector<int>",
+    "F": "FunctionPointer",
+}
 # Names that stay out, and why.
 LEFT_OUT = {
     "a graph node is no part of the public interface": r"array::((?:explicit )?array\(Shape shape, Dtype dtype, std::shared|make_arrays|primitive|has_primitive|inputs|siblings"
@@ -48,10 +54,20 @@ class Declaration:
     @property
     def title(self):
         space = self.space.removeprefix("olivine").removeprefix("::")
-        return " ".join(p for p in (f"[{space}]" if space else "", f"[{self.owner}]" if self.owner else "", self.text) if p)
+        return " ".join(
+            p
+            for p in (
+                f"[{space}]" if space else "",
+                f"[{self.owner}]" if self.owner else "",
+                self.text,
+            )
+            if p
+        )
 
     def reason(self):
-        return next((why for why, pattern in LEFT_OUT.items() if re.match(pattern, self.bare())), None)
+        return next(
+            (why for why, pattern in LEFT_OUT.items() if re.match(pattern, self.bare())), None
+        )
 
     def bare(self):
         name = f"{self.owner}::" if self.owner else ""
@@ -61,7 +77,9 @@ class Declaration:
 
 
 def is_constructor(d):
-    return bool(d.owner) and re.match(rf"(template <.*> )?(explicit |constexpr )*{d.owner.split('::')[-1]}\(", d.text)
+    return bool(d.owner) and re.match(
+        rf"(template <.*> )?(explicit |constexpr )*{d.owner.split('::')[-1]}\(", d.text
+    )
 
 
 def name_of(text):
@@ -121,7 +139,11 @@ def argument(text):
     if pointer:
         return f"{pointer[1]}(*){pointer[2]}", default
     named = re.match(r"^(.*[\s&*>])(\w+)$", kind)
-    if named and named[1].strip() not in ("const", "") and named[2] not in ("const", "int", "float", "double", "bool"):
+    if (
+        named
+        and named[1].strip() not in ("const", "")
+        and named[2] not in ("const", "int", "float", "double", "bool")
+    ):
         kind = named[1].strip()
     return kind, default
 
@@ -176,7 +198,14 @@ def write_checks(d):
         d.calls.append(f"using R = {here}::{kind[1]};")
         values = re.search(r"\{(.*)\}", text) if text.startswith("enum") else None
         scope = f"{here}::{kind[1]}" if text.startswith("enum class") else here
-        d.calls += [f"static constexpr auto r = {scope}::{v.split('=')[0].strip()};" for v in split_top(values[1])] if values else []
+        d.calls += (
+            [
+                f"static constexpr auto r = {scope}::{v.split('=')[0].strip()};"
+                for v in split_top(values[1])
+            ]
+            if values
+            else []
+        )
         return
     if text.startswith("// macro"):
         d.calls.append(f"static constexpr auto r = {text.split()[-1]};")
@@ -184,7 +213,11 @@ def write_checks(d):
     result, name, arguments, tail = split_function(text)
     if not name:
         member = re.sub(r"(\s*:\s*\d+|\{.*\}|=.*)$", "", text).split()[-1]
-        what = f"std::declval<{here}&>().{member}" if d.owner and not text.startswith("static") else f"{here}::{member}"
+        what = (
+            f"std::declval<{here}&>().{member}"
+            if d.owner and not text.startswith("static")
+            else f"{here}::{member}"
+        )
         d.calls.append(f"using R = decltype({what});")
         return
     required = sum(not default for _, default in arguments)
@@ -254,7 +287,11 @@ def drop_ambiguous(declarations):
 def compile_checks(declarations, include, compiler):
     """Lines with errors of the generated file; each check has a line of its own."""
     lines = ["#include <mlx/mlx.h>", "#include <type_traits>", "#include <utility>"]
-    lines += ["namespace olivine::linalg {}", "namespace olivine::env {}", "namespace olivine { using FunctionPointer = std::vector<array> (*)(const std::vector<array>&); }"]
+    lines += [
+        "namespace olivine::linalg {}",
+        "namespace olivine::env {}",
+        "namespace olivine { using FunctionPointer = std::vector<array> (*)(const std::vector<array>&); }",
+    ]
     where = {}
     for i, d in enumerate(declarations):
         for j, code in enumerate([d.exact, *d.calls]):
@@ -266,8 +303,18 @@ def compile_checks(declarations, include, compiler):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "declarations.cpp"
         path.write_text("\n".join(lines) + "\n")
-        command = [compiler, "-std=c++20", "-fsyntax-only", "-w", "-fmax-errors=0", *(f"-I{i}" for i in include), str(path)]
-        run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+        command = [
+            compiler,
+            "-std=c++20",
+            "-fsyntax-only",
+            "-w",
+            "-fmax-errors=0",
+            *(f"-I{i}" for i in include),
+            str(path),
+        ]
+        run = subprocess.run(
+            command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}
+        )
     blamed = r"declarations\.cpp:(\d+):\d+: +(?:error:|required from here)"
     bad = {int(n) for n in re.findall(blamed, run.stderr)}
     fatal = [line for line in run.stderr.splitlines() if "fatal error" in line]
@@ -299,14 +346,18 @@ def main():
         elif d.reason():
             count["left out"] += 1
         if broken and args.missing:
-            part = "" if len(broken) == len(d.calls) else f"  [{len(broken)} of {len(d.calls)} forms]"
+            part = (
+                "" if len(broken) == len(d.calls) else f"  [{len(broken)} of {len(d.calls)} forms]"
+            )
             print(f"{d.group}: {d.title}{part}" + (f"  ({d.reason()})" if d.reason() else ""))
     for group, count in groups.items():
         exact = f", {count['exact']} exact" if args.exact else ""
         print(f"{group:11}{count['there']:4} of {count['all']:4}  {100 * count['there'] / count['all']:5.1f} %, "
               f"{count['left out']} left out on purpose{exact}")  # fmt: skip
     total = sum(groups.values(), collections.Counter())
-    print(f"{'in all':11}{total['there']:4} of {total['all']:4}  {100 * total['there'] / total['all']:5.1f} %, {total['left out']} left out on purpose")
+    print(
+        f"{'in all':11}{total['there']:4} of {total['all']:4}  {100 * total['there'] / total['all']:5.1f} %, {total['left out']} left out on purpose"
+    )
     return 0 if total["there"] + total["left out"] == total["all"] else 1
 
 

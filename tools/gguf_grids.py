@@ -26,6 +26,8 @@ HEAD = """\
 // first element lowest.
 #pragma once
 
+// clang-format off
+
 #include <cstdint>
 
 namespace olivine::gguf {

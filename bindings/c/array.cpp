@@ -22,8 +22,9 @@ struct ErrorHandler {
 ErrorHandler error_handler;
 
 // In the order of olivine_dtype.
-constexpr Dtype kDtypes[] = {bool_, uint8, uint16,  uint32,  uint64,  int8,     int16,     int32,
-                             int64, float16, float32, float64, bfloat16, complex64, complex128};
+constexpr Dtype kDtypes[] = {bool_,   uint8,   uint16,   uint32,    uint64,
+                             int8,    int16,   int32,    int64,     float16,
+                             float32, float64, bfloat16, complex64, complex128};
 
 Shape shape_of(const int* shape, int dim) {
   if (dim < 0) fail("[array] expected dim >= 0; got ", dim);
@@ -195,9 +196,7 @@ size_t olivine_array_size(const olivine_array arr) {
   return arr.ctx ? static_cast<size_t>(get(arr).size()) : 0;
 }
 size_t olivine_array_nbytes(const olivine_array arr) { return arr.ctx ? get(arr).nbytes() : 0; }
-size_t olivine_array_ndim(const olivine_array arr) {
-  return arr.ctx ? get(arr).shape().size() : 0;
-}
+size_t olivine_array_ndim(const olivine_array arr) { return arr.ctx ? get(arr).shape().size() : 0; }
 int olivine_array_dim(const olivine_array arr, int dim) {
   int n = 0;
   guarded([&] { n = c::Int{get(arr).shape(dim), "array_dim"}; });
@@ -210,13 +209,11 @@ int olivine_array_eval(olivine_array arr) {
   return guarded([&] { get(arr).eval(); });
 }
 
-#define OLIVINE_C_ELEMENTS(NAME, T)                                        \
-  int olivine_array_item_##NAME(T* res, const olivine_array arr) {         \
-    return c::item_of<T>(res, arr);                                        \
-  }                                                                        \
-  const T* olivine_array_data_##NAME(const olivine_array arr) {            \
-    return c::data_of<T>(arr);                                             \
-  }
+#define OLIVINE_C_ELEMENTS(NAME, T)                                \
+  int olivine_array_item_##NAME(T* res, const olivine_array arr) { \
+    return c::item_of<T>(res, arr);                                \
+  }                                                                \
+  const T* olivine_array_data_##NAME(const olivine_array arr) { return c::data_of<T>(arr); }
 OLIVINE_C_ELEMENTS(bool, bool)
 OLIVINE_C_ELEMENTS(uint8, uint8_t)
 OLIVINE_C_ELEMENTS(uint16, uint16_t)
@@ -260,8 +257,8 @@ size_t olivine_vector_array_size(olivine_vector_array vec) { return get(vec).siz
 int olivine_vector_array_get(olivine_array* res, const olivine_vector_array vec, size_t idx) {
   return guarded([&] {
     if (idx >= get(vec).size()) {
-      fail<std::out_of_range>("[vector_array] expected an index below ", get(vec).size(),
-                              "; got ", idx);
+      fail<std::out_of_range>("[vector_array] expected an index below ", get(vec).size(), "; got ",
+                              idx);
     }
     c::set(res, get(vec)[idx]);
   });

@@ -54,9 +54,7 @@ inline const std::vector<array>& get(olivine_vector_array v) {
 inline StreamOrDevice get(olivine_stream s) {
   return s.ctx ? StreamOrDevice(*static_cast<const Stream*>(s.ctx)) : StreamOrDevice();
 }
-inline Maybe<array> maybe(olivine_array a) {
-  return a.ctx ? Maybe<array>{get(a)} : Maybe<array>{};
-}
+inline Maybe<array> maybe(olivine_array a) { return a.ctx ? Maybe<array>{get(a)} : Maybe<array>{}; }
 Dtype get(olivine_dtype t);
 olivine_dtype to_c(Dtype t);
 inline Maybe<Dtype> maybe(olivine_optional_dtype t) {
@@ -80,7 +78,7 @@ inline std::string text(const char* s) { return s ? s : ""; }
 void set(olivine_array* res, array a);
 void set(olivine_vector_array* res, std::vector<array> v);
 template <class Tuple>
-  requires requires { std::tuple_size<Tuple>::value; }
+requires requires { std::tuple_size<Tuple>::value; }
 void set(olivine_vector_array* res, const Tuple& t) {
   set(res, std::apply([](const auto&... x) { return std::vector<array>{x...}; }, t));
 }
@@ -91,7 +89,7 @@ void set_all(std::vector<array> values, Res*... res) {
   (set(res, values.at(i++)), ...);
 }
 template <class Tuple, class... Res>
-  requires requires { std::tuple_size<Tuple>::value; }
+requires requires { std::tuple_size<Tuple>::value; }
 void set_all(const Tuple& t, Res*... res) {
   set_all(std::apply([](const auto&... x) { return std::vector<array>{x...}; }, t), res...);
 }

@@ -41,9 +41,9 @@ int olivine_async_eval(const olivine_vector_array outputs) {
 }
 
 olivine_closure olivine_closure_new(void) { return {nullptr}; }
-olivine_closure olivine_closure_new_func_payload(
-    int (*fun)(olivine_vector_array*, const olivine_vector_array, void*), void* payload,
-    void (*dtor)(void*)) {
+olivine_closure olivine_closure_new_func_payload(int (*fun)(olivine_vector_array*,
+                                                            const olivine_vector_array, void*),
+                                                 void* payload, void (*dtor)(void*)) {
   return made<olivine_closure>([&] {
     std::shared_ptr<void> held(payload, [dtor](void* p) {
       if (dtor) dtor(p);
@@ -67,15 +67,13 @@ int olivine_closure_apply(olivine_vector_array* res, olivine_closure cls,
   return guarded([&] { c::set(res, get(cls)(c::get(input))); });
 }
 
-int olivine_vjp(olivine_vector_array* res_0, olivine_vector_array* res_1,
-                const olivine_closure fun, const olivine_vector_array primals,
-                const olivine_vector_array cotangents) {
+int olivine_vjp(olivine_vector_array* res_0, olivine_vector_array* res_1, const olivine_closure fun,
+                const olivine_vector_array primals, const olivine_vector_array cotangents) {
   return guarded(
       [&] { set_pair(res_0, res_1, vjp(get(fun), c::get(primals), c::get(cotangents))); });
 }
-int olivine_jvp(olivine_vector_array* res_0, olivine_vector_array* res_1,
-                const olivine_closure fun, const olivine_vector_array primals,
-                const olivine_vector_array tangents) {
+int olivine_jvp(olivine_vector_array* res_0, olivine_vector_array* res_1, const olivine_closure fun,
+                const olivine_vector_array primals, const olivine_vector_array tangents) {
   return guarded([&] { set_pair(res_0, res_1, jvp(get(fun), c::get(primals), c::get(tangents))); });
 }
 int olivine_value_and_grad_apply(olivine_vector_array* res_0, olivine_vector_array* res_1,

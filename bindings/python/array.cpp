@@ -323,8 +323,8 @@ PyObject* array___format__(Arguments& in) {
     return v.is_valid() ? PyObject_Format(v.ptr(), in.raw(1)) : nullptr;
   }
   if (plain) return PyObject_Str(in.raw(0));
-  fail<TypeError>("[format] expected an array of one element for format '",
-                  text_of(in.raw(1)), "'; got shape ", a.shape());
+  fail<TypeError>("[format] expected an array of one element for format '", text_of(in.raw(1)),
+                  "'; got shape ", a.shape());
 }
 
 PyObject* array___getstate__(Arguments& in) {

@@ -71,8 +71,10 @@ void make_callable_type() {
     return PyGetSetDef{name, forward, nullptr, nullptr, const_cast<char*>(name)};
   };
   static PyGetSetDef properties[] = {
-      entry("__name__"),   entry("__qualname__"),
-      entry("__module__"), entry("__doc__"),
+      entry("__name__"),
+      entry("__qualname__"),
+      entry("__module__"),
+      entry("__doc__"),
       {"__wrapped__", wrapped, nullptr, nullptr, nullptr},
       {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
       {}};

@@ -35,8 +35,8 @@ std::optional<array> from_dlpack(PyObject* o, std::optional<bool> copy);
 // float64 and complex128 of NumPy become float32 and complex64 unless asked for.
 array with_default_precision(array a, std::optional<Dtype> dtype);
 
-// A capsule that shares the memory of `a`, or of a copy: if `copy` is true, or not given and an axis
-// is reversed.
+// A capsule that shares the memory of `a`, or of a copy: if `copy` is true, or not given and an
+// axis is reversed.
 PyObject* to_dlpack(array a, bool versioned, std::optional<bool> copy);
 int get_buffer(PyObject* self, Py_buffer* view, int flags);
 void release_buffer(PyObject* self, Py_buffer* view);
@@ -45,21 +45,36 @@ void release_buffer(PyObject* self, Py_buffer* view);
 template <class F>
 decltype(auto) visit_dtype(Dtype t, F&& f) {
   switch (t.val()) {
-    case Dtype::Val::bool_: return f.template operator()<bool>();
-    case Dtype::Val::uint8: return f.template operator()<uint8_t>();
-    case Dtype::Val::uint16: return f.template operator()<uint16_t>();
-    case Dtype::Val::uint32: return f.template operator()<uint32_t>();
-    case Dtype::Val::uint64: return f.template operator()<uint64_t>();
-    case Dtype::Val::int8: return f.template operator()<int8_t>();
-    case Dtype::Val::int16: return f.template operator()<int16_t>();
-    case Dtype::Val::int32: return f.template operator()<int32_t>();
-    case Dtype::Val::int64: return f.template operator()<int64_t>();
-    case Dtype::Val::float16: return f.template operator()<float16_t>();
-    case Dtype::Val::bfloat16: return f.template operator()<bfloat16_t>();
-    case Dtype::Val::float32: return f.template operator()<float>();
-    case Dtype::Val::float64: return f.template operator()<double>();
-    case Dtype::Val::complex64: return f.template operator()<complex64_t>();
-    case Dtype::Val::complex128: break;
+    case Dtype::Val::bool_:
+      return f.template operator()<bool>();
+    case Dtype::Val::uint8:
+      return f.template operator()<uint8_t>();
+    case Dtype::Val::uint16:
+      return f.template operator()<uint16_t>();
+    case Dtype::Val::uint32:
+      return f.template operator()<uint32_t>();
+    case Dtype::Val::uint64:
+      return f.template operator()<uint64_t>();
+    case Dtype::Val::int8:
+      return f.template operator()<int8_t>();
+    case Dtype::Val::int16:
+      return f.template operator()<int16_t>();
+    case Dtype::Val::int32:
+      return f.template operator()<int32_t>();
+    case Dtype::Val::int64:
+      return f.template operator()<int64_t>();
+    case Dtype::Val::float16:
+      return f.template operator()<float16_t>();
+    case Dtype::Val::bfloat16:
+      return f.template operator()<bfloat16_t>();
+    case Dtype::Val::float32:
+      return f.template operator()<float>();
+    case Dtype::Val::float64:
+      return f.template operator()<double>();
+    case Dtype::Val::complex64:
+      return f.template operator()<complex64_t>();
+    case Dtype::Val::complex128:
+      break;
   }
   return f.template operator()<complex128_t>();
 }

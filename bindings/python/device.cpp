@@ -68,9 +68,8 @@ std::optional<StreamOrDevice> to_stream_or_device(PyObject* o) {
 }
 
 void bind_device(nb::module_& m) {
-  auto types = nb::enum_<Device::Type>(m, "DeviceType")
-                   .value("cpu", Device::cpu)
-                   .value("gpu", Device::gpu);
+  auto types =
+      nb::enum_<Device::Type>(m, "DeviceType").value("cpu", Device::cpu).value("gpu", Device::gpu);
   m.attr("cpu") = types.attr("cpu");
   m.attr("gpu") = types.attr("gpu");
   nb::class_<Device>(m, "Device")
@@ -93,9 +92,8 @@ void bind_device(nb::module_& m) {
              return nb::try_cast(b, other) && other == a;
            })
       .def("__hash__", [](const Stream& s) { return s.index; })
-      .def("__repr__", [](const Stream& s) {
-        return message("Stream(", text(s.device), ", ", s.index, ")");
-      });
+      .def("__repr__",
+           [](const Stream& s) { return message("Stream(", text(s.device), ", ", s.index, ")"); });
   m.attr("ThreadLocalStream") = m.attr("Stream");
   nb::class_<StreamContext>(m, "StreamContext")
       .def(
@@ -104,8 +102,7 @@ void bind_device(nb::module_& m) {
           nb::arg("s"))
       .def("__enter__", &StreamContext::enter)
       .def(
-          "__exit__",
-          [](StreamContext& c, nb::handle, nb::handle, nb::handle) { c.exit(); },
+          "__exit__", [](StreamContext& c, nb::handle, nb::handle, nb::handle) { c.exit(); },
           nb::arg("exc_type") = nb::none(), nb::arg("exc_value") = nb::none(),
           nb::arg("traceback") = nb::none());
 }

@@ -75,9 +75,8 @@ void bind_print_options(nb::module_& m) {
       });
 }
 
-constexpr const char* kCategories[] = {"complexfloating", "floating",        "inexact",
-                                       "signedinteger",   "unsignedinteger", "integer",
-                                       "number",          "generic"};
+constexpr const char* kCategories[] = {"complexfloating", "floating", "inexact", "signedinteger",
+                                       "unsignedinteger", "integer",  "number",  "generic"};
 
 }  // namespace
 
@@ -97,21 +96,20 @@ std::optional<Dtype> dtype_named(std::string_view text) {
 PyObject* to_python(Dtype t) { return objects[t.index()].inc_ref().ptr(); }
 
 void bind_dtype(nb::module_& m) {
-  nb::object type =
-      nb::class_<Dtype>(m, "Dtype")
-          .def_prop_ro("size", [](Dtype t) { return t.size(); })
-          .def("__eq__",
-               [](nb::handle a, nb::handle b) {
-                 std::optional<Dtype> x = to_dtype(a.ptr()), y = to_dtype(b.ptr());
-                 return x && y && *x == *y;
-               })
-          .def("__hash__", [](Dtype t) { return t.index(); })
-          .def("__repr__", full_name)
-          .def("__copy__", [](nb::object t) { return t; })
-          .def("__deepcopy__", [](nb::object t, nb::handle) { return t; })
-          .def("__reduce__", [](Dtype t) {
-            return t == bool_ ? std::string("bool_") : std::string(name(t));
-          });
+  nb::object type = nb::class_<Dtype>(m, "Dtype")
+                        .def_prop_ro("size", [](Dtype t) { return t.size(); })
+                        .def("__eq__",
+                             [](nb::handle a, nb::handle b) {
+                               std::optional<Dtype> x = to_dtype(a.ptr()), y = to_dtype(b.ptr());
+                               return x && y && *x == *y;
+                             })
+                        .def("__hash__", [](Dtype t) { return t.index(); })
+                        .def("__repr__", full_name)
+                        .def("__copy__", [](nb::object t) { return t; })
+                        .def("__deepcopy__", [](nb::object t, nb::handle) { return t; })
+                        .def("__reduce__", [](Dtype t) {
+                          return t == bool_ ? std::string("bool_") : std::string(name(t));
+                        });
   dtype_type = reinterpret_cast<PyTypeObject*>(type.ptr());
   for (int i = 0; i < Dtype::kCount; ++i) {
     Dtype t(static_cast<Dtype::Val>(i));

@@ -2,12 +2,12 @@
 //
 // Integers and slices take a block by slice. Arrays gather from, or scatter into, that block: their
 // dimensions lead the result, then move to where the first of them stood if they stood together.
+#include "olivine/ops/indexing.h"
 #include "array.h"
 #include "convert.h"
 #include "core/error.h"
 #include "index.h"
 #include "olivine/ops/elementwise.h"
-#include "olivine/ops/indexing.h"
 #include "olivine/ops/shape.h"
 
 namespace olivine::python {
@@ -45,10 +45,10 @@ array take_block(const array& a, const Block& b) {
 
 // ---- How the dimensions of the result relate to those of the block.
 struct ResultLayout {
-  std::vector<int> dropped;    // axes of the block that the result lacks
-  std::vector<int> new_axes;   // positions among the kept dimensions
-  int kept = 0;                // dimensions of the result that are not of index arrays
-  int position = 0;            // where among the kept ones those of index arrays stand
+  std::vector<int> dropped;   // axes of the block that the result lacks
+  std::vector<int> new_axes;  // positions among the kept dimensions
+  int kept = 0;               // dimensions of the result that are not of index arrays
+  int position = 0;           // where among the kept ones those of index arrays stand
 };
 
 ResultLayout layout_of(const Index& index) {
@@ -92,8 +92,8 @@ Gathering gathering_of(const Index& index) {
       all = all && item.flag;
     }
     if (item.kind != Kind::indices) continue;
-    g.shape = g.indices.empty() ? item.indices->shape()
-                                : common_shape(g.shape, item.indices->shape());
+    g.shape =
+        g.indices.empty() ? item.indices->shape() : common_shape(g.shape, item.indices->shape());
     g.indices.push_back(*item.indices);
     g.axes.push_back(item.axis);
   }
@@ -270,20 +270,19 @@ int set_item(PyObject* self, PyObject* index, PyObject* value) {
   });
 }
 
-PyObject* make_array_at(PyObject* self) {
-  return nb::cast(At{value_of(self), {}}).release().ptr();
-}
+PyObject* make_array_at(PyObject* self) { return nb::cast(At{value_of(self), {}}).release().ptr(); }
 
 void bind_array_at(nb::module_& m) {
   auto method = [](const Update& u) {
     return [&u](const At& at, nb::handle value) { return at_update(at, value, u); };
   };
   nb::class_<At>(m, "ArrayAt")
-      .def("__getitem__",
-           [](const At& at, nb::object index) {
-             return At{at.value, index};
-           },
-           nb::arg("indices").none())
+      .def(
+          "__getitem__",
+          [](const At& at, nb::object index) {
+            return At{at.value, index};
+          },
+          nb::arg("indices").none())
       .def("add", method(kAdd), nb::arg("value"))
       .def("multiply", method(kMultiply), nb::arg("value"))
       .def("maximum", method(kMaximum), nb::arg("value"))

@@ -68,7 +68,8 @@ constexpr size_t kMaxSites = 1 << 20;   // a program that makes code without end
 
 struct SiteHash {
   size_t operator()(const Site& s) const {
-    return reinterpret_cast<uintptr_t>(s.code) * 0x9E3779B97F4A7C15u + static_cast<size_t>(s.instruction);
+    return reinterpret_cast<uintptr_t>(s.code) * 0x9E3779B97F4A7C15u +
+           static_cast<size_t>(s.instruction);
   }
 };
 struct SiteEqual {

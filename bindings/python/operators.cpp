@@ -68,12 +68,18 @@ PyObject* in_place_raise_to(PyObject* x, PyObject* y, PyObject* modulus) {
 
 PyObject* compare(PyObject* x, PyObject* y, int op) {
   switch (op) {
-    case Py_LT: return binary<less>(x, y);
-    case Py_LE: return binary<less_equal>(x, y);
-    case Py_EQ: return binary<equal>(x, y);
-    case Py_NE: return binary<not_equal>(x, y);
-    case Py_GT: return binary<greater>(x, y);
-    default: return binary<greater_equal>(x, y);
+    case Py_LT:
+      return binary<less>(x, y);
+    case Py_LE:
+      return binary<less_equal>(x, y);
+    case Py_EQ:
+      return binary<equal>(x, y);
+    case Py_NE:
+      return binary<not_equal>(x, y);
+    case Py_GT:
+      return binary<greater>(x, y);
+    default:
+      return binary<greater_equal>(x, y);
   }
 }
 

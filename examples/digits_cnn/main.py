@@ -4,13 +4,14 @@ import argparse
 from functools import partial
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
 import olivine.core as mx
 import olivine.nn as nn
 import olivine.optimizers as optim
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from olivine import data
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 INK, GRID, TRAINING, TEST = "#3c4043", "#e3e6e8", "#5b7f2b", "#c1440e"
 

@@ -19,9 +19,9 @@ class Axes {
   Axes(std::vector<int> axes) : list_(std::move(axes)) {}
   // Anything that converts to an optional list.
   template <class T>
-    requires(!std::same_as<T, std::vector<int>> &&
-             std::convertible_to<const T&, std::optional<std::vector<int>>>)
-  Axes(const T& axes) : list_(axes) {}
+  requires(!std::same_as<T, std::vector<int>> &&
+           std::convertible_to<const T&, std::optional<std::vector<int>>>) Axes(const T& axes)
+      : list_(axes) {}
 
   bool all() const { return !list_; }
   // The list; only if not all.

@@ -22,8 +22,8 @@ OLIVINE_API std::pair<std::vector<array>, std::vector<array>> jvp(
 OLIVINE_API std::pair<std::vector<array>, std::vector<array>> value_and_grad(
     const ArrayFn& fn, const std::vector<array>& inputs, const std::vector<int>& argnums);
 OLIVINE_API
-    std::function<std::pair<std::vector<array>, std::vector<array>>(const std::vector<array>&)>
-    value_and_grad(ArrayFn fn, const std::vector<int>& argnums);
+std::function<std::pair<std::vector<array>, std::vector<array>>(const std::vector<array>&)>
+value_and_grad(ArrayFn fn, const std::vector<int>& argnums);
 OLIVINE_API ArrayFn grad(ArrayFn fn, const std::vector<int>& argnums);
 
 // Outputs of fn, and d(output)/d(input) of each output by each input, of the output's shape

@@ -1,4 +1,5 @@
-// What a backend provides. Backends know no graph: a kernel sees plain views and an op's parameters.
+// What a backend provides. Backends know no graph: a kernel sees plain views and an op's
+// parameters.
 //
 // A backend is a table (op, dtype) -> kernel, a runner of fused elementwise programs, and a copy.
 // A missing kernel falls back to the op's composite, or raises one uniform error.
@@ -60,9 +61,9 @@ struct Kernel {
 // A fused elementwise region: instructions over values. Value v < leaves.size() is a leaf; value
 // leaves + i is the result of instruction i. All have the region's shape after broadcasting.
 struct Instr {
-  int op;       // op id
-  Dtype key;    // dtype that selects the loop (that of the last operand)
-  Dtype out;    // dtype of the result
+  int op;     // op id
+  Dtype key;  // dtype that selects the loop (that of the last operand)
+  Dtype out;  // dtype of the result
   uint8_t arity;
   uint16_t src[3];
 };

@@ -2,8 +2,8 @@
 //
 // Floats: minimax polynomials (fitted by Remez exchange) after the classic range reductions; where
 // cancellation threatens, the reduction or all of it runs in double. Errors stay below 2 units in
-// the last place (tests/backends/elementwise.cpp). Doubles: exp, log, tanh and sigmoid likewise, the
-// rest by the C library.
+// the last place (tests/backends/elementwise.cpp). Doubles: exp, log, tanh and sigmoid likewise,
+// the rest by the C library.
 //
 // Some ops are branch-free only on a part of their domain: they also have `rare(x)`, true outside
 // of it, and `slow(x)`. Loops look for rare elements block by block.
@@ -70,7 +70,8 @@ OLIVINE_OP T clamp(T x, T low, T high) {
 template <class T>
 OLIVINE_OP T power_of_two(T t) {
   using F = Format<T>;
-  return bits<T>(static_cast<typename F::Bits>((bits<typename F::Bits>(t) << F::mantissa) + F::one));
+  return bits<T>(
+      static_cast<typename F::Bits>((bits<typename F::Bits>(t) << F::mantissa) + F::one));
 }
 
 // ---- Exponentials
@@ -93,10 +94,10 @@ OLIVINE_OP float expm1_reduced(float r) {
   return fma(r * r, q, r);
 }
 OLIVINE_OP double expm1_reduced(double r) {
-  const double q = polynomial(
-      r, 0x1.000000000000bp-1, 0x1.5555555555561p-3, 0x1.5555555550030p-5, 0x1.111111110d639p-7,
-      0x1.6c16c185a75f5p-10, 0x1.a01a01bae25a8p-13, 0x1.a0199693aa206p-16, 0x1.71dddfcbb61bdp-19,
-      0x1.28b04922d27abp-22, 0x1.af8587d82544ap-26);
+  const double q = polynomial(r, 0x1.000000000000bp-1, 0x1.5555555555561p-3, 0x1.5555555550030p-5,
+                              0x1.111111110d639p-7, 0x1.6c16c185a75f5p-10, 0x1.a01a01bae25a8p-13,
+                              0x1.a0199693aa206p-16, 0x1.71dddfcbb61bdp-19, 0x1.28b04922d27abp-22,
+                              0x1.af8587d82544ap-26);
   return fma(r * r, q, r);
 }
 // e^x where the result is a normal number, so that one scaling does.
@@ -187,13 +188,13 @@ OLIVINE_OP LogParts<double> split_log(double x) {
   // Instruction sets without conversions of 64-bit integers place the exponent in a mantissa.
   const uint64_t u = bits<uint64_t>(x) + (Format<double>::one - Format<double>::sqrt_half);
   const double biased = bits<double>((u >> 52) | 0x4330000000000000u) - 4503599627370496.;
-  return {biased - 1023.,
-          bits<double>((u & 0xfffffffffffffu) + Format<double>::sqrt_half)};
+  return {biased - 1023., bits<double>((u & 0xfffffffffffffu) + Format<double>::sqrt_half)};
 }
 // log(1 + f) for the m = 1 + f above.
 OLIVINE_OP float log_reduced(float f) {
-  const float p = polynomial(f, 0.333333105f, -0.249999866f, 0.200022265f, -0.166692525f,
-                             0.142186642f, -0.12384335f, 0.118729264f, -0.117898643f, 0.0691553950f);
+  const float p =
+      polynomial(f, 0.333333105f, -0.249999866f, 0.200022265f, -0.166692525f, 0.142186642f,
+                 -0.12384335f, 0.118729264f, -0.117898643f, 0.0691553950f);
   const float z = f * f;
   return fma(f * z, p, -0.5f * z) + f;
 }
@@ -348,10 +349,10 @@ OLIVINE_OP Angle reduce_angle(float x) {
 // sin(r) or cos(r), by the parity of the quadrant, with the quadrant's sign.
 OLIVINE_OP float circle(float r, uint32_t quadrant) {
   const float z = r * r;
-  const float s = fma(r * z, polynomial(z, -0.166666672f, 0.00833332911f, -0.000198393347f,
-                                        2.71830413e-6f), r);
-  const float c = fma(z * z, polynomial(z, 0.0416666456f, -0.00138873665f, 2.44383791e-5f),
-                      fma(z, -0.5f, 1.f));
+  const float s =
+      fma(r * z, polynomial(z, -0.166666672f, 0.00833332911f, -0.000198393347f, 2.71830413e-6f), r);
+  const float c =
+      fma(z * z, polynomial(z, 0.0416666456f, -0.00138873665f, 2.44383791e-5f), fma(z, -0.5f, 1.f));
   const float v = quadrant & 1 ? c : s;
   return bits<float>(bits<uint32_t>(v) ^ ((quadrant & 2) << 30));
 }
@@ -385,13 +386,16 @@ struct Tan {
   OLIVINE_OP float operator()(float x) const {
     const Angle a = reduce_angle(x);
     const double z = a.r * a.r;
-    const double s = fma(a.r * z, polynomial(z, -0x1.55555555523f7p-3, 0x1.1111110ca2591p-7,
-                                             -0x1.a019f95a56facp-13, 0x1.71d77cd8fc8f0p-19,
-                                             -0x1.a966d59b9a9ddp-26), a.r);
-    const double c = fma(z * z, polynomial(z, 0x1.555555555310ap-5, -0x1.6c16c1676ab6ep-10,
-                                           0x1.a019faa953efap-16, -0x1.27e02a0d45523p-22,
-                                           0x1.1bc79c09c76a4p-29),
-                         fma(z, -0.5, 1.));
+    const double s =
+        fma(a.r * z,
+            polynomial(z, -0x1.55555555523f7p-3, 0x1.1111110ca2591p-7, -0x1.a019f95a56facp-13,
+                       0x1.71d77cd8fc8f0p-19, -0x1.a966d59b9a9ddp-26),
+            a.r);
+    const double c =
+        fma(z * z,
+            polynomial(z, 0x1.555555555310ap-5, -0x1.6c16c1676ab6ep-10, 0x1.a019faa953efap-16,
+                       -0x1.27e02a0d45523p-22, 0x1.1bc79c09c76a4p-29),
+            fma(z, -0.5, 1.));
     const bool odd = a.quadrant & 1;
     const float r = static_cast<float>((odd ? -c : s) / (odd ? s : c));
     return x == 0.f ? x : r;
@@ -408,8 +412,10 @@ inline constexpr float kHalfPi = 0x1.921fb6p0f, kHalfPiLow = -0x1.777a5cp-25f;
 
 // arcsin on [0, 1/2].
 OLIVINE_OP float arcsin_small(float x, float z) {
-  return fma(x * z, polynomial(z, 0.166666597f, 0.0750051215f, 0.0445154682f, 0.0318198539f,
-                               0.0143936835f, 0.0375783183f), x);
+  return fma(x * z,
+             polynomial(z, 0.166666597f, 0.0750051215f, 0.0445154682f, 0.0318198539f, 0.0143936835f,
+                        0.0375783183f),
+             x);
 }
 struct Arcsin {
   // Above 1/2: arcsin x = pi/2 - 2 arcsin sqrt((1 - x) / 2).
@@ -439,9 +445,10 @@ struct Arccos {
 // arctan on [0, 1].
 OLIVINE_OP float arctan_small(float x) {
   const float z = x * x;
-  return fma(x * z, polynomial(z, -0.333332986f, 0.199985489f, -0.142642409f, 0.109521851f,
-                               -0.0840344802f, 0.0579575561f, -0.0311778076f, 0.0109145846f,
-                               -0.00179361715f), x);
+  return fma(x * z,
+             polynomial(z, -0.333332986f, 0.199985489f, -0.142642409f, 0.109521851f, -0.0840344802f,
+                        0.0579575561f, -0.0311778076f, 0.0109145846f, -0.00179361715f),
+             x);
 }
 struct Arctan {
   OLIVINE_OP float operator()(float x) const {
@@ -505,10 +512,11 @@ struct Erfinv {
  private:
   OLIVINE_OP static double ratio(double w) {
     const double t = w - 2.5;
-    const double center = polynomial(
-        t, 0x1.805c5d07400dep+0, 0x1.f91e8b0a0002ap-3, -0x1.11c4202bb981bp-8, -0x1.486645442070fp-10,
-        0x1.c9c599ee3cd90p-13, -0x1.4cfd1136b3ba3p-18, -0x1.ccfc829302a45p-19, 0x1.f43fabb365ac3p-22,
-        0x1.35e385e40ca03p-26, -0x1.2d6f0a25f64b4p-27, 0x1.70e347aa2617fp-32);
+    const double center =
+        polynomial(t, 0x1.805c5d07400dep+0, 0x1.f91e8b0a0002ap-3, -0x1.11c4202bb981bp-8,
+                   -0x1.486645442070fp-10, 0x1.c9c599ee3cd90p-13, -0x1.4cfd1136b3ba3p-18,
+                   -0x1.ccfc829302a45p-19, 0x1.f43fabb365ac3p-22, 0x1.35e385e40ca03p-26,
+                   -0x1.2d6f0a25f64b4p-27, 0x1.70e347aa2617fp-32);
     const double root = sqrt(w);
     const double u = root - 3.;
     const double tail = polynomial(
@@ -517,10 +525,10 @@ struct Erfinv {
         -0x1.44e8f7a7ef7d1p-12, 0x1.e14f861179d72p-14);
     // Beyond what floats reach, a start is enough.
     const double v = root - 4.;
-    const double far = polynomial(
-        v, 0x1.eb7deca7d52fdp+1, 0x1.026f69f546154p+0, 0x1.55f1d68f0741ap-10, -0x1.ef10c9df2c47ap-11,
-        0x1.f478f13c40528p-13, -0x1.cd88c1b30e80ap-16, 0x1.9e5f180d674f2p-14, -0x1.4a589e7bf68e1p-14,
-        0x1.1714dee5fa3bfp-16);
+    const double far =
+        polynomial(v, 0x1.eb7deca7d52fdp+1, 0x1.026f69f546154p+0, 0x1.55f1d68f0741ap-10,
+                   -0x1.ef10c9df2c47ap-11, 0x1.f478f13c40528p-13, -0x1.cd88c1b30e80ap-16,
+                   0x1.9e5f180d674f2p-14, -0x1.4a589e7bf68e1p-14, 0x1.1714dee5fa3bfp-16);
     return w < 5. ? center : root < 4.1 ? tail : far;
   }
 };

@@ -41,21 +41,51 @@ void put_complex(std::ostream& os, C v) {
 
 void put_element(std::ostream& os, const char* p, Dtype t) {
   switch (t.val()) {
-    case Dtype::Val::bool_: os << (load<uint8_t>(p) ? "True" : "False"); break;
-    case Dtype::Val::uint8: os << int{load<uint8_t>(p)}; break;
-    case Dtype::Val::uint16: os << load<uint16_t>(p); break;
-    case Dtype::Val::uint32: os << load<uint32_t>(p); break;
-    case Dtype::Val::uint64: os << load<uint64_t>(p); break;
-    case Dtype::Val::int8: os << int{load<int8_t>(p)}; break;
-    case Dtype::Val::int16: os << load<int16_t>(p); break;
-    case Dtype::Val::int32: os << load<int32_t>(p); break;
-    case Dtype::Val::int64: os << load<int64_t>(p); break;
-    case Dtype::Val::float16: put_float(os, to_float(load<float16_t>(p))); break;
-    case Dtype::Val::bfloat16: put_float(os, to_float(load<bfloat16_t>(p))); break;
-    case Dtype::Val::float32: put_float(os, load<float>(p)); break;
-    case Dtype::Val::float64: put_float(os, load<double>(p)); break;
-    case Dtype::Val::complex64: put_complex(os, load<complex64_t>(p)); break;
-    case Dtype::Val::complex128: put_complex(os, load<complex128_t>(p)); break;
+    case Dtype::Val::bool_:
+      os << (load<uint8_t>(p) ? "True" : "False");
+      break;
+    case Dtype::Val::uint8:
+      os << int{load<uint8_t>(p)};
+      break;
+    case Dtype::Val::uint16:
+      os << load<uint16_t>(p);
+      break;
+    case Dtype::Val::uint32:
+      os << load<uint32_t>(p);
+      break;
+    case Dtype::Val::uint64:
+      os << load<uint64_t>(p);
+      break;
+    case Dtype::Val::int8:
+      os << int{load<int8_t>(p)};
+      break;
+    case Dtype::Val::int16:
+      os << load<int16_t>(p);
+      break;
+    case Dtype::Val::int32:
+      os << load<int32_t>(p);
+      break;
+    case Dtype::Val::int64:
+      os << load<int64_t>(p);
+      break;
+    case Dtype::Val::float16:
+      put_float(os, to_float(load<float16_t>(p)));
+      break;
+    case Dtype::Val::bfloat16:
+      put_float(os, to_float(load<bfloat16_t>(p)));
+      break;
+    case Dtype::Val::float32:
+      put_float(os, load<float>(p));
+      break;
+    case Dtype::Val::float64:
+      put_float(os, load<double>(p));
+      break;
+    case Dtype::Val::complex64:
+      put_complex(os, load<complex64_t>(p));
+      break;
+    case Dtype::Val::complex128:
+      put_complex(os, load<complex128_t>(p));
+      break;
   }
 }
 

@@ -4,6 +4,8 @@
 // first element lowest.
 #pragma once
 
+// clang-format off
+
 #include <cstdint>
 
 namespace olivine::gguf {

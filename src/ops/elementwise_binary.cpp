@@ -5,12 +5,12 @@ namespace olivine {
 namespace {
 
 // Each rule returns d(out)/d(in[arg]) * v for the inputs a and b.
-#define OLIVINE_RULE(first, second)                                                          \
-  [](int arg, const array& v, std::span<const array> in, const array& out) -> MaybeArray {   \
-    [[maybe_unused]] const array &a = in[0], &b = in[1];                                     \
-    (void)out;                                                                               \
-    if (arg == 0) return first;                                                              \
-    return second;                                                                           \
+#define OLIVINE_RULE(first, second)                                                        \
+  [](int arg, const array& v, std::span<const array> in, const array& out) -> MaybeArray { \
+    [[maybe_unused]] const array &a = in[0], &b = in[1];                                   \
+    (void)out;                                                                             \
+    if (arg == 0) return first;                                                            \
+    return second;                                                                         \
   }
 
 array zero_like(const array& a) { return constant_like(0, a); }
@@ -32,23 +32,21 @@ array power_by_exponent(const array& v, const array& a, const array& out) {
 
 const Op add_op = elementwise("add", OLIVINE_RULE(v, v));
 const Op subtract_op = elementwise("subtract", OLIVINE_RULE(v, -v));
-const Op multiply_op = elementwise("multiply", OLIVINE_RULE(v * b, v * a));
-const Op divide_op = elementwise("divide", OLIVINE_RULE(v / b, -(v * out) / b));
+const Op multiply_op = elementwise("multiply", OLIVINE_RULE(v* b, v* a));
+const Op divide_op = elementwise("divide", OLIVINE_RULE(v / b, -(v* out) / b));
 const Op floor_divide_op = elementwise("floor_divide", nullptr);
-const Op remainder_op = elementwise("remainder", OLIVINE_RULE(v, -(v * floor_divide(a, b))));
+const Op remainder_op = elementwise("remainder", OLIVINE_RULE(v, -(v* floor_divide(a, b))));
 const Op power_op =
     elementwise("power", OLIVINE_RULE(power_by_base(v, a, b), power_by_exponent(v, a, out)));
 // Where both are equal the second one counts, as MLX has it.
-const Op maximum_op =
-    elementwise("maximum", OLIVINE_RULE(where(a > b, v, zero_like(v)),
-                                        where(a <= b, v, zero_like(v))));
-const Op minimum_op =
-    elementwise("minimum", OLIVINE_RULE(where(a < b, v, zero_like(v)),
-                                        where(a >= b, v, zero_like(v))));
+const Op maximum_op = elementwise(
+    "maximum", OLIVINE_RULE(where(a > b, v, zero_like(v)), where(a <= b, v, zero_like(v))));
+const Op minimum_op = elementwise(
+    "minimum", OLIVINE_RULE(where(a < b, v, zero_like(v)), where(a >= b, v, zero_like(v))));
 const Op logaddexp_op =
-    elementwise("logaddexp", OLIVINE_RULE(v * softmax_weight(a, b), v * softmax_weight(b, a)));
+    elementwise("logaddexp", OLIVINE_RULE(v* softmax_weight(a, b), v* softmax_weight(b, a)));
 const Op arctan2_op = elementwise(
-    "arctan2", OLIVINE_RULE(v * (b / (square(a) + square(b))), v * (-a / (square(a) + square(b)))));
+    "arctan2", OLIVINE_RULE(v*(b / (square(a) + square(b))), v*(-a / (square(a) + square(b)))));
 #undef OLIVINE_RULE
 
 const Op equal_op = elementwise("equal", nullptr, infer_elementwise_bool);
@@ -98,10 +96,8 @@ array bitwise(const Op& op, const array& a, const array& b, bool shift, StreamOr
 
 }  // namespace
 
-#define OLIVINE_BINARY(name, kind)                                        \
-  array name(const array& a, const array& b, StreamOrDevice s) {          \
-    return kind(name##_op, a, b, s);                                      \
-  }
+#define OLIVINE_BINARY(name, kind) \
+  array name(const array& a, const array& b, StreamOrDevice s) { return kind(name##_op, a, b, s); }
 OLIVINE_BINARY(add, arithmetic)
 OLIVINE_BINARY(subtract, arithmetic)
 OLIVINE_BINARY(multiply, arithmetic)

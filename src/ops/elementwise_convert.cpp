@@ -89,14 +89,14 @@ array imag_cotangent(const array& x, const array& ct) {
 }
 array conjugate_map(const array&, const array& v) { return conjugate(v); }
 
-const Op abs_op = real_linear("abs", jvp_rule<abs_tangent>, vjp_rule<abs_cotangent>,
-                              infer_elementwise_real);
-const Op real_op = real_linear("real", jvp_rule<real_tangent>, vjp_rule<real_cotangent>,
-                               infer_elementwise_real);
-const Op imag_op = real_linear("imag", jvp_rule<imag_tangent>, vjp_rule<imag_cotangent>,
-                               infer_elementwise_real);
-const Op conjugate_op = real_linear("conjugate", jvp_rule<conjugate_map>, vjp_rule<conjugate_map>,
-                                    infer_elementwise);
+const Op abs_op =
+    real_linear("abs", jvp_rule<abs_tangent>, vjp_rule<abs_cotangent>, infer_elementwise_real);
+const Op real_op =
+    real_linear("real", jvp_rule<real_tangent>, vjp_rule<real_cotangent>, infer_elementwise_real);
+const Op imag_op =
+    real_linear("imag", jvp_rule<imag_tangent>, vjp_rule<imag_cotangent>, infer_elementwise_real);
+const Op conjugate_op =
+    real_linear("conjugate", jvp_rule<conjugate_map>, vjp_rule<conjugate_map>, infer_elementwise);
 
 array to_real(const Op& op, const array& a, StreamOrDevice s) {
   return make_elementwise(op, std::span<const array>(&a, 1), real_type(a.dtype()), s);

@@ -11,19 +11,19 @@ namespace olivine {
 namespace {
 
 // Each rule returns d(out)/d(in) * v for the input x.
-#define OLIVINE_RULE(expression)                                                            \
-  [](int, const array& v, std::span<const array> in, const array& out) -> MaybeArray {      \
-    [[maybe_unused]] const array& x = in[0];                                                \
-    [[maybe_unused]] auto c = [&](double value) { return constant_like(value, x); };        \
-    (void)out;                                                                              \
-    return expression;                                                                      \
+#define OLIVINE_RULE(expression)                                                       \
+  [](int, const array& v, std::span<const array> in, const array& out) -> MaybeArray { \
+    [[maybe_unused]] const array& x = in[0];                                           \
+    [[maybe_unused]] auto c = [&](double value) { return constant_like(value, x); };   \
+    (void)out;                                                                         \
+    return expression;                                                                 \
   }
 
 const Op negative_op = elementwise("negative", OLIVINE_RULE(-v));
-const Op square_op = elementwise("square", OLIVINE_RULE(v * (x + x)));
-const Op reciprocal_op = elementwise("reciprocal", OLIVINE_RULE(-(v * square(out))));
-const Op sqrt_op = elementwise("sqrt", OLIVINE_RULE(v * c(0.5) / out));
-const Op rsqrt_op = elementwise("rsqrt", OLIVINE_RULE(v * c(-0.5) * (out * square(out))));
+const Op square_op = elementwise("square", OLIVINE_RULE(v*(x + x)));
+const Op reciprocal_op = elementwise("reciprocal", OLIVINE_RULE(-(v* square(out))));
+const Op sqrt_op = elementwise("sqrt", OLIVINE_RULE(v* c(0.5) / out));
+const Op rsqrt_op = elementwise("rsqrt", OLIVINE_RULE(v* c(-0.5) * (out * square(out))));
 const Op floor_op = elementwise("floor", nullptr);
 const Op ceil_op = elementwise("ceil", nullptr);
 const Op trunc_op = elementwise("trunc", nullptr);
@@ -47,33 +47,32 @@ const Op sign_op{
     .vmap = vmap_elementwise,
     .any_size = true};
 
-const Op exp_op = elementwise("exp", OLIVINE_RULE(v * out));
-const Op expm1_op = elementwise("expm1", OLIVINE_RULE(v * (out + c(1))));
+const Op exp_op = elementwise("exp", OLIVINE_RULE(v* out));
+const Op expm1_op = elementwise("expm1", OLIVINE_RULE(v*(out + c(1))));
 const Op log_op = elementwise("log", OLIVINE_RULE(v / x));
 const Op log2_op = elementwise("log2", OLIVINE_RULE(v / (x * c(std::numbers::ln2))));
 const Op log10_op = elementwise("log10", OLIVINE_RULE(v / (x * c(std::numbers::ln10))));
 const Op log1p_op = elementwise("log1p", OLIVINE_RULE(v / (x + c(1))));
 
-const Op sin_op = elementwise("sin", OLIVINE_RULE(v * cos(x)));
-const Op cos_op = elementwise("cos", OLIVINE_RULE(-(v * sin(x))));
-const Op tan_op = elementwise("tan", OLIVINE_RULE(v * (c(1) + square(out))));
-const Op arcsin_op = elementwise("arcsin", OLIVINE_RULE(v * rsqrt(c(1) - square(x))));
-const Op arccos_op = elementwise("arccos", OLIVINE_RULE(-(v * rsqrt(c(1) - square(x)))));
+const Op sin_op = elementwise("sin", OLIVINE_RULE(v* cos(x)));
+const Op cos_op = elementwise("cos", OLIVINE_RULE(-(v* sin(x))));
+const Op tan_op = elementwise("tan", OLIVINE_RULE(v*(c(1) + square(out))));
+const Op arcsin_op = elementwise("arcsin", OLIVINE_RULE(v* rsqrt(c(1) - square(x))));
+const Op arccos_op = elementwise("arccos", OLIVINE_RULE(-(v* rsqrt(c(1) - square(x)))));
 const Op arctan_op = elementwise("arctan", OLIVINE_RULE(v / (c(1) + square(x))));
-const Op sinh_op = elementwise("sinh", OLIVINE_RULE(v * cosh(x)));
-const Op cosh_op = elementwise("cosh", OLIVINE_RULE(v * sinh(x)));
-const Op tanh_op = elementwise("tanh", OLIVINE_RULE(v * (c(1) - square(out))));
-const Op arcsinh_op = elementwise("arcsinh", OLIVINE_RULE(v * rsqrt(square(x) + c(1))));
+const Op sinh_op = elementwise("sinh", OLIVINE_RULE(v* cosh(x)));
+const Op cosh_op = elementwise("cosh", OLIVINE_RULE(v* sinh(x)));
+const Op tanh_op = elementwise("tanh", OLIVINE_RULE(v*(c(1) - square(out))));
+const Op arcsinh_op = elementwise("arcsinh", OLIVINE_RULE(v* rsqrt(square(x) + c(1))));
 // Not rsqrt(x^2 - 1), which takes the wrong branch for complex x left of the imaginary axis.
-const Op arccosh_op =
-    elementwise("arccosh", OLIVINE_RULE(v * (rsqrt(x - c(1)) * rsqrt(x + c(1)))));
+const Op arccosh_op = elementwise("arccosh", OLIVINE_RULE(v*(rsqrt(x - c(1)) * rsqrt(x + c(1)))));
 const Op arctanh_op = elementwise("arctanh", OLIVINE_RULE(v / (c(1) - square(x))));
 
-const Op sigmoid_op = elementwise("sigmoid", OLIVINE_RULE(v * (out * (c(1) - out))));
+const Op sigmoid_op = elementwise("sigmoid", OLIVINE_RULE(v*(out*(c(1) - out))));
 const Op erf_op =
-    elementwise("erf", OLIVINE_RULE(v * (c(2 * std::numbers::inv_sqrtpi) * exp(-square(x)))));
+    elementwise("erf", OLIVINE_RULE(v*(c(2 * std::numbers::inv_sqrtpi) * exp(-square(x)))));
 const Op erfinv_op =
-    elementwise("erfinv", OLIVINE_RULE(v * (c(0.5 / std::numbers::inv_sqrtpi) * exp(square(out)))));
+    elementwise("erfinv", OLIVINE_RULE(v*(c(0.5 / std::numbers::inv_sqrtpi) * exp(square(out)))));
 #undef OLIVINE_RULE
 
 const Op logical_not_op = elementwise("logical_not", nullptr, infer_elementwise_bool);
@@ -168,7 +167,8 @@ array round(const array& a, int decimals, StreamOrDevice s) {
   const finfo limits(x.dtype());
   const array same = stop_gradient(a, s);
   if (scale > limits.max) {
-    return decimals > 0 ? same : where(isfinite(x, s), multiply(a, constant_like(0, a), s), same, s);
+    return decimals > 0 ? same
+                        : where(isfinite(x, s), multiply(a, constant_like(0, a), s), same, s);
   }
   const array by = constant_like(scale, x);
   const array scaled = decimals > 0 ? multiply(x, by, s) : divide(x, by, s);

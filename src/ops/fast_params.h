@@ -20,9 +20,7 @@ struct RopeParams {
   double scale;
   bool has_freqs;
   bool inverse;  // rotate backwards: the transpose
-  auto fields() const {
-    return std::tie(dims, traditional, base, scale, has_freqs, inverse);
-  }
+  auto fields() const { return std::tie(dims, traditional, base, scale, has_freqs, inverse); }
 };
 
 // Inputs: q (B, H, Tq, D), k (B, Hkv, Tk, D), v (B, Hkv, Tk, Dv), the mask (bool, or added to the

@@ -814,6 +814,8 @@ array masked_scatter(const array& a, const array& mask, const array& src, Stream
   return where(m, take(values, position, 0, s), a, s);
 }
 
-auto array::ArrayIterator::operator*() const -> reference { return take(array_, static_cast<int>(index_), 0); }
+auto array::ArrayIterator::operator*() const -> reference {
+  return take(array_, static_cast<int>(index_), 0);
+}
 
 }  // namespace olivine

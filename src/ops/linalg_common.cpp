@@ -1,6 +1,6 @@
 // Checks and batched matrix algebra of the linear-algebra ops.
-#include "core/node.h"
 #include "ops/linalg_common.h"
+#include "core/node.h"
 
 #include <limits>
 

@@ -23,10 +23,9 @@ void parallel_for(int64_t n, int64_t grain, F&& body) {
   if (n <= 0) return;
   if (n <= grain) return body(int64_t{0}, n);
   using B = std::remove_reference_t<F>;
-  detail::parallel_chunks(n, grain, const_cast<void*>(static_cast<const void*>(std::addressof(body))),
-                          [](void* b, int64_t begin, int64_t end) {
-                            (*static_cast<B*>(b))(begin, end);
-                          });
+  detail::parallel_chunks(
+      n, grain, const_cast<void*>(static_cast<const void*>(std::addressof(body))),
+      [](void* b, int64_t begin, int64_t end) { (*static_cast<B*>(b))(begin, end); });
 }
 
 // Threads used: OLIVINE_NUM_THREADS, else the CPUs of the affinity mask and the cgroup quota.

@@ -38,7 +38,8 @@ static size_t byte_count(const Shape& shape, Dtype dtype) {
 }
 
 static Operand make_operand(int32_t slot, const Layout& l, Dtype dtype) {
-  return {slot, l.offset * static_cast<int64_t>(dtype.size()), {nullptr, dtype, l.shape, l.strides}};
+  return {
+      slot, l.offset * static_cast<int64_t>(dtype.size()), {nullptr, dtype, l.shape, l.strides}};
 }
 
 Operand PlanBuilder::output_operand(int32_t slot, const Shape& shape, Dtype dtype) const {
@@ -97,7 +98,8 @@ void PlanBuilder::resolve_one(int32_t i) {
   PlanEntry& e = entries[i];
   Node* n = e.node;
   if (e.kind == Kind::leaf) {
-    int32_t slot = new_slot(Slot::Kind::leaf, n->buffer ? n->buffer->bytes : byte_count(n->shape, n->dtype));
+    int32_t slot =
+        new_slot(Slot::Kind::leaf, n->buffer ? n->buffer->bytes : byte_count(n->shape, n->dtype));
     plan.slots[slot].leaf = static_cast<int32_t>(leaf_entries.size());
     leaf_entries.push_back(i);
     Layout l{n->shape, n->strides, n->offset};
@@ -221,8 +223,11 @@ void PlanBuilder::emit_region(int32_t root) {
   }
   for (int32_t m : members) {
     Node* node = entries[m].node;
-    Instr instr{node->op->id(), node->inputs.back()->dtype, node->dtype,
-                static_cast<uint8_t>(entries[m].in.size()), {}};
+    Instr instr{node->op->id(),
+                node->inputs.back()->dtype,
+                node->dtype,
+                static_cast<uint8_t>(entries[m].in.size()),
+                {}};
     for (size_t k = 0; k < entries[m].in.size(); ++k) {
       instr.src[k] = value.at(entries[m].in[k]);
       if (!is_inside(entries[m].in[k], root)) use(entries[m].in[k]);
@@ -269,12 +274,17 @@ void PlanBuilder::emit_tasks() {
   for (size_t k = 0; k < entries.size(); ++k) {
     int32_t i = static_cast<int32_t>(k);
     switch (entries[i].kind) {
-      case Kind::kernel: emit_kernel(i); break;
-      case Kind::compiled: emit_compiled(i); break;
+      case Kind::kernel:
+        emit_kernel(i);
+        break;
+      case Kind::compiled:
+        emit_compiled(i);
+        break;
       case Kind::elementwise:
         if (is_inside(i, i)) emit_region(i);
         break;
-      default: break;  // leaves and views are resolved when somebody reads them
+      default:
+        break;  // leaves and views are resolved when somebody reads them
     }
   }
   for (size_t i = 0; i < entries.size(); ++i) {

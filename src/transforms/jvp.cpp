@@ -30,8 +30,8 @@ MaybeArrays push_forward(const WalkEntry& e, const std::vector<MaybeArrays>& tan
   if (n->tuple) {
     for (size_t k = 0; k < outputs; ++k) {
       const OutSpec& spec = (*n->tuple)[k].spec;
-      out.push_back(make_node(output_op, make_params(OutputParams{static_cast<int>(k)}),
-                              {share(n)}, spec.shape, spec.dtype));
+      out.push_back(make_node(output_op, make_params(OutputParams{static_cast<int>(k)}), {share(n)},
+                              spec.shape, spec.dtype));
     }
   } else {
     out.push_back(share(n));

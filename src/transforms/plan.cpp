@@ -18,9 +18,12 @@ uint32_t next_stamp() {  // under the graph lock
 
 Dtype key_dtype(const Node* n) {
   switch (n->op->key) {
-    case KernelKey::first_input: return n->inputs[0]->dtype;
-    case KernelKey::last_input: return n->inputs.back()->dtype;
-    case KernelKey::output: return n->dtype;
+    case KernelKey::first_input:
+      return n->inputs[0]->dtype;
+    case KernelKey::last_input:
+      return n->inputs.back()->dtype;
+    case KernelKey::output:
+      return n->dtype;
   }
   __builtin_unreachable();
 }
@@ -85,8 +88,9 @@ bool PlanBuilder::collect(std::span<const array> roots, std::function<bool(Node*
     e.node = n;
     if (n->done() || n->placeholder) {
       if (n->placeholder && placeholder_index(n) < 0) {
-        fail("[eval] expected an array with a value; got one that a function being compiled or "
-             "vmapped is tracing");
+        fail(
+            "[eval] expected an array with a value; got one that a function being compiled or "
+            "vmapped is tracing");
       }
       e.kind = PlanEntry::Kind::leaf;
       n->index = static_cast<uint32_t>(entries.size());

@@ -1,8 +1,8 @@
 // Plan: a graph made ready to run. Which tasks, in which order, reading and writing which memory.
 //
 // A slot is a piece of memory: a leaf (given at run time), a temp (at a fixed offset of the plan's
-// one arena), an output (a buffer of its own, as it outlives the run) or bound (a result of a nested
-// plan). A value is a layout over a slot; views are values that share one. The builder
+// one arena), an output (a buffer of its own, as it outlives the run) or bound (a result of a
+// nested plan). A value is a layout over a slot; views are values that share one. The builder
 //   1. collects what is pending below the roots, in topological order,
 //   2. groups elementwise nodes into regions (group_regions in regions.cpp),
 //   3. emits tasks in that order, resolving views to layouts (emit.cpp),
@@ -23,8 +23,8 @@ namespace olivine {
 
 struct Plan;
 
-// No kernel and no composite. Thrown under the graph lock, where the place must not be described yet
-// (a binding may have to wait for its interpreter).
+// No kernel and no composite. Thrown under the graph lock, where the place must not be described
+// yet (a binding may have to wait for its interpreter).
 struct NoKernelError : std::invalid_argument {
   NoKernelError(const std::string& what, uint32_t location)
       : std::invalid_argument(what), location(location) {}
@@ -79,7 +79,8 @@ struct Plan {
   std::vector<Task> tasks;
   std::vector<PlanResult> results;  // of the roots, in order (compiled functions)
   std::vector<LeafSource> sources;  // of the leaves (compiled functions)
-  // Compiled functions: from this task on inputs are overwritten, so the rest runs without stopping.
+  // Compiled functions: from this task on inputs are overwritten, so the rest runs without
+  // stopping.
   int32_t tail = INT32_MAX;
   size_t arena_bytes = 0;
 };
@@ -90,10 +91,10 @@ struct PlanEntry {
   Node* node = nullptr;
   SmallVector<int32_t, 3> in;
   Kind kind = Kind::kernel;
-  bool held = false;       // its value must outlive the plan
+  bool held = false;                // its value must outlive the plan
   SmallVector<int32_t, 3> regions;  // roots of the regions that compute it (itself: a root)
   bool stored = false;              // inside a region, but also read from outside
-  int32_t need = INT32_MAX;  // earliest position at which a user runs
+  int32_t need = INT32_MAX;         // earliest position at which a user runs
   // Where its value is once emitted (slot < 0: not yet).
   int32_t slot = -1;
   int32_t base = -1;  // entry that owns the memory
@@ -108,7 +109,7 @@ class PlanBuilder {
   // Whether an entry must keep its value (given its number of uses inside the graph).
   std::function<bool(Node*, uint32_t uses)> is_held;
   std::vector<PlanEntry> entries;
-  std::vector<Arrays> composites;  // graphs that replaced ops without a kernel
+  std::vector<Arrays> composites;     // graphs that replaced ops without a kernel
   std::vector<int32_t> leaf_entries;  // by leaf number
   Plan plan;
 

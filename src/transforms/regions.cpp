@@ -2,10 +2,10 @@
 //
 // A region runs at the position of its root. Walking from users to inputs, a node whose users are
 // all elementwise and of its shape lives inside their regions and is never stored. With users in
-// several regions (an activation's parts, read again by its gradient) it is computed in each of them
-// if it is a short chain from stored values: arithmetic in registers is cheaper than memory. A longer
-// chain, or a value that somebody else reads too (an optimizer's moments), is stored in passing by
-// the earliest region, provided that everybody else runs later.
+// several regions (an activation's parts, read again by its gradient) it is computed in each of
+// them if it is a short chain from stored values: arithmetic in registers is cheaper than memory. A
+// longer chain, or a value that somebody else reads too (an optimizer's moments), is stored in
+// passing by the earliest region, provided that everybody else runs later.
 #include <algorithm>
 
 #include "transforms/plan.h"
@@ -105,8 +105,8 @@ void PlanBuilder::join_regions(int32_t i, const SmallVector<int32_t, 4>& users, 
   regions_[i] = {{i}, inputs};
 }
 
-// Whether region `root` can store node i in passing: it has i's shape and reads it itself, and every
-// other reader runs later.
+// Whether region `root` can store node i in passing: it has i's shape and reads it itself, and
+// every other reader runs later.
 bool PlanBuilder::is_stored_by(int32_t i, int32_t root,
                                const SmallVector<int32_t, 4>& users) const {
   if (!(entries[root].node->shape == entries[i].node->shape)) return false;

@@ -125,13 +125,20 @@ class Runner {
     for (const View& v : out_) empty &= v.size() == 0;
     if (empty) return;
     switch (t.kind) {
-      case Task::Kind::kernel: t.kernel->run({in_, out_, t.params.raw()}); break;
+      case Task::Kind::kernel:
+        t.kernel->run({in_, out_, t.params.raw()});
+        break;
       case Task::Kind::elementwise:
         cpu_backend().run_elementwise(t.op, t.key, in_, out_[0]);
         break;
-      case Task::Kind::fused: t.program->run(in_, out_); break;
-      case Task::Kind::copy: cpu_backend().copy(in_[0], out_[0]); break;
-      case Task::Kind::plan: break;
+      case Task::Kind::fused:
+        t.program->run(in_, out_);
+        break;
+      case Task::Kind::copy:
+        cpu_backend().copy(in_[0], out_[0]);
+        break;
+      case Task::Kind::plan:
+        break;
     }
   }
 
@@ -140,7 +147,8 @@ class Runner {
     std::vector<LeafBinding> leaves(t.plan->sources.size());
     for (size_t i = 0; i < leaves.size(); ++i) {
       const LeafSource& source = t.plan->sources[i];
-      leaves[i] = source.input < 0 ? LeafBinding{source.constant.get()} : operand_leaf(t, source.input);
+      leaves[i] =
+          source.input < 0 ? LeafBinding{source.constant.get()} : operand_leaf(t, source.input);
     }
     PlanRun nested;
     run_plan(*t.plan, leaves, nested);

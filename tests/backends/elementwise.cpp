@@ -37,7 +37,8 @@ double ulps(T got, Wide want) {
   if (rounded == 0) return std::abs(got) <= std::numeric_limits<T>::denorm_min() ? 0 : HUGE_VAL;
   const int lowest = std::numeric_limits<T>::min_exponent - std::numeric_limits<T>::digits;
   const int exponent = std::max(std::ilogb(rounded) - std::numeric_limits<T>::digits + 1, lowest);
-  return static_cast<double>(std::abs(static_cast<Wide>(got) - want) / std::ldexp(Wide(1), exponent));
+  return static_cast<double>(std::abs(static_cast<Wide>(got) - want) /
+                             std::ldexp(Wide(1), exponent));
 }
 
 using Reference = std::function<long double(long double)>;
@@ -51,8 +52,10 @@ struct Function {
   Reference f;
   double low, high;  // where doubles are sampled
 };
-#define FUNCTION(name, fn, low, high) \
-  {name, [](long double x) { return fn(x); }, low, high}
+#define FUNCTION(name, fn, low, high)                    \
+  {                                                      \
+    name, [](long double x) { return fn(x); }, low, high \
+  }
 const Function kFunctions[] = {
     FUNCTION("sqrt", std::sqrt, -1, 1e6),     FUNCTION("rsqrt", rsqrt_reference, -1, 1e6),
     FUNCTION("exp", std::exp, -760, 720),     FUNCTION("expm1", std::expm1, -50, 720),
@@ -70,9 +73,9 @@ const Function kFunctions[] = {
 
 // A sample of all bit patterns, so that every magnitude, infinities and NaN occur.
 std::vector<float> float_sample(uint32_t stride) {
-  std::vector<float> x = {0.f,       -0.f,      1.f,   -1.f,  INFINITY, -INFINITY,
+  std::vector<float> x = {0.f,       -0.f,      1.f,    -1.f,    INFINITY, -INFINITY,
                           NAN,       FLT_MIN,   1e-45f, -1e-45f, FLT_MAX,  -FLT_MAX,
-                          8388608.f, 3.141592f, 88.72f, -87.4f, -103.9f};
+                          8388608.f, 3.141592f, 88.72f, -87.4f,  -103.9f};
   for (uint64_t u = 0; u < (1ull << 32); u += stride) {
     const uint32_t bits = static_cast<uint32_t>(u);
     x.push_back(__builtin_bit_cast(float, bits));
@@ -108,7 +111,8 @@ TEST(ElementwiseLoops, DoubleFunctionsStayWithinFourUlps) {
   std::mt19937_64 rng(7);
   for (Isa isa : loop_isas()) {
     for (const Function& f : kFunctions) {
-      std::vector<double> x = {0., -0., HUGE_VAL, -HUGE_VAL, NAN, 1e-310, -1e-310, DBL_MAX, 1., -1.};
+      std::vector<double> x = {0.,     -0.,     HUGE_VAL, -HUGE_VAL, NAN,
+                               1e-310, -1e-310, DBL_MAX,  1.,        -1.};
       for (int i = 0; i < 4000; ++i) {
         const double u = std::uniform_real_distribution<>(f.low, f.high)(rng);
         x.push_back(u);
@@ -184,16 +188,19 @@ TEST(ElementwiseLoops, HalvesRoundTheFloatResult) {
 // ---- Functions of two floats
 
 std::pair<std::vector<float>, std::vector<float>> float_pairs() {
-  const float special[] = {0.f, -0.f, 1.f,  -1.f, 2.f,      -2.f,      0.5f, -0.5f, 3.f,  -3.f,
-                           7.5f, -7.5f, 1e30f, 1e-30f, INFINITY, -INFINITY, NAN,  1e-42f, 33.f, 16777217.f};
+  const float special[] = {0.f,      -0.f,      1.f,  -1.f,   2.f,   -2.f,      0.5f,
+                           -0.5f,    3.f,       -3.f, 7.5f,   -7.5f, 1e30f,     1e-30f,
+                           INFINITY, -INFINITY, NAN,  1e-42f, 33.f,  16777217.f};
   std::pair<std::vector<float>, std::vector<float>> p;
   for (float a : special) {
     for (float b : special) p.first.push_back(a), p.second.push_back(b);
   }
   std::mt19937 rng(3);
   for (int i = 0; i < 60000; ++i) {
-    p.first.push_back(std::ldexp(std::uniform_real_distribution<float>(-2, 2)(rng), rng() % 40 - 20));
-    p.second.push_back(std::ldexp(std::uniform_real_distribution<float>(-2, 2)(rng), rng() % 12 - 6));
+    p.first.push_back(
+        std::ldexp(std::uniform_real_distribution<float>(-2, 2)(rng), rng() % 40 - 20));
+    p.second.push_back(
+        std::ldexp(std::uniform_real_distribution<float>(-2, 2)(rng), rng() % 12 - 6));
   }
   return p;
 }
@@ -220,7 +227,8 @@ TEST(ElementwiseLoops, Arctan2KnowsTheQuadrants) {
   expect_binary("arctan2", 2.5, [](double a, double b) { return std::atan2(a, b); });
 }
 TEST(ElementwiseLoops, ArithmeticIsRoundedExactly) {
-  expect_binary("add", 0.5, [](double a, double b) { return static_cast<double>(float(a) + float(b)); });
+  expect_binary("add", 0.5,
+                [](double a, double b) { return static_cast<double>(float(a) + float(b)); });
   expect_binary("divide", 0.5,
                 [](double a, double b) { return static_cast<double>(float(a) / float(b)); });
 }
@@ -264,8 +272,23 @@ TEST(ElementwiseLoops, LogaddexpDoesNotOverflow) {
 template <class T>
 std::vector<T> integer_values() {
   using L = std::numeric_limits<T>;
-  std::vector<T> v = {0, 1, 2, 3, 5, 7, 10, 31, 32, 63, 64, 100, L::max(), T(L::max() - 1), L::min(),
-                      T(L::min() + 1), T(L::max() / 3)};
+  std::vector<T> v = {0,
+                      1,
+                      2,
+                      3,
+                      5,
+                      7,
+                      10,
+                      31,
+                      32,
+                      63,
+                      64,
+                      100,
+                      L::max(),
+                      T(L::max() - 1),
+                      L::min(),
+                      T(L::min() + 1),
+                      T(L::max() / 3)};
   if (std::is_signed_v<T>) {
     for (int x : {-1, -2, -3, -7, -100}) v.push_back(static_cast<T>(x));
   }
@@ -276,7 +299,8 @@ __int128 integer_reference(const std::string& op, T a, T b) {
   const __int128 x = a, y = b, width = sizeof(T) * 8;
   if (op == "add") return x + y;
   if (op == "subtract") return x - y;
-  if (op == "multiply") return static_cast<__int128>(static_cast<uint64_t>(x) * static_cast<uint64_t>(y));
+  if (op == "multiply")
+    return static_cast<__int128>(static_cast<uint64_t>(x) * static_cast<uint64_t>(y));
   __int128 q = y == 0 ? 0 : x / y;
   if (y != 0 && x % y != 0 && (x < 0) != (y < 0)) --q;
   if (op == "floor_divide") return q;
@@ -303,9 +327,9 @@ void expect_integers() {
     for (T y : integer_values<T>()) a.push_back(x), b.push_back(y);
   }
   for (Isa isa : loop_isas()) {
-    for (const char* op : {"add", "subtract", "multiply", "floor_divide", "remainder", "power",
-                           "maximum", "minimum", "bitwise_and", "bitwise_or", "bitwise_xor",
-                           "left_shift", "right_shift"}) {
+    for (const char* op :
+         {"add", "subtract", "multiply", "floor_divide", "remainder", "power", "maximum", "minimum",
+          "bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift"}) {
       const auto y = run2<T>(isa, op, a, b);
       for (size_t i = 0; i < a.size(); ++i) {
         EXPECT_EQ(y[i], static_cast<T>(integer_reference(op, a[i], b[i])))
@@ -405,8 +429,15 @@ TEST(ElementwiseLoops, ConversionsAreDefinedForEveryValue) {
 TEST(ElementwiseLoops, FloatsBecomeHalvesByOneRounding) {
   std::vector<float> f = float_sample(65521);
   // Just above the middle of two halves: a rounding to float on the way would lose the excess.
-  std::vector<double> d = {1 + 0x1p-11 + 0x1p-40, 1 + 0x1p-11, 1 + 3 * 0x1p-11 - 0x1p-40, 65519.999999,
-                           0x1p-25 + 0x1p-60, -1 - 0x1p-11 - 0x1p-40, HUGE_VAL, NAN, -0.};
+  std::vector<double> d = {1 + 0x1p-11 + 0x1p-40,
+                           1 + 0x1p-11,
+                           1 + 3 * 0x1p-11 - 0x1p-40,
+                           65519.999999,
+                           0x1p-25 + 0x1p-60,
+                           -1 - 0x1p-11 - 0x1p-40,
+                           HUGE_VAL,
+                           NAN,
+                           -0.};
   const uint16_t want[] = {0x3c01, 0x3c00, 0x3c01, 0x7bff, 0x0001, 0xbc01, 0x7c00, 0x7e00, 0x8000};
   for (Isa isa : loop_isas()) {
     const auto h = run1<float16_t>(isa, "astype_float16", float32, f.data(), f.size());

@@ -12,8 +12,8 @@
 
 namespace olivine::cpu {
 
-inline constexpr Dtype kAllDtypes[] = {bool_, uint8,   uint16,   uint32,  uint64,
-                                       int8,  int16,   int32,    int64,   float16,
+inline constexpr Dtype kAllDtypes[] = {bool_,    uint8,   uint16,  uint32,    uint64,
+                                       int8,     int16,   int32,   int64,     float16,
                                        bfloat16, float32, float64, complex64, complex128};
 
 // The sets that have element-wise loops of their own.
@@ -31,26 +31,30 @@ inline const KernelTable& table_of(Isa isa) {
 
 inline const std::vector<std::string>& unary_ops() {
   static const std::vector<std::string> names = {
-      "negative", "abs",    "sign",   "square",  "reciprocal", "floor",   "ceil",    "trunc",
-      "round",    "sqrt",   "rsqrt",  "exp",     "expm1",      "log",     "log2",    "log10",
-      "log1p",    "sin",    "cos",    "tan",     "arcsin",     "arccos",  "arctan",  "sinh",
-      "cosh",     "tanh",   "arcsinh", "arccosh", "arctanh",   "erf",     "erfinv",  "sigmoid",
-      "isnan",    "isinf",  "isfinite", "logical_not", "bitwise_invert", "conjugate", "real",
-      "imag"};
+      "negative",       "abs",       "sign",     "square",
+      "reciprocal",     "floor",     "ceil",     "trunc",
+      "round",          "sqrt",      "rsqrt",    "exp",
+      "expm1",          "log",       "log2",     "log10",
+      "log1p",          "sin",       "cos",      "tan",
+      "arcsin",         "arccos",    "arctan",   "sinh",
+      "cosh",           "tanh",      "arcsinh",  "arccosh",
+      "arctanh",        "erf",       "erfinv",   "sigmoid",
+      "isnan",          "isinf",     "isfinite", "logical_not",
+      "bitwise_invert", "conjugate", "real",     "imag"};
   return names;
 }
 inline const std::vector<std::string>& binary_ops() {
   static const std::vector<std::string> names = {
-      "add",     "subtract", "multiply",   "divide",     "floor_divide", "remainder",
-      "power",   "maximum",  "minimum",    "logaddexp",  "arctan2",      "equal",
-      "not_equal", "less",   "less_equal", "logical_and", "logical_or",  "logical_xor",
-      "bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift"};
+      "add",         "subtract",   "multiply",    "divide",      "floor_divide", "remainder",
+      "power",       "maximum",    "minimum",     "logaddexp",   "arctan2",      "equal",
+      "not_equal",   "less",       "less_equal",  "logical_and", "logical_or",   "logical_xor",
+      "bitwise_and", "bitwise_or", "bitwise_xor", "left_shift",  "right_shift"};
   return names;
 }
 
 inline Dtype result_dtype(const std::string& op, Dtype t) {
-  static const std::vector<std::string> bools = {"equal", "not_equal", "less", "less_equal", "isnan",
-                                                 "isinf", "isfinite"};
+  static const std::vector<std::string> bools = {"equal", "not_equal", "less",    "less_equal",
+                                                 "isnan", "isinf",     "isfinite"};
   for (const auto& b : bools) {
     if (op == b) return bool_;
   }
@@ -95,25 +99,43 @@ inline std::vector<char> random_elements(Dtype t, size_t n, uint32_t seed) {
   std::vector<char> bytes(n * t.size());
   auto real = [&]() -> double {
     switch (rng() % 32) {
-      case 0: return HUGE_VAL;
-      case 1: return -HUGE_VAL;
-      case 2: return std::nan("");
-      case 3: return -0.0;
-      case 4: return 1e30;
-      case 5: return 1e-42;
-      case 6: return 3e6;
-      default: return std::uniform_real_distribution<>(-4, 4)(rng);
+      case 0:
+        return HUGE_VAL;
+      case 1:
+        return -HUGE_VAL;
+      case 2:
+        return std::nan("");
+      case 3:
+        return -0.0;
+      case 4:
+        return 1e30;
+      case 5:
+        return 1e-42;
+      case 6:
+        return 3e6;
+      default:
+        return std::uniform_real_distribution<>(-4, 4)(rng);
     }
   };
   for (size_t i = 0; i < n; ++i) {
     char* at = bytes.data() + i * t.size();
     auto put = [&](auto v) { std::memcpy(at, &v, sizeof v); };
     switch (t.val()) {
-      case Dtype::Val::bool_: put(static_cast<uint8_t>(rng() & 1)); break;
-      case Dtype::Val::float16: put(to_float16(static_cast<float>(real()))); break;
-      case Dtype::Val::bfloat16: put(to_bfloat16(static_cast<float>(real()))); break;
-      case Dtype::Val::float32: put(static_cast<float>(real())); break;
-      case Dtype::Val::float64: put(real()); break;
+      case Dtype::Val::bool_:
+        put(static_cast<uint8_t>(rng() & 1));
+        break;
+      case Dtype::Val::float16:
+        put(to_float16(static_cast<float>(real())));
+        break;
+      case Dtype::Val::bfloat16:
+        put(to_bfloat16(static_cast<float>(real())));
+        break;
+      case Dtype::Val::float32:
+        put(static_cast<float>(real()));
+        break;
+      case Dtype::Val::float64:
+        put(real());
+        break;
       case Dtype::Val::complex64: {
         const float z[2] = {static_cast<float>(real()), static_cast<float>(real())};
         std::memcpy(at, z, 8);

@@ -55,8 +55,9 @@ static void make_arrays() {
   expect(freed, "the deleter is called");
   mx::array mask({true, false, true, false, true, true}, {2, 3});
   mx::array filled = mx::masked_scatter(a, mask, mx::array({10.0f, 20.0f, 30.0f, 40.0f}));
-  expect(mx::array_equal(filled, mx::array({10.f, 2.f, 20.f, 4.f, 30.f, 40.f}, {2, 3})).item<bool>(),
-         "masked_scatter");
+  expect(
+      mx::array_equal(filled, mx::array({10.f, 2.f, 20.f, 4.f, 30.f, 40.f}, {2, 3})).item<bool>(),
+      "masked_scatter");
   expect(mx::number_of_elements(a, {0, 1}, false).item<int>() == 6, "number_of_elements");
 }
 
@@ -96,7 +97,8 @@ static void transform() {
   auto twice = mx::custom_vjp(
       [](const std::vector<mx::array>& in) { return std::vector<mx::array>{in[0] * 2}; },
       [](const auto&, const auto& ct, const auto&) { return std::vector<mx::array>{ct[0] * 7}; });
-  expect(near(mx::vjp(twice, {x}, {mx::ones_like(x)}).second[0], mx::full({8}, 7.0f)), "custom_vjp");
+  expect(near(mx::vjp(twice, {x}, {mx::ones_like(x)}).second[0], mx::full({8}, 7.0f)),
+         "custom_vjp");
 }
 
 static void compute() {
@@ -117,7 +119,8 @@ static void save_and_load() {
   auto path = std::filesystem::temp_directory_path() / "olivine_mlx_program.safetensors";
   mx::array a = mx::arange(6, mx::float32);
   mx::save_safetensors(path.string(), {{"a", a}}, {{"by", "a test"}});
-  auto [arrays, metadata] = mx::load_safetensors(path.string(), mx::default_stream(mx::Device::cpu));
+  auto [arrays, metadata] =
+      mx::load_safetensors(path.string(), mx::default_stream(mx::Device::cpu));
   expect(near(arrays.at("a"), a) && metadata.at("by") == "a test", "safetensors");
   std::filesystem::remove(path);
 }
@@ -141,8 +144,10 @@ static void look_around() {
   mx::set_compile_mode(mx::CompileMode::enabled);
   expect(mx::get_active_memory() <= mx::get_memory_limit(), "memory");
   switch (mx::array(1.0f).dtype()) {
-    case mx::Dtype::Val::float32: break;
-    default: expect(false, "a dtype can be switched on");
+    case mx::Dtype::Val::float32:
+      break;
+    default:
+      expect(false, "a dtype can be switched on");
   }
 }
 

@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 
 import olivine.core as mx
-from tests.support import COMPLEX, DTYPES, FLOATING, INTEGER, SIGNED, UNSIGNED, assert_same, dtype_name, to_mx, to_np
+from tests.support import (
+    COMPLEX,
+    DTYPES,
+    FLOATING,
+    INTEGER,
+    SIGNED,
+    UNSIGNED,
+    assert_same,
+    dtype_name,
+    to_mx,
+    to_np,
+)
 
 X = np.array([[1.5, -2.0, 3.0], [0.5, 4.0, -1.0]], np.float32)
 
@@ -25,7 +36,21 @@ def test_attributes():
     weakref.ref(a)
 
 
-BINARY = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "eq", "ne", "lt", "le", "gt", "ge"]
+BINARY = [
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+]
 
 
 @pytest.mark.parametrize("name", BINARY)
@@ -35,7 +60,9 @@ def test_arithmetic_operators_are_the_functions(name):
     np.testing.assert_allclose(to_np(op(mx.array(a), mx.array(b))), op(a, b), rtol=1e-6)
     np.testing.assert_allclose(to_np(op(mx.array(a), 2.0)), op(a, np.float32(2)), rtol=1e-6)
     np.testing.assert_allclose(to_np(op(2.0, mx.array(a))), op(np.float32(2), a), rtol=1e-6)
-    np.testing.assert_allclose(to_np(op(mx.array(a), np.float32(2))), op(a, np.float32(2)), rtol=1e-6)
+    np.testing.assert_allclose(
+        to_np(op(mx.array(a), np.float32(2))), op(a, np.float32(2)), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", ["and_", "or_", "xor", "lshift", "rshift"])
@@ -63,11 +90,15 @@ def test_in_place_operators_update_the_object_alone(name):
     derived = a + 0
     a = getattr(operator, name)(a, 2.0)
     assert a is same
-    np.testing.assert_allclose(to_np(a), getattr(operator, name)(before.copy(), np.float32(2)), rtol=1e-6)
+    np.testing.assert_allclose(
+        to_np(a), getattr(operator, name)(before.copy(), np.float32(2)), rtol=1e-6
+    )
     assert_same(derived, before)
     for other in ("iand", "ior", "ixor", "ilshift", "irshift"):
         b = mx.array([6, 3])
-        assert_same(getattr(operator, other)(b, 1), getattr(operator, other)(np.array([6, 3], np.int32), 1))
+        assert_same(
+            getattr(operator, other)(b, 1), getattr(operator, other)(np.array([6, 3], np.int32), 1)
+        )
     m = mx.array([[1.0, 2.0], [3.0, 4.0]])
     m @= m
     assert m.tolist() == [[7, 10], [15, 22]]
@@ -192,7 +223,13 @@ def test_numpy_functions_accept_arrays():
 
 
 def test_constants():
-    assert mx.pi == np.pi and mx.e == np.e and mx.inf == np.inf and np.isnan(mx.nan) and mx.newaxis is None
+    assert (
+        mx.pi == np.pi
+        and mx.e == np.e
+        and mx.inf == np.inf
+        and np.isnan(mx.nan)
+        and mx.newaxis is None
+    )
     assert mx.euler_gamma == np.euler_gamma
     assert isinstance(mx.__version__, str)
 
@@ -201,7 +238,11 @@ def test_devices_and_streams_print_and_compare():
     assert mx.Device(mx.cpu) == mx.Device(mx.cpu) and "cpu" in repr(mx.Device(mx.cpu))
     assert mx.cpu in mx.DeviceType and mx.cpu != mx.gpu
     s = mx.default_stream(mx.cpu)
-    assert isinstance(s, mx.Stream) and s == mx.default_stream(mx.cpu) and s.device == mx.Device(mx.cpu)
+    assert (
+        isinstance(s, mx.Stream)
+        and s == mx.default_stream(mx.cpu)
+        and s.device == mx.Device(mx.cpu)
+    )
     assert "tream" in repr(s)
     assert isinstance(mx.stream(s), mx.StreamContext)
     assert isinstance(mx.new_thread_local_stream(mx.cpu), mx.ThreadLocalStream)
@@ -255,7 +296,11 @@ def test_array_namespace_info_answers_as_the_standard_says():
     assert info.dtypes(kind="integral")["uint8"] == mx.uint8
     assert set(info.dtypes(kind=("bool", "real floating"))) == {"bool", "float32", "float64"}
     assert info.default_dtypes(device=mx.cpu)["indexing"] == mx.int32
-    assert set(info.capabilities()) == {"boolean indexing", "data-dependent shapes", "max dimensions"}
+    assert set(info.capabilities()) == {
+        "boolean indexing",
+        "data-dependent shapes",
+        "max dimensions",
+    }
     with pytest.raises(ValueError, match="'words'"):
         info.dtypes(kind="words")
     with pytest.raises(TypeError, match="Device"):

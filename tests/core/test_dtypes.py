@@ -14,7 +14,9 @@ def test_finfo_is_numpys(name):
     assert ours.smallest_normal == theirs.smallest_normal
 
 
-@pytest.mark.parametrize("name", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"])
+@pytest.mark.parametrize(
+    "name", ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"]
+)
 def test_iinfo_is_numpys(name):
     ours, theirs = mx.iinfo(getattr(mx, name)), np.iinfo(name)
     assert (ours.min, ours.max) == (theirs.min, theirs.max)

@@ -9,8 +9,8 @@ import threading
 import time
 
 import pytest
-from olivine import data
 
+from olivine import data
 from tests.support import ROOT, run_python, wait_for_line
 
 
@@ -101,7 +101,8 @@ def test_a_dropped_iterator_gives_up_within_a_batch():
 
 
 INTERRUPTED = """
-import sys, threading, time
+import signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in background
 from olivine import data
 
 class Stuck(list):
@@ -137,7 +138,15 @@ def test_ctrl_c_stops_at_once(workers):
     assert time.monotonic() - start < 5  # of the 60 that the item takes
 
 
-def test_after_ctrl_c_the_loop_can_go_on():
+@pytest.fixture
+def ctrl_c():
+    """What Ctrl-C does in a program of its own; ignored where tests run in background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_after_ctrl_c_the_loop_can_go_on(ctrl_c):
     main = threading.get_ident()
 
     class Interrupting(Counted):

@@ -25,6 +25,8 @@ def test_the_example_runs(code, tmp_path, monkeypatch):
 
 
 def test_the_readmes_example_fits_the_line(capsys):
-    exec(re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL).group(1), {})
+    exec(
+        re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL).group(1), {}
+    )
     numbers = [float(x) for x in re.findall(r"-?\d+\.?\d*(?:e-?\d+)?", capsys.readouterr().out)[:3]]
     assert numbers == pytest.approx([1.0, -2.0, 0.5], abs=1e-2)

@@ -136,7 +136,9 @@ def test_special_files_are_written_in_place(tmp_path):
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     mx.save(str(pipe), mx.arange(3))
-    assert_same(mx.load(io.BytesIO(os.read(reader, 4096)), format="npy"), np.arange(3, dtype=np.int32))
+    assert_same(
+        mx.load(io.BytesIO(os.read(reader, 4096)), format="npy"), np.arange(3, dtype=np.int32)
+    )
     os.close(reader)
 
 

@@ -5,8 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import olivine
 import pytest
+
+import olivine
 from olivine.lm.data import load_corpus
 from olivine.lm.settings import GPTConfig, TrainConfig
 from olivine.lm.train import Trainer

@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-import olivine.core as mx
 import pytest
+
+import olivine.core as mx
 from olivine.lm import checkpoint
 from olivine.lm.checkpoint import CheckpointError, RunFolder
 

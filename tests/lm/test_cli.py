@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from olivine.cli import main
 from olivine.lm import checkpoint
 

@@ -1,8 +1,9 @@
 """The model: its sizes, causality, cache, and generation."""
 
 import numpy as np
-import olivine.core as mx
 import pytest
+
+import olivine.core as mx
 from olivine.lm.generate import generate, sample
 from olivine.lm.model import GPT
 from olivine.lm.settings import GPTConfig, TrainConfig, training_memory

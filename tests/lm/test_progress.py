@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from olivine.cli.progress import PlainProgress, duration, progress
 from olivine.lm.plot import loss_curve
 from olivine.lm.train import History

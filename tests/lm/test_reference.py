@@ -4,8 +4,9 @@ import ast
 from pathlib import Path
 
 import numpy as np
-import olivine.core as mx
 import pytest
+
+import olivine.core as mx
 from olivine.lm.data import CharTokenizer, Corpus
 from olivine.lm.settings import GPTConfig, TrainConfig
 from olivine.lm.train import Trainer, learning_rate

@@ -6,6 +6,7 @@ import signal
 
 import numpy as np
 import pytest
+
 from olivine.lm import checkpoint
 from olivine.lm.checkpoint import CheckpointError
 from olivine.lm.settings import TrainConfig

@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
+import pytest
+
 import olivine.core as mx
 import olivine.nn as nn
-import pytest
 
 X = np.array([-1e4, -30, -3, -1, -0.5, -0.1, 0, 0.1, 0.5, 1, 3, 7, 30, 1e4])
 

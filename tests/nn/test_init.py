@@ -3,8 +3,9 @@
 import math
 
 import numpy as np
-import olivine.core as mx
 import pytest
+
+import olivine.core as mx
 from olivine.nn import init
 
 SHAPE = (300, 200)

@@ -1,9 +1,10 @@
 """Linear, embedding, dropout, containers and positional encodings against NumPy."""
 
 import numpy as np
+import pytest
+
 import olivine.core as mx
 import olivine.nn as nn
-import pytest
 
 rng = np.random.default_rng(0)
 

@@ -1,8 +1,9 @@
 """Losses against their formulas in NumPy, with every reduction."""
 
 import numpy as np
-import olivine.core as mx
 import pytest
+
+import olivine.core as mx
 from olivine.nn import losses
 
 rng = np.random.default_rng(2)

@@ -4,9 +4,10 @@ import copy
 import pickle
 
 import numpy as np
+import pytest
+
 import olivine.core as mx
 import olivine.nn as nn
-import pytest
 from olivine.utils import tree_flatten, tree_unflatten
 
 

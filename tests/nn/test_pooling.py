@@ -3,9 +3,10 @@
 import itertools
 
 import numpy as np
+import pytest
+
 import olivine.core as mx
 import olivine.nn as nn
-import pytest
 
 LAYERS = {
     "max": (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),

@@ -1,9 +1,10 @@
 """Quantized layers against products with the dequantized weight, and what of them is trained."""
 
 import numpy as np
+import pytest
+
 import olivine.core as mx
 import olivine.nn as nn
-import pytest
 from olivine.utils import tree_flatten
 
 SETTINGS = [

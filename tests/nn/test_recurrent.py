@@ -1,9 +1,10 @@
 """Recurrent layers against their equations, step by step in NumPy."""
 
 import numpy as np
+import pytest
+
 import olivine.core as mx
 import olivine.nn as nn
-import pytest
 from olivine.utils import tree_flatten
 
 IN, OUT = 3, 4

@@ -1,9 +1,10 @@
 """Attention and transformer layers against NumPy."""
 
 import numpy as np
+import pytest
+
 import olivine.core as mx
 import olivine.nn as nn
-import pytest
 from olivine.utils import tree_flatten
 
 rng = np.random.default_rng(3)

@@ -4,9 +4,10 @@ import math
 from fractions import Fraction
 
 import numpy as np
+import pytest
+
 import olivine.core as mx
 import olivine.nn as nn
-import pytest
 
 
 def keys(x, a):

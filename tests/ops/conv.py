@@ -3,9 +3,9 @@
 import itertools
 
 import numpy as np
-import olivine.core as mx
 import pytest
 
+import olivine.core as mx
 from tests.harness import DTYPES, FLOATING, OpTests, Row
 from tests.support import assert_close, assert_same, rounded, to_mx, to_np
 

@@ -6,9 +6,9 @@ import inspect
 import pkgutil
 from pathlib import Path
 
-import olivine.core as mx
 import pytest
 
+import olivine.core as mx
 from tests.harness import PENDING, Row
 
 HERE = Path(__file__).parent

@@ -8,7 +8,16 @@ import pytest
 
 import olivine.core as mx
 from tests.harness import DTYPES, OpTests, Row, lookup
-from tests.support import COMPLEX, FLOATING, INTEGER, assert_close, assert_same, dtype_name, to_mx, to_np
+from tests.support import (
+    COMPLEX,
+    FLOATING,
+    INTEGER,
+    assert_close,
+    assert_same,
+    dtype_name,
+    to_mx,
+    to_np,
+)
 
 ALL = {"dtypes": DTYPES, "rules": "values layouts dtypes vmap compile errors"}
 
@@ -52,7 +61,12 @@ CALLS = [
     ("tri", (3,), {}, np.tri(3, dtype=np.float32)),
     ("tri", (3, 4, -1), {"dtype": "int8"}, np.tri(3, 4, -1, dtype=np.int8)),
     ("linspace", (0, 1, 5), {}, np.linspace(0, 1, 5, dtype=np.float32)),
-    ("linspace", (2, -3), {"num": 7, "endpoint": False}, np.linspace(2, -3, 7, endpoint=False, dtype=np.float32)),
+    (
+        "linspace",
+        (2, -3),
+        {"num": 7, "endpoint": False},
+        np.linspace(2, -3, 7, endpoint=False, dtype=np.float32),
+    ),
     ("linspace", (0, 10, 1), {}, np.zeros(1, np.float32)),
     ("linspace", (0, 1, 0), {}, np.zeros(0, np.float32)),
     ("linspace", (0, 3, 4), {"dtype": "int32"}, np.arange(4, dtype=np.int32)),
@@ -65,7 +79,9 @@ CALLS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "args", "kwargs", "want"), CALLS, ids=[f"{c[0]}{c[1]}" for c in CALLS])
+@pytest.mark.parametrize(
+    ("name", "args", "kwargs", "want"), CALLS, ids=[f"{c[0]}{c[1]}" for c in CALLS]
+)
 def test_creation_agrees_with_numpy(name, args, kwargs, want):
     kwargs = {k: lookup(v) if k == "dtype" else v for k, v in kwargs.items()}
     got = to_np(lookup(name)(*args, **kwargs))
@@ -122,7 +138,9 @@ def test_python_values_make_arrays():
     assert stacked.tolist() == [[1, 2], [3, 4]]
 
 
-@pytest.mark.parametrize("value", [[[1], [1, 2]], [1, [2]], "text", {"a": 1}, object(), [None], 2**70], ids=range(7))
+@pytest.mark.parametrize(
+    "value", [[[1], [1, 2]], [1, [2]], "text", {"a": 1}, object(), [None], 2**70], ids=range(7)
+)
 def test_values_that_are_no_array_are_refused(value):
     with pytest.raises((ValueError, TypeError, OverflowError)):
         mx.array(value)
@@ -136,7 +154,11 @@ def test_items_and_lists_come_back_as_python_values():
     assert mx.array(2**63, dtype=mx.uint64).item() == 2**63
     assert int(mx.array(4)) == 4 and float(mx.array(1.5)) == 1.5 and bool(mx.array(0)) is False
     assert list(range(5))[mx.array(2)] == 2
-    for wrong in (lambda: mx.array([1, 2]).item(), lambda: bool(mx.array([1, 2])), lambda: int(mx.zeros((0,)))):
+    for wrong in (
+        lambda: mx.array([1, 2]).item(),
+        lambda: bool(mx.array([1, 2])),
+        lambda: int(mx.zeros((0,))),
+    ):
         with pytest.raises((ValueError, TypeError)):
             wrong()
 
@@ -219,7 +241,10 @@ def test_finfo_and_iinfo_agree_with_numpy():
         ours, theirs = mx.finfo(lookup(name)), np.finfo(name)
         assert (ours.max, ours.min, ours.eps) == (theirs.max, theirs.min, theirs.eps)
     for name in INTEGER:
-        assert (mx.iinfo(lookup(name)).min, mx.iinfo(lookup(name)).max) == (np.iinfo(name).min, np.iinfo(name).max)
+        assert (mx.iinfo(lookup(name)).min, mx.iinfo(lookup(name)).max) == (
+            np.iinfo(name).min,
+            np.iinfo(name).max,
+        )
     assert mx.finfo(mx.bfloat16).eps == 2**-7
 
 

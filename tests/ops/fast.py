@@ -30,8 +30,11 @@ def rope(x, dims, traditional, base=10000.0, scale=1.0, offset=0, freqs=None):
     angle = position[..., None] * inverse
     cos, sin = np.cos(angle), np.sin(angle)
     y = np.array(x)
-    first, second = (np.s_[..., 0:dims:2], np.s_[..., 1:dims:2]) if traditional else (
-        np.s_[..., :half], np.s_[..., half:dims])
+    first, second = (
+        (np.s_[..., 0:dims:2], np.s_[..., 1:dims:2])
+        if traditional
+        else (np.s_[..., :half], np.s_[..., half:dims])
+    )
     y[first] = x[first] * cos - x[second] * sin
     y[second] = x[first] * sin + x[second] * cos
     return y
@@ -94,7 +97,10 @@ ROPE = (
     (((1, 3, 8),), {"dims": 8, "traditional": False, "base": 100.0, "scale": 1.0, "offset": 0}),
     (((2, 3, 8),), {"dims": 4, "traditional": True, "base": 100.0, "scale": 0.5, "offset": 3}),
     (((2, 3, 5, 6),), {"dims": 6, "traditional": True, "base": 10.0, "scale": 1.0, "offset": 1}),
-    (((2, 4, 33, 64),), {"dims": 64, "traditional": False, "base": 10000.0, "scale": 1.0, "offset": 100}),
+    (
+        ((2, 4, 33, 64),),
+        {"dims": 64, "traditional": False, "base": 10000.0, "scale": 1.0, "offset": 100},
+    ),
 )
 SMALL = (((2, 5),), {"eps": 1e-5}), (((3, 2, 8),), {"eps": 1e-2})
 ROWS_OF = ((3, 5), (5,)), ((2, 2, 8), (8,)), ((70, 1000), (1000,))
@@ -128,14 +134,20 @@ class TestFast(OpTests):
 @pytest.mark.parametrize("name", FLOATING)
 def test_attention_takes_boolean_masks_and_sinks(name):
     rng = np.random.default_rng(2)
-    q, k, v = (rounded(rng.standard_normal(s), name) for s in [(2, 4, 3, 8), (2, 2, 5, 8), (2, 2, 5, 8)])
+    q, k, v = (
+        rounded(rng.standard_normal(s), name) for s in [(2, 4, 3, 8), (2, 2, 5, 8), (2, 2, 5, 8)]
+    )
     wide = [x.astype(np.float64) for x in (q, k, v)]
     mask = rng.uniform(0, 1, (2, 1, 3, 5)) > 0.3
     mask[..., 0] = True
-    got = mx.fast.scaled_dot_product_attention(*map(to_mx, (q, k, v)), scale=0.3, mask=mx.array(mask))
+    got = mx.fast.scaled_dot_product_attention(
+        *map(to_mx, (q, k, v)), scale=0.3, mask=mx.array(mask)
+    )
     assert_close(got, rounded(attention(*wide, 0.3, mask), name), name, 4, "bool mask", span=1)
     sinks = rounded(rng.standard_normal(4), name)
-    got = mx.fast.scaled_dot_product_attention(*map(to_mx, (q, k, v)), scale=0.3, mask="causal", sinks=to_mx(sinks))
+    got = mx.fast.scaled_dot_product_attention(
+        *map(to_mx, (q, k, v)), scale=0.3, mask="causal", sinks=to_mx(sinks)
+    )
     want = attention(*wide, 0.3, "causal", sinks.astype(np.float64))
     assert_close(got, rounded(want, name), name, 4, "sinks", span=1)
 
@@ -162,7 +174,8 @@ def test_mapped_attention_equals_a_loop_over_it(mask, batched):
 
     def loss(x):
         out = mx.fast.scaled_dot_product_attention(
-            x["q"], x["k"], x["v"], scale=0.7, mask=x.get("m", mask), sinks=x["s"])
+            x["q"], x["k"], x["v"], scale=0.7, mask=x.get("m", mask), sinks=x["s"]
+        )
         return mx.sum(mx.sin(out)), out
 
     def both(x):
@@ -201,7 +214,13 @@ def test_rope_takes_offsets_per_row_and_frequencies(traditional):
     kwargs = {"traditional": traditional, "scale": 1.0}
     offset = np.array([4, 0, 9])
     got = mx.fast.rope(mx.array(x), 8, base=50.0, offset=mx.array(offset), **kwargs)
-    want = rope(x.astype(np.float64), 8, base=50.0, offset=offset[:, None, None] * np.ones((1, 1, 1)), **kwargs)
+    want = rope(
+        x.astype(np.float64),
+        8,
+        base=50.0,
+        offset=offset[:, None, None] * np.ones((1, 1, 1)),
+        **kwargs,
+    )
     for i in range(3):
         want[i] = rope(x[i].astype(np.float64), 8, base=50.0, offset=int(offset[i]), **kwargs)
     assert_close(got, want.astype(np.float32), "float32", 4, "offsets", span=1)
@@ -216,7 +235,9 @@ def test_norms_keep_single_precision_inside():
     want = rounded(layer_norm(x.astype(np.float64)), "bfloat16")
     assert_close(mx.fast.layer_norm(to_mx(x), None, None, 1e-5), want, "bfloat16", 2, span=1)
     x = rounded(np.full((2, 512), 300.0), "float16")
-    assert_close(mx.fast.rms_norm(to_mx(x), None, 1e-5), rounded(np.ones((2, 512)), "float16"), "float16")
+    assert_close(
+        mx.fast.rms_norm(to_mx(x), None, 1e-5), rounded(np.ones((2, 512)), "float16"), "float16"
+    )
 
 
 @pytest.mark.parametrize("call", [
@@ -239,7 +260,10 @@ def test_norms_keep_single_precision_inside():
     lambda: mx.fast.rms_norm(mx.ones((2, 4), dtype=mx.int32), None, 1e-5),
 ], ids=range(17))  # fmt: skip
 def test_fused_ops_refuse_unfit_arguments(call):
-    with pytest.raises((ValueError, TypeError), match=r"\[(rms_norm|layer_norm|rope|scaled_dot_product_attention)\]"):
+    with pytest.raises(
+        (ValueError, TypeError),
+        match=r"\[(rms_norm|layer_norm|rope|scaled_dot_product_attention)\]",
+    ):
         mx.eval(call())
 
 
@@ -260,7 +284,13 @@ def test_gated_delta_leaves_masked_steps_out():
         assert_close(a, b.astype(np.float32), "float32", 8, span=1)
 
 
-GOOD_DELTA = {"queries": (1, 3, 2, 4), "keys": (1, 3, 2, 4), "values": (1, 3, 4, 5), "gates": (1, 3, 4), "beta": (1, 3, 4)}
+GOOD_DELTA = {
+    "queries": (1, 3, 2, 4),
+    "keys": (1, 3, 2, 4),
+    "values": (1, 3, 4, 5),
+    "gates": (1, 3, 4),
+    "beta": (1, 3, 4),
+}
 
 
 @pytest.mark.parametrize("changed", [
@@ -297,7 +327,9 @@ def test_fused_ops_of_every_input_are_exported(tmp_path):
         return sum(mx.sum(o * o) for o in mx.fast.gated_delta_update(q, k, v, g, b, state, mask))
 
     def turn(x, offset, freqs):
-        return mx.fast.rope(x, 8, traditional=False, base=None, scale=1.0, offset=offset, freqs=freqs)
+        return mx.fast.rope(
+            x, 8, traditional=False, base=None, scale=1.0, offset=offset, freqs=freqs
+        )
 
     def cross(x, t):
         return mx.sum(mx.fast.cross_entropy(x, t))
@@ -338,7 +370,9 @@ def test_metal_kernels_check_their_arguments():
     with pytest.raises(ValueError, match="expected 1 inputs"):
         made(inputs=[], output_shapes=[], output_dtypes=[], grid=(1, 1, 1), threadgroup=(1, 1, 1))
     with pytest.raises(ValueError, match="shapes and dtypes of 1 outputs"):
-        made(inputs=[1.0], output_shapes=[], output_dtypes=[], grid=(1, 1, 1), threadgroup=(1, 1, 1))
+        made(
+            inputs=[1.0], output_shapes=[], output_dtypes=[], grid=(1, 1, 1), threadgroup=(1, 1, 1)
+        )
 
 
 @pytest.mark.parametrize("call", [

@@ -52,21 +52,60 @@ def constant_rows(fn):
 put, put_ref = first_indices(1, 4)
 
 ROWS = [
-    Row("take", np.take, (
-        (((9,), (4,)), {}), (((3, 6), (2, 2)), {"axis": 1}), (((6, 3), ()), {"axis": 0}), (((8, 4), (7,)), {"axis": 0}),
-        (((3, 7), (0,)), {"axis": -1}), (((900, 33), (LARGE // 30,)), {"axis": 0})), fixed=index(-3, 3), **ALL),
-    Row("take_along_axis", take_along_axis, (
-        (((5, 4), (5, 2)), {"axis": 1}), (((6, 3), (2, 3)), {"axis": 0}), (((4, 5, 3), (4, 2, 3)), {"axis": -2}),
-        (((300, 600), (300, 500)), {"axis": 1})), fixed=index(-2, 3), **ALL),
-    Row("put_along_axis", constant_rows(put_ref), ((((3, 4), (3, 2), (3, 2)), {}), (((2, 4, 2), (2, 3, 2), (2, 3, 2)), {})),
-        fixed=index(0, 3), call=constant_rows(put), **ALL),
-    Row("slice", lambda x, i, axes, slice_size: x[1:3, i[0] : i[0] + 2], (
-        (((4, 6), (1,)), {"axes": (1,), "slice_size": (2, 2)}),), call=lambda x, i, axes, slice_size: mx.slice(
-            x, mx.concatenate([mx.array([1]), i]), (0, 1), slice_size), fixed=index(0, 3),
-        rules="values dtypes grad jvp second compile vmap", **ALL),
-    Row("slice_update", lambda x, v, i: np.concatenate([x[:, : i[0]], v, x[:, i[0] + 2 :]], 1), (
-        (((3, 6), (3, 2), (1,)), {}),), call=lambda x, v, i: mx.slice_update(x, v, i, (1,)),
-        fixed={2: ("int32", 0, 4)}, rules="values dtypes grad jvp second compile vmap", **ALL),
+    Row(
+        "take",
+        np.take,
+        (
+            (((9,), (4,)), {}),
+            (((3, 6), (2, 2)), {"axis": 1}),
+            (((6, 3), ()), {"axis": 0}),
+            (((8, 4), (7,)), {"axis": 0}),
+            (((3, 7), (0,)), {"axis": -1}),
+            (((900, 33), (LARGE // 30,)), {"axis": 0}),
+        ),
+        fixed=index(-3, 3),
+        **ALL,
+    ),
+    Row(
+        "take_along_axis",
+        take_along_axis,
+        (
+            (((5, 4), (5, 2)), {"axis": 1}),
+            (((6, 3), (2, 3)), {"axis": 0}),
+            (((4, 5, 3), (4, 2, 3)), {"axis": -2}),
+            (((300, 600), (300, 500)), {"axis": 1}),
+        ),
+        fixed=index(-2, 3),
+        **ALL,
+    ),
+    Row(
+        "put_along_axis",
+        constant_rows(put_ref),
+        ((((3, 4), (3, 2), (3, 2)), {}), (((2, 4, 2), (2, 3, 2), (2, 3, 2)), {})),
+        fixed=index(0, 3),
+        call=constant_rows(put),
+        **ALL,
+    ),
+    Row(
+        "slice",
+        lambda x, i, axes, slice_size: x[1:3, i[0] : i[0] + 2],
+        ((((4, 6), (1,)), {"axes": (1,), "slice_size": (2, 2)}),),
+        call=lambda x, i, axes, slice_size: mx.slice(
+            x, mx.concatenate([mx.array([1]), i]), (0, 1), slice_size
+        ),
+        fixed=index(0, 3),
+        rules="values dtypes grad jvp second compile vmap",
+        **ALL,
+    ),
+    Row(
+        "slice_update",
+        lambda x, v, i: np.concatenate([x[:, : i[0]], v, x[:, i[0] + 2 :]], 1),
+        ((((3, 6), (3, 2), (1,)), {}),),
+        call=lambda x, v, i: mx.slice_update(x, v, i, (1,)),
+        fixed={2: ("int32", 0, 4)},
+        rules="values dtypes grad jvp second compile vmap",
+        **ALL,
+    ),
 ]
 
 
@@ -156,7 +195,9 @@ def test_scatter_of_every_dtype(name):
     assert np.array(x.astype(mx.float32)).tolist() == [0, 1, 0, 1, 1, 1]
 
 
-@pytest.mark.parametrize("name", ["uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"])
+@pytest.mark.parametrize(
+    "name", ["uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"]
+)
 def test_indices_of_every_integer_dtype(name):
     i = to_mx(np.array([3, 0, 2]), name)
     assert mx.arange(5)[i].tolist() == [3, 0, 2]
@@ -186,7 +227,10 @@ BAD_KEYS = [
 @pytest.mark.parametrize("key", BAD_KEYS, ids=name_of)
 def test_an_index_out_of_range_or_of_a_wrong_kind_is_refused(key):
     a = to_mx(CUBE, "float32")
-    wrong_kind = any(isinstance(k, str | float) or type(k) is object for k in (key if isinstance(key, tuple) else (key,)))
+    wrong_kind = any(
+        isinstance(k, str | float) or type(k) is object
+        for k in (key if isinstance(key, tuple) else (key,))
+    )
     kinds = (IndexError, TypeError, ValueError) if wrong_kind else (IndexError,)
     if isinstance(key, tuple) and len(key) == 4:
         kinds = (IndexError, ValueError)
@@ -359,7 +403,9 @@ def test_columns_are_written_along_an_axis_by_several_threads(shape):
     values = rng.integers(-9, 9, small).astype(np.float32)
     want = x.copy()
     np.put_along_axis(want, places, values, axis)
-    got = mx.put_along_axis(mx.array(x), mx.array(places - shape[axis] * (places % 2)), mx.array(values), axis)
+    got = mx.put_along_axis(
+        mx.array(x), mx.array(places - shape[axis] * (places % 2)), mx.array(values), axis
+    )
     assert_same(got, want, "put")
     # The gradient of a take adds up where places repeat.
     places = rng.integers(0, shape[axis], small)

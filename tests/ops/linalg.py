@@ -1,8 +1,8 @@
 """Rows of linear algebra, as functions that do not depend on the signs and phases of vectors."""
 
 import numpy as np
-import olivine.core as mx
 
+import olivine.core as mx
 from tests.harness import COMPLEX, FLOATING, OpTests, Row
 
 LAPACK = ("float32", "float64", *COMPLEX)

@@ -6,9 +6,9 @@ import threading
 import time
 
 import numpy as np
-import olivine.core as mx
 import pytest
 
+import olivine.core as mx
 from tests.ops.linalg import eig, eigh, eigvals, h, qr, svd, symmetric
 from tests.support import flat, run_python, to_mx, to_np
 
@@ -312,7 +312,19 @@ def test_empty_matrices():
     for f in (mx.linalg.svd, mx.linalg.qr, mx.linalg.pinv, mx.linalg.lu_factor):
         g = mx.grad(lambda x, f=f: mx.sum(flat(f(x))[0]))(mx.zeros((2, 3, 0)))
         assert g.shape == (2, 3, 0)
-    for name in ("svd", "qr", "eigh", "eigvalsh", "eig", "eigvals", "cholesky", "inv", "pinv", "det", "slogdet"):
+    for name in (
+        "svd",
+        "qr",
+        "eigh",
+        "eigvalsh",
+        "eig",
+        "eigvals",
+        "cholesky",
+        "inv",
+        "pinv",
+        "det",
+        "slogdet",
+    ):
         f, x = getattr(mx.linalg, name), mx.zeros((2, 0, 0))
         outs, tangents = mx.jvp(lambda x, f=f: flat(f(x)), [x], [x])
         for out, tangent in zip(outs, tangents, strict=True):

@@ -3,9 +3,9 @@
 import itertools
 
 import numpy as np
-import olivine.core as mx
 import pytest
 
+import olivine.core as mx
 from tests.harness import COMPLEX, DTYPES, FLOATING, NUMBER, OpTests, Row
 from tests.support import assert_close, assert_same, rounded, to_mx, to_np
 
@@ -34,7 +34,10 @@ def addmm(c, a, b, alpha=1.0, beta=1.0):
 
 
 def einsum(subscripts):
-    return {"call": lambda *a: mx.einsum(subscripts, *a), "ref": lambda *a: np.einsum(subscripts, *a)}
+    return {
+        "call": lambda *a: mx.einsum(subscripts, *a),
+        "ref": lambda *a: np.einsum(subscripts, *a),
+    }
 
 
 def blocks(mask, size, shape):
@@ -123,7 +126,10 @@ def test_products_of_all_orders_and_edge_sizes(name):
 @pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
 def test_long_products_accumulate_in_single_precision(name):
     rng = np.random.default_rng(8)
-    a, b = rounded(rng.uniform(0, 1, (3, 20000)), name), rounded(rng.uniform(0, 1, (20000, 2)), name)
+    a, b = (
+        rounded(rng.uniform(0, 1, (3, 20000)), name),
+        rounded(rng.uniform(0, 1, (20000, 2)), name),
+    )
     want = rounded(a.astype(np.float64) @ b.astype(np.float64), name)
     assert_close(to_mx(a) @ to_mx(b), want, name, 1.5 if name != "float32" else 10, "long sum")
 
@@ -132,7 +138,10 @@ def test_rows_of_a_batch_do_not_depend_on_the_batch():
     """What one row gives alone it gives in any batch, whatever kernel the size selects."""
     rng = np.random.default_rng(9)
     for name in ("float32", "bfloat16"):
-        a, b = to_mx(rng.standard_normal((64, 300)), name), to_mx(rng.standard_normal((300, 48)), name)
+        a, b = (
+            to_mx(rng.standard_normal((64, 300)), name),
+            to_mx(rng.standard_normal((300, 48)), name),
+        )
         whole = to_np(a @ b)
         again = to_np(a @ b)
         assert_same(whole, again, "the same product twice")
@@ -148,19 +157,27 @@ def test_masks_of_bool_select_what_is_computed():
     want = np.stack([masked(a[i], b, out[0], left[i], np.ones((2, 2))) for i in range(2)])
     for i, p, q in np.argwhere(~left):
         a[i, 32 * p : 32 * p + 32, 32 * q : 32 * q + 32] = np.nan
-    got = mx.block_masked_mm(*(mx.array(x.astype(np.float32)) for x in (a, b)), 32, mx.array(out), mx.array(left))
+    got = mx.block_masked_mm(
+        *(mx.array(x.astype(np.float32)) for x in (a, b)), 32, mx.array(out), mx.array(left)
+    )
     assert_close(got, want.astype(np.float32), "float32", 20, span=20)
-    assert_close(mx.block_masked_mm(mx.ones((3, 4)), mx.ones((4, 2))), np.full((3, 2), 4.0), "float32")
+    assert_close(
+        mx.block_masked_mm(mx.ones((3, 4)), mx.ones((4, 2))), np.full((3, 2), 4.0), "float32"
+    )
 
 
 def test_gathers_count_matrices_over_all_leading_axes():
     rng = np.random.default_rng(4)
     a, b = rng.standard_normal((2, 3, 1, 9)), rng.standard_normal((4, 9, 5))
     i, j = np.array([[5], [0], [-1]]), np.array([3, 3, 0, -4])
-    got = mx.gather_mm(mx.array(a, dtype=mx.float64), mx.array(b, dtype=mx.float64), mx.array(i), mx.array(j))
+    got = mx.gather_mm(
+        mx.array(a, dtype=mx.float64), mx.array(b, dtype=mx.float64), mx.array(i), mx.array(j)
+    )
     assert_close(got, a.reshape(6, 1, 9)[i] @ b[j], "float64", 8, span=8)
     j = np.array([[0, 3, 3], [1, 0, 0]])
-    got = mx.gather_mm(mx.array(a, dtype=mx.float64), mx.array(b, dtype=mx.float64), rhs_indices=mx.array(j))
+    got = mx.gather_mm(
+        mx.array(a, dtype=mx.float64), mx.array(b, dtype=mx.float64), rhs_indices=mx.array(j)
+    )
     assert_close(got, a @ b[j], "float64", 8, span=8)
     rows = mx.gather_mm(mx.array(a[0, 0, 0]), mx.array(b), mx.array([0]), mx.array([2]))
     assert rows.shape == (1, 5)
@@ -174,7 +191,11 @@ def test_gathered_gradients_add_up_where_indices_repeat():
     i, j = rng.integers(0, tokens, (50, 2)), rng.integers(0, experts, (50, 2))
     ct = rng.standard_normal((50, 2, 1, outer))
     args = [mx.array(x, dtype=mx.float64) for x in (a, b)]
-    _, (da, db) = mx.vjp(lambda a, b: mx.gather_mm(a, b, mx.array(i), mx.array(j)), args, [mx.array(ct, dtype=mx.float64)])
+    _, (da, db) = mx.vjp(
+        lambda a, b: mx.gather_mm(a, b, mx.array(i), mx.array(j)),
+        args,
+        [mx.array(ct, dtype=mx.float64)],
+    )
     want_a, want_b = np.zeros_like(a), np.zeros_like(b)
     np.add.at(want_a, i, ct @ np.swapaxes(b, 1, 2)[j])
     np.add.at(want_b, j, np.swapaxes(a, 1, 2)[i] @ ct)
@@ -186,6 +207,7 @@ def test_segments_may_overlap_and_have_leading_axes():
     rng = np.random.default_rng(5)
     a, b = rng.standard_normal((3, 6)), rng.standard_normal((6, 2))
     segments = np.array([[[0, 4], [2, 6]], [[6, 6], [5, 1]]])
+
     def fn(a, b):
         return mx.segmented_mm(a, b, mx.array(segments))
 
@@ -209,7 +231,9 @@ def test_hadamard_matrices_of_other_orders(m):
     np.testing.assert_array_equal(large, np.kron(first, np.kron(h, h)))
     x, ct = np.random.default_rng(m).standard_normal((2, 3, 2 * m))
     two = np.kron(first, h) / np.sqrt(2 * m)
-    out, (back,) = mx.vjp(mx.hadamard_transform, [mx.array(x, dtype=mx.float64)], [mx.array(ct, dtype=mx.float64)])
+    out, (back,) = mx.vjp(
+        mx.hadamard_transform, [mx.array(x, dtype=mx.float64)], [mx.array(ct, dtype=mx.float64)]
+    )
     assert_close(out[0], x @ two.T, "float64", 20, span=8)
     assert_close(back, ct @ two, "float64", 20, span=8)  # of the transpose: these are not symmetric
 
@@ -257,7 +281,9 @@ def test_indices_and_segments_out_of_range_are_refused():
         with pytest.raises(IndexError, match=r"\[gather_mm\]"):
             mx.eval(mx.gather_mm(a, b, mx.array([i]), mx.array([j])))
     with pytest.raises(IndexError, match=r"\[gather_mm\]"):
-        batch = mx.vmap(lambda a: mx.gather_mm(a, b, mx.array([2]), mx.array([0])))(mx.stack([a, a]))
+        batch = mx.vmap(lambda a: mx.gather_mm(a, b, mx.array([2]), mx.array([0])))(
+            mx.stack([a, a])
+        )
         mx.eval(batch)
     for begin, end in ((0, 5), (-1, 2), (5, 5)):
         with pytest.raises(IndexError, match=r"\[segmented_mm\]"):
@@ -273,16 +299,26 @@ def test_einsum_agrees_with_numpy(subscripts):
         sizes["i"] = 4
     terms = subscripts.split("->")[0].split(",")
     rng = np.random.default_rng(5)
-    args = [rng.standard_normal([*([2] if "..." in t else []), *(sizes[c] for c in t.strip("."))]) for t in terms]
+    args = [
+        rng.standard_normal([*([2] if "..." in t else []), *(sizes[c] for c in t.strip("."))])
+        for t in terms
+    ]
     args = [x.astype(np.float32) for x in args]
     want = np.einsum(subscripts, *(x.astype(np.float64) for x in args))
-    assert_close(mx.einsum(subscripts, *map(mx.array, args)), want.astype(np.float32), "float32", 8, span=8)
+    assert_close(
+        mx.einsum(subscripts, *map(mx.array, args)), want.astype(np.float32), "float32", 8, span=8
+    )
 
 
 def test_einsum_path_orders_contractions():
-    path, text = mx.einsum_path("ij,jk,kl->il", mx.ones((2, 300)), mx.ones((300, 4)), mx.ones((4, 5)))
-    assert sorted(i for pair in path for i in pair) == [0, 0, 1, 1] or sorted(
-        i for pair in path for i in pair) == [0, 1, 1, 2] or len(path) == 2
+    path, text = mx.einsum_path(
+        "ij,jk,kl->il", mx.ones((2, 300)), mx.ones((300, 4)), mx.ones((4, 5))
+    )
+    assert (
+        sorted(i for pair in path for i in pair) == [0, 0, 1, 1]
+        or sorted(i for pair in path for i in pair) == [0, 1, 1, 2]
+        or len(path) == 2
+    )
     assert isinstance(text, str)
 
 
@@ -312,7 +348,10 @@ def test_integer_products_are_refused_or_exact():
 def test_a_diagonal_has_axes_of_one_size(subscripts):
     letters = subscripts.split("->")[0].split(",")
     sizes = {"i": 3, "j": 2}
-    good = [np.arange(float(np.prod([sizes[c] for c in s]))).reshape([sizes[c] for c in s]) for s in letters]
+    good = [
+        np.arange(float(np.prod([sizes[c] for c in s]))).reshape([sizes[c] for c in s])
+        for s in letters
+    ]
     want = np.einsum(subscripts, *good)
     assert_close(mx.einsum(subscripts, *map(to_mx, good)), want, "float64", 4)
     narrow = [np.ones([1 if n == s.index("i") else sizes[c] for n, c in enumerate(s)]) if "i" in s else x

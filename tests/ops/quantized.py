@@ -5,9 +5,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import olivine.core as mx
 import pytest
 
+import olivine.core as mx
 from tests.fixtures.quantized_mlx import DTYPES, FORMATS
 from tests.harness import OpTests, Row
 from tests.support import assert_close, assert_same, mx_dtype, to_mx, to_np

@@ -39,7 +39,9 @@ CONTINUOUS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "sample", "cdf"), CONTINUOUS, ids=[f"{c[0]}{i}" for i, c in enumerate(CONTINUOUS)])
+@pytest.mark.parametrize(
+    ("name", "sample", "cdf"), CONTINUOUS, ids=[f"{c[0]}{i}" for i, c in enumerate(CONTINUOUS)]
+)
 def test_samples_follow_their_distribution(name, sample, cdf):
     """Kolmogorov and Smirnov's distance, and no correlation between neighbours."""
     mx.random.seed(11)
@@ -61,7 +63,9 @@ def test_uniform_stays_below_its_upper_bound():
         assert abs(x.mean() - 0.5) < 0.01, name
 
 
-@pytest.mark.parametrize("name", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize(
+    "name", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
+)
 def test_randint_is_uniform_between_its_bounds(name):
     low = 0 if name.startswith("u") else -3
     x = to_np(mx.random.randint(low, 9, (N,), dtype=lookup(name)))
@@ -69,7 +73,9 @@ def test_randint_is_uniform_between_its_bounds(name):
     values, counts = np.unique(x, return_counts=True)
     assert values.tolist() == list(range(low, 9))
     expected = N / len(values)
-    assert np.sum((counts - expected) ** 2 / expected) < 45  # chi square, 8 to 11 degrees of freedom
+    assert (
+        np.sum((counts - expected) ** 2 / expected) < 45
+    )  # chi square, 8 to 11 degrees of freedom
 
 
 def test_randint_covers_wide_ranges_and_takes_arrays():
@@ -156,10 +162,14 @@ def test_the_seed_decides_the_sequence():
     assert sequence() == first
     mx.random.seed(4)
     assert sequence() != first
-    assert run_python(
-        "import olivine.core as mx; mx.random.seed(3); print(mx.random.normal((4,)).tolist() == eval(input()))"
-        .replace("input()", repr(repr(first[0])))
-    ).stdout.strip() == "True"
+    assert (
+        run_python(
+            "import olivine.core as mx; mx.random.seed(3); print(mx.random.normal((4,)).tolist() == eval(input()))".replace(
+                "input()", repr(repr(first[0]))
+            )
+        ).stdout.strip()
+        == "True"
+    )
 
 
 def test_large_samples_do_not_depend_on_their_evaluation():
@@ -225,7 +235,11 @@ def test_impossible_draws_are_refused(call):
 
 
 def test_empty_draws():
-    for a in (mx.random.uniform(shape=(0,)), mx.random.normal((2, 0)), mx.random.split(mx.random.key(0), 0)):
+    for a in (
+        mx.random.uniform(shape=(0,)),
+        mx.random.normal((2, 0)),
+        mx.random.split(mx.random.key(0), 0),
+    ):
         mx.eval(a)
         assert a.size == 0
 

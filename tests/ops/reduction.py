@@ -43,7 +43,9 @@ MOMENTS = tuple((s, k) for s, k in AXES if k.get("axis") != ()) + (
     (((5, 6),), {"axis": 0, "ddof": 1}),
     (((5, 6),), {"ddof": 2}),
 )
-SOFTMAX = tuple((s, {"axis": k.get("axis")}) for s, k in AXES[:9]) + ((((3, 4, 5),), {"axis": (0, 2)}),)
+SOFTMAX = tuple((s, {"axis": k.get("axis")}) for s, k in AXES[:9]) + (
+    (((3, 4, 5),), {"axis": (0, 2)}),
+)
 
 
 def logsumexp(x, axis=None, keepdims=False):
@@ -95,23 +97,64 @@ ROWS = [
     Row("all", np.all, AXES + EMPTY, DTYPES, sample=mostly, out="bool_", rules=PLAIN, wrong="axis"),
     Row("any", np.any, AXES + EMPTY, DTYPES, sample=half, out="bool_", rules=PLAIN, wrong="axis"),
     Row("sum", np.sum, AXES + EMPTY, DTYPES, out="sum", tol=8, span=1, wrong="axis"),
-    Row("prod", np.prod, AXES[:6] + EMPTY + AXES[9:12], DTYPES, sample=near_one, out="sum", tol=8, wrong="axis"),
+    Row(
+        "prod",
+        np.prod,
+        AXES[:6] + EMPTY + AXES[9:12],
+        DTYPES,
+        sample=near_one,
+        out="sum",
+        tol=8,
+        wrong="axis",
+    ),
     Row("mean", np.mean, MOMENTS[:-2], DTYPES, out="float", tol=8, span=1, wrong="axis"),
     Row("max", np.max, AXES, REAL, sample=distinct, wrong="axis"),
     Row("min", np.min, AXES, REAL, sample=distinct, wrong="axis"),
     Row("minmax", minmax, AXES[:9], REAL, sample=distinct, wrong="axis"),
     Row("argmax", one_axis(np.argmax), ONE_AXIS, REAL, out="uint32", rules=PLAIN, wrong="axis"),
     Row("argmin", one_axis(np.argmin), ONE_AXIS, REAL, out="uint32", rules=PLAIN, wrong="axis"),
-    Row("median", np.median, AXES[:6] + AXES[9:11], REAL, out="float", sample=distinct, wrong="axis", tol=2),
+    Row(
+        "median",
+        np.median,
+        AXES[:6] + AXES[9:11],
+        REAL,
+        out="float",
+        sample=distinct,
+        wrong="axis",
+        tol=2,
+    ),
     Row("var", np.var, MOMENTS, DTYPES, out="float real", tol=16, span=1, wrong="axis"),
     Row("std", np.std, MOMENTS, DTYPES, out="float real", tol=16, span=1, wrong="axis"),
     Row("logsumexp", logsumexp, AXES, REAL, out="float", tol=4, span=1, wrong="axis"),
     Row("softmax", softmax, SOFTMAX, REAL, out="float", tol=6, wrong="axis"),
-    Row("count_nonzero", count_nonzero, AXES + EMPTY, DTYPES, sample=half, out="int32", rules=PLAIN, wrong="axis"),
-    Row("allclose", lambda a, b: np.asarray(np.allclose(a, b)), BINARY[:4], REAL, sample=lambda r, i, s: np.ones(s),
-        out="bool_", rules=PLAIN),
-    Row("array_equal", lambda a, b: np.asarray(np.array_equal(a, b)), BINARY[:2], DTYPES,
-        sample=lambda r, i, s: np.ones(s), out="bool_", rules=PLAIN),
+    Row(
+        "count_nonzero",
+        count_nonzero,
+        AXES + EMPTY,
+        DTYPES,
+        sample=half,
+        out="int32",
+        rules=PLAIN,
+        wrong="axis",
+    ),
+    Row(
+        "allclose",
+        lambda a, b: np.asarray(np.allclose(a, b)),
+        BINARY[:4],
+        REAL,
+        sample=lambda r, i, s: np.ones(s),
+        out="bool_",
+        rules=PLAIN,
+    ),
+    Row(
+        "array_equal",
+        lambda a, b: np.asarray(np.array_equal(a, b)),
+        BINARY[:2],
+        DTYPES,
+        sample=lambda r, i, s: np.ones(s),
+        out="bool_",
+        rules=PLAIN,
+    ),
 ]
 
 

@@ -20,7 +20,12 @@ SHAPES = (
     (((515, 260),), {"axis": 0}),
     (((515, 260),), {"axis": 1, "reverse": True}),
 )
-DIFF = ((((9,),), {}), (((3, 4, 5),), {"axis": 1}), (((3, 8),), {"n": 3}), (((5, 2),), {"n": 2, "axis": 0}))
+DIFF = (
+    (((9,),), {}),
+    (((3, 4, 5),), {"axis": 1}),
+    (((3, 8),), {"n": 3}),
+    (((5, 2),), {"n": 2, "axis": 0}),
+)
 
 
 def scan(fn, identity):
@@ -72,9 +77,27 @@ LONG = ((((LARGE + 9,),), {}),)
 VALUES = "values layouts dtypes vmap compile errors"
 
 ROWS = [
-    Row("cumsum", cumsum, SHAPES + LONG, DTYPES, low=0, out=sum_dtype, tol=40, wrong="axis",
-        aliases=("cumulative_sum",)),
-    Row("cumprod", cumprod, SHAPES[:9], NUMBER, sample=near_one, tol=8, wrong="axis", aliases=("cumulative_prod",)),
+    Row(
+        "cumsum",
+        cumsum,
+        SHAPES + LONG,
+        DTYPES,
+        low=0,
+        out=sum_dtype,
+        tol=40,
+        wrong="axis",
+        aliases=("cumulative_sum",),
+    ),
+    Row(
+        "cumprod",
+        cumprod,
+        SHAPES[:9],
+        NUMBER,
+        sample=near_one,
+        tol=8,
+        wrong="axis",
+        aliases=("cumulative_prod",),
+    ),
     Row("cummax", cummax, SHAPES + LONG, REAL, wrong="axis"),
     Row("cummin", cummin, SHAPES + LONG, REAL, wrong="axis"),
     Row("logcumsumexp", logcumsumexp, SHAPES, REAL, out="float", tol=40, wrong="axis"),
@@ -107,7 +130,9 @@ def test_tangents_of_complex_products(name, axis, reverse):
     turn = lambda a: np.flip(a, axis) if reverse else a  # noqa: E731
     wide, along = turn(x.astype(np.complex128)), turn(v.astype(np.complex128))
     want = np.cumprod(wide, axis) * np.cumsum(along / wide, axis)
-    tangent = mx.jvp(lambda x: mx.cumprod(x, axis=axis, reverse=reverse), [to_mx(x)], [to_mx(v)])[1][0]
+    tangent = mx.jvp(lambda x: mx.cumprod(x, axis=axis, reverse=reverse), [to_mx(x)], [to_mx(v)])[
+        1
+    ][0]
     assert_close(tangent, turn(want), name, 20, span=8)
 
 

@@ -59,7 +59,11 @@ JOIN = (
     (((2, 0), (2, 3), (2, 1)), {"axis": -1}),
     (((300, 200), (300, 300)), {"axis": 1}),
 )
-STACK = ((((3, 4), (3, 4)), {}), (((3, 4), (3, 4), (3, 4)), {"axis": 1}), (((5,), (5,)), {"axis": -1}))
+STACK = (
+    (((3, 4), (3, 4)), {}),
+    (((3, 4), (3, 4), (3, 4)), {"axis": 1}),
+    (((5,), (5,)), {"axis": -1}),
+)
 PADS = cases(
     {"pad_width": 2},
     {"pad_width": ((1, 2), (0, 0), (3, 0)), "constant_values": 4},
@@ -72,47 +76,174 @@ PADS = cases(
 )
 
 ROWS = [
-    Row("reshape", np.reshape, cases({"shape": (4, 15)}, {"shape": (-1,)}, {"shape": (5, 2, -1)}), **ALL),
-    Row("transpose", np.transpose, cases({}, {"axes": (1, 0, 2)}, {"axes": (-1, 0, 1)}) + ((BIG, {}),), **ALL),
+    Row(
+        "reshape",
+        np.reshape,
+        cases({"shape": (4, 15)}, {"shape": (-1,)}, {"shape": (5, 2, -1)}),
+        **ALL,
+    ),
+    Row(
+        "transpose",
+        np.transpose,
+        cases({}, {"axes": (1, 0, 2)}, {"axes": (-1, 0, 1)}) + ((BIG, {}),),
+        **ALL,
+    ),
     Row("permute_dims", np.transpose, cases({"axes": (2, 0, 1)}), **ALL),
     Row("swapaxes", np.swapaxes, cases({"axis1": 0, "axis2": 2}, {"axis1": -1, "axis2": 1}), **ALL),
-    Row("moveaxis", np.moveaxis, cases({"source": 0, "destination": 2}, {"source": -1, "destination": 0}), **ALL),
-    Row("matrix_transpose", lambda x: np.swapaxes(x, -1, -2), cases({}, shapes=((2, 4, 5),)), **ALL),
-    Row("squeeze", np.squeeze, cases({}, {"axis": 0}, {"axis": (0, 2)}, shapes=((1, 4, 1),)), wrong="axis", **ALL),
-    Row("expand_dims", np.expand_dims, cases({"axis": 0}, {"axis": (1, -1)}, {"axis": -2}), wrong="axis", **ALL),
-    Row("flatten", flatten, cases({}, {"start_axis": 1}, {"start_axis": 0, "end_axis": 1}) + SCALAR_UP, **ALL),
-    Row("unflatten", unflatten, cases({"axis": 1, "shape": (2, 2)}, {"axis": -1, "shape": (5, -1)}), wrong="axis",
-        **ALL),
-    Row("broadcast_to", np.broadcast_to, cases({"shape": (2, 3, 4)}, {"shape": (0, 3, 1)}, shapes=((3, 1),)), **ALL),
-    Row("broadcast_arrays", np.broadcast_arrays, ((((3, 1), (1, 4)), {}), (((2, 3, 1), (4,), ()), {})), **ALL),
+    Row(
+        "moveaxis",
+        np.moveaxis,
+        cases({"source": 0, "destination": 2}, {"source": -1, "destination": 0}),
+        **ALL,
+    ),
+    Row(
+        "matrix_transpose", lambda x: np.swapaxes(x, -1, -2), cases({}, shapes=((2, 4, 5),)), **ALL
+    ),
+    Row(
+        "squeeze",
+        np.squeeze,
+        cases({}, {"axis": 0}, {"axis": (0, 2)}, shapes=((1, 4, 1),)),
+        wrong="axis",
+        **ALL,
+    ),
+    Row(
+        "expand_dims",
+        np.expand_dims,
+        cases({"axis": 0}, {"axis": (1, -1)}, {"axis": -2}),
+        wrong="axis",
+        **ALL,
+    ),
+    Row(
+        "flatten",
+        flatten,
+        cases({}, {"start_axis": 1}, {"start_axis": 0, "end_axis": 1}) + SCALAR_UP,
+        **ALL,
+    ),
+    Row(
+        "unflatten",
+        unflatten,
+        cases({"axis": 1, "shape": (2, 2)}, {"axis": -1, "shape": (5, -1)}),
+        wrong="axis",
+        **ALL,
+    ),
+    Row(
+        "broadcast_to",
+        np.broadcast_to,
+        cases({"shape": (2, 3, 4)}, {"shape": (0, 3, 1)}, shapes=((3, 1),)),
+        **ALL,
+    ),
+    Row(
+        "broadcast_arrays",
+        np.broadcast_arrays,
+        ((((3, 1), (1, 4)), {}), (((2, 3, 1), (4,), ()), {})),
+        **ALL,
+    ),
     Row("atleast_1d", np.atleast_1d, SCALAR_UP, **ALL),
     Row("atleast_2d", np.atleast_2d, SCALAR_UP, **ALL),
     Row("atleast_3d", np.atleast_3d, SCALAR_UP, **ALL),
-    Row("concatenate", lambda *a, **k: np.concatenate(a, **k), JOIN, call=listed("concatenate"), wrong="axis", **ALL),
-    Row("stack", lambda *a, **k: np.stack(a, **k), STACK, call=listed("stack"), wrong="axis", **ALL),
-    Row("unstack", lambda x, axis=0: list(np.moveaxis(x, axis, 0)), cases({}, {"axis": 1}, {"axis": -1}), **ALL),
-    Row("split", np.split, (
-        (((6, 4),), {"indices_or_sections": 3}), (((4, 6),), {"indices_or_sections": (1, 4), "axis": 1}),
-        (((6,),), {"indices_or_sections": 2, "axis": -1})), wrong="axis", **ALL),
-    Row("tile", np.tile, cases({"reps": 2}, {"reps": (2, 1, 3)}, {"reps": (2, 1, 1, 2)}),
-        call=lambda x, reps: mx.tile(x, reps), **ALL),
-    Row("repeat", np.repeat, cases({"repeats": 2}, {"repeats": 3, "axis": 1}, {"repeats": 0, "axis": 0}),
-        wrong="axis", **ALL),
+    Row(
+        "concatenate",
+        lambda *a, **k: np.concatenate(a, **k),
+        JOIN,
+        call=listed("concatenate"),
+        wrong="axis",
+        **ALL,
+    ),
+    Row(
+        "stack", lambda *a, **k: np.stack(a, **k), STACK, call=listed("stack"), wrong="axis", **ALL
+    ),
+    Row(
+        "unstack",
+        lambda x, axis=0: list(np.moveaxis(x, axis, 0)),
+        cases({}, {"axis": 1}, {"axis": -1}),
+        **ALL,
+    ),
+    Row(
+        "split",
+        np.split,
+        (
+            (((6, 4),), {"indices_or_sections": 3}),
+            (((4, 6),), {"indices_or_sections": (1, 4), "axis": 1}),
+            (((6,),), {"indices_or_sections": 2, "axis": -1}),
+        ),
+        wrong="axis",
+        **ALL,
+    ),
+    Row(
+        "tile",
+        np.tile,
+        cases({"reps": 2}, {"reps": (2, 1, 3)}, {"reps": (2, 1, 1, 2)}),
+        call=lambda x, reps: mx.tile(x, reps),
+        **ALL,
+    ),
+    Row(
+        "repeat",
+        np.repeat,
+        cases({"repeats": 2}, {"repeats": 3, "axis": 1}, {"repeats": 0, "axis": 0}),
+        wrong="axis",
+        **ALL,
+    ),
     Row("pad", pad, PADS, **ALL),
-    Row("flip", np.flip, cases({}, {"axis": 1}, {"axis": (0, 2)}) + ((BIG, {"axis": 0}),), wrong="axis", **ALL),
-    Row("roll", np.roll, cases({"shift": 2}, {"shift": -1, "axis": 1}, {"shift": (1, 7), "axis": (0, 2)}),
-        call=lambda x, shift, axis=None: mx.roll(x, shift, axis), wrong="axis", **ALL),
-    Row("as_strided", as_strided, cases(
-        {"shape": (4, 3), "strides": (5, 2), "offset": 3}, {"shape": (2, 2, 3), "strides": (1, 0, 7), "offset": 0},
-        {"shape": (3, 4), "strides": (2, 1), "offset": 1}), rules="values layouts dtypes grad jvp compile", **ALL),
+    Row(
+        "flip",
+        np.flip,
+        cases({}, {"axis": 1}, {"axis": (0, 2)}) + ((BIG, {"axis": 0}),),
+        wrong="axis",
+        **ALL,
+    ),
+    Row(
+        "roll",
+        np.roll,
+        cases({"shift": 2}, {"shift": -1, "axis": 1}, {"shift": (1, 7), "axis": (0, 2)}),
+        call=lambda x, shift, axis=None: mx.roll(x, shift, axis),
+        wrong="axis",
+        **ALL,
+    ),
+    Row(
+        "as_strided",
+        as_strided,
+        cases(
+            {"shape": (4, 3), "strides": (5, 2), "offset": 3},
+            {"shape": (2, 2, 3), "strides": (1, 0, 7), "offset": 0},
+            {"shape": (3, 4), "strides": (2, 1), "offset": 1},
+        ),
+        rules="values layouts dtypes grad jvp compile",
+        **ALL,
+    ),
     Row("contiguous", lambda x: x, cases({}) + ((BIG, {}),), **ALL),
-    Row("diag", np.diag, ((((4,),), {}), (((3,),), {"k": 1}), (((4, 6),), {"k": -1}), (((4, 6),), {"k": 2})), **ALL),
-    Row("diagonal", np.diagonal, cases({}, {"offset": 1, "axis1": 1, "axis2": 2}, {"axis1": -1, "axis2": 0}), **ALL),
-    Row("trace", np.trace, cases({}, {"offset": -1, "axis1": 1, "axis2": 2}), dtypes=DTYPES, out="sum", tol=4, span=4),
+    Row(
+        "diag",
+        np.diag,
+        ((((4,),), {}), (((3,),), {"k": 1}), (((4, 6),), {"k": -1}), (((4, 6),), {"k": 2})),
+        **ALL,
+    ),
+    Row(
+        "diagonal",
+        np.diagonal,
+        cases({}, {"offset": 1, "axis1": 1, "axis2": 2}, {"axis1": -1, "axis2": 0}),
+        **ALL,
+    ),
+    Row(
+        "trace",
+        np.trace,
+        cases({}, {"offset": -1, "axis1": 1, "axis2": 2}),
+        dtypes=DTYPES,
+        out="sum",
+        tol=4,
+        span=4,
+    ),
     Row("tril", np.tril, cases({}, {"k": -1}, {"k": 2}), **ALL),
     Row("triu", np.triu, cases({}, {"k": -2}, {"k": 1}), **ALL),
-    Row("meshgrid", lambda *a, **k: np.meshgrid(*a, **k), (
-        (((3,), (4,)), {}), (((3,), (2,), (4,)), {"indexing": "ij"}), (((3,), (4,)), {"sparse": True})), **ALL),
+    Row(
+        "meshgrid",
+        lambda *a, **k: np.meshgrid(*a, **k),
+        (
+            (((3,), (4,)), {}),
+            (((3,), (2,), (4,)), {"indexing": "ij"}),
+            (((3,), (4,)), {"sparse": True}),
+        ),
+        **ALL,
+    ),
 ]
 
 
@@ -146,10 +277,14 @@ def test_astype_converts_between_all_dtypes(source):
             want = want.real
         with np.errstate(all="ignore"):
             want = np.asarray(want)
-        assert_same(x.astype(getattr(mx, target)), to_np(to_mx(want, target)), f"{source}->{target}")
+        assert_same(
+            x.astype(getattr(mx, target)), to_np(to_mx(want, target)), f"{source}->{target}"
+        )
         assert_same(mx.astype(x, getattr(mx, target)), x.astype(getattr(mx, target)))
     large = mx.broadcast_to(x.reshape(6, 1), (6, LARGE // 6))
-    assert_same(large.astype(mx.float32), mx.broadcast_to(x.astype(mx.float32).reshape(6, 1), large.shape))
+    assert_same(
+        large.astype(mx.float32), mx.broadcast_to(x.astype(mx.float32).reshape(6, 1), large.shape)
+    )
 
 
 def test_astype_rounds_to_nearest_even():
@@ -158,8 +293,9 @@ def test_astype_rounds_to_nearest_even():
     bits32 = np.array([0x3F808000, 0x3F818000, 0x3F808001, 0x7F7FFFFF, 0x00018000], np.uint32)
     want = to_np(to_mx(bits32.view(np.float32), "float64").astype(mx.bfloat16))
     assert_same(mx.array(bits32.view(np.float32)).astype(mx.bfloat16), want, "bfloat16")
-    assert to_np(mx.array(bits32.view(np.float32)).astype(mx.bfloat16)).view(np.uint16).tolist()[:3] == [
-        0x3F80, 0x3F82, 0x3F81]
+    assert to_np(mx.array(bits32.view(np.float32)).astype(mx.bfloat16)).view(np.uint16).tolist()[
+        :3
+    ] == [0x3F80, 0x3F82, 0x3F81]
 
 
 def test_view_reinterprets_the_bytes():
@@ -228,4 +364,6 @@ def test_views_share_memory_and_survive_their_source():
     mx.eval(a)
     view = a.transpose(2, 0, 1)[1:3, :, ::-1]
     del a
-    assert_same(view, np.arange(24, dtype=np.int32).reshape(2, 3, 4).transpose(2, 0, 1)[1:3, :, ::-1])
+    assert_same(
+        view, np.arange(24, dtype=np.int32).reshape(2, 3, 4).transpose(2, 0, 1)[1:3, :, ::-1]
+    )

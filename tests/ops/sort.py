@@ -45,9 +45,21 @@ def row_sorted(rng, _, shape):
 ROWS = [
     Row("sort", np.sort, SHAPES, REAL, sample=spread, wrong="axis"),
     Row("argsort", stable, SHAPES, sample=row_sorted, wrong="axis", **INDEX),
-    Row("searchsorted", searchsorted, (
-        (((9,), (7,)), {}), (((9,), (3, 4)), {"side": "right"}), (((1,), ()), {}), (((0,), (5,)), {}),
-        (((5000,), (LARGE,)), {})), sample=haystack, dtypes=REAL, out="uint32", rules="values dtypes compile errors"),
+    Row(
+        "searchsorted",
+        searchsorted,
+        (
+            (((9,), (7,)), {}),
+            (((9,), (3, 4)), {"side": "right"}),
+            (((1,), ()), {}),
+            (((0,), (5,)), {}),
+            (((5000,), (LARGE,)), {}),
+        ),
+        sample=haystack,
+        dtypes=REAL,
+        out="uint32",
+        rules="values dtypes compile errors",
+    ),
 ]
 
 
@@ -58,7 +70,13 @@ class TestSort(OpTests):
 @pytest.mark.parametrize("name", REAL)
 def test_partition_and_topk_select(name):
     rng = np.random.default_rng(4)
-    for shape, axis, k in [((50,), -1, 7), ((6, 40), 0, 2), ((3, 40, 2), 1, 39), ((1,), 0, 0), ((5, 700), None, 9)]:
+    for shape, axis, k in [
+        ((50,), -1, 7),
+        ((6, 40), 0, 2),
+        ((3, 40, 2), 1, 39),
+        ((1,), 0, 0),
+        ((5, 700), None, 9),
+    ]:
         a = to_mx(rng.uniform(-60, 60, shape), name)
         x, n = to_np(a), a.size if axis is None else shape[axis]
         ordered = np.sort(x, axis=axis)
@@ -66,7 +84,9 @@ def test_partition_and_topk_select(name):
         got = to_np(mx.partition(a, k, axis=axis))
         assert_same(np.sort(got, axis=at), ordered, f"partition {name}")
         pivot = np.take(ordered, [k], at)
-        assert (np.take(got, range(k), at) <= pivot).all() and (np.take(got, [k], at) == pivot).all()
+        assert (np.take(got, range(k), at) <= pivot).all() and (
+            np.take(got, [k], at) == pivot
+        ).all()
         assert (np.take(got, range(k, n), at) >= pivot).all()
         index = mx.argpartition(a, k, axis=axis)
         assert index.dtype == mx.uint32

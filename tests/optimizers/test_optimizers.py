@@ -1,10 +1,11 @@
 """Optimizers against their update rules in NumPy, their state, and gradient clipping."""
 
 import numpy as np
+import pytest
+
 import olivine.core as mx
 import olivine.nn as nn
 import olivine.optimizers as optim
-import pytest
 from olivine.utils import tree_flatten
 
 STEPS = 20

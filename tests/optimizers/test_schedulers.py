@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
+import pytest
+
 import olivine.core as mx
 import olivine.optimizers as optim
-import pytest
 
 CASES = {
     "exponential": (optim.exponential_decay(0.1, 0.9), lambda s: 0.1 * 0.9**s),

@@ -85,7 +85,10 @@ for run in (step, mx.compile(step)):
 
 @pytest.mark.parametrize("code", [TABLE, TRAINING], ids=["ops", "training"])
 def test_bits_do_not_depend_on_the_number_of_threads(code):
-    outputs = {n: run_python(code, {"OLIVINE_NUM_THREADS": str(n)}, limit=120).stdout.splitlines() for n in (1, 2, 5)}
+    outputs = {
+        n: run_python(code, {"OLIVINE_NUM_THREADS": str(n)}, limit=120).stdout.splitlines()
+        for n in (1, 2, 5)
+    }
     assert len(outputs[1]) >= 2
     for n in (2, 5):
         differ = [a.split(" ")[0] for a, b in zip(outputs[1], outputs[n], strict=True) if a != b]
@@ -138,7 +141,11 @@ def quota_of_one_cpu():
     root, name = Path("/sys/fs/cgroup"), f"olivine-test-{os.getpid()}"
     unified = (root / "cgroup.controllers").exists()
     group = root / name if unified else root / "cpu" / name
-    files = {"cpu.max": "100000 100000"} if unified else {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "100000"}
+    files = (
+        {"cpu.max": "100000 100000"}
+        if unified
+        else {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "100000"}
+    )
     if not unified and not (root / "cpu" / "cpu.cfs_quota_us").exists():
         return None
     try:

@@ -5,9 +5,9 @@ import inspect
 import time
 
 import numpy as np
-import olivine.core as mx
 import pytest
 
+import olivine.core as mx
 from tests.support import run_python
 
 

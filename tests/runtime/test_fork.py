@@ -20,7 +20,9 @@ def work():
 
 
 def test_fifty_forks_after_work_give_equal_bits():
-    code = WORK + """
+    code = (
+        WORK
+        + """
 signal.alarm(100)
 expected = work()
 for round in range(50):
@@ -42,11 +44,14 @@ for round in range(50):
 assert work() == expected
 print("done")
 """
+    )
     assert "done" in run_python(code, limit=120).stdout
 
 
 def test_lazy_arrays_and_compiled_functions_cross_the_fork():
-    code = WORK + """
+    code = (
+        WORK
+        + """
 signal.alarm(60)
 work()
 c = mx.compile(lambda x: mx.exp(x) * 2 + mx.sum(x))
@@ -63,11 +68,14 @@ assert np.isfinite(np.array(lazy)).all()
 assert all(os.waitpid(p, 0)[1] == 0 for p in pids)
 print("done")
 """
+    )
     assert "done" in run_python(code, limit=90).stdout
 
 
 def test_fork_while_another_thread_evaluates():
-    code = WORK + """
+    code = (
+        WORK
+        + """
 import threading
 signal.alarm(60)
 expected = work()
@@ -89,11 +97,14 @@ finally:
     thread.join()
 print("done")
 """
+    )
     assert "done" in run_python(code, limit=90).stdout
 
 
 def test_a_child_of_a_child():
-    code = WORK + """
+    code = (
+        WORK
+        + """
 signal.alarm(60)
 expected = work()
 for depth in range(4):
@@ -109,11 +120,14 @@ for depth in range(4):
         os._exit(1)
 os._exit(0)
 """
+    )
     assert "done" in run_python(code, limit=90).stdout
 
 
 def test_multiprocessing_with_the_fork_method():
-    code = WORK + """
+    code = (
+        WORK
+        + """
 import multiprocessing
 signal.alarm(90)
 
@@ -130,6 +144,7 @@ if __name__ == "__main__":
         assert all(w == expected for _, w in out)
     print("done")
 """
+    )
     assert "done" in run_python(code, limit=120).stdout
 
 

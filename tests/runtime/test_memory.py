@@ -1,9 +1,9 @@
 """Allocations that can't be, limits, the counters, and the cache."""
 
 import numpy as np
-import olivine.core as mx
 import pytest
 
+import olivine.core as mx
 from tests.support import SANITIZED, assert_same, run_python
 
 GIB = 1 << 30

@@ -3,9 +3,9 @@
 import threading
 
 import numpy as np
-import olivine.core as mx
 import pytest
 
+import olivine.core as mx
 from tests.support import assert_same, run_python, to_np
 
 COUNT = 8
@@ -201,6 +201,8 @@ def test_hours_of_mixed_work_in_seconds():
         for _ in range(400):
             n = int(rng.integers(1, 20000))
             a = mx.array(rng.standard_normal(n).astype(np.float32))
-            assert np.isclose(mx.sum(a * a).item(), float(np.sum(to_np(a).astype(np.float64) ** 2)), rtol=1e-4)
+            assert np.isclose(
+                mx.sum(a * a).item(), float(np.sum(to_np(a).astype(np.float64) ** 2)), rtol=1e-4
+            )
 
     together(work, limit=300)

@@ -1,8 +1,8 @@
 """checkpoint: the same values and gradients, and less memory held until the backward pass."""
 
 import numpy as np
-import olivine.core as mx
 
+import olivine.core as mx
 from tests.support import assert_same, run_python
 
 X = np.linspace(-2, 2, 12, dtype=np.float32).reshape(3, 4)

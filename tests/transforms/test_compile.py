@@ -59,7 +59,12 @@ def test_python_values_among_the_arguments_are_part_of_the_key():
     flag = mx.compile(lambda x, t: x + 1 if t else x)
     assert flag(x, True).tolist() == [2, 3] and flag(x, False).tolist() == [1, 2]
     number = mx.compile(lambda x, t: x * t)
-    assert [number(x, v).tolist() for v in (1, 1.0, 2, -0.5)] == [[1, 2], [1, 2], [2, 4], [-0.5, -1]]
+    assert [number(x, v).tolist() for v in (1, 1.0, 2, -0.5)] == [
+        [1, 2],
+        [1, 2],
+        [2, 4],
+        [-0.5, -1],
+    ]
 
 
 def test_trees_in_and_out():
@@ -147,7 +152,12 @@ def test_shapeless_takes_other_shapes():
 
 
 def test_reading_a_value_while_tracing_is_refused():
-    for f in (lambda x: x.item(), lambda x: x if x else -x, lambda x: mx.eval(x), lambda x: np.array(x)):
+    for f in (
+        lambda x: x.item(),
+        lambda x: x if x else -x,
+        lambda x: mx.eval(x),
+        lambda x: np.array(x),
+    ):
         with pytest.raises((ValueError, RuntimeError)):
             mx.compile(f)(mx.array(1.0))
     assert mx.compile(lambda x: x + 1)(mx.array(1.0)).item() == 2
@@ -223,7 +233,11 @@ PROGRAMS = [
 def test_inputs_that_the_user_holds_never_change(f):
     large = np.random.default_rng(3).standard_normal((3, 4, 5000)).astype(np.float32)
     for x0 in (X, large):
-        args = [mx.array(x0), mx.array(x0 * 3)] if x0 is X else [mx.array(x0[..., 0]), mx.array(x0[..., 1])]
+        args = (
+            [mx.array(x0), mx.array(x0 * 3)]
+            if x0 is X
+            else [mx.array(x0[..., 0]), mx.array(x0[..., 1])]
+        )
         before = held(*args)
         want = held(*(lambda o: o if isinstance(o, tuple) else (o,))(f(*args)))
         c = mx.compile(f)
@@ -237,7 +251,9 @@ def test_inputs_that_the_user_holds_never_change(f):
             assert_unchanged(outs, want)
         same = mx.array(x0 if x0 is X else x0[..., 0])
         kept = held(same)
-        assert_same(list(flat_pair(c(same, same))), list(flat_pair(f(same, same))), "one array twice")
+        assert_same(
+            list(flat_pair(c(same, same))), list(flat_pair(f(same, same))), "one array twice"
+        )
         assert_unchanged([same], kept)
 
 
@@ -260,7 +276,12 @@ def test_results_of_earlier_calls_never_change():
 
 
 def test_views_keep_their_bytes_when_the_base_dies():
-    for f in (lambda a: a[2:5], lambda a: mx.transpose(a), lambda a: a[::-1, 1], lambda a: a.reshape(-1)[3:]):
+    for f in (
+        lambda a: a[2:5],
+        lambda a: mx.transpose(a),
+        lambda a: a[::-1, 1],
+        lambda a: a.reshape(-1)[3:],
+    ):
         a = mx.arange(4000, dtype=mx.float32).reshape(40, 100) + 0
         mx.eval(a)
         view, want = f(a), to_np(f(a)).copy()

@@ -65,7 +65,9 @@ def by_grad(f):
 
 
 def by_vmap_jvp(f):
-    return lambda x: mx.vmap(lambda v: mx.jvp(f, [x], [v])[1][0], out_axes=1)(mx.eye(N, dtype=mx.float64))
+    return lambda x: mx.vmap(lambda v: mx.jvp(f, [x], [v])[1][0], out_axes=1)(
+        mx.eye(N, dtype=mx.float64)
+    )
 
 
 def by_vmap_vjp(f):
@@ -114,7 +116,12 @@ def test_batches_of_values_and_gradients_equal_the_loop(name):
     batch = X + np.random.default_rng(2).uniform(-0.2, 0.2, (3, N))
     g = mx.value_and_grad(lambda x: mx.sum(f(x) ** 2))
     loop = [[to_np(o) for o in g(to_mx(x))] for x in batch]
-    for h in (mx.vmap(g), mx.compile(mx.vmap(g)), mx.vmap(mx.compile(g)), mx.vmap(mx.checkpoint(g))):
+    for h in (
+        mx.vmap(g),
+        mx.compile(mx.vmap(g)),
+        mx.vmap(mx.compile(g)),
+        mx.vmap(mx.checkpoint(g)),
+    ):
         for got, want in zip(h(to_mx(batch)), zip(*loop, strict=True), strict=True):
             assert_close(got, np.stack(want), "float64", 50, name, span=1)
     # The gradient of the mapped sum is the mapped gradient.
@@ -124,10 +131,17 @@ def test_batches_of_values_and_gradients_equal_the_loop(name):
     assert_close(nested[1], np.stack([w[1] for w in loop]), "float64", 50, name, span=1)
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(["vmap", "compile", "checkpoint", "custom"])), ids="-".join)
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(["vmap", "compile", "checkpoint", "custom"])), ids="-".join
+)
 def test_wrappers_commute(order):
     f = FUNCTIONS["reduction"]
-    wraps = {"vmap": mx.vmap, "compile": mx.compile, "checkpoint": mx.checkpoint, "custom": mx.custom_function}
+    wraps = {
+        "vmap": mx.vmap,
+        "compile": mx.compile,
+        "checkpoint": mx.checkpoint,
+        "custom": mx.custom_function,
+    }
     batch, g = np.stack([X, X + 1, X * 2]), f
     for name in order:
         g = wraps[name](g)
@@ -140,7 +154,10 @@ def test_wrappers_commute(order):
 def test_a_training_step_is_the_same_however_it_is_run():
     rng = np.random.default_rng(4)
     x, y = to_mx(rng.standard_normal((16, 5)), "float32"), to_mx(rng.integers(0, 3, 16), "int32")
-    start = {"w": [rng.standard_normal((5, 8)), rng.standard_normal((8, 3))], "b": [np.zeros(8), np.zeros(3)]}
+    start = {
+        "w": [rng.standard_normal((5, 8)), rng.standard_normal((8, 3))],
+        "b": [np.zeros(8), np.zeros(3)],
+    }
 
     def loss(p, x, y):
         h = mx.tanh(x @ p["w"][0] + p["b"][0]) @ p["w"][1] + p["b"][1]

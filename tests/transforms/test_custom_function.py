@@ -1,8 +1,9 @@
 """custom_function: own vjp, jvp and vmap rules, alone and under other transforms."""
 
 import numpy as np
-import olivine.core as mx
 import pytest
+
+import olivine.core as mx
 
 
 def make():

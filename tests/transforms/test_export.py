@@ -4,10 +4,10 @@ import struct
 import textwrap
 
 import numpy as np
-import olivine.core as mx
-import olivine.nn as nn
 import pytest
 
+import olivine.core as mx
+import olivine.nn as nn
 from tests.support import assert_same, run_python, to_np
 
 X = np.linspace(-2, 2, 12, dtype=np.float32).reshape(3, 4)

@@ -20,7 +20,11 @@ def test_argnums_choose_the_arguments():
     assert_close(mx.grad(loss, argnums=1)(x, y), by_y.astype(np.float32), "float32")
     got = mx.grad(loss, argnums=(1, 0))(x, y)
     assert len(got) == 2
-    for g, w in zip(sorted(map(to_np, got), key=lambda a: a[0]), sorted([by_x, by_y], key=lambda a: a[0]), strict=True):
+    for g, w in zip(
+        sorted(map(to_np, got), key=lambda a: a[0]),
+        sorted([by_x, by_y], key=lambda a: a[0]),
+        strict=True,
+    ):
         np.testing.assert_allclose(g, w, rtol=1e-5)
     value, gradient = mx.value_and_grad(loss)(x, y)
     assert_close(value, np.float32(np.sum(np.sin(X) * [1, 2, 3])), "float32", 4)
@@ -80,7 +84,10 @@ def test_stop_gradient_and_constants_stop():
     f = lambda x: mx.sum(mx.stop_gradient(x * x) * x)  # noqa: E731
     assert mx.grad(f)(mx.array([3.0])).item() == 9
     assert mx.grad(lambda x: mx.sum(mx.floor(x) * x))(mx.array([2.5])).item() == 2
-    assert mx.jvp(lambda x: mx.stop_gradient(x) * x, [mx.array(3.0)], [mx.array(1.0)])[1][0].item() == 3
+    assert (
+        mx.jvp(lambda x: mx.stop_gradient(x) * x, [mx.array(3.0)], [mx.array(1.0)])[1][0].item()
+        == 3
+    )
 
 
 def test_gradients_pass_through_integer_and_boolean_parts():

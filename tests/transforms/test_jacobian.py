@@ -1,9 +1,9 @@
 """jacobian and hessian against derivatives worked out by hand."""
 
 import numpy as np
-import olivine.core as mx
 import pytest
 
+import olivine.core as mx
 from tests.support import to_np
 
 A = np.arange(6, dtype=np.float32).reshape(2, 3) / 3 - 1

@@ -2,9 +2,9 @@
 
 import importlib.util
 
-import olivine.core as mx
 import pytest
 
+import olivine.core as mx
 from tests.support import ROOT
 
 spec = importlib.util.spec_from_file_location("op_table", ROOT / "tools" / "op_table.py")

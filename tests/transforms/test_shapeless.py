@@ -1,9 +1,9 @@
 """compile(shapeless=True): when one trace serves other sizes, and that results never differ."""
 
 import numpy as np
-import olivine.core as mx
 import pytest
 
+import olivine.core as mx
 from tests.support import assert_close, to_np
 from tests.transforms.test_compile import counted
 

@@ -1,9 +1,9 @@
 """vmap: axes of arguments and results, trees, nesting, constants, errors."""
 
 import numpy as np
-import olivine.core as mx
 import pytest
 
+import olivine.core as mx
 from tests.support import assert_close, assert_same, to_np
 
 X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)

@@ -5,8 +5,9 @@ import re
 import subprocess
 import xml.etree.ElementTree as ET
 
-import olivine.core as mx
 import pytest
+
+import olivine.core as mx
 from olivine.graph_svg import graph_svg
 from olivine.utils import export_to_svg
 

@@ -3,6 +3,7 @@
 from collections import namedtuple
 
 import pytest
+
 from olivine.utils import (
     tree_flatten,
     tree_map,

@@ -1,5 +1,5 @@
-// Element-wise ops. Operands broadcast and promote to a common dtype; functions of real analysis take
-// integers as float32.
+// Element-wise ops. Operands broadcast and promote to a common dtype; functions of real analysis
+// take integers as float32.
 #pragma once
 
 #include <optional>

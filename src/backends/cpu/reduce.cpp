@@ -110,8 +110,7 @@ void reduce_rows(const Reduction& r) {
   const ReducePlan& plan = r.plan;
   const int64_t length = plan.length, acc_size = r.f.acc_size;
   if (length < 2 * kPart) {
-    const bool single =
-        length <= kReduceRun && plan.reduced == 1 && plan.reduce[0].in == 1;
+    const bool single = length <= kReduceRun && plan.reduced == 1 && plan.reduce[0].in == 1;
     parallel_for(plan.outputs, std::max<int64_t>(1, kPart / length), [&](int64_t b, int64_t e) {
       if (single) return reduce_single_runs(r, b, e);
       alignas(16) char acc[kMaxElementSize];
@@ -147,11 +146,11 @@ void reduce_rows(const Reduction& r) {
 
 // How the columns of a plan are cut up.
 struct ColumnTiles {
-  int64_t cols;       // outputs in a tile (fewer in the last of a row)
-  int64_t tiles;      // tiles along the innermost kept loop
-  int64_t fold;       // rows read as one wide row, where rows are short neighbours
-  int64_t units;      // tiles in all
-  int64_t parts;      // parts of the rows, each its own task
+  int64_t cols;   // outputs in a tile (fewer in the last of a row)
+  int64_t tiles;  // tiles along the innermost kept loop
+  int64_t fold;   // rows read as one wide row, where rows are short neighbours
+  int64_t units;  // tiles in all
+  int64_t parts;  // parts of the rows, each its own task
   int64_t part_rows;
 
   explicit ColumnTiles(const Reduction& r) {

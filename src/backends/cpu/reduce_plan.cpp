@@ -14,9 +14,8 @@ int64_t step_rank(const LoopDim& d) {
 }
 
 void sort_and_merge(LoopDim* dims, int& count) {
-  std::stable_sort(dims, dims + count, [](const LoopDim& a, const LoopDim& b) {
-    return step_rank(a) > step_rank(b);
-  });
+  std::stable_sort(dims, dims + count,
+                   [](const LoopDim& a, const LoopDim& b) { return step_rank(a) > step_rank(b); });
   int n = 0;
   for (int i = 0; i < count; ++i) {
     if (n > 0 && dims[n - 1].in == dims[i].in * dims[i].size &&

@@ -75,26 +75,36 @@ void pack_run(const void* src, int64_t stride, size_t itemsize, int64_t n, void*
   }
   if (stride == 0) return fill(src, itemsize, n, dst);
   switch (itemsize) {
-    case 1: return gather_run<uint8_t>(src, stride, n, dst);
-    case 2: return gather_run<uint16_t>(src, stride, n, dst);
-    case 4: return gather_run<uint32_t>(src, stride, n, dst);
-    case 8: return gather_run<uint64_t>(src, stride, n, dst);
-    default: return gather_run<Item16>(src, stride, n, dst);
+    case 1:
+      return gather_run<uint8_t>(src, stride, n, dst);
+    case 2:
+      return gather_run<uint16_t>(src, stride, n, dst);
+    case 4:
+      return gather_run<uint32_t>(src, stride, n, dst);
+    case 8:
+      return gather_run<uint64_t>(src, stride, n, dst);
+    default:
+      return gather_run<Item16>(src, stride, n, dst);
   }
 }
 
 void fill(const void* element, size_t itemsize, int64_t n, void* dst) {
   switch (itemsize) {
-    case 1: return fill_run<uint8_t>(element, n, dst);
-    case 2: return fill_run<uint16_t>(element, n, dst);
-    case 4: return fill_run<uint32_t>(element, n, dst);
-    case 8: return fill_run<uint64_t>(element, n, dst);
-    default: return fill_run<Item16>(element, n, dst);
+    case 1:
+      return fill_run<uint8_t>(element, n, dst);
+    case 2:
+      return fill_run<uint16_t>(element, n, dst);
+    case 4:
+      return fill_run<uint32_t>(element, n, dst);
+    case 8:
+      return fill_run<uint64_t>(element, n, dst);
+    default:
+      return fill_run<Item16>(element, n, dst);
   }
 }
 
-void pack(const void* src, std::span<const int64_t> shape, const int64_t* strides,
-          size_t itemsize, int64_t begin, int64_t n, void* dst) {
+void pack(const void* src, std::span<const int64_t> shape, const int64_t* strides, size_t itemsize,
+          int64_t begin, int64_t n, void* dst) {
   const int ndim = static_cast<int>(shape.size());
   const int64_t size = static_cast<int64_t>(itemsize);
   const int64_t inner = shape[static_cast<size_t>(ndim - 1)];

@@ -22,8 +22,8 @@ struct Walk {
 Walk collapse(std::span<const int64_t> shape, std::span<const View> operands);
 
 // Copies `n` elements of row-major position `begin` on into contiguous `dst`.
-void pack(const void* src, std::span<const int64_t> shape, const int64_t* strides,
-          size_t itemsize, int64_t begin, int64_t n, void* dst);
+void pack(const void* src, std::span<const int64_t> shape, const int64_t* strides, size_t itemsize,
+          int64_t begin, int64_t n, void* dst);
 
 // Copies `n` elements that lie `stride` apart into contiguous `dst`.
 void pack_run(const void* src, int64_t stride, size_t itemsize, int64_t n, void* dst);

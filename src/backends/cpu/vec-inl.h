@@ -145,8 +145,7 @@ OLIVINE_INLINE Native<A> load_native(const T* p) {
 
 OLIVINE_INLINE void store_native(float16_t* p, Native<float> v) {
 #if defined(__AVX512BW__)
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
-                      _mm512_maskz_cvtps_ph(0xffff, (__m512)v, 0));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_maskz_cvtps_ph(0xffff, (__m512)v, 0));
 #elif defined(__AVX2__)
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph((__m256)v, 0));
 #else
@@ -158,8 +157,8 @@ OLIVINE_INLINE void store_native(bfloat16_t* p, Native<float> v) {
   Native<uint32_t> b = (Native<uint32_t>)v;
   Native<uint32_t> r = (b + 0x7fff + ((b >> 16) & 1)) >> 16;
   r = (Native<uint32_t>)(v != v) ? ((b >> 16) | 0x40) : r;
-  typename VecOf<uint16_t, kVectorBytes / 4>::type h = __builtin_convertvector(
-      r, typename VecOf<uint16_t, kVectorBytes / 4>::type);
+  typename VecOf<uint16_t, kVectorBytes / 4>::type h =
+      __builtin_convertvector(r, typename VecOf<uint16_t, kVectorBytes / 4>::type);
   std::memcpy(p, &h, sizeof h);
 }
 template <class A>

@@ -93,8 +93,8 @@ void arg_rows(const In* in, uint32_t* out, const ReducePlan& plan) {
     for (; b < e; ++b) {
       LoopCursor at(plan.keep, plan.kept, b / parts);
       int64_t begin = b % parts * kPart;
-      found[b] = search_row<In, kMax>(in + at.in, along.in, begin,
-                                      smaller(begin + kPart, along.size));
+      found[b] =
+          search_row<In, kMax>(in + at.in, along.in, begin, smaller(begin + kPart, along.size));
     }
   });
   LoopCursor at(plan.keep, plan.kept, 0);

@@ -149,8 +149,8 @@ struct Attention {
   // scores[key * kRows + row] of packed keys and transposed queries, masked.
   void score(const Tile& t, const Rows& kr, const float* key_tile, const float* queries_t,
              float* scores) const {
-    multiply({key_tile, padded(depth), 1, queries_t, kRows, scores, kRows, kr.count, t.width,
-              depth, false});
+    multiply({key_tile, padded(depth), 1, queries_t, kRows, scores, kRows, kr.count, t.width, depth,
+              false});
     if (params.has_mask) {
       bool_mask ? apply_mask<bool>(t, kr, scores) : apply_mask<T>(t, kr, scores);
     }
@@ -350,7 +350,8 @@ struct Attention {
         store_native(x, weight_of(load_native<float>(x) - b));
       });
       multiply({s.scores, kRows, 1, s.rows_ct, w, s.dv + first * w, w, m, w, n, true});
-      multiply({s.rows_v, w, 1, s.rows_ctt, kRows, s.slopes, kRows, m, t.width, value_depth, false});
+      multiply(
+          {s.rows_v, w, 1, s.rows_ctt, kRows, s.slopes, kRows, m, t.width, value_depth, false});
       each_vector(s, m, t.width, delta, [](float* x, float* y, Lanes b) {
         store_native(y, load_native<float>(x) * (load_native<float>(y) - b));
       });

@@ -1,7 +1,7 @@
 // Loops over element-wise functors, and their registration for the dtypes of a class.
 //
-// The 16-bit floats reuse the float loops: a block is widened, computed and rounded back, so a fused
-// chain rounds after every op, as separate ops do.
+// The 16-bit floats reuse the float loops: a block is widened, computed and rounded back, so a
+// fused chain rounds after every op, as separate ops do.
 #pragma once
 
 #include "backends/cpu/kernel_table.h"

@@ -8,14 +8,14 @@ namespace {
 using Float = __complex__ float;
 using Double = __complex__ double;
 
-#define OLIVINE_COMPLEX(Name, fn)                                                  \
-  struct Name {                                                                    \
-    Complex<float> operator()(Complex<float> z) const {                            \
-      return bits<Complex<float>>(__builtin_##fn##f(bits<Float>(z)));              \
-    }                                                                              \
-    Complex<double> operator()(Complex<double> z) const {                          \
-      return bits<Complex<double>>(__builtin_##fn(bits<Double>(z)));               \
-    }                                                                              \
+#define OLIVINE_COMPLEX(Name, fn)                                     \
+  struct Name {                                                       \
+    Complex<float> operator()(Complex<float> z) const {               \
+      return bits<Complex<float>>(__builtin_##fn##f(bits<Float>(z))); \
+    }                                                                 \
+    Complex<double> operator()(Complex<double> z) const {             \
+      return bits<Complex<double>>(__builtin_##fn(bits<Double>(z)));  \
+    }                                                                 \
   };
 OLIVINE_COMPLEX(ComplexSqrt, csqrt)
 OLIVINE_COMPLEX(ComplexExp, cexp)

@@ -30,8 +30,8 @@ OLIVINE_OP float half_to_float(float16_t h) {
   const uint32_t magnitude = h.bits & 0x7fff;
   const uint32_t normal = (magnitude << 13) + (112u << 23);
   const uint32_t special = (magnitude << 13) | 0x7f800000;
-  const uint32_t small = scalar::bits<uint32_t>(static_cast<float>(static_cast<int32_t>(magnitude)) *
-                                                5.9604644775390625e-8f);  // 2^-24
+  const uint32_t small = scalar::bits<uint32_t>(
+      static_cast<float>(static_cast<int32_t>(magnitude)) * 5.9604644775390625e-8f);  // 2^-24
   const uint32_t r = magnitude < 0x400 ? small : magnitude < 0x7c00 ? normal : special;
   // A signalling NaN becomes quiet, as in hardware.
   return scalar::bits<float>(r | sign | (magnitude > 0x7c00 ? 0x400000u : 0u));

@@ -26,19 +26,27 @@ struct IndexReader {
   // out[i] = index, wrapped, at data[at + i * step]. Throws if one is out of bounds.
   void read(int64_t at, int64_t step, int64_t n, int64_t* out) const {
     switch (dtype.val()) {
-      case Dtype::Val::uint8: return read_as<uint8_t>(at, step, n, out);
-      case Dtype::Val::uint16: return read_as<uint16_t>(at, step, n, out);
-      case Dtype::Val::uint32: return read_as<uint32_t>(at, step, n, out);
-      case Dtype::Val::uint64: return read_as<uint64_t>(at, step, n, out);
-      case Dtype::Val::int8: return read_as<int8_t>(at, step, n, out);
-      case Dtype::Val::int16: return read_as<int16_t>(at, step, n, out);
-      case Dtype::Val::int32: return read_as<int32_t>(at, step, n, out);
-      default: return read_as<int64_t>(at, step, n, out);
+      case Dtype::Val::uint8:
+        return read_as<uint8_t>(at, step, n, out);
+      case Dtype::Val::uint16:
+        return read_as<uint16_t>(at, step, n, out);
+      case Dtype::Val::uint32:
+        return read_as<uint32_t>(at, step, n, out);
+      case Dtype::Val::uint64:
+        return read_as<uint64_t>(at, step, n, out);
+      case Dtype::Val::int8:
+        return read_as<int8_t>(at, step, n, out);
+      case Dtype::Val::int16:
+        return read_as<int16_t>(at, step, n, out);
+      case Dtype::Val::int32:
+        return read_as<int32_t>(at, step, n, out);
+      default:
+        return read_as<int64_t>(at, step, n, out);
     }
   }
   // Indices [begin, begin + n) of the whole array.
   void read_range(int64_t begin, int64_t n, int64_t* out) const {
-    for_runs(dims, begin, begin + n, [&](const int64_t (&at)[1], int64_t m) {
+    for_runs(dims, begin, begin + n, [&](const int64_t(&at)[1], int64_t m) {
       read(at[0], dims.inner_stride(0), m, out);
       out += m;
     });

@@ -104,7 +104,7 @@ void gather_axis(const KernelCall& c) {
     using T = decltype(zero);
     parallel_for(d.count(), kChunk / 2, [&](int64_t begin, int64_t end) {
       T* out = c.out[0].as<T>() + begin;
-      for_runs(d, begin, end, [&](const int64_t (&at)[2], int64_t n) {
+      for_runs(d, begin, end, [&](const int64_t(&at)[2], int64_t n) {
         gather_run(reader, at[1], d.inner_stride(1), axis_stride, a.as<const T>() + at[0],
                    d.inner_stride(0), out, n);
         out += n;

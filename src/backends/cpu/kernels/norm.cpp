@@ -53,8 +53,11 @@ OLIVINE_INLINE Sums<A, count> sum_over(int64_t n, F body) {
   for (int64_t i = 0; i < n; i += kReduceRun) {
     Wide<A> sums[count];
     for (auto& s : sums) s = broadcast<A>(0);
-    for_vectors<A>(i, smaller(n, i + kReduceRun), [&](int64_t j, int64_t lanes)
-                       __attribute__((always_inline)) { body(j, lanes, sums); });
+    for_vectors<A>(
+        i,
+        smaller(n, i + kReduceRun), [&](int64_t j, int64_t lanes) __attribute__((always_inline)) {
+          body(j, lanes, sums);
+        });
     for (int c = 0; c < count; ++c) {
       total.s[c] += fold_lanes(sums[c], [](auto a, auto b) { return a + b; });
     }
@@ -93,10 +96,11 @@ struct Norm {
                           T* out) {
     const Row row = statistics(x, n, eps);
     auto write = [&](auto scale) {
-      for_vectors<A>(0, n, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
-        Wide<A> y = map(at<A>(x + i, count), [&](V v) { return (v - row.mean) * row.factor; });
-        put(out + i, count, scale(i, count, y));
-      });
+      for_vectors<A>(
+          0, n, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+            Wide<A> y = map(at<A>(x + i, count), [&](V v) { return (v - row.mean) * row.factor; });
+            put(out + i, count, scale(i, count, y));
+          });
     };
     auto times = [](V a, V b) { return a * b; };
     auto plus = [](V a, V b) { return a + b; };
@@ -148,16 +152,17 @@ struct Norm {
       if (kCentred) s[1] = map(s[1], g, [](V a, V b) { return a + b; });
     });
     const A along = A(sums.s[0] / double(n)), shift = A(sums.s[1] / double(n));
-    for_vectors<A>(0, n, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
-      Wide<A> y = normalised(i, count), c = at<A>(ct + i, count);
-      auto slope = [&](V g, V v) { return (g - shift - v * along) * row.factor; };
-      put(dx + i, count, lanewise<A>(slope, weighted(i, count), y));
-      if (dw) {
-        auto add = [](V a, V b, V d) { return mul_add(a, b, d); };
-        put(dw + i, count, lanewise<A>(add, c, y, at<A>(dw + i, count)));
-      }
-      if (db) put(db + i, count, map(c, at<A>(db + i, count), [](V a, V d) { return a + d; }));
-    });
+    for_vectors<A>(
+        0, n, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+          Wide<A> y = normalised(i, count), c = at<A>(ct + i, count);
+          auto slope = [&](V g, V v) { return (g - shift - v * along) * row.factor; };
+          put(dx + i, count, lanewise<A>(slope, weighted(i, count), y));
+          if (dw) {
+            auto add = [](V a, V b, V d) { return mul_add(a, b, d); };
+            put(dw + i, count, lanewise<A>(add, c, y, at<A>(dw + i, count)));
+          }
+          if (db) put(db + i, count, map(c, at<A>(db + i, count), [](V a, V d) { return a + d; }));
+        });
   }
 
   // to[i] = the sum over blocks of from[block * step + i].

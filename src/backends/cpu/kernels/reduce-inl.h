@@ -101,9 +101,9 @@ struct Reducing {
     for (int64_t j = 0; j < n; ++j) out[j * step] = Op::finish(a[j]);
   }
 
-  static constexpr ReduceLoops loops{sizeof(In), sizeof(A), sizeof(Out), Op::rounds,
-                                     Op::components, runs, columns, strided,
-                                     merge, clear, finish};
+  static constexpr ReduceLoops loops{sizeof(In),     sizeof(A), sizeof(Out), Op::rounds,
+                                     Op::components, runs,      columns,     strided,
+                                     merge,          clear,     finish};
   static void kernel(const KernelCall& call) { reduce(call, loops); }
 };
 

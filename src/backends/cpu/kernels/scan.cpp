@@ -244,7 +244,8 @@ void scan_columns(const typename Op::In* in, int64_t n, int64_t step, int64_t co
       wide_end = cols - cols % L;
       for (int64_t j = 0; j < wide_end; j += L) {
         Wide<A> old = load<A>(acc + j);
-        Wide<A> now = map(old, load<A>(in + at + j), [](auto a, auto b) { return Op::apply(a, b); });
+        Wide<A> now =
+            map(old, load<A>(in + at + j), [](auto a, auto b) { return Op::apply(a, b); });
         store(out + at + j, p.inclusive ? now : old);
         store(acc + j, now);
       }

@@ -67,21 +67,36 @@ template <class F>
 Combiner by_dtype(Dtype t) {
   using scalar::Complex;
   switch (t.val()) {
-    case Dtype::Val::uint8: return make<F, uint8_t>();
-    case Dtype::Val::uint16: return make<F, uint16_t>();
-    case Dtype::Val::uint32: return make<F, uint32_t>();
-    case Dtype::Val::uint64: return make<F, uint64_t>();
-    case Dtype::Val::int8: return make<F, int8_t>();
-    case Dtype::Val::int16: return make<F, int16_t>();
-    case Dtype::Val::int32: return make<F, int32_t>();
-    case Dtype::Val::int64: return make<F, int64_t>();
-    case Dtype::Val::float16: return make<F, float16_t>();
-    case Dtype::Val::bfloat16: return make<F, bfloat16_t>();
-    case Dtype::Val::float32: return make<F, float>();
-    case Dtype::Val::float64: return make<F, double>();
-    case Dtype::Val::complex64: return make<F, Complex<float>>();
-    case Dtype::Val::complex128: return make<F, Complex<double>>();
-    default: return {};
+    case Dtype::Val::uint8:
+      return make<F, uint8_t>();
+    case Dtype::Val::uint16:
+      return make<F, uint16_t>();
+    case Dtype::Val::uint32:
+      return make<F, uint32_t>();
+    case Dtype::Val::uint64:
+      return make<F, uint64_t>();
+    case Dtype::Val::int8:
+      return make<F, int8_t>();
+    case Dtype::Val::int16:
+      return make<F, int16_t>();
+    case Dtype::Val::int32:
+      return make<F, int32_t>();
+    case Dtype::Val::int64:
+      return make<F, int64_t>();
+    case Dtype::Val::float16:
+      return make<F, float16_t>();
+    case Dtype::Val::bfloat16:
+      return make<F, bfloat16_t>();
+    case Dtype::Val::float32:
+      return make<F, float>();
+    case Dtype::Val::float64:
+      return make<F, double>();
+    case Dtype::Val::complex64:
+      return make<F, Complex<float>>();
+    case Dtype::Val::complex128:
+      return make<F, Complex<double>>();
+    default:
+      return {};
   }
 }
 // Where a sign makes no difference, both types share one loop.
@@ -100,10 +115,14 @@ Combiner combiner(ScatterMode mode, Dtype t) {
     return any ? make<scalar::Maximum, uint8_t>() : make<scalar::Minimum, uint8_t>();
   }
   switch (mode) {
-    case ScatterMode::add: return by_dtype<scalar::Add>(unsigned_of(t));
-    case ScatterMode::prod: return by_dtype<scalar::Multiply>(unsigned_of(t));
-    case ScatterMode::max: return by_dtype<scalar::Maximum>(t);
-    default: return by_dtype<scalar::Minimum>(t);
+    case ScatterMode::add:
+      return by_dtype<scalar::Add>(unsigned_of(t));
+    case ScatterMode::prod:
+      return by_dtype<scalar::Multiply>(unsigned_of(t));
+    case ScatterMode::max:
+      return by_dtype<scalar::Maximum>(t);
+    default:
+      return by_dtype<scalar::Minimum>(t);
   }
 }
 
@@ -163,9 +182,8 @@ struct Scatter {
       });
     } else if (threads > 1 && size >= 16) {
       int64_t part = out_size / threads + 1;
-      parallel_for(threads, 1, [&](int64_t begin, int64_t end) {
-        apply(begin * part, end * part, 0, inner);
-      });
+      parallel_for(threads, 1,
+                   [&](int64_t begin, int64_t end) { apply(begin * part, end * part, 0, inner); });
     } else {
       apply(0, out_size, 0, inner);
     }
@@ -180,8 +198,14 @@ void scatter(const KernelCall& c) {
   size_t ndim = out.shape.size(), lead = updates.shape.size() - ndim;
   IndexSet set(c.in.subspan(1, c.in.size() - 2), p.axes, a, out.strides.data(),
                updates.shape.data() + lead, p.caller);
-  Scatter s{set, combiner(p.mode, out.dtype), {}, 1, 1, int64_t(out.dtype.size()),
-            out.as<char>(), updates.as<const char>()};
+  Scatter s{set,
+            combiner(p.mode, out.dtype),
+            {},
+            1,
+            1,
+            int64_t(out.dtype.size()),
+            out.as<char>(),
+            updates.as<const char>()};
   bool separate = true;
   for (size_t i = 0; i < lead; ++i) s.count *= updates.shape[i];
   for (size_t i = 0; i < ndim; ++i) {
@@ -202,7 +226,7 @@ void scatter_rows(const Dims<3>& d, const IndexReader& reader, int64_t axis_stri
                   const Combiner& combiner, int64_t itemsize, char* out, const char* updates,
                   int64_t begin, int64_t end) {
   int64_t step = d.inner_stride(0), index_step = d.inner_stride(1), from_step = d.inner_stride(2);
-  for_runs(d, begin, end, [&](const int64_t (&at)[3], int64_t n) {
+  for_runs(d, begin, end, [&](const int64_t(&at)[3], int64_t n) {
     int64_t index[IndexSet::kBatch];
     char* to = out + at[0] * itemsize;
     const char* from = updates + at[2] * itemsize;
@@ -259,9 +283,8 @@ void scatter_axis(const KernelCall& c) {
   int threads = count < kChunk ? 1 : thread_count();
   if (outer >= threads || d.inner_stride(0) == 0 || inner < int64_t{256} * threads) {
     // Positions before the axis never share a destination.
-    return parallel_for(outer, kChunk / unit + 1, [&](int64_t begin, int64_t end) {
-      rows(d, 0, begin * unit, end * unit);
-    });
+    return parallel_for(outer, kChunk / unit + 1,
+                        [&](int64_t begin, int64_t end) { rows(d, 0, begin * unit, end * unit); });
   }
   // Nor do columns after it.
   int64_t width = (inner + threads - 1) / threads;

@@ -124,8 +124,8 @@ struct LogSumExp {
           return ((v == kInfinity<A>) | (v == -kInfinity<A>)) ? Native<A>{} : v;
         });
         for (int64_t i = 0; i < n; ++i) {
-          auto e = map(load<A>(q + i * step), base,
-                       [](auto x, auto b) { return exp_lanes<A>(x - b); });
+          auto e =
+              map(load<A>(q + i * step), base, [](auto x, auto b) { return exp_lanes<A>(x - b); });
           s = map(s, e, [](auto a, auto b) { return a + b; });
         }
         A ms[L], ss[L];
@@ -159,8 +159,8 @@ struct LogSumExp {
       out[j * step] = narrow<T>(finite ? a[j].m + log_one(a[j].s) : a[j].m);
     }
   }
-  static constexpr ReduceLoops loops{sizeof(T), sizeof(Pair), sizeof(T), true,  1,
-                                     runs,      columns,      strided,   merge, clear, finish};
+  static constexpr ReduceLoops loops{sizeof(T), sizeof(Pair), sizeof(T), true,  1,     runs,
+                                     columns,   strided,      merge,     clear, finish};
   static void kernel(const KernelCall& call) { reduce(call, loops); }
 };
 
@@ -233,7 +233,8 @@ struct Softmax {
 
   // n rows, `step` apart, of up to kColumnTile columns.
   static void columns(const T* in, int64_t n, int64_t step, int64_t cols, T* out) {
-    for (int64_t j = 0; j < cols; j += L) column_lanes(in + j, n, step, smaller(L, cols - j), out + j);
+    for (int64_t j = 0; j < cols; j += L)
+      column_lanes(in + j, n, step, smaller(L, cols - j), out + j);
   }
   static void column_lanes(const T* in, int64_t n, int64_t step, int64_t cols, T* out) {
     auto at = [&](const T* p) { return cols == L ? load<A>(p) : load_first<A>(p, cols, A(0)); };

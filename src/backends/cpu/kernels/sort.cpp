@@ -1,10 +1,10 @@
 // sort, argsort, partition, argpartition and searchsorted along one axis of row-contiguous data.
 //
 // Elements become unsigned keys of the same order (NaN last), which are sorted by radix, least
-// significant byte first: stable, no comparisons, and bytes that all keys share are skipped. argsort
-// carries an index beside each key. Long rows are cut into chunks whose histograms say where each
-// chunk's keys go, so the result does not depend on the number of threads. partition finds the kth
-// key by radix from the most significant byte, then splits around it in order.
+// significant byte first: stable, no comparisons, and bytes that all keys share are skipped.
+// argsort carries an index beside each key. Long rows are cut into chunks whose histograms say
+// where each chunk's keys go, so the result does not depend on the number of threads. partition
+// finds the kth key by radix from the most significant byte, then splits around it in order.
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/kernels/sort_keys-inl.h"
 #include "backends/cpu/scratch.h"
@@ -14,10 +14,10 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
-constexpr int64_t kPart = 1 << 15;      // elements of a task
-constexpr int64_t kLongRow = 1 << 17;   // a row from here on is sorted by all threads
-constexpr int64_t kMaxChunks = 64;      // chunks of a long row
-constexpr int64_t kColumnGroup = 16;    // columns of a task, which share cache lines
+constexpr int64_t kPart = 1 << 15;     // elements of a task
+constexpr int64_t kLongRow = 1 << 17;  // a row from here on is sorted by all threads
+constexpr int64_t kMaxChunks = 64;     // chunks of a long row
+constexpr int64_t kColumnGroup = 16;   // columns of a task, which share cache lines
 
 struct Extents {
   int64_t outer = 1, n = 1, inner = 1;

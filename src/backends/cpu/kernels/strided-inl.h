@@ -98,11 +98,16 @@ struct Bytes16 {
 template <class F>
 void by_itemsize(size_t bytes, F&& f) {
   switch (bytes) {
-    case 1: return f(uint8_t{});
-    case 2: return f(uint16_t{});
-    case 4: return f(uint32_t{});
-    case 8: return f(uint64_t{});
-    default: return f(Bytes16{});
+    case 1:
+      return f(uint8_t{});
+    case 2:
+      return f(uint16_t{});
+    case 4:
+      return f(uint32_t{});
+    case 8:
+      return f(uint64_t{});
+    default:
+      return f(Bytes16{});
   }
 }
 
@@ -132,9 +137,9 @@ inline void copy_strided(size_t itemsize, std::span<const int64_t> shape, const 
   by_itemsize(itemsize, [&](auto zero) {
     using T = decltype(zero);
     parallel_for(d.count(), kChunk, [&](int64_t begin, int64_t end) {
-      for_runs(d, begin, end, [&](const int64_t (&at)[2], int64_t n) {
-        copy_run(static_cast<const T*>(in) + at[0], d.inner_stride(0),
-                 static_cast<T*>(out) + at[1], d.inner_stride(1), n);
+      for_runs(d, begin, end, [&](const int64_t(&at)[2], int64_t n) {
+        copy_run(static_cast<const T*>(in) + at[0], d.inner_stride(0), static_cast<T*>(out) + at[1],
+                 d.inner_stride(1), n);
       });
     });
   });

@@ -19,9 +19,10 @@ OLIVINE_C_API olivine_array olivine_array_new_complex(float real_val, float imag
 OLIVINE_C_API olivine_array olivine_array_new_data(const void* data, const int* shape, int dim,
                                                    olivine_dtype dtype);
 /* Uses the data as it is, and calls dtor(payload) when it is no longer needed. */
-OLIVINE_C_API olivine_array olivine_array_new_data_managed_payload(
-    void* data, const int* shape, int dim, olivine_dtype dtype, void* payload,
-    void (*dtor)(void*));
+OLIVINE_C_API olivine_array olivine_array_new_data_managed_payload(void* data, const int* shape,
+                                                                   int dim, olivine_dtype dtype,
+                                                                   void* payload,
+                                                                   void (*dtor)(void*));
 OLIVINE_C_API int olivine_array_set(olivine_array* arr, const olivine_array src);
 OLIVINE_C_API int olivine_array_tostring(olivine_string* str, const olivine_array arr);
 
@@ -29,7 +30,8 @@ OLIVINE_C_API size_t olivine_array_itemsize(const olivine_array arr);
 OLIVINE_C_API size_t olivine_array_size(const olivine_array arr);
 OLIVINE_C_API size_t olivine_array_nbytes(const olivine_array arr);
 OLIVINE_C_API size_t olivine_array_ndim(const olivine_array arr);
-/* The size of an axis; negative axes count from the end; 0 and an error for one that is not there. */
+/* The size of an axis; negative axes count from the end; 0 and an error for one that is not there.
+ */
 OLIVINE_C_API int olivine_array_dim(const olivine_array arr, int dim);
 OLIVINE_C_API olivine_dtype olivine_array_dtype(const olivine_array arr);
 OLIVINE_C_API int olivine_array_eval(olivine_array arr);
@@ -46,8 +48,8 @@ OLIVINE_C_API int olivine_array_item_int64(int64_t* res, const olivine_array arr
 OLIVINE_C_API int olivine_array_item_float32(float* res, const olivine_array arr);
 OLIVINE_C_API int olivine_array_item_float64(double* res, const olivine_array arr);
 
-/* The first element, in row-major order with the others behind it; null and an error if it cannot be
- * computed or the dtype is another one. */
+/* The first element, in row-major order with the others behind it; null and an error if it cannot
+ * be computed or the dtype is another one. */
 OLIVINE_C_API const bool* olivine_array_data_bool(const olivine_array arr);
 OLIVINE_C_API const uint8_t* olivine_array_data_uint8(const olivine_array arr);
 OLIVINE_C_API const uint16_t* olivine_array_data_uint16(const olivine_array arr);

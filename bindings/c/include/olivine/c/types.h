@@ -1,9 +1,9 @@
 /* Handles, dtypes and errors of the C API.
  *
- * Functions that return int return 0 on success; otherwise olivine_last_error() tells why, and results
- * are untouched. Results come back through the first pointer: its handle must be empty (made by a
- * _new function, or {0}) or hold a value, which is replaced. Handles are freed by their _free
- * function. No function aborts. */
+ * Functions that return int return 0 on success; otherwise olivine_last_error() tells why, and
+ * results are untouched. Results come back through the first pointer: its handle must be empty
+ * (made by a _new function, or {0}) or hold a value, which is replaced. Handles are freed by their
+ * _free function. No function aborts. */
 #ifndef OLIVINE_C_TYPES_H
 #define OLIVINE_C_TYPES_H
 

@@ -1,22 +1,15 @@
 """The examples that need no images: short runs reach what their README promises in part."""
 
-import importlib.util
 import math
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.support import ROOT, load_example
+
 NAMES = ["gaussian_process", "graph_network", "physics_informed", "policy_gradient"]
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / name / "main.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+EXAMPLES = ROOT / "examples"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -29,7 +22,7 @@ def test_help_teaches(name):
 
 def test_the_gaussian_process_beats_least_squares(tmp_path):
     pytest.importorskip("matplotlib")
-    result = load("gaussian_process").run(picture=tmp_path / "result.png")
+    result = load_example("gaussian_process").run(picture=tmp_path / "result.png")
     assert result["error of the process, cm"] < 0.85 * result["error of least squares, cm"]
     assert result["nats per flower, last"] < result["nats per flower, first"] - 0.5
     assert 0.85 < result["inside two deviations"] <= 1
@@ -37,7 +30,7 @@ def test_the_gaussian_process_beats_least_squares(tmp_path):
 
 
 def test_the_exact_solution_obeys_the_equation():
-    burgers, h = load("physics_informed"), 1e-4
+    burgers, h = load_example("physics_informed"), 1e-4
     import numpy as np
 
     for x, t in ((-0.6, 0.2), (0.3, 0.4), (0.7, 0.9)):
@@ -49,7 +42,7 @@ def test_the_exact_solution_obeys_the_equation():
 
 
 def test_the_physics_informed_network_learns():
-    burgers, losses = load("physics_informed"), []
+    burgers, losses = load_example("physics_informed"), []
     result = burgers.run(steps=400, report=lambda _, loss: losses.append(loss.item()))
     assert sum(losses[-20:]) < 0.4 * sum(losses[:20])
     assert result["relative error"] < 0.5
@@ -57,7 +50,9 @@ def test_the_physics_informed_network_learns():
 
 def test_the_policy_learns_to_balance(tmp_path):
     pytest.importorskip("matplotlib")
-    result = load("policy_gradient").run(rounds=25, ticks=200, picture=tmp_path / "result.png")
+    result = load_example("policy_gradient").run(
+        rounds=25, ticks=200, picture=tmp_path / "result.png"
+    )
     assert result["ticks, first round"] < 40
     assert result["ticks, after training"] > 120
     assert (tmp_path / "result.png").read_bytes().startswith(b"\x89PNG")
@@ -65,7 +60,7 @@ def test_the_policy_learns_to_balance(tmp_path):
 
 def test_the_graph_network_finds_the_sides(tmp_path):
     pytest.importorskip("matplotlib")
-    example = load("graph_network")
+    example = load_example("graph_network")
     assert sum(len(others) for others in example.FRIENDS.values()) == 78
     result = example.run(seeds=3, picture=tmp_path / "result.png")
     assert result["right of 32, mean"] > 28

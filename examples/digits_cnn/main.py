@@ -2,6 +2,7 @@
 
 import argparse
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import olivine.core as mx
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from olivine import data
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+FOLDER = Path(__file__).parent
 INK, GRID, TRAINING, TEST = "#3c4043", "#e3e6e8", "#5b7f2b", "#c1440e"
 
 
@@ -116,7 +118,7 @@ def main():
     parser.add_argument("--channels", type=int, default=32, help="of the first convolutions")
     parser.add_argument("--workers", type=int, default=1, help="threads that read ahead")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--picture", default="digits_cnn.png", help="the PNG to write")
+    parser.add_argument("--picture", type=Path, default=FOLDER / "result.png", help="PNG to write")
     options = parser.parse_args()
 
     mx.random.seed(options.seed)

@@ -2,6 +2,7 @@
 
 import argparse
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import olivine.core as mx
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from olivine import data
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+FOLDER = Path(__file__).parent
 INK, GRID, TRAINING, TEST = "#3c4043", "#e3e6e8", "#5b7f2b", "#c1440e"
 
 
@@ -106,7 +108,7 @@ def main():
     parser.add_argument("--hidden", type=int, default=128, help="units of each hidden layer")
     parser.add_argument("--layers", type=int, default=2, help="hidden layers")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--picture", default="digits_mlp.png", help="the PNG to write")
+    parser.add_argument("--picture", type=Path, default=FOLDER / "result.png", help="PNG to write")
     options = parser.parse_args()
 
     mx.random.seed(options.seed)

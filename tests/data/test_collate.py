@@ -3,8 +3,9 @@
 from collections import namedtuple
 
 import numpy as np
-import olivine.core as mx
 import pytest
+
+import olivine.core as mx
 from olivine.data import Padded, collate
 
 

@@ -1,8 +1,9 @@
 """Datasets and their transforms: items, batches, order, laziness, bounds."""
 
 import numpy as np
-import olivine.core as mx
 import pytest
+
+import olivine.core as mx
 from olivine import data
 
 

@@ -1,6 +1,7 @@
 """The bundled digits: their shape, and counts that the UCI repository's description gives."""
 
 import numpy as np
+
 from olivine import data
 
 

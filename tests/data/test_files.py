@@ -5,8 +5,8 @@ import wave
 
 import numpy as np
 import pytest
-from olivine import data
 
+from olivine import data
 from tests.support import run_python
 
 

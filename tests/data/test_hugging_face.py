@@ -1,6 +1,7 @@
 """Datasets that behave like those of the Hugging Face library, and the library's own if present."""
 
 import pytest
+
 from olivine import data
 
 

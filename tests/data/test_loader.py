@@ -4,10 +4,11 @@ import json
 import time
 
 import numpy as np
-import olivine.core as mx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import olivine.core as mx
 from olivine import data
 
 

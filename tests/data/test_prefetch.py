@@ -9,8 +9,8 @@ import threading
 import time
 
 import pytest
-from olivine import data
 
+from olivine import data
 from tests.support import ROOT, run_python, wait_for_line
 
 

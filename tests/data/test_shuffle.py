@@ -1,8 +1,9 @@
 """Keyed orders: known hashes, permutations, and independence of neighbouring seeds and epochs."""
 
 import numpy as np
-import olivine.core as mx
 import pytest
+
+import olivine.core as mx
 from olivine.data.shuffle import GOLDEN, Generators, mix, permutation, seed_of, stream
 
 

@@ -3,8 +3,9 @@
 import gzip
 
 import numpy as np
-import olivine.core as mx
 import pytest
+
+import olivine.core as mx
 from olivine import data
 
 CSV = 'name,size,n,gap\n"Ann, B.",1.5,3,\nBob,2,4,7\n\n'

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from olivine import data
 from olivine.lm.data import BUNDLED_TEXT
 

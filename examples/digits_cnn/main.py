@@ -2,9 +2,9 @@
 
 import argparse
 from functools import partial
+from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -13,6 +13,7 @@ import olivine.nn as nn
 import olivine.optimizers as optim
 from olivine import data
 
+FOLDER = Path(__file__).parent
 INK, GRID, TRAINING, TEST = "#3c4043", "#e3e6e8", "#5b7f2b", "#c1440e"
 
 
@@ -84,15 +85,14 @@ def draw(model, test, losses, accuracies, path):
     images, labels = np.array(images), np.array(labels)
     hardest = np.argsort(chances[np.arange(len(labels)), labels])[:9]
     figure = Figure(figsize=(9, 3.6), dpi=110, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
     curves, hard = figure.subfigures(1, 2, width_ratios=(1.6, 1))
-    axes = curves.add_subplot()
-    axes.plot(np.arange(1, len(losses) + 1), losses, color=TRAINING, linewidth=2)
+    axes, epochs = curves.add_subplot(), np.arange(1, len(losses) + 1)
+    axes.plot(epochs, losses, color=TRAINING, linewidth=2)
     axes.set_yscale("log")
     axes.set_xlabel("epoch", color=INK)
     axes.set_ylabel("training loss", color=TRAINING)
     other = axes.twinx()
-    other.plot(np.arange(1, len(losses) + 1), np.array(accuracies) * 100, color=TEST, linewidth=2)
+    other.plot(epochs, np.array(accuracies) * 100, color=TEST, linewidth=2)
     other.set_ylabel("test digits recognised (%)", color=TEST)
     axes.set_title(f"{accuracies[-1]:.1%} of {len(labels)} test digits", color=INK, loc="left")
     axes.grid(color=GRID)
@@ -117,7 +117,7 @@ def main():
     parser.add_argument("--channels", type=int, default=32, help="of the first convolutions")
     parser.add_argument("--workers", type=int, default=1, help="threads that read ahead")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--picture", default="digits_cnn.png", help="the PNG to write")
+    parser.add_argument("--picture", type=Path, default=FOLDER / "result.png", help="PNG to write")
     options = parser.parse_args()
 
     mx.random.seed(options.seed)
@@ -141,8 +141,8 @@ def main():
             lambda loss, accuracy: progress.update(task, advance=1, loss=loss, accuracy=accuracy),
         )
     draw(model, test, losses, accuracies, options.picture)
-    print(f"test accuracy {accuracies[-1]:.4f}; picture in {options.picture}")
-    print(f"waited for data: {waited:.1%} of the time")
+    print(f"test accuracy {accuracies[-1]:.4f}; waited for data {waited:.1%} of the time")
+    print(f"picture: {options.picture}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""A multi-layer perceptron learns handwritten digits, and draws what it gets hard."""
+"""A multi-layer perceptron learns handwritten digits, and draws what it is least sure of."""
 
 import argparse
 from functools import partial
+from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -13,6 +13,7 @@ import olivine.nn as nn
 import olivine.optimizers as optim
 from olivine import data
 
+FOLDER = Path(__file__).parent
 INK, GRID, TRAINING, TEST = "#3c4043", "#e3e6e8", "#5b7f2b", "#c1440e"
 
 
@@ -74,7 +75,6 @@ def draw(model, test, losses, accuracies, path):
     images, labels = np.array(images), np.array(labels)
     hardest = np.argsort(chances[np.arange(len(labels)), labels])[:9]
     figure = Figure(figsize=(9, 3.6), dpi=110, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
     curves, hard = figure.subfigures(1, 2, width_ratios=(1.6, 1))
     axes = curves.add_subplot()
     axes.plot(np.arange(1, len(losses) + 1), losses, color=TRAINING, linewidth=2)
@@ -107,7 +107,7 @@ def main():
     parser.add_argument("--hidden", type=int, default=128, help="units of each hidden layer")
     parser.add_argument("--layers", type=int, default=2, help="hidden layers")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--picture", default="digits_mlp.png", help="the PNG to write")
+    parser.add_argument("--picture", type=Path, default=FOLDER / "result.png", help="PNG to write")
     options = parser.parse_args()
 
     mx.random.seed(options.seed)
@@ -131,7 +131,7 @@ def main():
             lambda loss, accuracy: progress.update(task, advance=1, loss=loss, accuracy=accuracy),
         )
     draw(model, test, losses, accuracies, options.picture)
-    print(f"test accuracy {accuracies[-1]:.4f}; picture in {options.picture}")
+    print(f"test accuracy {accuracies[-1]:.4f}; picture: {options.picture}")
 
 
 if __name__ == "__main__":

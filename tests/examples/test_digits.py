@@ -29,7 +29,7 @@ def test_it_learns_and_draws(example, tmp_path):
     assert float(re.search(r"test accuracy (\S+);", output)[1]) > 0.94
     assert picture.read_bytes().startswith(b"\x89PNG")
     if example == "digits_cnn":
-        assert 0 <= float(re.search(r"waited for data: (\S+)%", output)[1]) < 90
+        assert 0 <= float(re.search(r"waited for data (\S+)%", output)[1]) < 90
 
 
 @pytest.mark.parametrize("example", ["digits_mlp", "digits_cnn"])

@@ -9,7 +9,7 @@ import olivine.core as mx
 import olivine.nn as nn
 
 from . import values as v
-from .calls import Parameter, Target, plausible
+from .calls import Target
 
 UNARY = (
     "sin cos exp log sqrt abs negative square sigmoid tanh erf reciprocal floor sign softmax cumsum "

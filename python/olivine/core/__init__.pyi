@@ -7,29 +7,41 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
+
 from . import cuda as cuda
+
 from . import distributed as distributed
+
 from . import fast as fast
+
 from . import fft as fft
+
 from . import linalg as linalg
+
 from . import metal as metal
+
 from . import random as random
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
 scalar: TypeAlias = bool | int | float | complex
+
 
 class ArrayLike(Protocol):
     """An object that __olivine_array__ or __mlx_array__ turns into an array."""
 
     def __olivine_array__(self) -> array: ...
 
+
 class DLPackCompatible(Protocol):
     """An object that exports its memory by the DLPack or the buffer protocol."""
 
     def __dlpack__(self, *, stream: Any = None) -> Any: ...
 
+
 StreamOrDevice: TypeAlias = Stream | Device | DeviceType | None
+
 
 class array:
     """An n-dimensional array of elements of one dtype.
@@ -38,9 +50,7 @@ class array:
     are needed (printed, converted, or asked for with `eval`).
     """
 
-    def __init__(
-        self, val: scalar | list | tuple | DLPackCompatible | array, dtype: Dtype | None = None
-    ) -> None:
+    def __init__(self, val: scalar | list | tuple | DLPackCompatible | array, dtype: Dtype | None=None) -> None:
         """From a scalar, nested lists or tuples, another array, or any buffer; the data is copied.
 
         Without a dtype, Python floats and NumPy's float64 become float32, Python ints int32 (int64
@@ -100,51 +110,28 @@ class array:
     def tolist(self) -> list_or_scalar:
         """The elements as nested lists of Python scalars."""
 
-    def astype(self, dtype: Dtype, stream: StreamOrDevice = None) -> array:
+    def astype(self, dtype: Dtype, stream: StreamOrDevice=None) -> array:
         """The elements converted to another dtype; no copy if they have it already."""
 
-    def reshape(self, *shape: int | Sequence[int], stream: StreamOrDevice = None) -> array:
+    def reshape(self, *shape: int | Sequence[int], stream: StreamOrDevice=None) -> array:
         """The same elements in row-major order under another shape; one dimension may be -1."""
 
-    def transpose(self, *axes: int | Sequence[int], stream: StreamOrDevice = None) -> array:
+    def transpose(self, *axes: int | Sequence[int], stream: StreamOrDevice=None) -> array:
         """The axes in another order, reversed without arguments."""
 
-    def std(
-        self,
-        axis: int | Sequence[int] | None = None,
-        keepdims: bool = False,
-        ddof: int = 0,
-        *,
-        correction: int | None = None,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def std(self, axis: int | Sequence[int] | None=None, keepdims: bool=False, ddof: int=0, *, correction: int | None=None, stream: StreamOrDevice=None) -> array:
         """Standard deviation along axes; the divisor is N - ddof (`correction` means the same)."""
 
-    def var(
-        self,
-        axis: int | Sequence[int] | None = None,
-        keepdims: bool = False,
-        ddof: int = 0,
-        *,
-        correction: int | None = None,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def var(self, axis: int | Sequence[int] | None=None, keepdims: bool=False, ddof: int=0, *, correction: int | None=None, stream: StreamOrDevice=None) -> array:
         """Variance along axes; the divisor is N - ddof (`correction` means the same)."""
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+    def __array__(self, dtype: Any=None, copy: bool | None=None) -> Any:
         """A NumPy array over the same memory (bfloat16 by ml_dtypes, else as float32)."""
 
-    def __array_namespace__(self, api_version: str | None = None) -> types.ModuleType:
+    def __array_namespace__(self, api_version: str | None=None) -> types.ModuleType:
         """The module that holds the functions of the array API standard."""
 
-    def __dlpack__(
-        self,
-        *,
-        stream: Any = None,
-        max_version: tuple[int, int] | None = None,
-        dl_device: tuple[int, int] | None = None,
-        copy: bool | None = None,
-    ) -> Any:
+    def __dlpack__(self, *, stream: Any=None, max_version: tuple[int, int] | None=None, dl_device: tuple[int, int] | None=None, copy: bool | None=None) -> Any:
         """A DLPack capsule over the same memory; a copy if an axis is reversed or `copy` is true."""
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -177,854 +164,748 @@ class array:
     def __rdiv__(self, other: scalar | array | ArrayLike) -> array:
         """Reflected division under its old name."""
 
-    def __abs__(self) -> array: ...
-    def __add__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __and__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __bool__(self) -> bool: ...
-    def __eq__(self, other: object) -> array: ...
-    def __float__(self) -> float: ...
-    def __floordiv__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __ge__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __getitem__(self, index: Any, /) -> array: ...
-    def __gt__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __hash__(self) -> int: ...
-    def __iadd__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __iand__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __ifloordiv__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __ilshift__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __imatmul__(self, other: array) -> array: ...
-    def __imod__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __imul__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __index__(self) -> int: ...
-    def __int__(self) -> int: ...
-    def __invert__(self) -> array: ...
-    def __ior__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __ipow__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __irshift__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __isub__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __iter__(self) -> ArrayIterator: ...
-    def __itruediv__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __ixor__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __le__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __len__(self) -> int: ...
-    def __lshift__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __lt__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __matmul__(self, other: array) -> array: ...
-    def __mod__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __mul__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __ne__(self, other: object) -> array: ...
-    def __neg__(self) -> array: ...
-    def __or__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __pos__(self) -> array: ...
-    def __pow__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __radd__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __rand__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __repr__(self) -> str: ...
-    def __rfloordiv__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __rlshift__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __rmatmul__(self, other: array) -> array: ...
-    def __rmod__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __rmul__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __ror__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __rpow__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __rrshift__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __rshift__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __rsub__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __rtruediv__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __rxor__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __setitem__(self, index: Any, value: scalar | array | ArrayLike, /) -> None: ...
-    def __sub__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __truediv__(self, other: scalar | array | ArrayLike) -> array: ...
-    def __xor__(self, other: scalar | array | ArrayLike) -> array: ...
-    def abs(self, *, stream: StreamOrDevice = None) -> array:
+    def __abs__(self) -> array:
+        ...
+
+    def __add__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __and__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __bool__(self) -> bool:
+        ...
+
+    def __eq__(self, other: object) -> array:
+        ...
+
+    def __float__(self) -> float:
+        ...
+
+    def __floordiv__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __ge__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __getitem__(self, index: Any, /) -> array:
+        ...
+
+    def __gt__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __hash__(self) -> int:
+        ...
+
+    def __iadd__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __iand__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __ifloordiv__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __ilshift__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __imatmul__(self, other: array) -> array:
+        ...
+
+    def __imod__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __imul__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __index__(self) -> int:
+        ...
+
+    def __int__(self) -> int:
+        ...
+
+    def __invert__(self) -> array:
+        ...
+
+    def __ior__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __ipow__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __irshift__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __isub__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __iter__(self) -> ArrayIterator:
+        ...
+
+    def __itruediv__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __ixor__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __le__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __len__(self) -> int:
+        ...
+
+    def __lshift__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __lt__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __matmul__(self, other: array) -> array:
+        ...
+
+    def __mod__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __mul__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __ne__(self, other: object) -> array:
+        ...
+
+    def __neg__(self) -> array:
+        ...
+
+    def __or__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __pos__(self) -> array:
+        ...
+
+    def __pow__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __radd__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __rand__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __repr__(self) -> str:
+        ...
+
+    def __rfloordiv__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __rlshift__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __rmatmul__(self, other: array) -> array:
+        ...
+
+    def __rmod__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __rmul__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __ror__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __rpow__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __rrshift__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __rshift__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __rsub__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __rtruediv__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __rxor__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __setitem__(self, index: Any, value: scalar | array | ArrayLike, /) -> None:
+        ...
+
+    def __sub__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __truediv__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def __xor__(self, other: scalar | array | ArrayLike) -> array:
+        ...
+
+    def abs(self, *, stream: StreamOrDevice=None) -> array:
         """Absolute value.
 
-        Keeps the dtype; complex numbers give their real modulus."""
+    Keeps the dtype; complex numbers give their real modulus."""
 
-    def reciprocal(self, *, stream: StreamOrDevice = None) -> array:
+    def reciprocal(self, *, stream: StreamOrDevice=None) -> array:
         """``1 / a``.
 
-        Integers and bool give float32; complex numbers are allowed."""
+    Integers and bool give float32; complex numbers are allowed."""
 
-    def square(self, *, stream: StreamOrDevice = None) -> array:
+    def square(self, *, stream: StreamOrDevice=None) -> array:
         """``a * a``."""
 
-    def sqrt(self, *, stream: StreamOrDevice = None) -> array:
+    def sqrt(self, *, stream: StreamOrDevice=None) -> array:
         """Square root; NaN below 0.
 
-        Integers and bool give float32; complex numbers are allowed."""
+    Integers and bool give float32; complex numbers are allowed."""
 
-    def rsqrt(self, *, stream: StreamOrDevice = None) -> array:
+    def rsqrt(self, *, stream: StreamOrDevice=None) -> array:
         """``1 / sqrt(a)``.
 
-        Integers and bool give float32; complex numbers are allowed."""
+    Integers and bool give float32; complex numbers are allowed."""
 
-    def round(self, decimals: int = 0, stream: StreamOrDevice = None) -> array:
+    def round(self, decimals: int=0, stream: StreamOrDevice=None) -> array:
         """Round to ``decimals`` places, halves to even.
 
-        Negative ``decimals`` round to tens, hundreds and so on, of integers too. Keeps the dtype."""
+    Negative ``decimals`` round to tens, hundreds and so on, of integers too. Keeps the dtype."""
 
-    def exp(self, *, stream: StreamOrDevice = None) -> array:
+    def exp(self, *, stream: StreamOrDevice=None) -> array:
         """e raised to each element.
 
-        Integers and bool give float32; complex numbers are allowed."""
+    Integers and bool give float32; complex numbers are allowed."""
 
-    def log(self, *, stream: StreamOrDevice = None) -> array:
+    def log(self, *, stream: StreamOrDevice=None) -> array:
         """Natural logarithm; NaN below 0.
 
-        Integers and bool give float32; complex numbers are allowed."""
+    Integers and bool give float32; complex numbers are allowed."""
 
-    def log2(self, *, stream: StreamOrDevice = None) -> array:
+    def log2(self, *, stream: StreamOrDevice=None) -> array:
         """Logarithm to base 2; NaN below 0.
 
-        Integers and bool give float32; complex numbers are allowed."""
+    Integers and bool give float32; complex numbers are allowed."""
 
-    def log10(self, *, stream: StreamOrDevice = None) -> array:
+    def log10(self, *, stream: StreamOrDevice=None) -> array:
         """Logarithm to base 10; NaN below 0.
 
-        Integers and bool give float32; complex numbers are allowed."""
+    Integers and bool give float32; complex numbers are allowed."""
 
-    def log1p(self, *, stream: StreamOrDevice = None) -> array:
+    def log1p(self, *, stream: StreamOrDevice=None) -> array:
         """``log(1 + a)``, exact for small ``a``.
 
-        Integers and bool give float32; complex numbers are allowed."""
+    Integers and bool give float32; complex numbers are allowed."""
 
-    def sin(self, *, stream: StreamOrDevice = None) -> array:
+    def sin(self, *, stream: StreamOrDevice=None) -> array:
         """Sine of angles in radians.
 
-        Integers and bool give float32; complex numbers are allowed."""
+    Integers and bool give float32; complex numbers are allowed."""
 
-    def cos(self, *, stream: StreamOrDevice = None) -> array:
+    def cos(self, *, stream: StreamOrDevice=None) -> array:
         """Cosine of angles in radians.
 
-        Integers and bool give float32; complex numbers are allowed."""
+    Integers and bool give float32; complex numbers are allowed."""
 
-    def conj(self, *, stream: StreamOrDevice = None) -> array:
+    def conj(self, *, stream: StreamOrDevice=None) -> array:
         """Complex conjugate; a real array is returned as it is."""
 
-    def conjugate(self, *, stream: StreamOrDevice = None) -> array:
+    def conjugate(self, *, stream: StreamOrDevice=None) -> array:
         """Complex conjugate; a real array is returned as it is."""
 
-    def sum(
-        self,
-        axis: None | int | Sequence[int] = None,
-        keepdims: bool = False,
-        *,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def sum(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
         """Sum along axes.
 
-        float16 and bfloat16 are summed in float32 and rounded once. Sums of floats are made as a tree,
-        so their error grows with the logarithm of the number of elements, and do not depend on the
-        number of threads.
+    float16 and bfloat16 are summed in float32 and rounded once. Sums of floats are made as a tree,
+    so their error grows with the logarithm of the number of elements, and do not depend on the
+    number of threads.
 
-        Args:
-            a: any dtype.
-            axis: the axes to sum along; ``None``: all of them.
-            keepdims: leave the axes in the result with size 1.
+    Args:
+        a: any dtype.
+        axis: the axes to sum along; ``None``: all of them.
+        keepdims: leave the axes in the result with size 1.
 
-        Returns:
-            the dtype of ``a``, but ``int32`` for ``bool``, ``int8`` and ``int16`` and ``uint32`` for
-            ``uint8`` and ``uint16``. 0 where there are no elements.
+    Returns:
+        the dtype of ``a``, but ``int32`` for ``bool``, ``int8`` and ``int16`` and ``uint32`` for
+        ``uint8`` and ``uint16``. 0 where there are no elements.
 
-        Raises:
-            IndexError: an axis is out of range.
-            ValueError: an axis is named twice."""
+    Raises:
+        IndexError: an axis is out of range.
+        ValueError: an axis is named twice."""
 
-    def prod(
-        self,
-        axis: None | int | Sequence[int] = None,
-        keepdims: bool = False,
-        *,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def prod(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
         """Product along axes; dtypes as for ``sum``, 1 where there are no elements."""
 
-    def max(
-        self,
-        axis: None | int | Sequence[int] = None,
-        keepdims: bool = False,
-        *,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def max(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
         """Largest element along axes.
 
-        NaN if one of them is NaN. Complex numbers compare by real part, then by imaginary part.
-        Elements that tie share the gradient equally.
+    NaN if one of them is NaN. Complex numbers compare by real part, then by imaginary part.
+    Elements that tie share the gradient equally.
 
-        Raises:
-            ValueError: an axis has no elements."""
+    Raises:
+        ValueError: an axis has no elements."""
 
-    def min(
-        self,
-        axis: None | int | Sequence[int] = None,
-        keepdims: bool = False,
-        *,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def min(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
         """Smallest element along axes; otherwise as ``max``."""
 
-    def all(
-        self,
-        axis: None | int | Sequence[int] = None,
-        keepdims: bool = False,
-        *,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def all(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
         """Whether all elements along axes are nonzero (NaN is); true where there are none."""
 
-    def any(
-        self,
-        axis: None | int | Sequence[int] = None,
-        keepdims: bool = False,
-        *,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def any(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
         """Whether any element along axes is nonzero (NaN is); false where there are none."""
 
-    def mean(
-        self,
-        axis: None | int | Sequence[int] = None,
-        keepdims: bool = False,
-        *,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def mean(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
         """Arithmetic mean along axes.
 
-        float16 and bfloat16 are averaged in float32, integers as ``float32``. NaN where there are no
-        elements."""
+    float16 and bfloat16 are averaged in float32, integers as ``float32``. NaN where there are no
+    elements."""
 
-    def var(
-        self,
-        axis: None | int | Sequence[int] = None,
-        keepdims: bool = False,
-        ddof: int = 0,
-        *,
-        correction: int | None = None,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def var(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, ddof: int=0, *, correction: int | None=None, stream: StreamOrDevice=None) -> array:
         """Variance along axes: the mean squared distance from the mean.
 
-        Args:
-            a: any dtype; the result of complex input is real.
-            axis: the axes to reduce; ``None``: all of them.
-            keepdims: leave the axes in the result with size 1.
-            ddof: the sum of ``n`` squares is divided by ``n - ddof``.
-            correction: another name for ``ddof``, which it overrides."""
+    Args:
+        a: any dtype; the result of complex input is real.
+        axis: the axes to reduce; ``None``: all of them.
+        keepdims: leave the axes in the result with size 1.
+        ddof: the sum of ``n`` squares is divided by ``n - ddof``.
+        correction: another name for ``ddof``, which it overrides."""
 
-    def std(
-        self,
-        axis: None | int | Sequence[int] = None,
-        keepdims: bool = False,
-        ddof: int = 0,
-        *,
-        correction: int | None = None,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def std(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, ddof: int=0, *, correction: int | None=None, stream: StreamOrDevice=None) -> array:
         """Standard deviation along axes: the square root of ``var``, with the same arguments."""
 
-    def argmax(
-        self, axis: None | int = None, keepdims: bool = False, *, stream: StreamOrDevice = None
-    ) -> array:
+    def argmax(self, axis: None | int=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
         """Index of the first largest element along an axis, as ``uint32``.
 
-        The first NaN counts as largest. Without ``axis``: the index into the flattened array.
+    The first NaN counts as largest. Without ``axis``: the index into the flattened array.
 
-        Raises:
-            ValueError: the axis has no elements."""
+    Raises:
+        ValueError: the axis has no elements."""
 
-    def argmin(
-        self, axis: None | int = None, keepdims: bool = False, *, stream: StreamOrDevice = None
-    ) -> array:
+    def argmin(self, axis: None | int=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
         """Index of the first smallest element along an axis; otherwise as ``argmax``."""
 
-    def logsumexp(
-        self,
-        axis: None | int | Sequence[int] = None,
-        keepdims: bool = False,
-        *,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def logsumexp(self, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
         """``log(sum(exp(a)))`` along axes, without overflow; integers give ``float32``.
 
-        Raises:
-            ValueError: an axis has no elements."""
+    Raises:
+        ValueError: an axis has no elements."""
 
-    def cumsum(
-        self,
-        axis: int | None = None,
-        *,
-        reverse: bool = False,
-        inclusive: bool = True,
-        dtype: Dtype | None = None,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def cumsum(self, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
         """Running sum along an axis.
 
-        Args:
-            a: any dtype; ``bool`` counts in ``int32``.
-            axis: ``None``: of the flattened array.
-            reverse: run from the end to the start.
-            inclusive: whether an element counts towards its own result; without it, the first result
-                is 0.
-            dtype: convert ``a`` to this dtype first.
+    Args:
+        a: any dtype; ``bool`` counts in ``int32``.
+        axis: ``None``: of the flattened array.
+        reverse: run from the end to the start.
+        inclusive: whether an element counts towards its own result; without it, the first result
+            is 0.
+        dtype: convert ``a`` to this dtype first.
 
-        Returns:
-            the shape of ``a`` (1-d without ``axis``).
+    Returns:
+        the shape of ``a`` (1-d without ``axis``).
 
-        Raises:
-            IndexError: the axis is out of range."""
+    Raises:
+        IndexError: the axis is out of range."""
 
-    def cumulative_sum(
-        self,
-        axis: int | None = None,
-        *,
-        reverse: bool = False,
-        inclusive: bool = True,
-        dtype: Dtype | None = None,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def cumulative_sum(self, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
         """Running sum along an axis.
 
-        Args:
-            a: any dtype; ``bool`` counts in ``int32``.
-            axis: ``None``: of the flattened array.
-            reverse: run from the end to the start.
-            inclusive: whether an element counts towards its own result; without it, the first result
-                is 0.
-            dtype: convert ``a`` to this dtype first.
+    Args:
+        a: any dtype; ``bool`` counts in ``int32``.
+        axis: ``None``: of the flattened array.
+        reverse: run from the end to the start.
+        inclusive: whether an element counts towards its own result; without it, the first result
+            is 0.
+        dtype: convert ``a`` to this dtype first.
 
-        Returns:
-            the shape of ``a`` (1-d without ``axis``).
+    Returns:
+        the shape of ``a`` (1-d without ``axis``).
 
-        Raises:
-            IndexError: the axis is out of range."""
+    Raises:
+        IndexError: the axis is out of range."""
 
-    def cumprod(
-        self,
-        axis: int | None = None,
-        *,
-        reverse: bool = False,
-        inclusive: bool = True,
-        dtype: Dtype | None = None,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def cumprod(self, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
         """Running product along an axis; arguments as for ``cumsum``.
 
-        The gradient is right where elements are zero, too."""
+    The gradient is right where elements are zero, too."""
 
-    def cumulative_prod(
-        self,
-        axis: int | None = None,
-        *,
-        reverse: bool = False,
-        inclusive: bool = True,
-        dtype: Dtype | None = None,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def cumulative_prod(self, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
         """Running product along an axis; arguments as for ``cumsum``.
 
-        The gradient is right where elements are zero, too."""
+    The gradient is right where elements are zero, too."""
 
-    def cummax(
-        self,
-        axis: int | None = None,
-        *,
-        reverse: bool = False,
-        inclusive: bool = True,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def cummax(self, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, stream: StreamOrDevice=None) -> array:
         """Running maximum along an axis; NaN stays.
 
-        Without ``inclusive`` the first result is the lowest value of the dtype."""
+    Without ``inclusive`` the first result is the lowest value of the dtype."""
 
-    def cummin(
-        self,
-        axis: int | None = None,
-        *,
-        reverse: bool = False,
-        inclusive: bool = True,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def cummin(self, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, stream: StreamOrDevice=None) -> array:
         """Running minimum along an axis; NaN stays.
 
-        Without ``inclusive`` the first result is the highest value of the dtype."""
+    Without ``inclusive`` the first result is the highest value of the dtype."""
 
-    def logcumsumexp(
-        self,
-        axis: int | None = None,
-        *,
-        reverse: bool = False,
-        inclusive: bool = True,
-        stream: StreamOrDevice = None,
-    ) -> array:
+    def logcumsumexp(self, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, stream: StreamOrDevice=None) -> array:
         """Running ``log(sum(exp(a)))`` along an axis, without overflow; integers give ``float32``."""
 
-    def flatten(
-        self, start_axis: int = 0, end_axis: int = -1, *, stream: StreamOrDevice = None
-    ) -> array:
+    def flatten(self, start_axis: int=0, end_axis: int=-1, *, stream: StreamOrDevice=None) -> array:
         """Merges the axes ``start_axis`` to ``end_axis`` (inclusive) into one.
 
-        Axes beyond the ends are clipped; a scalar becomes an array of one element."""
+    Axes beyond the ends are clipped; a scalar becomes an array of one element."""
 
-    def squeeze(
-        self, axis: None | int | Sequence[int] = None, *, stream: StreamOrDevice = None
-    ) -> array:
+    def squeeze(self, axis: None | int | Sequence[int]=None, *, stream: StreamOrDevice=None) -> array:
         """Removes axes of size 1: the given ones, or all of them.
 
-        Raises:
-            ValueError: a given axis has another size."""
+    Raises:
+        ValueError: a given axis has another size."""
 
-    def swapaxes(self, axis1: int, axis2: int, *, stream: StreamOrDevice = None) -> array:
+    def swapaxes(self, axis1: int, axis2: int, *, stream: StreamOrDevice=None) -> array:
         """Swaps two axes."""
 
-    def moveaxis(self, source: int, destination: int, *, stream: StreamOrDevice = None) -> array:
+    def moveaxis(self, source: int, destination: int, *, stream: StreamOrDevice=None) -> array:
         """Moves one axis to another position; the others keep their order."""
 
-    def view(self, dtype: Dtype, stream: StreamOrDevice = None) -> array:
+    def view(self, dtype: Dtype, stream: StreamOrDevice=None) -> array:
         """The bytes of ``a`` read as another dtype.
 
-        With another item size the last axis grows or shrinks by the ratio.
+    With another item size the last axis grows or shrinks by the ratio.
 
-        Raises:
-            ValueError: the last axis does not hold whole elements of ``dtype``."""
+    Raises:
+        ValueError: the last axis does not hold whole elements of ``dtype``."""
 
-    def split(
-        self,
-        indices_or_sections: int | Sequence[int],
-        axis: int = 0,
-        *,
-        stream: StreamOrDevice = None,
-    ) -> list[array]:
+    def split(self, indices_or_sections: int | Sequence[int], axis: int=0, *, stream: StreamOrDevice=None) -> list[array]:
         """Cuts an axis into equal parts (an int), or before the given indices.
 
-        Raises:
-            ValueError: the axis does not divide into that many equal parts."""
+    Raises:
+        ValueError: the axis does not divide into that many equal parts."""
 
-    def diagonal(
-        self, offset: int = 0, axis1: int = 0, axis2: int = 1, stream: StreamOrDevice = None
-    ) -> array:
+    def diagonal(self, offset: int=0, axis1: int=0, axis2: int=1, stream: StreamOrDevice=None) -> array:
         """The diagonals of the planes that two axes span, as a new last axis, without a copy.
 
-        A positive ``offset`` lies above the main diagonal."""
+    A positive ``offset`` lies above the main diagonal."""
 
-    def diag(self, k: int = 0, *, stream: StreamOrDevice = None) -> array:
+    def diag(self, k: int=0, *, stream: StreamOrDevice=None) -> array:
         """The ``k``-th diagonal of a matrix, or a matrix with a 1-D ``a`` on that diagonal.
 
-        Raises:
-            ValueError: ``a`` has neither one nor two axes."""
+    Raises:
+        ValueError: ``a`` has neither one nor two axes."""
 
 class ArrayAt:
     """An index into an array, whose elements can be updated: the value of `x.at[index]`."""
 
-    def __getitem__(self, indices: Any) -> ArrayAt: ...
-    def add(self, value: scalar | array | ArrayLike) -> array: ...
-    def subtract(self, value: scalar | array | ArrayLike) -> array: ...
-    def multiply(self, value: scalar | array | ArrayLike) -> array: ...
-    def divide(self, value: scalar | array | ArrayLike) -> array: ...
-    def maximum(self, value: scalar | array | ArrayLike) -> array: ...
-    def minimum(self, value: scalar | array | ArrayLike) -> array: ...
+    def __getitem__(self, indices: Any) -> ArrayAt:
+        ...
+
+    def add(self, value: scalar | array | ArrayLike) -> array:
+        ...
+
+    def subtract(self, value: scalar | array | ArrayLike) -> array:
+        ...
+
+    def multiply(self, value: scalar | array | ArrayLike) -> array:
+        ...
+
+    def divide(self, value: scalar | array | ArrayLike) -> array:
+        ...
+
+    def maximum(self, value: scalar | array | ArrayLike) -> array:
+        ...
+
+    def minimum(self, value: scalar | array | ArrayLike) -> array:
+        ...
 
 class ArrayIterator:
     """The rows of an array, one after the other."""
 
-    def __iter__(self) -> ArrayIterator: ...
-    def __next__(self) -> array: ...
+    def __iter__(self) -> ArrayIterator:
+        ...
 
-def asarray(
-    a: scalar | array | Sequence | DLPackCompatible,
-    dtype: Dtype | None = None,
-    *,
-    copy: bool | None = None,
-) -> array:
+    def __next__(self) -> array:
+        ...
+
+def asarray(a: scalar | array | Sequence | DLPackCompatible, dtype: Dtype | None=None, *, copy: bool | None=None) -> array:
     """An array of the same value, sharing memory where that is possible.
 
-    copy=True always copies, copy=False raises ValueError where sharing is impossible. Writing to the
-    memory afterwards, in the library that owns it, changes the array."""
+copy=True always copies, copy=False raises ValueError where sharing is impossible. Writing to the
+memory afterwards, in the library that owns it, changes the array."""
 
-def from_dlpack(x: DLPackCompatible, /, *, copy: bool | None = None) -> array:
+def from_dlpack(x: DLPackCompatible, /, *, copy: bool | None=None) -> array:
     """An array over the memory that another library exports by DLPack."""
 
-def conv1d(
-    input: array,
-    weight: array,
-    /,
-    stride: int = 1,
-    padding: int = 0,
-    dilation: int = 1,
-    groups: int = 1,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def conv1d(input: array, weight: array, /, stride: int=1, padding: int=0, dilation: int=1, groups: int=1, *, stream: StreamOrDevice=None) -> array:
     """Convolution over one spatial axis.
 
-    Args:
-        input: of shape ``(N, L, C)``.
-        weight: of shape ``(O, K, C / groups)``.
-        stride: elements from one position of the kernel to the next.
-        padding: zeros added at both ends of the spatial axes.
-        dilation: distance between the elements of the kernel.
-        groups: how many parts the channels fall into that do not mix.
+Args:
+    input: of shape ``(N, L, C)``.
+    weight: of shape ``(O, K, C / groups)``.
+    stride: elements from one position of the kernel to the next.
+    padding: zeros added at both ends of the spatial axes.
+    dilation: distance between the elements of the kernel.
+    groups: how many parts the channels fall into that do not mix.
 
-    Returns:
-        shape ``(N, L, O)``, each size
-        ``(size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1``.
+Returns:
+    shape ``(N, L, O)``, each size
+    ``(size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1``.
 
-    Raises:
-        ValueError: shapes do not fit, the kernel is larger than the padded input, or the dtype is
-            not floating."""
+Raises:
+    ValueError: shapes do not fit, the kernel is larger than the padded input, or the dtype is
+        not floating."""
 
-def conv2d(
-    input: array,
-    weight: array,
-    /,
-    stride: int | tuple[int, int] = 1,
-    padding: int | tuple[int, int] = 0,
-    dilation: int | tuple[int, int] = 1,
-    groups: int = 1,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def conv2d(input: array, weight: array, /, stride: int | tuple[int, int]=1, padding: int | tuple[int, int]=0, dilation: int | tuple[int, int]=1, groups: int=1, *, stream: StreamOrDevice=None) -> array:
     """Convolution over two spatial axes.
 
-    Args:
-        input: of shape ``(N, H, W, C)``.
-        weight: of shape ``(O, KH, KW, C / groups)``.
-        stride: elements from one position of the kernel to the next.
-        padding: zeros added at both ends of the spatial axes.
-        dilation: distance between the elements of the kernel.
-        groups: how many parts the channels fall into that do not mix.
+Args:
+    input: of shape ``(N, H, W, C)``.
+    weight: of shape ``(O, KH, KW, C / groups)``.
+    stride: elements from one position of the kernel to the next.
+    padding: zeros added at both ends of the spatial axes.
+    dilation: distance between the elements of the kernel.
+    groups: how many parts the channels fall into that do not mix.
 
-    Returns:
-        shape ``(N, H, W, O)``, each size
-        ``(size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1``.
+Returns:
+    shape ``(N, H, W, O)``, each size
+    ``(size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1``.
 
-    Raises:
-        ValueError: shapes do not fit, the kernel is larger than the padded input, or the dtype is
-            not floating."""
+Raises:
+    ValueError: shapes do not fit, the kernel is larger than the padded input, or the dtype is
+        not floating."""
 
-def conv3d(
-    input: array,
-    weight: array,
-    /,
-    stride: int | tuple[int, int, int] = 1,
-    padding: int | tuple[int, int, int] = 0,
-    dilation: int | tuple[int, int, int] = 1,
-    groups: int = 1,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def conv3d(input: array, weight: array, /, stride: int | tuple[int, int, int]=1, padding: int | tuple[int, int, int]=0, dilation: int | tuple[int, int, int]=1, groups: int=1, *, stream: StreamOrDevice=None) -> array:
     """Convolution over three spatial axes.
 
-    Args:
-        input: of shape ``(N, D, H, W, C)``.
-        weight: of shape ``(O, KD, KH, KW, C / groups)``.
-        stride: elements from one position of the kernel to the next.
-        padding: zeros added at both ends of the spatial axes.
-        dilation: distance between the elements of the kernel.
-        groups: how many parts the channels fall into that do not mix.
+Args:
+    input: of shape ``(N, D, H, W, C)``.
+    weight: of shape ``(O, KD, KH, KW, C / groups)``.
+    stride: elements from one position of the kernel to the next.
+    padding: zeros added at both ends of the spatial axes.
+    dilation: distance between the elements of the kernel.
+    groups: how many parts the channels fall into that do not mix.
 
-    Returns:
-        shape ``(N, D, H, W, O)``, each size
-        ``(size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1``.
+Returns:
+    shape ``(N, D, H, W, O)``, each size
+    ``(size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1``.
 
-    Raises:
-        ValueError: shapes do not fit, the kernel is larger than the padded input, or the dtype is
-            not floating."""
+Raises:
+    ValueError: shapes do not fit, the kernel is larger than the padded input, or the dtype is
+        not floating."""
 
-def conv_general(
-    input: array,
-    weight: array,
-    /,
-    stride: int | Sequence[int] = 1,
-    padding: int | Sequence[int] | tuple[Sequence[int], Sequence[int]] = 0,
-    kernel_dilation: int | Sequence[int] = 1,
-    input_dilation: int | Sequence[int] = 1,
-    groups: int = 1,
-    flip: bool = False,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def conv_general(input: array, weight: array, /, stride: int | Sequence[int]=1, padding: int | Sequence[int] | tuple[Sequence[int], Sequence[int]]=0, kernel_dilation: int | Sequence[int]=1, input_dilation: int | Sequence[int]=1, groups: int=1, flip: bool=False, *, stream: StreamOrDevice=None) -> array:
     """Convolution over one to three spatial axes; a list has one value per axis.
 
-    Args:
-        input: of shape ``(N, ..., C)``.
-        weight: of shape ``(O, ..., C / groups)``.
-        stride: elements from one position of the kernel to the next.
-        padding: zeros added at both ends, or a pair: at the start, and at the end of the axes.
-            Negative values cut off.
-        kernel_dilation: distance between the elements of the kernel.
-        input_dilation: distance between the elements of the input, zeros in between.
-        groups: how many parts the channels fall into that do not mix.
-        flip: read the kernel backwards.
+Args:
+    input: of shape ``(N, ..., C)``.
+    weight: of shape ``(O, ..., C / groups)``.
+    stride: elements from one position of the kernel to the next.
+    padding: zeros added at both ends, or a pair: at the start, and at the end of the axes.
+        Negative values cut off.
+    kernel_dilation: distance between the elements of the kernel.
+    input_dilation: distance between the elements of the input, zeros in between.
+    groups: how many parts the channels fall into that do not mix.
+    flip: read the kernel backwards.
 
-    Returns:
-        shape ``(N, ..., O)``.
+Returns:
+    shape ``(N, ..., O)``.
 
-    Raises:
-        ValueError: shapes do not fit, the kernel is larger than the padded input, or the dtype is
-            not floating."""
+Raises:
+    ValueError: shapes do not fit, the kernel is larger than the padded input, or the dtype is
+        not floating."""
 
-def conv_transpose1d(
-    input: array,
-    weight: array,
-    /,
-    stride: int = 1,
-    padding: int = 0,
-    dilation: int = 1,
-    output_padding: int = 0,
-    groups: int = 1,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def conv_transpose1d(input: array, weight: array, /, stride: int=1, padding: int=0, dilation: int=1, output_padding: int=0, groups: int=1, *, stream: StreamOrDevice=None) -> array:
     """Transposed convolution over one spatial axis: each input adds a multiple of the kernel.
 
-    Args:
-        input: of shape ``(N, L, C)``.
-        weight: of shape ``(O, K, C / groups)``.
-        stride: elements of the result from one kernel to the next.
-        padding: how much is cut off both ends of the result.
-        dilation: distance between the elements of the kernel.
-        output_padding: positions added at the end of the result.
-        groups: how many parts the channels fall into that do not mix.
+Args:
+    input: of shape ``(N, L, C)``.
+    weight: of shape ``(O, K, C / groups)``.
+    stride: elements of the result from one kernel to the next.
+    padding: how much is cut off both ends of the result.
+    dilation: distance between the elements of the kernel.
+    output_padding: positions added at the end of the result.
+    groups: how many parts the channels fall into that do not mix.
 
-    Returns:
-        shape ``(N, L, O)``, each size ``(size - 1) * stride - 2 * padding
-        + dilation * (kernel - 1) + 1 + output_padding``.
+Returns:
+    shape ``(N, L, O)``, each size ``(size - 1) * stride - 2 * padding
+    + dilation * (kernel - 1) + 1 + output_padding``.
 
-    Raises:
-        ValueError: shapes do not fit, or the dtype is not floating."""
+Raises:
+    ValueError: shapes do not fit, or the dtype is not floating."""
 
-def conv_transpose2d(
-    input: array,
-    weight: array,
-    /,
-    stride: int | tuple[int, int] = 1,
-    padding: int | tuple[int, int] = 0,
-    dilation: int | tuple[int, int] = 1,
-    output_padding: int | tuple[int, int] = 0,
-    groups: int = 1,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def conv_transpose2d(input: array, weight: array, /, stride: int | tuple[int, int]=1, padding: int | tuple[int, int]=0, dilation: int | tuple[int, int]=1, output_padding: int | tuple[int, int]=0, groups: int=1, *, stream: StreamOrDevice=None) -> array:
     """Transposed convolution over two spatial axes: each input adds a multiple of the kernel.
 
-    Args:
-        input: of shape ``(N, H, W, C)``.
-        weight: of shape ``(O, KH, KW, C / groups)``.
-        stride: elements of the result from one kernel to the next.
-        padding: how much is cut off both ends of the result.
-        dilation: distance between the elements of the kernel.
-        output_padding: positions added at the end of the result.
-        groups: how many parts the channels fall into that do not mix.
+Args:
+    input: of shape ``(N, H, W, C)``.
+    weight: of shape ``(O, KH, KW, C / groups)``.
+    stride: elements of the result from one kernel to the next.
+    padding: how much is cut off both ends of the result.
+    dilation: distance between the elements of the kernel.
+    output_padding: positions added at the end of the result.
+    groups: how many parts the channels fall into that do not mix.
 
-    Returns:
-        shape ``(N, H, W, O)``, each size ``(size - 1) * stride - 2 * padding
-        + dilation * (kernel - 1) + 1 + output_padding``.
+Returns:
+    shape ``(N, H, W, O)``, each size ``(size - 1) * stride - 2 * padding
+    + dilation * (kernel - 1) + 1 + output_padding``.
 
-    Raises:
-        ValueError: shapes do not fit, or the dtype is not floating."""
+Raises:
+    ValueError: shapes do not fit, or the dtype is not floating."""
 
-def conv_transpose3d(
-    input: array,
-    weight: array,
-    /,
-    stride: int | tuple[int, int, int] = 1,
-    padding: int | tuple[int, int, int] = 0,
-    dilation: int | tuple[int, int, int] = 1,
-    output_padding: int | tuple[int, int, int] = 0,
-    groups: int = 1,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def conv_transpose3d(input: array, weight: array, /, stride: int | tuple[int, int, int]=1, padding: int | tuple[int, int, int]=0, dilation: int | tuple[int, int, int]=1, output_padding: int | tuple[int, int, int]=0, groups: int=1, *, stream: StreamOrDevice=None) -> array:
     """Transposed convolution over three spatial axes: each input adds a multiple of the kernel.
 
-    Args:
-        input: of shape ``(N, D, H, W, C)``.
-        weight: of shape ``(O, KD, KH, KW, C / groups)``.
-        stride: elements of the result from one kernel to the next.
-        padding: how much is cut off both ends of the result.
-        dilation: distance between the elements of the kernel.
-        output_padding: positions added at the end of the result.
-        groups: how many parts the channels fall into that do not mix.
+Args:
+    input: of shape ``(N, D, H, W, C)``.
+    weight: of shape ``(O, KD, KH, KW, C / groups)``.
+    stride: elements of the result from one kernel to the next.
+    padding: how much is cut off both ends of the result.
+    dilation: distance between the elements of the kernel.
+    output_padding: positions added at the end of the result.
+    groups: how many parts the channels fall into that do not mix.
 
-    Returns:
-        shape ``(N, D, H, W, O)``, each size ``(size - 1) * stride - 2 * padding
-        + dilation * (kernel - 1) + 1 + output_padding``.
+Returns:
+    shape ``(N, D, H, W, O)``, each size ``(size - 1) * stride - 2 * padding
+    + dilation * (kernel - 1) + 1 + output_padding``.
 
-    Raises:
-        ValueError: shapes do not fit, or the dtype is not floating."""
+Raises:
+    ValueError: shapes do not fit, or the dtype is not floating."""
 
-def convolve(a: array, v: array, /, mode: str = "full", *, stream: StreamOrDevice = None) -> array:
+def convolve(a: array, v: array, /, mode: str='full', *, stream: StreamOrDevice=None) -> array:
     """Convolution of two sequences, as ``numpy.convolve``.
 
-    Args:
-        a, v: floating point, of one axis and at least one element.
-        mode: ``"full"``: wherever they overlap; ``"same"``: the middle of that, as long as the
-            longer one; ``"valid"``: where they overlap completely.
+Args:
+    a, v: floating point, of one axis and at least one element.
+    mode: ``"full"``: wherever they overlap; ``"same"``: the middle of that, as long as the
+        longer one; ``"valid"``: where they overlap completely.
 
-    Raises:
-        ValueError: other shapes, dtypes or modes."""
+Raises:
+    ValueError: other shapes, dtypes or modes."""
 
-def full(
-    shape: int | Sequence[int],
-    vals: scalar | array,
-    dtype: Dtype | None = None,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def full(shape: int | Sequence[int], vals: scalar | array, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
     """``vals`` broadcast to ``shape``, by default in the dtype of ``vals``."""
 
-def full_like(
-    a: array, vals: scalar | array, dtype: Dtype | None = None, *, stream: StreamOrDevice = None
-) -> array:
+def full_like(a: array, vals: scalar | array, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
     """``vals`` broadcast to the shape of ``a``, by default in its dtype."""
 
-def zeros(
-    shape: int | Sequence[int], dtype: Dtype | None = float32, *, stream: StreamOrDevice = None
-) -> array:
+def zeros(shape: int | Sequence[int], dtype: Dtype | None=float32, *, stream: StreamOrDevice=None) -> array:
     """Zeros."""
 
-def zeros_like(a: array, /, dtype: Dtype | None = None, *, stream: StreamOrDevice = None) -> array:
+def zeros_like(a: array, /, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
     """Zeros in the shape of ``a``, by default in its dtype."""
 
-def ones(
-    shape: int | Sequence[int], dtype: Dtype | None = float32, *, stream: StreamOrDevice = None
-) -> array:
+def ones(shape: int | Sequence[int], dtype: Dtype | None=float32, *, stream: StreamOrDevice=None) -> array:
     """Ones."""
 
-def ones_like(a: array, /, dtype: Dtype | None = None, *, stream: StreamOrDevice = None) -> array:
+def ones_like(a: array, /, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
     """Ones in the shape of ``a``, by default in its dtype."""
 
-def empty(
-    shape: int | Sequence[int], dtype: Dtype | None = float32, *, stream: StreamOrDevice = None
-) -> array:
+def empty(shape: int | Sequence[int], dtype: Dtype | None=float32, *, stream: StreamOrDevice=None) -> array:
     """An array whose values mean nothing yet."""
 
-def empty_like(a: array, /, dtype: Dtype | None = None, *, stream: StreamOrDevice = None) -> array:
+def empty_like(a: array, /, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
     """An array in the shape of ``a`` whose values mean nothing yet."""
 
 @overload
-def arange(
-    start: int | float,
-    stop: None | int | float,
-    step: None | int | float = None,
-    dtype: Dtype | None = None,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def arange(start: int | float, stop: None | int | float, step: None | int | float=None, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
     """``start``, ``start + step``, … up to but without ``stop``.
 
-    Element ``i`` is ``start + i * step``, computed in double precision (or 64-bit integers) and then
-    cast.
+Element ``i`` is ``start + i * step``, computed in double precision (or 64-bit integers) and then
+cast.
 
-    Args:
-        start: 0 by default.
-        step: 1 by default.
-        dtype: by default int32 for integers (int64 where a bound needs it), else float32.
+Args:
+    start: 0 by default.
+    step: 1 by default.
+    dtype: by default int32 for integers (int64 where a bound needs it), else float32.
 
-    Raises:
-        ValueError: the step is 0, a bound is not finite, or the dtype is bool."""
+Raises:
+    ValueError: the step is 0, a bound is not finite, or the dtype is bool."""
 
 @overload
-def arange(
-    stop: int | float,
-    step: None | int | float = None,
-    dtype: Dtype | None = None,
-    *,
-    stream: StreamOrDevice = None,
-) -> array: ...
-def linspace(
-    start: scalar,
-    stop: scalar,
-    num: int | None = 50,
-    endpoint: bool = True,
-    dtype: Dtype | None = float32,
-    stream: StreamOrDevice = None,
-) -> array:
+def arange(stop: int | float, step: None | int | float=None, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
+    ...
+
+def linspace(start: scalar, stop: scalar, num: int | None=50, endpoint: bool=True, dtype: Dtype | None=float32, stream: StreamOrDevice=None) -> array:
     """``num`` evenly spaced values from ``start`` to ``stop``, which is the last if ``endpoint``."""
 
-def eye(
-    n: int,
-    m: int | None = None,
-    k: int = 0,
-    dtype: Dtype | None = float32,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def eye(n: int, m: int | None=None, k: int=0, dtype: Dtype | None=float32, *, stream: StreamOrDevice=None) -> array:
     """``n`` by ``m`` (``n`` by default) zeros with ones on the ``k``-th diagonal."""
 
-def identity(n: int, dtype: Dtype | None = float32, *, stream: StreamOrDevice = None) -> array:
+def identity(n: int, dtype: Dtype | None=float32, *, stream: StreamOrDevice=None) -> array:
     """The ``n`` by ``n`` identity matrix."""
 
-def tri(
-    n: int,
-    m: int | None = None,
-    k: int = 0,
-    dtype: Dtype | None = None,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def tri(n: int, m: int | None=None, k: int=0, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
     """``n`` by ``m`` ones at and below the ``k``-th diagonal, zeros above; float32 by default."""
 
-def tril(x: array, k: int = 0, *, stream: StreamOrDevice = None) -> array:
+def tril(x: array, k: int=0, *, stream: StreamOrDevice=None) -> array:
     """The last two axes with zeros above the ``k``-th diagonal."""
 
-def triu(x: array, k: int = 0, *, stream: StreamOrDevice = None) -> array:
+def triu(x: array, k: int=0, *, stream: StreamOrDevice=None) -> array:
     """The last two axes with zeros below the ``k``-th diagonal."""
 
-def bartlett(M: int, *, stream: StreamOrDevice = None) -> array:
+def bartlett(M: int, *, stream: StreamOrDevice=None) -> array:
     """The Bartlett (triangular) window of ``M`` points."""
 
-def blackman(M: int, *, stream: StreamOrDevice = None) -> array:
+def blackman(M: int, *, stream: StreamOrDevice=None) -> array:
     """The Blackman window ``0.42 - 0.5 cos(2 pi i / (M - 1)) + 0.08 cos(4 pi i / (M - 1))``."""
 
-def hamming(M: int, *, stream: StreamOrDevice = None) -> array:
+def hamming(M: int, *, stream: StreamOrDevice=None) -> array:
     """The Hamming window ``0.54 - 0.46 cos(2 pi i / (M - 1))``."""
 
-def hanning(M: int, *, stream: StreamOrDevice = None) -> array:
+def hanning(M: int, *, stream: StreamOrDevice=None) -> array:
     """The Hann window ``0.5 - 0.5 cos(2 pi i / (M - 1))``."""
 
 class DeviceType(enum.Enum):
     """Kinds of devices."""
-
     cpu = 0
     gpu = 1
 
 class Device:
     """A device: its type and its number."""
 
-    def __init__(self, type: DeviceType, index: int = 0) -> None: ...
+    def __init__(self, type: DeviceType, index: int=0) -> None:
+        ...
+
     @property
-    def type(self) -> DeviceType: ...
+    def type(self) -> DeviceType:
+        ...
+
     @property
-    def index(self) -> int: ...
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __repr__(self) -> str: ...
+    def index(self) -> int:
+        ...
+
+    def __eq__(self, other: object, /) -> bool:
+        ...
+
+    def __hash__(self) -> int:
+        ...
+
+    def __repr__(self) -> str:
+        ...
 
 class Stream:
     """A queue of work on a device. Any thread may use any stream."""
 
     @property
-    def device(self) -> Device: ...
+    def device(self) -> Device:
+        ...
+
     @property
-    def index(self) -> int: ...
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __repr__(self) -> str: ...
+    def index(self) -> int:
+        ...
+
+    def __eq__(self, other: object, /) -> bool:
+        ...
+
+    def __hash__(self) -> int:
+        ...
+
+    def __repr__(self) -> str:
+        ...
 
 class StreamContext:
     """Makes a stream, or a device, the default inside a `with` block."""
 
-    def __init__(self, s: Stream | Device | DeviceType) -> None: ...
-    def __enter__(self) -> None: ...
-    def __exit__(
-        self,
-        exc_type: type | None = None,
-        exc_value: object | None = None,
-        traceback: object | None = None,
-    ) -> None: ...
+    def __init__(self, s: Stream | Device | DeviceType) -> None:
+        ...
+
+    def __enter__(self) -> None:
+        ...
+
+    def __exit__(self, exc_type: type | None=None, exc_value: object | None=None, traceback: object | None=None) -> None:
+        ...
 
 cpu: DeviceType
 
@@ -1054,7 +935,7 @@ def new_thread_unsafe_stream(device: Device | DeviceType) -> Stream:
 def stream(s: Stream | Device | DeviceType) -> StreamContext:
     """Makes a stream, or a device, the default inside a `with` block."""
 
-def synchronize(stream: StreamOrDevice = None) -> None:
+def synchronize(stream: StreamOrDevice=None) -> None:
     """Waits for the work given to a stream; without an argument, to the default one."""
 
 def clear_streams() -> None:
@@ -1066,7 +947,7 @@ def is_available(device: Device | DeviceType) -> bool:
 def device_count(device_type: DeviceType) -> int:
     """How many devices of a type there are."""
 
-def device_info(d: None | Device | DeviceType = None) -> dict[str, str | int]:
+def device_info(d: None | Device | DeviceType=None) -> dict[str, str | int]:
     """Facts about a device: instruction set, threads, memory, caches."""
 
 def get_active_memory() -> int:
@@ -1106,14 +987,20 @@ class Dtype:
     def size(self) -> int:
         """Bytes of one element."""
 
-    def __eq__(self, other: object, /) -> bool: ...
-    def __hash__(self) -> int: ...
-    def __repr__(self) -> str: ...
-    def __reduce__(self) -> str: ...
+    def __eq__(self, other: object, /) -> bool:
+        ...
+
+    def __hash__(self) -> int:
+        ...
+
+    def __repr__(self) -> str:
+        ...
+
+    def __reduce__(self) -> str:
+        ...
 
 class DtypeCategory(enum.Enum):
     """Groups of dtypes; generic holds number, which holds integer and inexact, and so on."""
-
     complexfloating = 0
     floating = 1
     inexact = 2
@@ -1186,43 +1073,74 @@ __version__: str
 class finfo:
     """The limits of a floating dtype (for a complex one, those of its parts)."""
 
-    def __init__(self, arg: Dtype, /) -> None: ...
+    def __init__(self, arg: Dtype, /) -> None:
+        ...
+
     @property
-    def bits(self) -> int: ...
+    def bits(self) -> int:
+        ...
+
     @property
-    def dtype(self) -> Dtype: ...
+    def dtype(self) -> Dtype:
+        ...
+
     @property
-    def eps(self) -> float: ...
+    def eps(self) -> float:
+        ...
+
     @property
-    def max(self) -> float: ...
+    def max(self) -> float:
+        ...
+
     @property
-    def min(self) -> float: ...
+    def min(self) -> float:
+        ...
+
     @property
-    def smallest_normal(self) -> float: ...
-    def __repr__(self) -> str: ...
+    def smallest_normal(self) -> float:
+        ...
+
+    def __repr__(self) -> str:
+        ...
 
 class iinfo:
     """The limits of an integer dtype."""
 
-    def __init__(self, arg: Dtype, /) -> None: ...
+    def __init__(self, arg: Dtype, /) -> None:
+        ...
+
     @property
-    def bits(self) -> int: ...
+    def bits(self) -> int:
+        ...
+
     @property
-    def dtype(self) -> Dtype: ...
+    def dtype(self) -> Dtype:
+        ...
+
     @property
-    def max(self) -> int: ...
+    def max(self) -> int:
+        ...
+
     @property
-    def min(self) -> int: ...
-    def __repr__(self) -> str: ...
+    def min(self) -> int:
+        ...
+
+    def __repr__(self) -> str:
+        ...
 
 class PrintOptions:
     """How arrays are printed; precision -1 stands for the default."""
 
-    def __init__(self, precision: int = -1) -> None: ...
+    def __init__(self, precision: int=-1) -> None:
+        ...
+
     @property
-    def precision(self) -> int: ...
+    def precision(self) -> int:
+        ...
+
     @precision.setter
-    def precision(self, value: int, /) -> None: ...
+    def precision(self, value: int, /) -> None:
+        ...
 
 def issubdtype(arg1: Dtype | DtypeCategory, arg2: Dtype | DtypeCategory) -> bool:
     """Whether the first dtype or category lies under the second."""
@@ -1230,8 +1148,8 @@ def issubdtype(arg1: Dtype | DtypeCategory, arg2: Dtype | DtypeCategory) -> bool
 def isdtype(dtype: Dtype, kind: Dtype | str | tuple[Dtype | str, ...]) -> bool:
     """Whether a dtype is of a kind of the array API standard.
 
-    Kinds: "bool", "signed integer", "unsigned integer", "integral", "real floating",
-    "complex floating", "numeric", a Dtype, or a tuple of these."""
+Kinds: "bool", "signed integer", "unsigned integer", "integral", "real floating",
+"complex floating", "numeric", a Dtype, or a tuple of these."""
 
 def can_cast(from_: array | Dtype, to: Dtype) -> bool:
     """Whether promotion ever leads from one dtype to the other."""
@@ -1245,667 +1163,580 @@ def __array_namespace_info__() -> Any:
 def get_printoptions() -> PrintOptions:
     """How arrays are printed now."""
 
-def set_printoptions(precision: int = -1) -> None:
+def set_printoptions(precision: int=-1) -> None:
     """Sets the number of significant digits that are printed."""
 
-def printoptions(precision: int = -1) -> Any:
+def printoptions(precision: int=-1) -> Any:
     """Print options inside a `with` block."""
 
-def einsum(subscripts: str, *operands: array, stream: StreamOrDevice = None) -> array:
+def einsum(subscripts: str, *operands: array, stream: StreamOrDevice=None) -> array:
     """Sum of products over labelled axes: ``einsum("ij,jk->ik", a, b)`` is ``a @ b``.
 
-    Every axis has a letter, and ``...`` stands for any further axes, which broadcast. The result has
-    the axes after ``->``; without it, those of ``...`` and then the letters that occur once, in
-    alphabetical order. All other letters are summed over. A letter that occurs twice in one operand
-    takes its diagonal. Axes of size 1 broadcast.
+Every axis has a letter, and ``...`` stands for any further axes, which broadcast. The result has
+the axes after ``->``; without it, those of ``...`` and then the letters that occur once, in
+alphabetical order. All other letters are summed over. A letter that occurs twice in one operand
+takes its diagonal. Axes of size 1 broadcast.
 
-    Raises:
-        ValueError: the subscripts do not fit the operands, or sizes of one letter differ."""
+Raises:
+    ValueError: the subscripts do not fit the operands, or sizes of one letter differ."""
 
 def einsum_path(subscripts: str, *operands: array) -> tuple[list[tuple[int, ...]], str]:
     """The order in which ``einsum`` contracts its operands, and a text about its cost.
 
-    Each tuple holds the positions of the operands that are taken out of the list; their product is
-    appended to it. The order is greedy: the pair whose product shrinks memory the most comes first
-    (Smith and Gray, opt_einsum, 2018)."""
+Each tuple holds the positions of the operands that are taken out of the list; their product is
+appended to it. The order is greedy: the pair whose product shrinks memory the most comes first
+(Smith and Gray, opt_einsum, 2018)."""
 
-def abs(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def abs(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Absolute value.
 
-    Keeps the dtype; complex numbers give their real modulus."""
+Keeps the dtype; complex numbers give their real modulus."""
 
-def negative(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def negative(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Elements with the opposite sign; unsigned integers wrap.
 
-    ValueError for bool: use `logical_not`."""
+ValueError for bool: use `logical_not`."""
 
-def positive(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def positive(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """The array itself."""
 
-def sign(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def sign(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """-1, 0 or 1 by the sign of each element, in the same dtype.
 
-    0 for NaN. Complex numbers give ``a / abs(a)``."""
+0 for NaN. Complex numbers give ``a / abs(a)``."""
 
-def reciprocal(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def reciprocal(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """``1 / a``.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def square(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def square(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """``a * a``."""
 
-def sqrt(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def sqrt(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Square root; NaN below 0.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def rsqrt(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def rsqrt(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """``1 / sqrt(a)``.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def floor(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def floor(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Largest integer not above each element; integers are unchanged.
 
-    ValueError for complex dtypes."""
+ValueError for complex dtypes."""
 
-def ceil(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def ceil(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Smallest integer not below each element; integers are unchanged.
 
-    ValueError for complex dtypes."""
+ValueError for complex dtypes."""
 
-def trunc(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def trunc(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Each element without its fraction; integers are unchanged.
 
-    ValueError for complex dtypes."""
+ValueError for complex dtypes."""
 
-def round(a: array, /, decimals: int = 0, stream: StreamOrDevice = None) -> array:
+def round(a: array, /, decimals: int=0, stream: StreamOrDevice=None) -> array:
     """Round to ``decimals`` places, halves to even.
 
-    Negative ``decimals`` round to tens, hundreds and so on, of integers too. Keeps the dtype."""
+Negative ``decimals`` round to tens, hundreds and so on, of integers too. Keeps the dtype."""
 
-def exp(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def exp(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """e raised to each element.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def expm1(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def expm1(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """``exp(a) - 1``, exact for small ``a``.
 
-    Integers and bool give float32. ValueError for complex dtypes."""
+Integers and bool give float32. ValueError for complex dtypes."""
 
-def log(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def log(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Natural logarithm; NaN below 0.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def log2(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def log2(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Logarithm to base 2; NaN below 0.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def log10(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def log10(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Logarithm to base 10; NaN below 0.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def log1p(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def log1p(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """``log(1 + a)``, exact for small ``a``.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def sin(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def sin(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Sine of angles in radians.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def cos(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def cos(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Cosine of angles in radians.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def tan(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def tan(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Tangent of angles in radians.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def arcsin(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def arcsin(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Inverse sine in radians; NaN outside [-1, 1].
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def asin(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def asin(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Inverse sine in radians; NaN outside [-1, 1].
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def arccos(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def arccos(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Inverse cosine in radians; NaN outside [-1, 1].
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def acos(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def acos(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Inverse cosine in radians; NaN outside [-1, 1].
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def arctan(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def arctan(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Inverse tangent in radians, in [-pi/2, pi/2].
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def atan(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def atan(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Inverse tangent in radians, in [-pi/2, pi/2].
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def arctan2(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice = None) -> array:
+def arctan2(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice=None) -> array:
     """Angle of the point ``(b, a)`` in radians, in [-pi, pi].
 
-    Operands broadcast; integers give float32. ValueError for complex dtypes."""
+Operands broadcast; integers give float32. ValueError for complex dtypes."""
 
-def atan2(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice = None) -> array:
+def atan2(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice=None) -> array:
     """Angle of the point ``(b, a)`` in radians, in [-pi, pi].
 
-    Operands broadcast; integers give float32. ValueError for complex dtypes."""
+Operands broadcast; integers give float32. ValueError for complex dtypes."""
 
-def sinh(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def sinh(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Hyperbolic sine.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def cosh(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def cosh(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Hyperbolic cosine.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def tanh(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def tanh(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Hyperbolic tangent.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def arcsinh(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def arcsinh(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Inverse hyperbolic sine.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def asinh(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def asinh(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Inverse hyperbolic sine.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def arccosh(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def arccosh(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Inverse hyperbolic cosine; NaN below 1.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def acosh(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def acosh(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Inverse hyperbolic cosine; NaN below 1.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def arctanh(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def arctanh(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Inverse hyperbolic tangent; NaN outside [-1, 1].
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def atanh(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def atanh(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Inverse hyperbolic tangent; NaN outside [-1, 1].
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def degrees(a: scalar | array, /, *, stream: StreamOrDevice = None) -> array:
+def degrees(a: scalar | array, /, *, stream: StreamOrDevice=None) -> array:
     """Angles in radians converted to degrees.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def radians(a: scalar | array, /, *, stream: StreamOrDevice = None) -> array:
+def radians(a: scalar | array, /, *, stream: StreamOrDevice=None) -> array:
     """Angles in degrees converted to radians.
 
-    Integers and bool give float32; complex numbers are allowed."""
+Integers and bool give float32; complex numbers are allowed."""
 
-def sigmoid(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def sigmoid(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Logistic function ``1 / (1 + exp(-a))``.
 
-    Integers and bool give float32. ValueError for complex dtypes."""
+Integers and bool give float32. ValueError for complex dtypes."""
 
-def erf(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def erf(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Error function.
 
-    Integers and bool give float32. ValueError for complex dtypes."""
+Integers and bool give float32. ValueError for complex dtypes."""
 
-def erfinv(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def erfinv(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Inverse of `erf`; infinite at -1 and 1, NaN beyond.
 
-    Integers and bool give float32. ValueError for complex dtypes."""
+Integers and bool give float32. ValueError for complex dtypes."""
 
-def real(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def real(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Real parts; a real array is returned as it is."""
 
-def imag(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def imag(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Imaginary parts; zeros for a real array."""
 
-def conj(a: array, *, stream: StreamOrDevice = None) -> array:
+def conj(a: array, *, stream: StreamOrDevice=None) -> array:
     """Complex conjugate; a real array is returned as it is."""
 
-def conjugate(a: array, *, stream: StreamOrDevice = None) -> array:
+def conjugate(a: array, *, stream: StreamOrDevice=None) -> array:
     """Complex conjugate; a real array is returned as it is."""
 
-def isnan(a: array, stream: StreamOrDevice = None) -> array:
+def isnan(a: array, stream: StreamOrDevice=None) -> array:
     """Whether each element is NaN, as bool."""
 
-def isinf(a: array, stream: StreamOrDevice = None) -> array:
+def isinf(a: array, stream: StreamOrDevice=None) -> array:
     """Whether each element is infinite, as bool; for complex numbers, either part."""
 
-def isfinite(a: array, stream: StreamOrDevice = None) -> array:
+def isfinite(a: array, stream: StreamOrDevice=None) -> array:
     """Whether each element is neither infinite nor NaN, as bool."""
 
-def isposinf(a: array, stream: StreamOrDevice = None) -> array:
+def isposinf(a: array, stream: StreamOrDevice=None) -> array:
     """Whether each element is +infinity, as bool."""
 
-def isneginf(a: array, stream: StreamOrDevice = None) -> array:
+def isneginf(a: array, stream: StreamOrDevice=None) -> array:
     """Whether each element is -infinity, as bool."""
 
-def add(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def add(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """``a + b``; logical or for bool.
 
-    Operands broadcast and are promoted to one dtype."""
+Operands broadcast and are promoted to one dtype."""
 
-def subtract(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def subtract(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """``a - b``; integers wrap, bool gives exclusive or.
 
-    Operands broadcast and are promoted to one dtype."""
+Operands broadcast and are promoted to one dtype."""
 
-def multiply(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def multiply(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """``a * b``; integers wrap.
 
-    Operands broadcast and are promoted to one dtype."""
+Operands broadcast and are promoted to one dtype."""
 
-def divide(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def divide(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """``a / b``.
 
-    Operands broadcast and are promoted to one dtype; integers divide to float32."""
+Operands broadcast and are promoted to one dtype; integers divide to float32."""
 
-def floor_divide(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def floor_divide(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """``floor(a / b)`` in the promoted dtype.
 
-    Operands broadcast. Integer division by 0 gives 0. ValueError for complex dtypes."""
+Operands broadcast. Integer division by 0 gives 0. ValueError for complex dtypes."""
 
-def remainder(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def remainder(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """What is left of ``a`` after `floor_divide`, with the sign of ``b``.
 
-    Operands broadcast. An integer ``a % 0`` is ``a``. ValueError for complex dtypes."""
+Operands broadcast. An integer ``a % 0`` is ``a``. ValueError for complex dtypes."""
 
-def divmod(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> list[array]:
+def divmod(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> list[array]:
     """``[floor_divide(a, b), remainder(a, b)]``."""
 
-def power(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice = None) -> array:
+def power(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice=None) -> array:
     """``a`` raised to the power ``b``.
 
-    Operands broadcast and are promoted to one dtype. Integer powers wrap; negative exponents give 0
-    unless the base is 1 or -1."""
+Operands broadcast and are promoted to one dtype. Integer powers wrap; negative exponents give 0
+unless the base is 1 or -1."""
 
-def pow(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice = None) -> array:
+def pow(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice=None) -> array:
     """``a`` raised to the power ``b``.
 
-    Operands broadcast and are promoted to one dtype. Integer powers wrap; negative exponents give 0
-    unless the base is 1 or -1."""
+Operands broadcast and are promoted to one dtype. Integer powers wrap; negative exponents give 0
+unless the base is 1 or -1."""
 
-def maximum(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice = None) -> array:
+def maximum(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice=None) -> array:
     """The larger of two elements; NaN if either is NaN.
 
-    Operands broadcast and are promoted to one dtype."""
+Operands broadcast and are promoted to one dtype."""
 
-def minimum(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice = None) -> array:
+def minimum(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice=None) -> array:
     """The smaller of two elements; NaN if either is NaN.
 
-    Operands broadcast and are promoted to one dtype."""
+Operands broadcast and are promoted to one dtype."""
 
-def logaddexp(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice = None) -> array:
+def logaddexp(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice=None) -> array:
     """``log(exp(a) + exp(b))`` without overflow.
 
-    Operands broadcast and are promoted to one dtype; integers give float32."""
+Operands broadcast and are promoted to one dtype; integers give float32."""
 
-def equal(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def equal(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """``a == b``.
 
-    The result is bool; operands broadcast and are promoted to one dtype."""
+The result is bool; operands broadcast and are promoted to one dtype."""
 
-def not_equal(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def not_equal(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """``a != b``.
 
-    The result is bool; operands broadcast and are promoted to one dtype."""
+The result is bool; operands broadcast and are promoted to one dtype."""
 
-def less(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def less(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """``a < b``; complex numbers compare by real, then imaginary part.
 
-    The result is bool; operands broadcast and are promoted to one dtype."""
+The result is bool; operands broadcast and are promoted to one dtype."""
 
-def less_equal(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def less_equal(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """``a <= b``; complex numbers compare by real, then imaginary part.
 
-    The result is bool; operands broadcast and are promoted to one dtype."""
+The result is bool; operands broadcast and are promoted to one dtype."""
 
-def greater(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def greater(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """``a > b``; complex numbers compare by real, then imaginary part.
 
-    The result is bool; operands broadcast and are promoted to one dtype."""
+The result is bool; operands broadcast and are promoted to one dtype."""
 
-def greater_equal(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def greater_equal(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """``a >= b``; complex numbers compare by real, then imaginary part.
 
-    The result is bool; operands broadcast and are promoted to one dtype."""
+The result is bool; operands broadcast and are promoted to one dtype."""
 
-def isclose(
-    a: array,
-    b: array,
-    /,
-    rtol: float = 1e-05,
-    atol: float = 1e-08,
-    *,
-    equal_nan: bool = False,
-    stream: StreamOrDevice = None,
-) -> array:
+def isclose(a: array, b: array, /, rtol: float=1e-05, atol: float=1e-08, *, equal_nan: bool=False, stream: StreamOrDevice=None) -> array:
     """Whether ``|a - b| <= atol + rtol * |b|``, as bool.
 
-    Infinities are close to equal ones; NaN is close to NaN only with ``equal_nan``."""
+Infinities are close to equal ones; NaN is close to NaN only with ``equal_nan``."""
 
-def allclose(
-    a: array,
-    b: array,
-    /,
-    rtol: float = 1e-05,
-    atol: float = 1e-08,
-    *,
-    equal_nan: bool = False,
-    stream: StreamOrDevice = None,
-) -> array:
+def allclose(a: array, b: array, /, rtol: float=1e-05, atol: float=1e-08, *, equal_nan: bool=False, stream: StreamOrDevice=None) -> array:
     """Whether `isclose` holds for all elements: a bool array of shape ``()``."""
 
-def array_equal(
-    a: scalar | array, b: scalar | array, equal_nan: bool = False, stream: StreamOrDevice = None
-) -> array:
+def array_equal(a: scalar | array, b: scalar | array, equal_nan: bool=False, stream: StreamOrDevice=None) -> array:
     """Whether shapes and all elements are equal: a bool array of shape ``()``.
 
-    NaN equals NaN only with ``equal_nan``."""
+NaN equals NaN only with ``equal_nan``."""
 
-def logical_not(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def logical_not(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Whether each element is zero, as bool."""
 
-def logical_and(a: array, b: array, /, *, stream: StreamOrDevice = None) -> array:
+def logical_and(a: array, b: array, /, *, stream: StreamOrDevice=None) -> array:
     """Whether both elements are nonzero, as bool. Operands broadcast."""
 
-def logical_or(a: array, b: array, /, *, stream: StreamOrDevice = None) -> array:
+def logical_or(a: array, b: array, /, *, stream: StreamOrDevice=None) -> array:
     """Whether one of two elements is nonzero, as bool. Operands broadcast."""
 
-def logical_xor(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice = None) -> array:
+def logical_xor(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice=None) -> array:
     """Whether exactly one of two elements is nonzero, as bool. Operands broadcast."""
 
-def bitwise_and(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def bitwise_and(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """Bits set in both operands.
 
-    Operands broadcast and are promoted to one dtype. ValueError unless integer or bool."""
+Operands broadcast and are promoted to one dtype. ValueError unless integer or bool."""
 
-def bitwise_or(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def bitwise_or(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """Bits set in at least one operand.
 
-    Operands broadcast and are promoted to one dtype. ValueError unless integer or bool."""
+Operands broadcast and are promoted to one dtype. ValueError unless integer or bool."""
 
-def bitwise_xor(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def bitwise_xor(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """Bits set in exactly one operand.
 
-    Operands broadcast and are promoted to one dtype. ValueError unless integer or bool."""
+Operands broadcast and are promoted to one dtype. ValueError unless integer or bool."""
 
-def bitwise_invert(a: scalar | array, stream: StreamOrDevice = None) -> array:
+def bitwise_invert(a: scalar | array, stream: StreamOrDevice=None) -> array:
     """All bits flipped; logical not for bool.
 
-    ValueError unless integer or bool."""
+ValueError unless integer or bool."""
 
-def left_shift(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def left_shift(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """Bits moved up by ``b`` places; 0 for shifts beyond the width.
 
-    Operands broadcast and are promoted to one dtype, bool to uint8. ValueError unless integer
-    or bool."""
+Operands broadcast and are promoted to one dtype, bool to uint8. ValueError unless integer
+or bool."""
 
-def bitwise_left_shift(
-    a: scalar | array, b: scalar | array, stream: StreamOrDevice = None
-) -> array:
+def bitwise_left_shift(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """Bits moved up by ``b`` places; 0 for shifts beyond the width.
 
-    Operands broadcast and are promoted to one dtype, bool to uint8. ValueError unless integer
-    or bool."""
+Operands broadcast and are promoted to one dtype, bool to uint8. ValueError unless integer
+or bool."""
 
-def right_shift(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
+def right_shift(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """Bits moved down by ``b`` places, keeping the sign.
 
-    Shifts beyond the width give 0, or -1 for negative numbers. Operands broadcast and are promoted
-    to one dtype, bool to uint8. ValueError unless integer or bool."""
+Shifts beyond the width give 0, or -1 for negative numbers. Operands broadcast and are promoted
+to one dtype, bool to uint8. ValueError unless integer or bool."""
 
-def bitwise_right_shift(
-    a: scalar | array, b: scalar | array, stream: StreamOrDevice = None
-) -> array:
+def bitwise_right_shift(a: scalar | array, b: scalar | array, stream: StreamOrDevice=None) -> array:
     """Bits moved down by ``b`` places, keeping the sign.
 
-    Shifts beyond the width give 0, or -1 for negative numbers. Operands broadcast and are promoted
-    to one dtype, bool to uint8. ValueError unless integer or bool."""
+Shifts beyond the width give 0, or -1 for negative numbers. Operands broadcast and are promoted
+to one dtype, bool to uint8. ValueError unless integer or bool."""
 
-def where(
-    condition: scalar | array,
-    x: scalar | array,
-    y: scalar | array,
-    /,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def where(condition: scalar | array, x: scalar | array, y: scalar | array, /, *, stream: StreamOrDevice=None) -> array:
     """Elements of ``x`` where the condition is nonzero, else of ``y``.
 
-    All three broadcast; ``x`` and ``y`` are promoted to one dtype."""
+All three broadcast; ``x`` and ``y`` are promoted to one dtype."""
 
-def clip(
-    a: array,
-    /,
-    a_min: scalar | array | None,
-    a_max: scalar | array | None,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def clip(a: array, /, a_min: scalar | array | None, a_max: scalar | array | None, *, stream: StreamOrDevice=None) -> array:
     """Elements limited to ``[a_min, a_max]``; NaN stays NaN.
 
-    Bounds broadcast; None means no bound. ValueError if both are None."""
+Bounds broadcast; None means no bound. ValueError if both are None."""
 
-def nan_to_num(
-    a: scalar | array,
-    nan: float = 0,
-    posinf: float | None = None,
-    neginf: float | None = None,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def nan_to_num(a: scalar | array, nan: float=0, posinf: float | None=None, neginf: float | None=None, *, stream: StreamOrDevice=None) -> array:
     """NaN replaced by ``nan``, infinities by ``posinf`` and ``neginf``.
 
-    Without the latter, by the largest and smallest numbers of the dtype."""
+Without the latter, by the largest and smallest numbers of the dtype."""
 
-def astype(a: array, dtype: Dtype, /, *, stream: StreamOrDevice = None) -> array:
+def astype(a: array, dtype: Dtype, /, *, stream: StreamOrDevice=None) -> array:
     """Elements converted to another dtype.
 
-    Reals become integers by truncation; what does not fit wraps as in NumPy on x86. Complex numbers
-    become real by dropping the imaginary part, numbers bool by comparing with 0."""
+Reals become integers by truncation; what does not fit wraps as in NumPy on x86. Complex numbers
+become real by dropping the imaginary part, numbers bool by comparing with 0."""
 
 class FunctionExporter:
     """Traces a function for each call's signature; closing it writes the file."""
 
-    def __call__(self, *args, **kwargs) -> None: ...
-    def __enter__(self) -> FunctionExporter: ...
-    def __exit__(
-        self,
-        exc_type: object | None = None,
-        exc_value: object | None = None,
-        traceback: object | None = None,
-    ) -> None: ...
-    def close(self) -> None: ...
+    def __call__(self, *args, **kwargs) -> None:
+        ...
 
-def export_function(
-    file_or_callback: str | Path | Callable,
-    fun: Callable,
-    *args,
-    shapeless: bool = False,
-    metadata: str | None = None,
-    **kwargs,
-) -> None:
+    def __enter__(self) -> FunctionExporter:
+        ...
+
+    def __exit__(self, exc_type: object | None=None, exc_value: object | None=None, traceback: object | None=None) -> None:
+        ...
+
+    def close(self) -> None:
+        ...
+
+def export_function(file_or_callback: str | Path | Callable, fun: Callable, *args, shapeless: bool=False, metadata: str | None=None, **kwargs) -> None:
     """Trace a function and write it to a file, from which it runs without its source.
 
-    Args:
-        file_or_callback: a path, or a function that is called with a dict for each part of the
-            graph: ``type`` is ``inputs``, ``keyword_inputs``, ``outputs``, ``constants`` or
-            ``primitive``.
-        fun: takes and returns arrays: one, or a list, tuple or dict of them.
-        *args, **kwargs: example inputs; their shapes and dtypes are the signature. One tuple or
-            dict of arrays stands for all positional or keyword inputs.
-        shapeless: the function is also to work for inputs of other sizes and the same ranks.
-        metadata: a text to keep in the file.
+Args:
+    file_or_callback: a path, or a function that is called with a dict for each part of the
+        graph: ``type`` is ``inputs``, ``keyword_inputs``, ``outputs``, ``constants`` or
+        ``primitive``.
+    fun: takes and returns arrays: one, or a list, tuple or dict of them.
+    *args, **kwargs: example inputs; their shapes and dtypes are the signature. One tuple or
+        dict of arrays stands for all positional or keyword inputs.
+    shapeless: the function is also to work for inputs of other sizes and the same ranks.
+    metadata: a text to keep in the file.
 
-    Arrays that the function captures are stored as they are now. The file is replaced in one step.
+Arrays that the function captures are stored as they are now. The file is replaced in one step.
 
-    Raises:
-        ValueError: an op cannot be written (a ``custom_function``), or with shapeless, a size is
-            part of the graph; the text says which."""
+Raises:
+    ValueError: an op cannot be written (a ``custom_function``), or with shapeless, a size is
+        part of the graph; the text says which."""
 
-def exporter(
-    file: str | Path, fun: Callable, *, shapeless: bool = False, metadata: str | None = None
-) -> FunctionExporter:
+def exporter(file: str | Path, fun: Callable, *, shapeless: bool=False, metadata: str | None=None) -> FunctionExporter:
     """An exporter of several signatures of one function, to be used in a ``with`` statement.
 
-    Example:
-        >>> import olivine.core as mx
-        >>> def f(x, y=None):
-        ...     return x * 2 if y is None else x + y
-        >>> with mx.exporter("/tmp/f.olvfn", f) as export:
-        ...     export(mx.array(1.0))
-        ...     export(mx.array(1.0), y=mx.array(2.0))
-        >>> mx.import_function("/tmp/f.olvfn")(mx.array(3.0))[0].item()
-        6.0"""
+Example:
+    >>> import olivine.core as mx
+    >>> def f(x, y=None):
+    ...     return x * 2 if y is None else x + y
+    >>> with mx.exporter("/tmp/f.olvfn", f) as export:
+    ...     export(mx.array(1.0))
+    ...     export(mx.array(1.0), y=mx.array(2.0))
+    >>> mx.import_function("/tmp/f.olvfn")(mx.array(3.0))[0].item()
+    6.0"""
 
-def import_function(
-    file: str | Path, return_metadata: bool = False
-) -> Callable | tuple[Callable, str]:
+def import_function(file: str | Path, return_metadata: bool=False) -> Callable | tuple[Callable, str]:
     """Read a function that was exported.
 
-    The function takes arrays of a signature that the file has, and returns a tuple of arrays. It can
-    be differentiated, vectorized and compiled like any other. The file is an input: every op of it is
-    checked before anything runs.
+The function takes arrays of a signature that the file has, and returns a tuple of arrays. It can
+be differentiated, vectorized and compiled like any other. The file is an input: every op of it is
+checked before anything runs.
 
-    Raises:
-        RuntimeError: the file cannot be read or is malformed.
-        ValueError: in calls, if no signature fits; the text lists them."""
+Raises:
+    RuntimeError: the file cannot be read or is malformed.
+    ValueError: in calls, if no signature fits; the text lists them."""
 
 def export_to_dot(file: file | str | Path, *args, **kwargs) -> None:
     """Write the graph of arrays that are not yet computed, in Graphviz' language.
 
-    Args:
-        file: a path or a file object open for text.
-        *args: the arrays whose graph it is, or trees of them.
-        **kwargs: names for arrays in the graph: inputs, outputs or results in between."""
+Args:
+    file: a path or a file object open for text.
+    *args: the arrays whose graph it is, or trees of them.
+    **kwargs: names for arrays in the graph: inputs, outputs or results in between."""
 
-def slice(
-    a: array,
-    start_indices: array,
-    axes: Sequence[int],
-    slice_size: Sequence[int],
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def slice(a: array, start_indices: array, axes: Sequence[int], slice_size: Sequence[int], *, stream: StreamOrDevice=None) -> array:
     """A block of ``slice_size`` whose position along ``axes`` is the value of ``start_indices``.
 
-    Args:
-        start_indices: one integer per entry of ``axes``; other axes start at 0.
-        slice_size: the size of the block along every axis of ``a``.
+Args:
+    start_indices: one integer per entry of ``axes``; other axes start at 0.
+    slice_size: the size of the block along every axis of ``a``.
 
-    Raises:
-        IndexError: the block does not lie inside ``a``."""
+Raises:
+    IndexError: the block does not lie inside ``a``."""
 
-def slice_update(
-    a: array,
-    update: array,
-    start_indices: array,
-    axes: Sequence[int],
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def slice_update(a: array, update: array, start_indices: array, axes: Sequence[int], *, stream: StreamOrDevice=None) -> array:
     """``a`` with the block at ``start_indices`` replaced by ``update``, which has its size.
 
-    Raises:
-        IndexError: the block does not lie inside ``a``."""
+Raises:
+    IndexError: the block does not lie inside ``a``."""
 
-def take(
-    a: array, /, indices: int | array, axis: int | None = None, *, stream: StreamOrDevice = None
-) -> array:
+def take(a: array, /, indices: int | array, axis: int | None=None, *, stream: StreamOrDevice=None) -> array:
     """The slices of ``a`` across ``axis`` at ``indices``, or elements of the flattened array.
 
-    Returns:
-        shape ``a.shape[:axis] + indices.shape + a.shape[axis + 1:]``.
+Returns:
+    shape ``a.shape[:axis] + indices.shape + a.shape[axis + 1:]``.
 
-    Raises:
-        IndexError: an index is out of bounds.
-        ValueError: the indices are not integers."""
+Raises:
+    IndexError: an index is out of bounds.
+    ValueError: the indices are not integers."""
 
-def take_along_axis(
-    a: array, /, indices: array, axis: int | None = -1, *, stream: StreamOrDevice = None
-) -> array:
+def take_along_axis(a: array, /, indices: array, axis: int | None=-1, *, stream: StreamOrDevice=None) -> array:
     """One element per index: ``out[i, j] = a[i, indices[i, j]]`` for the last of two axes.
 
-    ``a`` and ``indices`` have equally many axes and broadcast along all but ``axis``; with
-    ``axis=None`` both are flattened.
+``a`` and ``indices`` have equally many axes and broadcast along all but ``axis``; with
+``axis=None`` both are flattened.
 
-    Raises:
-        IndexError: an index is out of bounds."""
+Raises:
+    IndexError: an index is out of bounds."""
 
-def put_along_axis(
-    a: array,
-    /,
-    indices: array,
-    values: array,
-    axis: int | None = None,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def put_along_axis(a: array, /, indices: array, values: array, axis: int | None=None, *, stream: StreamOrDevice=None) -> array:
     """``a`` with the elements that ``take_along_axis`` would read replaced by ``values``.
 
-    Of several values for one element the last one stays. With ``axis=None`` the indices are into
-    the flattened array. ``values`` broadcast to the shape of the indices.
+Of several values for one element the last one stays. With ``axis=None`` the indices are into
+the flattened array. ``values`` broadcast to the shape of the indices.
 
-    Raises:
-        IndexError: an index is out of bounds."""
+Raises:
+    IndexError: an index is out of bounds."""
 
-def load(
-    file: file | str | Path,
-    /,
-    format: str | None = None,
-    return_metadata: bool = False,
-    *,
-    stream: StreamOrDevice = None,
-) -> array | dict[str, array] | tuple[dict[str, array], dict[str, Any]]:
+def load(file: file | str | Path, /, format: str | None=None, return_metadata: bool=False, *, stream: StreamOrDevice=None) -> array | dict[str, array] | tuple[dict[str, array], dict[str, Any]]:
     """Read arrays from a file.
 
-    Files above 1 MB are read when their arrays are evaluated, so that arrays that are never used
-    cost nothing; a file that changes in between is an error then. Replacing or removing it is not.
+Files above 1 MB are read when their arrays are evaluated, so that arrays that are never used
+cost nothing; a file that changes in between is an error then. Replacing or removing it is not.
 
-    A GGUF tensor of type ``Q4_0``, ``Q4_1`` or ``Q8_0`` becomes three arrays, packed as
-    :func:`quantize` does with ``group_size=32``: ``x.weight``, ``x.scales`` and ``x.biases``. Other
-    quantized types become float16; numbers keep their type.
+A GGUF tensor of type ``Q4_0``, ``Q4_1`` or ``Q8_0`` becomes three arrays, packed as
+:func:`quantize` does with ``group_size=32``: ``x.weight``, ``x.scales`` and ``x.biases``. Other
+quantized types become float16; numbers keep their type.
 
-    Args:
-        file: a path, or any object with ``read`` that gives bytes (and ``seek``, if it can).
-        format: ``"gguf"``, ``"npy"``, ``"npz"`` or ``"safetensors"``; by default the extension.
-        return_metadata: also return the metadata of a safetensors file (text) or a GGUF file
-            (text, lists of text, arrays).
+Args:
+    file: a path, or any object with ``read`` that gives bytes (and ``seek``, if it can).
+    format: ``"gguf"``, ``"npy"``, ``"npz"`` or ``"safetensors"``; by default the extension.
+    return_metadata: also return the metadata of a safetensors file (text) or a GGUF file
+        (text, lists of text, arrays).
 
-    Returns:
-        One array from npy, a dict of arrays from the other formats.
+Returns:
+    One array from npy, a dict of arrays from the other formats.
 
-    Raises:
-        RuntimeError: the file cannot be read or is malformed; the text says where.
-        ValueError: the format is unknown, or has no metadata."""
+Raises:
+    RuntimeError: the file cannot be read or is malformed; the text says where.
+    ValueError: the format is unknown, or has no metadata."""
 
 def save(file: file | str | Path, arr: array) -> None:
     """Write one array in NumPy's npy format; ``.npy`` is added to a path without it."""
@@ -1916,972 +1747,602 @@ def savez(file: file | str | Path, *args, **kwargs) -> None:
 def savez_compressed(file: file | str | Path, *args, **kwargs) -> None:
     """Like :func:`savez`, with compression."""
 
-def save_safetensors(
-    file: file | str | Path, arrays: dict[str, array], metadata: dict[str, str] | None = None
-) -> None:
+def save_safetensors(file: file | str | Path, arrays: dict[str, array], metadata: dict[str, str] | None=None) -> None:
     """Write named arrays and text metadata in the safetensors format.
 
-    The file is replaced in one step: after a crash at any moment it is the old one or the new one.
-    ``.safetensors`` is added to a path without it."""
+The file is replaced in one step: after a crash at any moment it is the old one or the new one.
+``.safetensors`` is added to a path without it."""
 
-def save_gguf(
-    file: file | str | Path,
-    arrays: dict[str, array],
-    metadata: dict[str, array | str | list[str]] | None = None,
-) -> None:
+def save_gguf(file: file | str | Path, arrays: dict[str, array], metadata: dict[str, array | str | list[str]] | None=None) -> None:
     """Write named arrays and metadata in the GGUF format, version 3.
 
-    Arrays are float16, bfloat16, float32, float64 or int8 to int64. Metadata values are strings,
-    lists of strings, numbers, and arrays of at most one axis. The file is replaced in one step;
-    ``.gguf`` is added to a path without it.
+Arrays are float16, bfloat16, float32, float64 or int8 to int64. Metadata values are strings,
+lists of strings, numbers, and arrays of at most one axis. The file is replaced in one step;
+``.gguf`` is added to a path without it.
 
-    Raises:
-        ValueError: a dtype or a shape that the format does not have."""
+Raises:
+    ValueError: a dtype or a shape that the format does not have."""
 
-def matmul(a: array, b: array, /, *, stream: StreamOrDevice = None) -> array:
+def matmul(a: array, b: array, /, *, stream: StreamOrDevice=None) -> array:
     """Matrix product ``a @ b``.
 
-    Leading axes broadcast. A 1-d ``a`` acts as a row vector and a 1-d ``b`` as a column vector;
-    their axis is dropped from the result.
+Leading axes broadcast. A 1-d ``a`` acts as a row vector and a 1-d ``b`` as a column vector;
+their axis is dropped from the result.
 
-    Args:
-        a: shape ``(..., M, K)`` or ``(K,)``; floating point or complex.
-        b: shape ``(..., K, N)`` or ``(K,)``.
+Args:
+    a: shape ``(..., M, K)`` or ``(K,)``; floating point or complex.
+    b: shape ``(..., K, N)`` or ``(K,)``.
 
-    Returns:
-        shape ``(..., M, N)``, of the promoted dtype; sums are kept in float32 or wider.
+Returns:
+    shape ``(..., M, N)``, of the promoted dtype; sums are kept in float32 or wider.
 
-    Raises:
-        ValueError: the inner sizes differ, an operand is 0-d, or the dtype is integer."""
+Raises:
+    ValueError: the inner sizes differ, an operand is 0-d, or the dtype is integer."""
 
-def addmm(
-    c: array,
-    a: array,
-    b: array,
-    /,
-    alpha: float = 1.0,
-    beta: float = 1.0,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def addmm(c: array, a: array, b: array, /, alpha: float=1.0, beta: float=1.0, *, stream: StreamOrDevice=None) -> array:
     """``alpha * (a @ b) + beta * c`` in one pass; ``c`` broadcasts to the product's shape."""
 
-def inner(a: array, b: array, /, *, stream: StreamOrDevice = None) -> array:
+def inner(a: array, b: array, /, *, stream: StreamOrDevice=None) -> array:
     """Sum of products over the last axes of ``a`` and ``b``, which must have one size."""
 
-def vecdot(a: array, b: array, /, *, axis: int = -1, stream: StreamOrDevice = None) -> array:
+def vecdot(a: array, b: array, /, *, axis: int=-1, stream: StreamOrDevice=None) -> array:
     """Sum of ``conj(a) * b`` over ``axis`` of each operand; the other axes broadcast.
 
-    Raises:
-        ValueError: an operand is 0-d, or the sizes along ``axis`` differ.
-        IndexError: the axis is out of range."""
+Raises:
+    ValueError: an operand is 0-d, or the sizes along ``axis`` differ.
+    IndexError: the axis is out of range."""
 
-def outer(a: array, b: array, /, *, stream: StreamOrDevice = None) -> array:
+def outer(a: array, b: array, /, *, stream: StreamOrDevice=None) -> array:
     """All products of an element of ``a`` and one of ``b``: shape ``(a.size, b.size)``."""
 
-def kron(a: array, b: array, *, stream: StreamOrDevice = None) -> array:
+def kron(a: array, b: array, *, stream: StreamOrDevice=None) -> array:
     """Kronecker product: every element of ``a`` times all of ``b``.
 
-    The shorter shape is padded with ones in front; axis ``i`` of the result has size
-    ``a.shape[i] * b.shape[i]``."""
+The shorter shape is padded with ones in front; axis ``i`` of the result has size
+``a.shape[i] * b.shape[i]``."""
 
-def tensordot(
-    a: array, b: array, /, axes: int | list[Sequence[int]] = 2, *, stream: StreamOrDevice = None
-) -> array:
+def tensordot(a: array, b: array, /, axes: int | list[Sequence[int]]=2, *, stream: StreamOrDevice=None) -> array:
     """Sum of products over paired axes.
 
-    An int ``axes`` pairs the last ``axes`` axes of ``a`` with the first of ``b``; a pair of lists
-    names the axes of each. The result has the remaining axes of ``a``, then those of ``b``."""
+An int ``axes`` pairs the last ``axes`` axes of ``a`` with the first of ``b``; a pair of lists
+names the axes of each. The result has the remaining axes of ``a``, then those of ``b``."""
 
-def gather_mm(
-    a: array,
-    b: array,
-    /,
-    lhs_indices: array | None = None,
-    rhs_indices: array | None = None,
-    *,
-    sorted_indices: bool = False,
-    stream: StreamOrDevice = None,
-) -> array:
+def gather_mm(a: array, b: array, /, lhs_indices: array | None=None, rhs_indices: array | None=None, *, sorted_indices: bool=False, stream: StreamOrDevice=None) -> array:
     """Products of matrices that indices select.
 
-    The matrices of ``a`` (and of ``b``) are counted over all leading axes; result ``p`` is
-    ``a[lhs_indices[p]] @ b[rhs_indices[p]]``. Without indices of one operand, all its matrices take
-    part in order. ``sorted_indices`` is a hint that changes no result.
+The matrices of ``a`` (and of ``b``) are counted over all leading axes; result ``p`` is
+``a[lhs_indices[p]] @ b[rhs_indices[p]]``. Without indices of one operand, all its matrices take
+part in order. ``sorted_indices`` is a hint that changes no result.
 
-    Args:
-        a: shape ``(..., M, K)``; floating point.
-        b: shape ``(..., K, N)``.
-        lhs_indices, rhs_indices: integers that broadcast together; negative ones count from the end.
+Args:
+    a: shape ``(..., M, K)``; floating point.
+    b: shape ``(..., K, N)``.
+    lhs_indices, rhs_indices: integers that broadcast together; negative ones count from the end.
 
-    Returns:
-        shape ``(*indices.shape, M, N)``.
+Returns:
+    shape ``(*indices.shape, M, N)``.
 
-    Raises:
-        ValueError: inner sizes differ, or dtypes do not fit.
-        IndexError: an index is out of range."""
+Raises:
+    ValueError: inner sizes differ, or dtypes do not fit.
+    IndexError: an index is out of range."""
 
-def block_masked_mm(
-    a: array,
-    b: array,
-    /,
-    block_size: int = 64,
-    mask_out: array | None = None,
-    mask_lhs: array | None = None,
-    mask_rhs: array | None = None,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def block_masked_mm(a: array, b: array, /, block_size: int=64, mask_out: array | None=None, mask_lhs: array | None=None, mask_rhs: array | None=None, *, stream: StreamOrDevice=None) -> array:
     """Matrix product with masked operands and result, ``mask_out * ((mask_lhs * a) @ (mask_rhs * b))``.
 
-    A mask has one entry per square block of ``block_size`` rows and columns (the last ones may be
-    cut), and the leading axes of what it masks or ones. Bool masks select; others multiply, and have
-    gradients.
+A mask has one entry per square block of ``block_size`` rows and columns (the last ones may be
+cut), and the leading axes of what it masks or ones. Bool masks select; others multiply, and have
+gradients.
 
-    Args:
-        a: shape ``(..., M, K)``; floating point.
-        b: shape ``(..., K, N)``.
-        mask_out: shape ``(..., ceil(M / block_size), ceil(N / block_size))``.
-        mask_lhs: shape ``(..., ceil(M / block_size), ceil(K / block_size))``.
-        mask_rhs: shape ``(..., ceil(K / block_size), ceil(N / block_size))``.
+Args:
+    a: shape ``(..., M, K)``; floating point.
+    b: shape ``(..., K, N)``.
+    mask_out: shape ``(..., ceil(M / block_size), ceil(N / block_size))``.
+    mask_lhs: shape ``(..., ceil(M / block_size), ceil(K / block_size))``.
+    mask_rhs: shape ``(..., ceil(K / block_size), ceil(N / block_size))``.
 
-    Raises:
-        ValueError: shapes or dtypes do not fit."""
+Raises:
+    ValueError: shapes or dtypes do not fit."""
 
-def segmented_mm(a: array, b: array, /, segments: array, *, stream: StreamOrDevice = None) -> array:
+def segmented_mm(a: array, b: array, /, segments: array, *, stream: StreamOrDevice=None) -> array:
     """Products of ranges of the inner axis: ``a[:, begin:end] @ b[begin:end]``.
 
-    Args:
-        a: shape ``(M, K)``; floating point.
-        b: shape ``(K, N)``.
-        segments: shape ``(..., 2)``; integers, pairs of begin and end. An empty or reversed range
-            gives zeros.
+Args:
+    a: shape ``(M, K)``; floating point.
+    b: shape ``(K, N)``.
+    segments: shape ``(..., 2)``; integers, pairs of begin and end. An empty or reversed range
+        gives zeros.
 
-    Returns:
-        shape ``(..., M, N)``.
+Returns:
+    shape ``(..., M, N)``.
 
-    Raises:
-        ValueError: shapes or dtypes do not fit.
-        IndexError: a range leaves ``[0, K]``."""
+Raises:
+    ValueError: shapes or dtypes do not fit.
+    IndexError: a range leaves ``[0, K]``."""
 
-def hadamard_transform(
-    a: array, scale: float | None = None, stream: StreamOrDevice = None
-) -> array:
+def hadamard_transform(a: array, scale: float | None=None, stream: StreamOrDevice=None) -> array:
     """Product of the last axis with a Hadamard matrix, times ``scale``.
 
-    Sizes are ``m * 2**k`` with ``m`` 1, 12, 20 or 28. The matrix is Sylvester's for powers of two,
-    and a fixed one of order ``m`` in Kronecker product with it otherwise.
+Sizes are ``m * 2**k`` with ``m`` 1, 12, 20 or 28. The matrix is Sylvester's for powers of two,
+and a fixed one of order ``m`` in Kronecker product with it otherwise.
 
-    Args:
-        a: real; integers become float32.
-        scale: ``1 / sqrt(size)`` unless given, which makes the matrix orthogonal.
+Args:
+    a: real; integers become float32.
+    scale: ``1 / sqrt(size)`` unless given, which makes the matrix orthogonal.
 
-    Raises:
-        ValueError: there is no matrix of that size."""
+Raises:
+    ValueError: there is no matrix of that size."""
 
-def matrix_norm(
-    a: array,
-    /,
-    ord: None | int | float | str = None,
-    axis: None | int | list[int] = None,
-    keepdims: bool = False,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def matrix_norm(a: array, /, ord: None | int | float | str=None, axis: None | int | list[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
     """The same as ``linalg.norm``."""
 
-def quantize(
-    w: array,
-    /,
-    group_size: int | None = None,
-    bits: int | None = None,
-    mode: str = "affine",
-    *,
-    global_scale: array | None = None,
-    stream: StreamOrDevice = None,
-) -> tuple[array, array, array]:
+def quantize(w: array, /, group_size: int | None=None, bits: int | None=None, mode: str='affine', *, global_scale: array | None=None, stream: StreamOrDevice=None) -> tuple[array, array, array]:
     """Packs a matrix.
 
-    The packed words, scales and biases are bit for bit those of MLX.
+The packed words, scales and biases are bit for bit those of MLX.
 
-    Args:
-        w: shape ``(..., N, K)``; floating point, ``K`` a multiple of the group size.
-        group_size, bits, mode: the format; see the table of this module.
-        global_scale: the largest magnitude of ``w``, a float32 of one element, for ``nvfp4``: scales
-            are then relative to ``global_scale / 2688``. Or one per matrix, shape ``(...,)``.
+Args:
+    w: shape ``(..., N, K)``; floating point, ``K`` a multiple of the group size.
+    group_size, bits, mode: the format; see the table of this module.
+    global_scale: the largest magnitude of ``w``, a float32 of one element, for ``nvfp4``: scales
+        are then relative to ``global_scale / 2688``. Or one per matrix, shape ``(...,)``.
 
-    Returns:
-        uint32 words, shape ``(..., N, K * bits / 32)``; scales, shape ``(..., N, K / group_size)``,
-        of the dtype of ``w`` or, unless affine, bytes; and for ``affine`` biases like the scales.
+Returns:
+    uint32 words, shape ``(..., N, K * bits / 32)``; scales, shape ``(..., N, K / group_size)``,
+    of the dtype of ``w`` or, unless affine, bytes; and for ``affine`` biases like the scales.
 
-    Raises:
-        ValueError: a format that does not exist, a last axis that is no multiple of the group size,
-            fewer than two axes, or weights that are not floating point."""
+Raises:
+    ValueError: a format that does not exist, a last axis that is no multiple of the group size,
+        fewer than two axes, or weights that are not floating point."""
 
-def dequantize(
-    w: array,
-    /,
-    scales: array,
-    biases: array | None = None,
-    group_size: int | None = None,
-    bits: int | None = None,
-    mode: str = "affine",
-    global_scale: array | None = None,
-    dtype: Dtype | None = None,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def dequantize(w: array, /, scales: array, biases: array | None=None, group_size: int | None=None, bits: int | None=None, mode: str='affine', global_scale: array | None=None, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
     """The values that packed weights stand for, shape ``(..., N, K)``.
 
-    Arguments are as :func:`quantize` returned and took them. ``dtype`` is that of the scales unless
-    given, bfloat16 for modes other than ``affine``. Differentiable in affine scales and biases.
+Arguments are as :func:`quantize` returned and took them. ``dtype`` is that of the scales unless
+given, bfloat16 for modes other than ``affine``. Differentiable in affine scales and biases.
 
-    Raises:
-        ValueError: shapes or dtypes of ``w``, ``scales`` and ``biases`` do not belong together."""
+Raises:
+    ValueError: shapes or dtypes of ``w``, ``scales`` and ``biases`` do not belong together."""
 
-def quantized_matmul(
-    x: array,
-    w: array,
-    /,
-    scales: array,
-    biases: array | None = None,
-    transpose: bool = True,
-    group_size: int | None = None,
-    bits: int | None = None,
-    mode: str = "affine",
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def quantized_matmul(x: array, w: array, /, scales: array, biases: array | None=None, transpose: bool=True, group_size: int | None=None, bits: int | None=None, mode: str='affine', *, stream: StreamOrDevice=None) -> array:
     """Matrix product with packed weights, ``x @ w.T``, or ``x @ w`` if not ``transpose``.
 
-    Leading axes of ``x`` and of ``w`` broadcast. Sums are kept in float32. Differentiable in ``x``
-    and in affine scales and biases.
+Leading axes of ``x`` and of ``w`` broadcast. Sums are kept in float32. Differentiable in ``x``
+and in affine scales and biases.
 
-    Args:
-        x: shape ``(..., M, K)`` or ``(K,)``.
-        w, scales, biases: packed along their last axis, as from :func:`quantize`.
+Args:
+    x: shape ``(..., M, K)`` or ``(K,)``.
+    w, scales, biases: packed along their last axis, as from :func:`quantize`.
 
-    Returns:
-        shape ``(..., M, N)``, of the dtype of ``x`` promoted with affine scales.
+Returns:
+    shape ``(..., M, N)``, of the dtype of ``x`` promoted with affine scales.
 
-    Raises:
-        ValueError: inner sizes differ, or the packed weights do not belong together."""
+Raises:
+    ValueError: inner sizes differ, or the packed weights do not belong together."""
 
-def qqmm(
-    x: array,
-    w: array,
-    scales: array | None = None,
-    group_size: int | None = None,
-    bits: int | None = None,
-    mode: str = "nvfp4",
-    global_scale_x: array | None = None,
-    global_scale_w: array | None = None,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def qqmm(x: array, w: array, scales: array | None=None, group_size: int | None=None, bits: int | None=None, mode: str='nvfp4', global_scale_x: array | None=None, global_scale_w: array | None=None, *, stream: StreamOrDevice=None) -> array:
     """``x @ w.T`` with both rounded to a quantized format.
 
-    ``w`` is a packed matrix if it has ``scales``, else a floating point one. Gradients pass the
-    rounding as if it were the identity.
+``w`` is a packed matrix if it has ``scales``, else a floating point one. Gradients pass the
+rounding as if it were the identity.
 
-    Args:
-        x: shape ``(..., K)``; floating point.
-        w: shape ``(N, K)``, or packed.
-        mode: ``mxfp4``, ``mxfp8`` or ``nvfp4``.
-        global_scale_x, global_scale_w: for ``nvfp4``, both or neither; see :func:`quantize`."""
+Args:
+    x: shape ``(..., K)``; floating point.
+    w: shape ``(N, K)``, or packed.
+    mode: ``mxfp4``, ``mxfp8`` or ``nvfp4``.
+    global_scale_x, global_scale_w: for ``nvfp4``, both or neither; see :func:`quantize`."""
 
-def gather_qmm(
-    x: array,
-    w: array,
-    /,
-    scales: array,
-    biases: array | None = None,
-    lhs_indices: array | None = None,
-    rhs_indices: array | None = None,
-    transpose: bool = True,
-    group_size: int | None = None,
-    bits: int | None = None,
-    mode: str = "affine",
-    global_scale: array | None = None,
-    *,
-    sorted_indices: bool = False,
-    stream: StreamOrDevice = None,
-) -> array:
+def gather_qmm(x: array, w: array, /, scales: array, biases: array | None=None, lhs_indices: array | None=None, rhs_indices: array | None=None, transpose: bool=True, group_size: int | None=None, bits: int | None=None, mode: str='affine', global_scale: array | None=None, *, sorted_indices: bool=False, stream: StreamOrDevice=None) -> array:
     """Products of selected matrices with selected packed ones: see :func:`gather_mm`.
 
-    ``global_scale``, for ``nvfp4``, has one entry, or one per matrix of ``w``. ``sorted_indices``
-    is a hint that changes no result.
+``global_scale``, for ``nvfp4``, has one entry, or one per matrix of ``w``. ``sorted_indices``
+is a hint that changes no result.
 
-    Raises:
-        ValueError: as :func:`quantized_matmul`, or indices that are not integers.
-        IndexError: an index is out of range."""
+Raises:
+    ValueError: as :func:`quantized_matmul`, or indices that are not integers.
+    IndexError: an index is out of range."""
 
-def gather_qqmm(
-    x: array,
-    w: array,
-    /,
-    scales: array | None = None,
-    lhs_indices: array | None = None,
-    rhs_indices: array | None = None,
-    group_size: int | None = None,
-    bits: int | None = None,
-    mode: str = "nvfp4",
-    global_scale_x: array | None = None,
-    global_scale_w: array | None = None,
-    *,
-    sorted_indices: bool = False,
-    stream: StreamOrDevice = None,
-) -> array:
+def gather_qqmm(x: array, w: array, /, scales: array | None=None, lhs_indices: array | None=None, rhs_indices: array | None=None, group_size: int | None=None, bits: int | None=None, mode: str='nvfp4', global_scale_x: array | None=None, global_scale_w: array | None=None, *, sorted_indices: bool=False, stream: StreamOrDevice=None) -> array:
     """Products of selected matrices, both rounded to a quantized format: see :func:`qqmm` and
-    :func:`gather_mm`."""
+:func:`gather_mm`."""
 
-def to_fp8(x: array, *, stream: StreamOrDevice = None) -> array:
+def to_fp8(x: array, *, stream: StreamOrDevice=None) -> array:
     """Bytes that hold ``x`` as e4m3 floats.
 
-    Rounds to nearest, halves to even; magnitudes beyond 448, infinity and NaN become 448."""
+Rounds to nearest, halves to even; magnitudes beyond 448, infinity and NaN become 448."""
 
-def from_fp8(x: array, dtype: Dtype = bfloat16, *, stream: StreamOrDevice = None) -> array:
+def from_fp8(x: array, dtype: Dtype=bfloat16, *, stream: StreamOrDevice=None) -> array:
     """The values of bytes that hold e4m3 floats. ValueError for an ``x`` other than uint8."""
 
-def sum(
-    a: array,
-    /,
-    axis: None | int | Sequence[int] = None,
-    keepdims: bool = False,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def sum(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
     """Sum along axes.
 
-    float16 and bfloat16 are summed in float32 and rounded once. Sums of floats are made as a tree,
-    so their error grows with the logarithm of the number of elements, and do not depend on the
-    number of threads.
+float16 and bfloat16 are summed in float32 and rounded once. Sums of floats are made as a tree,
+so their error grows with the logarithm of the number of elements, and do not depend on the
+number of threads.
 
-    Args:
-        a: any dtype.
-        axis: the axes to sum along; ``None``: all of them.
-        keepdims: leave the axes in the result with size 1.
+Args:
+    a: any dtype.
+    axis: the axes to sum along; ``None``: all of them.
+    keepdims: leave the axes in the result with size 1.
 
-    Returns:
-        the dtype of ``a``, but ``int32`` for ``bool``, ``int8`` and ``int16`` and ``uint32`` for
-        ``uint8`` and ``uint16``. 0 where there are no elements.
+Returns:
+    the dtype of ``a``, but ``int32`` for ``bool``, ``int8`` and ``int16`` and ``uint32`` for
+    ``uint8`` and ``uint16``. 0 where there are no elements.
 
-    Raises:
-        IndexError: an axis is out of range.
-        ValueError: an axis is named twice."""
+Raises:
+    IndexError: an axis is out of range.
+    ValueError: an axis is named twice."""
 
-def prod(
-    a: array,
-    /,
-    axis: None | int | Sequence[int] = None,
-    keepdims: bool = False,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def prod(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
     """Product along axes; dtypes as for ``sum``, 1 where there are no elements."""
 
-def max(
-    a: array,
-    /,
-    axis: None | int | Sequence[int] = None,
-    keepdims: bool = False,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def max(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
     """Largest element along axes.
 
-    NaN if one of them is NaN. Complex numbers compare by real part, then by imaginary part.
-    Elements that tie share the gradient equally.
+NaN if one of them is NaN. Complex numbers compare by real part, then by imaginary part.
+Elements that tie share the gradient equally.
 
-    Raises:
-        ValueError: an axis has no elements."""
+Raises:
+    ValueError: an axis has no elements."""
 
-def min(
-    a: array,
-    /,
-    axis: None | int | Sequence[int] = None,
-    keepdims: bool = False,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def min(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
     """Smallest element along axes; otherwise as ``max``."""
 
-def minmax(
-    a: array,
-    /,
-    axis: None | int | Sequence[int] = None,
-    keepdims: bool = False,
-    *,
-    stream: StreamOrDevice = None,
-) -> tuple[array, array]:
+def minmax(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> tuple[array, array]:
     """The smallest and the largest element along axes, as ``(min(a), max(a))``."""
 
-def all(
-    a: array,
-    /,
-    axis: None | int | Sequence[int] = None,
-    keepdims: bool = False,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def all(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
     """Whether all elements along axes are nonzero (NaN is); true where there are none."""
 
-def any(
-    a: array,
-    /,
-    axis: None | int | Sequence[int] = None,
-    keepdims: bool = False,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def any(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
     """Whether any element along axes is nonzero (NaN is); false where there are none."""
 
-def count_nonzero(
-    a: array,
-    /,
-    *,
-    axis: None | int | Sequence[int] = None,
-    keepdims: bool = False,
-    stream: StreamOrDevice = None,
-) -> array:
+def count_nonzero(a: array, /, *, axis: None | int | Sequence[int]=None, keepdims: bool=False, stream: StreamOrDevice=None) -> array:
     """How many elements along axes are nonzero, as ``int32``."""
 
-def mean(
-    a: array,
-    /,
-    axis: None | int | Sequence[int] = None,
-    keepdims: bool = False,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def mean(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
     """Arithmetic mean along axes.
 
-    float16 and bfloat16 are averaged in float32, integers as ``float32``. NaN where there are no
-    elements."""
+float16 and bfloat16 are averaged in float32, integers as ``float32``. NaN where there are no
+elements."""
 
-def median(
-    a: array,
-    /,
-    axis: None | int | Sequence[int] = None,
-    keepdims: bool = False,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def median(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
     """Middle element along axes, or the mean of the two middle ones.
 
-    NaN if an element is NaN. Integers give ``float32``.
+NaN if an element is NaN. Integers give ``float32``.
 
-    Raises:
-        ValueError: an axis has no elements."""
+Raises:
+    ValueError: an axis has no elements."""
 
-def var(
-    a: array,
-    /,
-    axis: None | int | Sequence[int] = None,
-    keepdims: bool = False,
-    ddof: int = 0,
-    *,
-    correction: int | None = None,
-    stream: StreamOrDevice = None,
-) -> array:
+def var(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, ddof: int=0, *, correction: int | None=None, stream: StreamOrDevice=None) -> array:
     """Variance along axes: the mean squared distance from the mean.
 
-    Args:
-        a: any dtype; the result of complex input is real.
-        axis: the axes to reduce; ``None``: all of them.
-        keepdims: leave the axes in the result with size 1.
-        ddof: the sum of ``n`` squares is divided by ``n - ddof``.
-        correction: another name for ``ddof``, which it overrides."""
+Args:
+    a: any dtype; the result of complex input is real.
+    axis: the axes to reduce; ``None``: all of them.
+    keepdims: leave the axes in the result with size 1.
+    ddof: the sum of ``n`` squares is divided by ``n - ddof``.
+    correction: another name for ``ddof``, which it overrides."""
 
-def std(
-    a: array,
-    /,
-    axis: None | int | Sequence[int] = None,
-    keepdims: bool = False,
-    ddof: int = 0,
-    *,
-    correction: int | None = None,
-    stream: StreamOrDevice = None,
-) -> array:
+def std(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, ddof: int=0, *, correction: int | None=None, stream: StreamOrDevice=None) -> array:
     """Standard deviation along axes: the square root of ``var``, with the same arguments."""
 
-def argmax(
-    a: array, /, axis: None | int = None, keepdims: bool = False, *, stream: StreamOrDevice = None
-) -> array:
+def argmax(a: array, /, axis: None | int=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
     """Index of the first largest element along an axis, as ``uint32``.
 
-    The first NaN counts as largest. Without ``axis``: the index into the flattened array.
+The first NaN counts as largest. Without ``axis``: the index into the flattened array.
 
-    Raises:
-        ValueError: the axis has no elements."""
+Raises:
+    ValueError: the axis has no elements."""
 
-def argmin(
-    a: array, /, axis: None | int = None, keepdims: bool = False, *, stream: StreamOrDevice = None
-) -> array:
+def argmin(a: array, /, axis: None | int=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
     """Index of the first smallest element along an axis; otherwise as ``argmax``."""
 
-def logsumexp(
-    a: array,
-    /,
-    axis: None | int | Sequence[int] = None,
-    keepdims: bool = False,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def logsumexp(a: array, /, axis: None | int | Sequence[int]=None, keepdims: bool=False, *, stream: StreamOrDevice=None) -> array:
     """``log(sum(exp(a)))`` along axes, without overflow; integers give ``float32``.
 
-    Raises:
-        ValueError: an axis has no elements."""
+Raises:
+    ValueError: an axis has no elements."""
 
-def softmax(
-    a: array,
-    /,
-    axis: None | int | Sequence[int] = None,
-    *,
-    precise: bool = False,
-    stream: StreamOrDevice = None,
-) -> array:
+def softmax(a: array, /, axis: None | int | Sequence[int]=None, *, precise: bool=False, stream: StreamOrDevice=None) -> array:
     """``exp(a) / sum(exp(a))`` along axes, without overflow; integers give ``float32``.
 
-    Args:
-        a: the logits.
-        axis: the axes whose elements sum to one; ``None``: all of them.
-        precise: accepted for compatibility; 16-bit floats are always computed in float32."""
+Args:
+    a: the logits.
+    axis: the axes whose elements sum to one; ``None``: all of them.
+    precise: accepted for compatibility; 16-bit floats are always computed in float32."""
 
-def cumsum(
-    a: array,
-    /,
-    axis: int | None = None,
-    *,
-    reverse: bool = False,
-    inclusive: bool = True,
-    dtype: Dtype | None = None,
-    stream: StreamOrDevice = None,
-) -> array:
+def cumsum(a: array, /, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
     """Running sum along an axis.
 
-    Args:
-        a: any dtype; ``bool`` counts in ``int32``.
-        axis: ``None``: of the flattened array.
-        reverse: run from the end to the start.
-        inclusive: whether an element counts towards its own result; without it, the first result
-            is 0.
-        dtype: convert ``a`` to this dtype first.
+Args:
+    a: any dtype; ``bool`` counts in ``int32``.
+    axis: ``None``: of the flattened array.
+    reverse: run from the end to the start.
+    inclusive: whether an element counts towards its own result; without it, the first result
+        is 0.
+    dtype: convert ``a`` to this dtype first.
 
-    Returns:
-        the shape of ``a`` (1-d without ``axis``).
+Returns:
+    the shape of ``a`` (1-d without ``axis``).
 
-    Raises:
-        IndexError: the axis is out of range."""
+Raises:
+    IndexError: the axis is out of range."""
 
-def cumulative_sum(
-    a: array,
-    /,
-    axis: int | None = None,
-    *,
-    reverse: bool = False,
-    inclusive: bool = True,
-    dtype: Dtype | None = None,
-    stream: StreamOrDevice = None,
-) -> array:
+def cumulative_sum(a: array, /, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
     """Running sum along an axis.
 
-    Args:
-        a: any dtype; ``bool`` counts in ``int32``.
-        axis: ``None``: of the flattened array.
-        reverse: run from the end to the start.
-        inclusive: whether an element counts towards its own result; without it, the first result
-            is 0.
-        dtype: convert ``a`` to this dtype first.
+Args:
+    a: any dtype; ``bool`` counts in ``int32``.
+    axis: ``None``: of the flattened array.
+    reverse: run from the end to the start.
+    inclusive: whether an element counts towards its own result; without it, the first result
+        is 0.
+    dtype: convert ``a`` to this dtype first.
 
-    Returns:
-        the shape of ``a`` (1-d without ``axis``).
+Returns:
+    the shape of ``a`` (1-d without ``axis``).
 
-    Raises:
-        IndexError: the axis is out of range."""
+Raises:
+    IndexError: the axis is out of range."""
 
-def cumprod(
-    a: array,
-    /,
-    axis: int | None = None,
-    *,
-    reverse: bool = False,
-    inclusive: bool = True,
-    dtype: Dtype | None = None,
-    stream: StreamOrDevice = None,
-) -> array:
+def cumprod(a: array, /, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
     """Running product along an axis; arguments as for ``cumsum``.
 
-    The gradient is right where elements are zero, too."""
+The gradient is right where elements are zero, too."""
 
-def cumulative_prod(
-    a: array,
-    /,
-    axis: int | None = None,
-    *,
-    reverse: bool = False,
-    inclusive: bool = True,
-    dtype: Dtype | None = None,
-    stream: StreamOrDevice = None,
-) -> array:
+def cumulative_prod(a: array, /, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, dtype: Dtype | None=None, stream: StreamOrDevice=None) -> array:
     """Running product along an axis; arguments as for ``cumsum``.
 
-    The gradient is right where elements are zero, too."""
+The gradient is right where elements are zero, too."""
 
-def cummax(
-    a: array,
-    /,
-    axis: int | None = None,
-    *,
-    reverse: bool = False,
-    inclusive: bool = True,
-    stream: StreamOrDevice = None,
-) -> array:
+def cummax(a: array, /, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, stream: StreamOrDevice=None) -> array:
     """Running maximum along an axis; NaN stays.
 
-    Without ``inclusive`` the first result is the lowest value of the dtype."""
+Without ``inclusive`` the first result is the lowest value of the dtype."""
 
-def cummin(
-    a: array,
-    /,
-    axis: int | None = None,
-    *,
-    reverse: bool = False,
-    inclusive: bool = True,
-    stream: StreamOrDevice = None,
-) -> array:
+def cummin(a: array, /, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, stream: StreamOrDevice=None) -> array:
     """Running minimum along an axis; NaN stays.
 
-    Without ``inclusive`` the first result is the highest value of the dtype."""
+Without ``inclusive`` the first result is the highest value of the dtype."""
 
-def logcumsumexp(
-    a: array,
-    /,
-    axis: int | None = None,
-    *,
-    reverse: bool = False,
-    inclusive: bool = True,
-    stream: StreamOrDevice = None,
-) -> array:
+def logcumsumexp(a: array, /, axis: int | None=None, *, reverse: bool=False, inclusive: bool=True, stream: StreamOrDevice=None) -> array:
     """Running ``log(sum(exp(a)))`` along an axis, without overflow; integers give ``float32``."""
 
-def diff(a: array, /, n: int = 1, axis: int = -1, *, stream: StreamOrDevice = None) -> array:
+def diff(a: array, /, n: int=1, axis: int=-1, *, stream: StreamOrDevice=None) -> array:
     """Differences of neighbours along an axis, taken ``n`` times; of bools, whether they differ.
 
-    The axis gets shorter by ``n``, down to 0. Unsigned integers wrap around.
+The axis gets shorter by ``n``, down to 0. Unsigned integers wrap around.
 
-    Raises:
-        ValueError: ``n`` is negative, or the axis is out of range."""
+Raises:
+    ValueError: ``n`` is negative, or the axis is out of range."""
 
-def reshape(a: array, /, shape: Sequence[int], *, stream: StreamOrDevice = None) -> array:
+def reshape(a: array, /, shape: Sequence[int], *, stream: StreamOrDevice=None) -> array:
     """The same elements in row-major order under another shape.
 
-    One size may be -1: it follows from the others. No copy where the strides allow it.
+One size may be -1: it follows from the others. No copy where the strides allow it.
 
-    Raises:
-        ValueError: the number of elements differs, or the -1 is not determined."""
+Raises:
+    ValueError: the number of elements differs, or the -1 is not determined."""
 
-def flatten(
-    a: array, /, start_axis: int = 0, end_axis: int = -1, *, stream: StreamOrDevice = None
-) -> array:
+def flatten(a: array, /, start_axis: int=0, end_axis: int=-1, *, stream: StreamOrDevice=None) -> array:
     """Merges the axes ``start_axis`` to ``end_axis`` (inclusive) into one.
 
-    Axes beyond the ends are clipped; a scalar becomes an array of one element."""
+Axes beyond the ends are clipped; a scalar becomes an array of one element."""
 
-def unflatten(
-    a: array, /, axis: int, shape: Sequence[int], *, stream: StreamOrDevice = None
-) -> array:
+def unflatten(a: array, /, axis: int, shape: Sequence[int], *, stream: StreamOrDevice=None) -> array:
     """Splits one axis into axes of the given sizes, one of which may be -1."""
 
-def squeeze(
-    a: array, /, axis: None | int | Sequence[int] = None, *, stream: StreamOrDevice = None
-) -> array:
+def squeeze(a: array, /, axis: None | int | Sequence[int]=None, *, stream: StreamOrDevice=None) -> array:
     """Removes axes of size 1: the given ones, or all of them.
 
-    Raises:
-        ValueError: a given axis has another size."""
+Raises:
+    ValueError: a given axis has another size."""
 
-def expand_dims(a: array, /, axis: int | Sequence[int], *, stream: StreamOrDevice = None) -> array:
+def expand_dims(a: array, /, axis: int | Sequence[int], *, stream: StreamOrDevice=None) -> array:
     """Inserts axes of size 1; ``axis`` gives their positions in the result."""
 
-def transpose(
-    a: array, /, axes: Sequence[int] | None = None, *, stream: StreamOrDevice = None
-) -> array:
+def transpose(a: array, /, axes: Sequence[int] | None=None, *, stream: StreamOrDevice=None) -> array:
     """Permutes the axes: axis ``i`` of the result is axis ``axes[i]`` of ``a``; reversed by default.
 
-    No copy is made."""
+No copy is made."""
 
-def permute_dims(
-    a: array, /, axes: Sequence[int] | None = None, *, stream: StreamOrDevice = None
-) -> array:
+def permute_dims(a: array, /, axes: Sequence[int] | None=None, *, stream: StreamOrDevice=None) -> array:
     """Permutes the axes: axis ``i`` of the result is axis ``axes[i]`` of ``a``; reversed by default.
 
-    No copy is made."""
+No copy is made."""
 
-def matrix_transpose(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def matrix_transpose(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """Swaps the last two axes."""
 
-def swapaxes(a: array, /, axis1: int, axis2: int, *, stream: StreamOrDevice = None) -> array:
+def swapaxes(a: array, /, axis1: int, axis2: int, *, stream: StreamOrDevice=None) -> array:
     """Swaps two axes."""
 
-def moveaxis(a: array, /, source: int, destination: int, *, stream: StreamOrDevice = None) -> array:
+def moveaxis(a: array, /, source: int, destination: int, *, stream: StreamOrDevice=None) -> array:
     """Moves one axis to another position; the others keep their order."""
 
-def broadcast_to(
-    a: scalar | array, /, shape: Sequence[int], *, stream: StreamOrDevice = None
-) -> array:
+def broadcast_to(a: scalar | array, /, shape: Sequence[int], *, stream: StreamOrDevice=None) -> array:
     """Repeats axes of size 1, and new leading axes, to reach ``shape``, without a copy.
 
-    Raises:
-        ValueError: an axis of another size would have to change."""
+Raises:
+    ValueError: an axis of another size would have to change."""
 
-def broadcast_arrays(*arrays: array, stream: StreamOrDevice = None) -> tuple[array, ...]:
+def broadcast_arrays(*arrays: array, stream: StreamOrDevice=None) -> tuple[array, ...]:
     """Broadcasts all arrays to their common shape."""
 
 def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int]:
     """The shape that arrays of these shapes broadcast to.
 
-    Raises:
-        ValueError: two sizes differ and neither is 1, or no shape is given."""
+Raises:
+    ValueError: two sizes differ and neither is 1, or no shape is given."""
 
-def as_strided(
-    a: array,
-    /,
-    shape: Sequence[int] | None = None,
-    strides: Sequence[int] | None = None,
-    offset: int = 0,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def as_strided(a: array, /, shape: Sequence[int] | None=None, strides: Sequence[int] | None=None, offset: int=0, *, stream: StreamOrDevice=None) -> array:
     """Reads the row-major elements of ``a`` with any strides, counted in elements from ``offset``.
 
-    Elements may be read more than once; gradients then add up.
+Elements may be read more than once; gradients then add up.
 
-    Args:
-        shape: of the result; that of ``a`` by default.
-        strides: one per axis of the result; row-major by default.
+Args:
+    shape: of the result; that of ``a`` by default.
+    strides: one per axis of the result; row-major by default.
 
-    Raises:
-        ValueError: an element outside ``a`` would be read."""
+Raises:
+    ValueError: an element outside ``a`` would be read."""
 
-def view(a: scalar | array, dtype: Dtype, stream: StreamOrDevice = None) -> array:
+def view(a: scalar | array, dtype: Dtype, stream: StreamOrDevice=None) -> array:
     """The bytes of ``a`` read as another dtype.
 
-    With another item size the last axis grows or shrinks by the ratio.
+With another item size the last axis grows or shrinks by the ratio.
 
-    Raises:
-        ValueError: the last axis does not hold whole elements of ``dtype``."""
+Raises:
+    ValueError: the last axis does not hold whole elements of ``dtype``."""
 
-def concatenate(
-    arrays: list[array], axis: int | None = 0, *, stream: StreamOrDevice = None
-) -> array:
+def concatenate(arrays: list[array], axis: int | None=0, *, stream: StreamOrDevice=None) -> array:
     """Joins arrays along an existing axis; with ``axis=None`` all are flattened first.
 
-    Returns:
-        an array of the promoted dtype.
+Returns:
+    an array of the promoted dtype.
 
-    Raises:
-        ValueError: no arrays, or shapes that differ along another axis."""
+Raises:
+    ValueError: no arrays, or shapes that differ along another axis."""
 
-def concat(arrays: list[array], axis: int | None = 0, *, stream: StreamOrDevice = None) -> array:
+def concat(arrays: list[array], axis: int | None=0, *, stream: StreamOrDevice=None) -> array:
     """Joins arrays along an existing axis; with ``axis=None`` all are flattened first.
 
-    Returns:
-        an array of the promoted dtype.
+Returns:
+    an array of the promoted dtype.
 
-    Raises:
-        ValueError: no arrays, or shapes that differ along another axis."""
+Raises:
+    ValueError: no arrays, or shapes that differ along another axis."""
 
-def stack(arrays: list[array], axis: int | None = 0, *, stream: StreamOrDevice = None) -> array:
+def stack(arrays: list[array], axis: int | None=0, *, stream: StreamOrDevice=None) -> array:
     """Joins arrays of one shape along a new axis."""
 
-def unstack(x: array, /, *, axis: int = 0, stream: StreamOrDevice = None) -> tuple[array, ...]:
+def unstack(x: array, /, *, axis: int=0, stream: StreamOrDevice=None) -> tuple[array, ...]:
     """The slices across one axis, each without that axis."""
 
-def split(
-    a: array,
-    /,
-    indices_or_sections: int | Sequence[int],
-    axis: int = 0,
-    *,
-    stream: StreamOrDevice = None,
-) -> list[array]:
+def split(a: array, /, indices_or_sections: int | Sequence[int], axis: int=0, *, stream: StreamOrDevice=None) -> list[array]:
     """Cuts an axis into equal parts (an int), or before the given indices.
 
-    Raises:
-        ValueError: the axis does not divide into that many equal parts."""
+Raises:
+    ValueError: the axis does not divide into that many equal parts."""
 
-def pad(
-    a: array,
-    pad_width: int | tuple[int] | tuple[int, int] | list[tuple[int, int]],
-    mode: Literal["constant", "edge", "reflect", "symmetric"] = "constant",
-    constant_values: scalar | array = 0,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def pad(a: array, pad_width: int | tuple[int] | tuple[int, int] | list[tuple[int, int]], mode: Literal['constant', 'edge', 'reflect', 'symmetric']='constant', constant_values: scalar | array=0, *, stream: StreamOrDevice=None) -> array:
     """Adds elements before and after along each axis.
 
-    Args:
-        pad_width: one width for all ends, one ``(before, after)`` for all axes, or one per axis.
-        mode: "constant" adds ``constant_values``; "edge" repeats the outermost element; "reflect"
-            mirrors at it and "symmetric" mirrors including it, as often as the width needs.
-        constant_values: cast to the dtype of ``a``; an array broadcasts to the result's shape.
+Args:
+    pad_width: one width for all ends, one ``(before, after)`` for all axes, or one per axis.
+    mode: "constant" adds ``constant_values``; "edge" repeats the outermost element; "reflect"
+        mirrors at it and "symmetric" mirrors including it, as often as the width needs.
+    constant_values: cast to the dtype of ``a``; an array broadcasts to the result's shape.
 
-    Raises:
-        ValueError: a negative width, an unknown mode, or no element to repeat."""
+Raises:
+    ValueError: a negative width, an unknown mode, or no element to repeat."""
 
-def tile(a: array, reps: int | Sequence[int], /, *, stream: StreamOrDevice = None) -> array:
+def tile(a: array, reps: int | Sequence[int], /, *, stream: StreamOrDevice=None) -> array:
     """Repeats the whole array ``reps[i]`` times along axis ``i``, counted from the last."""
 
-def repeat(
-    array: array, repeats: int, axis: int | None = None, *, stream: StreamOrDevice = None
-) -> array:
+def repeat(array: array, repeats: int, axis: int | None=None, *, stream: StreamOrDevice=None) -> array:
     """Repeats every element ``repeats`` times along an axis, or of the flattened array."""
 
-def roll(
-    a: array,
-    shift: int | tuple[int],
-    axis: None | int | tuple[int] = None,
-    /,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def roll(a: array, shift: int | tuple[int], axis: None | int | tuple[int]=None, /, *, stream: StreamOrDevice=None) -> array:
     """Shifts elements along axes; those pushed out come back at the other end.
 
-    Without an axis the flattened array is shifted and the shape restored."""
+Without an axis the flattened array is shifted and the shape restored."""
 
-def flip(
-    a: array, /, axis: None | int | Sequence[int] = None, *, stream: StreamOrDevice = None
-) -> array:
+def flip(a: array, /, axis: None | int | Sequence[int]=None, *, stream: StreamOrDevice=None) -> array:
     """Reverses the order of elements along axes, all of them by default, without a copy."""
 
-def contiguous(
-    a: array, /, allow_col_major: bool = False, *, stream: StreamOrDevice = None
-) -> array:
+def contiguous(a: array, /, allow_col_major: bool=False, *, stream: StreamOrDevice=None) -> array:
     """The same values in row-major memory; column-major is kept if ``allow_col_major``."""
 
-def stop_gradient(a: array, /, *, stream: StreamOrDevice = None) -> array:
+def stop_gradient(a: array, /, *, stream: StreamOrDevice=None) -> array:
     """The same values as a constant: no gradient passes."""
 
-def depends(
-    inputs: array | Sequence[array], dependencies: array | Sequence[array]
-) -> array | list[array]:
+def depends(inputs: array | Sequence[array], dependencies: array | Sequence[array]) -> array | list[array]:
     """The inputs, computed only after all ``dependencies`` are."""
 
-def atleast_1d(*arys: array, stream: StreamOrDevice = None) -> array | list[array]:
+def atleast_1d(*arys: array, stream: StreamOrDevice=None) -> array | list[array]:
     """Each array with at least one axis; a list for several arrays."""
 
-def atleast_2d(*arys: array, stream: StreamOrDevice = None) -> array | list[array]:
+def atleast_2d(*arys: array, stream: StreamOrDevice=None) -> array | list[array]:
     """Each array with at least two axes (added in front); a list for several arrays."""
 
-def atleast_3d(*arys: array, stream: StreamOrDevice = None) -> array | list[array]:
+def atleast_3d(*arys: array, stream: StreamOrDevice=None) -> array | list[array]:
     """Each array with at least three axes; a list for several arrays.
 
-    Shape ``(n,)`` becomes ``(1, n, 1)`` and ``(m, n)`` becomes ``(m, n, 1)``."""
+Shape ``(n,)`` becomes ``(1, n, 1)`` and ``(m, n)`` becomes ``(m, n, 1)``."""
 
-def diagonal(
-    a: array, offset: int = 0, axis1: int = 0, axis2: int = 1, stream: StreamOrDevice = None
-) -> array:
+def diagonal(a: array, offset: int=0, axis1: int=0, axis2: int=1, stream: StreamOrDevice=None) -> array:
     """The diagonals of the planes that two axes span, as a new last axis, without a copy.
 
-    A positive ``offset`` lies above the main diagonal."""
+A positive ``offset`` lies above the main diagonal."""
 
-def diag(a: array, /, k: int = 0, *, stream: StreamOrDevice = None) -> array:
+def diag(a: array, /, k: int=0, *, stream: StreamOrDevice=None) -> array:
     """The ``k``-th diagonal of a matrix, or a matrix with a 1-D ``a`` on that diagonal.
 
-    Raises:
-        ValueError: ``a`` has neither one nor two axes."""
+Raises:
+    ValueError: ``a`` has neither one nor two axes."""
 
-def trace(
-    a: array,
-    /,
-    offset: int = 0,
-    axis1: int = 0,
-    axis2: int = 1,
-    dtype: Dtype | None = None,
-    *,
-    stream: StreamOrDevice = None,
-) -> array:
+def trace(a: array, /, offset: int=0, axis1: int=0, axis2: int=1, dtype: Dtype | None=None, *, stream: StreamOrDevice=None) -> array:
     """Sum along the diagonals of the planes that two axes span, in ``dtype`` if given."""
 
-def meshgrid(
-    *arrays: array,
-    sparse: bool | None = False,
-    indexing: str | None = "xy",
-    stream: StreamOrDevice = None,
-) -> tuple[array, ...]:
+def meshgrid(*arrays: array, sparse: bool | None=False, indexing: str | None='xy', stream: StreamOrDevice=None) -> tuple[array, ...]:
     """Coordinate grids of 1-D arrays.
 
-    Args:
-        sparse: keep size 1 along the axes an array does not vary along.
-        indexing: "ij" gives axis ``i`` to array ``i``; "xy" swaps the first two."""
+Args:
+    sparse: keep size 1 along the axes an array does not vary along.
+    indexing: "ij" gives axis ``i`` to array ``i``; "xy" swaps the first two."""
 
-def sort(a: array, /, axis: None | int = -1, *, stream: StreamOrDevice = None) -> array:
+def sort(a: array, /, axis: None | int=-1, *, stream: StreamOrDevice=None) -> array:
     """The elements in rising order along an axis (``None``: of the flattened array).
 
-    Raises:
-        IndexError: the axis is out of range."""
+Raises:
+    IndexError: the axis is out of range."""
 
-def argsort(a: array, /, axis: None | int = -1, *, stream: StreamOrDevice = None) -> array:
+def argsort(a: array, /, axis: None | int=-1, *, stream: StreamOrDevice=None) -> array:
     """The indices that sort along an axis, as ``uint32``; equal elements keep their order."""
 
-def partition(
-    a: array, /, kth: int, axis: None | int = -1, *, stream: StreamOrDevice = None
-) -> array:
+def partition(a: array, /, kth: int, axis: None | int=-1, *, stream: StreamOrDevice=None) -> array:
     """The elements arranged around the one that sorting would put at ``kth``.
 
-    Those before it are not larger, those after it are not smaller; otherwise their order is
-    unspecified.
+Those before it are not larger, those after it are not smaller; otherwise their order is
+unspecified.
 
-    Raises:
-        ValueError: ``kth`` is out of range (negative values count from the end)."""
+Raises:
+    ValueError: ``kth`` is out of range (negative values count from the end)."""
 
-def argpartition(
-    a: array, /, kth: int, axis: None | int = -1, *, stream: StreamOrDevice = None
-) -> array:
+def argpartition(a: array, /, kth: int, axis: None | int=-1, *, stream: StreamOrDevice=None) -> array:
     """The indices that ``partition`` along an axis, as ``uint32``."""
 
-def topk(a: array, /, k: int, axis: None | int = -1, *, stream: StreamOrDevice = None) -> array:
+def topk(a: array, /, k: int, axis: None | int=-1, *, stream: StreamOrDevice=None) -> array:
     """The ``k`` largest elements along an axis, in no particular order.
 
-    Raises:
-        ValueError: the axis has fewer than ``k`` elements."""
+Raises:
+    ValueError: the axis has fewer than ``k`` elements."""
 
-def searchsorted(
-    sorted_sequence: array, values: array, /, side: str = "left", *, stream: StreamOrDevice = None
-) -> array:
+def searchsorted(sorted_sequence: array, values: array, /, side: str='left', *, stream: StreamOrDevice=None) -> array:
     """Where to insert values into a sorted sequence so that it stays sorted, as ``uint32``.
 
-    Args:
-        sorted_sequence: 1-d, in rising order.
-        values: any shape, which the result has too.
-        side: ``"left"``: before equal elements; ``"right"``: after them."""
+Args:
+    sorted_sequence: 1-d, in rising order.
+    values: any shape, which the result has too.
+    side: ``"left"``: before equal elements; ``"right"``: after them."""
 
-def unique(
-    a: array,
-    /,
-    size: int,
-    return_index: bool = False,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    fill_value: scalar | array | None = None,
-    *,
-    stream: StreamOrDevice = None,
-) -> array | tuple[array, ...]:
+def unique(a: array, /, size: int, return_index: bool=False, return_inverse: bool=False, return_counts: bool=False, fill_value: scalar | array | None=None, *, stream: StreamOrDevice=None) -> array | tuple[array, ...]:
     """The first ``size`` distinct elements of the flattened array in rising order.
 
-    The shape is fixed by ``size``, so that it does not depend on values: where there are fewer
-    distinct elements, ``fill_value`` (the smallest element without it) takes the place of the rest.
-    NaNs differ from each other.
+The shape is fixed by ``size``, so that it does not depend on values: where there are fewer
+distinct elements, ``fill_value`` (the smallest element without it) takes the place of the rest.
+NaNs differ from each other.
 
-    Args:
-        return_index: also where each first occurs in the flattened array, ``uint32``.
-        return_inverse: also the position of each element of ``a`` in the result, ``uint32``, of the
-            shape of ``a``; that of an element beyond ``size`` is ``size - 1``.
-        return_counts: also how often each occurs, ``int32``; 0 for a fill value.
+Args:
+    return_index: also where each first occurs in the flattened array, ``uint32``.
+    return_inverse: also the position of each element of ``a`` in the result, ``uint32``, of the
+        shape of ``a``; that of an element beyond ``size`` is ``size - 1``.
+    return_counts: also how often each occurs, ``int32``; 0 for a fill value.
 
-    Raises:
-        ValueError: ``size`` is negative, or ``a`` is empty and there is no ``fill_value``."""
+Raises:
+    ValueError: ``size`` is negative, or ``a`` is empty and there is no ``fill_value``."""
 
 class custom_function:
     """A function with derivative and batching rules of one's own.
@@ -2899,11 +2360,20 @@ class custom_function:
     def f_vmap(inputs, axes): ...
     """
 
-    def __init__(self, f: Callable) -> None: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
-    def vjp(self, f: Callable) -> Callable: ...
-    def jvp(self, f: Callable) -> Callable: ...
-    def vmap(self, f: Callable) -> Callable: ...
+    def __init__(self, f: Callable) -> None:
+        ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        ...
+
+    def vjp(self, f: Callable) -> Callable:
+        ...
+
+    def jvp(self, f: Callable) -> Callable:
+        ...
+
+    def vmap(self, f: Callable) -> Callable:
+        ...
 
 def eval(*args: Any) -> None:
     """Computes all arrays in trees of lists, tuples and dicts, in one evaluation."""
@@ -2911,82 +2381,68 @@ def eval(*args: Any) -> None:
 def async_eval(*args: Any) -> None:
     """Starts computing the arrays in trees, and returns; reading a value waits for it."""
 
-def grad(
-    fun: Callable[P, R],
-    argnums: int | Sequence[int] | None = None,
-    argnames: str | Sequence[str] = [],
-) -> Callable[P, Any]:
+def grad(fun: Callable[P, R], argnums: int | Sequence[int] | None=None, argnames: str | Sequence[str]=[]) -> Callable[P, Any]:
     """A function that returns the gradient of `fun`, which must return a scalar array.
 
-    argnums: positional arguments to differentiate (the first one, unless argnames are given).
-    argnames: keyword arguments to differentiate; then the result is a pair of the gradients of
-    argnums (None without any) and a dict of those of argnames. Arguments may be trees of arrays."""
+argnums: positional arguments to differentiate (the first one, unless argnames are given).
+argnames: keyword arguments to differentiate; then the result is a pair of the gradients of
+argnums (None without any) and a dict of those of argnames. Arguments may be trees of arrays."""
 
-def value_and_grad(
-    fun: Callable[P, R],
-    argnums: int | Sequence[int] | None = None,
-    argnames: str | Sequence[str] = [],
-) -> Callable[P, tuple[R, Any]]:
+def value_and_grad(fun: Callable[P, R], argnums: int | Sequence[int] | None=None, argnames: str | Sequence[str]=[]) -> Callable[P, tuple[R, Any]]:
     """As `grad`, but the new function returns (value, gradient).
 
-    `fun` may also return a tuple whose first item is the scalar array; the rest is passed through."""
+`fun` may also return a tuple whose first item is the scalar array; the rest is passed through."""
 
-def jacobian(fun: Callable, argnums: int | Sequence[int] = 0) -> Callable:
+def jacobian(fun: Callable, argnums: int | Sequence[int]=0) -> Callable:
     """A function that returns the matrix of first derivatives of `fun` by some of its arguments.
 
-    For an array of shape `s` in the result and one of shape `t` in the arguments it is an array of
-    shape `s + t`. Results and arguments may be trees: the result's tree then has, in place of each
-    array, the tree of the argument, or a tuple of them if argnums is a sequence. Computed by rows
-    (reverse mode) or by columns (forward mode), whatever is fewer, in one batch.
+For an array of shape `s` in the result and one of shape `t` in the arguments it is an array of
+shape `s + t`. Results and arguments may be trees: the result's tree then has, in place of each
+array, the tree of the argument, or a tuple of them if argnums is a sequence. Computed by rows
+(reverse mode) or by columns (forward mode), whatever is fewer, in one batch.
 
-    Raises:
-        ValueError: an argument or a result is not of a real floating point dtype.
+Raises:
+    ValueError: an argument or a result is not of a real floating point dtype.
 
-    Example:
-        >>> import olivine.core as mx
-        >>> mx.jacobian(lambda x: x * x)(mx.array([1.0, 2.0])).tolist()
-        [[2.0, 0.0], [0.0, 4.0]]"""
+Example:
+    >>> import olivine.core as mx
+    >>> mx.jacobian(lambda x: x * x)(mx.array([1.0, 2.0])).tolist()
+    [[2.0, 0.0], [0.0, 4.0]]"""
 
-def hessian(fun: Callable, argnums: int | Sequence[int] = 0) -> Callable:
+def hessian(fun: Callable, argnums: int | Sequence[int]=0) -> Callable:
     """A function that returns the matrix of second derivatives of `fun`, which returns a scalar array.
 
-    For arrays of shapes `s` and `t` in the arguments it is an array of shape `s + t`, in the tree of
-    the first argument inside of which is that of the second. Forward mode over reverse mode.
+For arrays of shapes `s` and `t` in the arguments it is an array of shape `s + t`, in the tree of
+the first argument inside of which is that of the second. Forward mode over reverse mode.
 
-    Raises:
-        ValueError: the result is not one scalar, or a dtype is not real floating point.
+Raises:
+    ValueError: the result is not one scalar, or a dtype is not real floating point.
 
-    Example:
-        >>> import olivine.core as mx
-        >>> mx.hessian(lambda x: mx.sum(x * x * x))(mx.array([1.0, 2.0])).tolist()
-        [[6.0, 0.0], [0.0, 12.0]]"""
+Example:
+    >>> import olivine.core as mx
+    >>> mx.hessian(lambda x: mx.sum(x * x * x))(mx.array([1.0, 2.0])).tolist()
+    [[6.0, 0.0], [0.0, 12.0]]"""
 
-def vjp(
-    fun: Callable, primals: list[array], cotangents: list[array]
-) -> tuple[list[array], list[array]]:
+def vjp(fun: Callable, primals: list[array], cotangents: list[array]) -> tuple[list[array], list[array]]:
     """The outputs of `fun(*primals)`, and the cotangents of the primals for those of the outputs."""
 
-def jvp(
-    fun: Callable, primals: list[array], tangents: list[array]
-) -> tuple[list[array], list[array]]:
+def jvp(fun: Callable, primals: list[array], tangents: list[array]) -> tuple[list[array], list[array]]:
     """The outputs of `fun(*primals)`, and their tangents for those of the primals."""
 
-def vmap(fun: Callable[P, R], in_axes: Any = 0, out_axes: Any = 0) -> Callable[P, R]:
+def vmap(fun: Callable[P, R], in_axes: Any=0, out_axes: Any=0) -> Callable[P, R]:
     """A function that maps `fun` over an axis of its arguments.
 
-    in_axes, out_axes: an axis for all, or a tree like the arguments or results, or a prefix of it;
-    None: not mapped."""
+in_axes, out_axes: an axis for all, or a tree like the arguments or results, or a prefix of it;
+None: not mapped."""
 
-def compile(
-    fun: Callable[P, R], inputs: Any = None, outputs: Any = None, shapeless: bool = False
-) -> Callable[P, R]:
+def compile(fun: Callable[P, R], inputs: Any=None, outputs: Any=None, shapeless: bool=False) -> Callable[P, R]:
     """A function that traces `fun` once per structure, shapes and dtypes, then runs it from a plan.
 
-    inputs: trees of arrays, besides the arguments, that `fun` reads. outputs: trees whose arrays
-    `fun` replaces. Constants (int, float, bool, str, None) among the arguments are part of the key.
-    shapeless: a trace also serves other sizes of the same ranks, as long as no size is part of what
-    it computes; where one is (a reshape to fixed sizes, code that reads a shape), `fun` is traced
-    again, so that results are the same either way."""
+inputs: trees of arrays, besides the arguments, that `fun` reads. outputs: trees whose arrays
+`fun` replaces. Constants (int, float, bool, str, None) among the arguments are part of the key.
+shapeless: a trace also serves other sizes of the same ranks, as long as no size is part of what
+it computes; where one is (a reshape to fixed sizes, code that reads a shape), `fun` is traced
+again, so that results are the same either way."""
 
 def disable_compile() -> None:
     """Compiled functions run as they are from now on."""

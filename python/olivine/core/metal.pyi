@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
+
 import olivine.core as mx
-from olivine.core import ArrayLike, Dtype, StreamOrDevice, array, bfloat16, float32, int32, scalar
+from olivine.core import ArrayLike, Dtype, StreamOrDevice, array, scalar, bfloat16, float32, int32
 
 def is_available() -> bool:
     """False: Metal is not available."""

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
+
 import olivine.core as mx
-from olivine.core import ArrayLike, Dtype, StreamOrDevice, array, bfloat16, float32, int32, scalar
+from olivine.core import ArrayLike, Dtype, StreamOrDevice, array, scalar, bfloat16, float32, int32
 
 class _RandomState:
     """The key that the process-wide sequence continues from, as a sequence of one array.
@@ -17,10 +18,17 @@ class _RandomState:
     in each call.
     """
 
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int) -> array: ...
-    def __setitem__(self, index: int, key: array) -> None: ...
-    def __iter__(self) -> Iterator[array]: ...
+    def __len__(self) -> int:
+        ...
+
+    def __getitem__(self, index: int) -> array:
+        ...
+
+    def __setitem__(self, index: int, key: array) -> None:
+        ...
+
+    def __iter__(self) -> Iterator[array]:
+        ...
 
 state: _RandomState
 
@@ -30,119 +38,58 @@ def key(seed: int) -> array:
 def seed(seed: int) -> None:
     """Starts the process-wide sequence of keys anew."""
 
-def split(key: array, num: int = 2, stream: StreamOrDevice = None) -> array:
+def split(key: array, num: int=2, stream: StreamOrDevice=None) -> array:
     """``num`` independent keys made from one, as the rows of a ``(num, 2)`` array."""
 
-def uniform(
-    low: scalar | array = 0,
-    high: scalar | array = 1,
-    shape: Sequence[int] = [],
-    dtype: Dtype | None = float32,
-    key: array | None = None,
-    stream: StreamOrDevice = None,
-) -> array:
+def uniform(low: scalar | array=0, high: scalar | array=1, shape: Sequence[int]=[], dtype: Dtype | None=float32, key: array | None=None, stream: StreamOrDevice=None) -> array:
     """Uniform in ``[low, high)``; the bounds broadcast to ``shape``.
 
-    Raises:
-        ValueError: the dtype is not real floating, or a bound does not broadcast."""
+Raises:
+    ValueError: the dtype is not real floating, or a bound does not broadcast."""
 
-def normal(
-    shape: Sequence[int] = [],
-    dtype: Dtype | None = float32,
-    loc: scalar | array | None = None,
-    scale: scalar | array | None = None,
-    key: array | None = None,
-    stream: StreamOrDevice = None,
-) -> array:
+def normal(shape: Sequence[int]=[], dtype: Dtype | None=float32, loc: scalar | array | None=None, scale: scalar | array | None=None, key: array | None=None, stream: StreamOrDevice=None) -> array:
     """Normal with mean ``loc`` (0) and standard deviation ``scale`` (1).
 
-    Complex values have independent parts of variance 1/2 each."""
+Complex values have independent parts of variance 1/2 each."""
 
-def multivariate_normal(
-    mean: array,
-    cov: array,
-    shape: Sequence[int] = [],
-    dtype: Dtype | None = float32,
-    key: array | None = None,
-    stream: StreamOrDevice = None,
-) -> array:
+def multivariate_normal(mean: array, cov: array, shape: Sequence[int]=[], dtype: Dtype | None=float32, key: array | None=None, stream: StreamOrDevice=None) -> array:
     """Normal vectors with a given mean and covariance.
 
-    Args:
-        mean: shape ``(..., d)``.
-        cov: shape ``(..., d, d)``, symmetric and positive semidefinite; not checked.
-        shape: of the result without its last axis, ``d``; the leading axes of ``mean`` and ``cov``
-            broadcast to it, and are it by default.
+Args:
+    mean: shape ``(..., d)``.
+    cov: shape ``(..., d, d)``, symmetric and positive semidefinite; not checked.
+    shape: of the result without its last axis, ``d``; the leading axes of ``mean`` and ``cov``
+        broadcast to it, and are it by default.
 
-    Raises:
-        ValueError: the shapes do not fit, or the dtype is not real floating."""
+Raises:
+    ValueError: the shapes do not fit, or the dtype is not real floating."""
 
-def randint(
-    low: scalar | array,
-    high: scalar | array,
-    shape: Sequence[int] = [],
-    dtype: Dtype | None = int32,
-    key: array | None = None,
-    stream: StreamOrDevice = None,
-) -> array:
+def randint(low: scalar | array, high: scalar | array, shape: Sequence[int]=[], dtype: Dtype | None=int32, key: array | None=None, stream: StreamOrDevice=None) -> array:
     """Integers in ``[low, high)``; the bounds broadcast to ``shape``.
 
-    Values come from float32, so a range beyond 2**24 does not reach every integer."""
+Values come from float32, so a range beyond 2**24 does not reach every integer."""
 
-def bernoulli(
-    p: scalar | array = 0.5,
-    shape: Sequence[int] | None = None,
-    key: array | None = None,
-    stream: StreamOrDevice = None,
-) -> array:
+def bernoulli(p: scalar | array=0.5, shape: Sequence[int] | None=None, key: array | None=None, stream: StreamOrDevice=None) -> array:
     """True with probability ``p``, which broadcasts to ``shape`` (its own shape by default)."""
 
-def truncated_normal(
-    lower: scalar | array,
-    upper: scalar | array,
-    shape: Sequence[int] | None = None,
-    dtype: Dtype | None = float32,
-    key: array | None = None,
-    stream: StreamOrDevice = None,
-) -> array:
+def truncated_normal(lower: scalar | array, upper: scalar | array, shape: Sequence[int] | None=None, dtype: Dtype | None=float32, key: array | None=None, stream: StreamOrDevice=None) -> array:
     """Standard normal restricted to ``[lower, upper]``; the bounds broadcast to ``shape``."""
 
-def gumbel(
-    shape: Sequence[int] = [],
-    dtype: Dtype | None = float32,
-    key: array | None = None,
-    stream: StreamOrDevice = None,
-) -> array:
+def gumbel(shape: Sequence[int]=[], dtype: Dtype | None=float32, key: array | None=None, stream: StreamOrDevice=None) -> array:
     """Standard Gumbel: ``-log(-log(u))`` of a uniform ``u``."""
 
-def laplace(
-    shape: Sequence[int] = [],
-    dtype: Dtype | None = float32,
-    loc: float = 0.0,
-    scale: float = 1.0,
-    key: array | None = None,
-    stream: StreamOrDevice = None,
-) -> array:
+def laplace(shape: Sequence[int]=[], dtype: Dtype | None=float32, loc: float=0.0, scale: float=1.0, key: array | None=None, stream: StreamOrDevice=None) -> array:
     """Laplace with mean ``loc`` and scale ``scale``."""
 
-def categorical(
-    logits: array,
-    axis: int = -1,
-    shape: Sequence[int] | None = None,
-    num_samples: int | None = None,
-    key: array | None = None,
-    stream: StreamOrDevice = None,
-) -> array:
+def categorical(logits: array, axis: int=-1, shape: Sequence[int] | None=None, num_samples: int | None=None, key: array | None=None, stream: StreamOrDevice=None) -> array:
     """Indices along ``axis``, drawn with probabilities ``softmax(logits)``.
 
-    Args:
-        shape: of the result; the other axes of ``logits`` broadcast to it.
-        num_samples: how many to draw per distribution, as a new last axis; not with ``shape``.
+Args:
+    shape: of the result; the other axes of ``logits`` broadcast to it.
+    num_samples: how many to draw per distribution, as a new last axis; not with ``shape``.
 
-    Returns:
-        uint32 indices; by default one per distribution."""
+Returns:
+    uint32 indices; by default one per distribution."""
 
-def permutation(
-    x: int | array, axis: int = 0, key: array | None = None, stream: StreamOrDevice = None
-) -> array:
+def permutation(x: int | array, axis: int=0, key: array | None=None, stream: StreamOrDevice=None) -> array:
     """A random permutation of ``0 … x - 1`` for an int, else of the slices of ``x`` along an axis."""

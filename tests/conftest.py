@@ -1,5 +1,7 @@
 """What all Python tests share: the --slow option and Hypothesis settings that repeat exactly."""
 
+import signal
+
 import pytest
 
 try:
@@ -25,3 +27,11 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.fixture
+def ctrl_c():
+    """What Ctrl-C does in a program of its own; ignored where tests run in background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

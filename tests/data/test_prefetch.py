@@ -138,14 +138,6 @@ def test_ctrl_c_stops_at_once(workers):
     assert time.monotonic() - start < 5  # of the 60 that the item takes
 
 
-@pytest.fixture
-def ctrl_c():
-    """What Ctrl-C does in a program of its own; ignored where tests run in background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_after_ctrl_c_the_loop_can_go_on(ctrl_c):
     main = threading.get_ident()
 

@@ -502,7 +502,7 @@ def test_a_forked_child_computes():
     """)
 
 
-def test_interrupts_stop_between_matrices():
+def test_interrupts_stop_between_matrices(ctrl_c):
     batch = mx.random.normal((4000, 60, 60), key=mx.random.key(0))
     mx.eval(batch)
     timer = threading.Timer(0.15, lambda: os.kill(os.getpid(), signal.SIGINT))

@@ -59,11 +59,15 @@ def segmented(a, b):
 
 
 def hadamard(x):
-    n = x.shape[-1]
-    h = np.ones((1, 1))
-    while h.shape[0] < n:
-        h = np.block([[h, h], [h, -h]])
-    return x @ h / np.sqrt(n)
+    """By the halves of Sylvester's matrix, [[H, H], [H, -H]]: the whole one may be huge."""
+
+    def product(x):
+        if x.shape[-1] == 1:
+            return x
+        a, b = (product(half) for half in np.split(x, 2, axis=-1))
+        return np.concatenate([a + b, a - b], axis=-1)
+
+    return product(x) / np.sqrt(x.shape[-1])
 
 
 MASK = ("bool_", 0, 1)

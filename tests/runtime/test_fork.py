@@ -1,6 +1,8 @@
 """fork after work, work in the child: the same bits, no hang, for os.fork and multiprocessing."""
 
-from tests.support import run_python
+import pytest
+
+from tests.support import SANITIZED, run_python
 
 WORK = """
 import os, signal, sys, warnings
@@ -197,5 +199,6 @@ print("done")
 """
 
 
+@pytest.mark.skipif(SANITIZED, reason="the sanitizer's own locks don't survive fork")
 def test_fork_at_the_first_use_by_another_thread():
     assert "done" in run_python(FIRST_USE, limit=90).stdout

@@ -272,6 +272,12 @@ void fill_view(Py_buffer* view, PyObject* self, int flags) {
     PyErr_SetString(PyExc_BufferError, "[array] the buffer protocol has no bfloat16");
     throw nb::python_error();
   }
+  if (a.ndim() > PyBUF_MAX_NDIM) {
+    std::string text = message("[array] expected at most ", PyBUF_MAX_NDIM,
+                               " axes for the buffer protocol; got ", a.ndim());
+    PyErr_SetString(PyExc_BufferError, text.c_str());
+    throw nb::python_error();
+  }
   evaluate(a);
   if (!accepts(a, flags)) {
     a = contiguous(a);

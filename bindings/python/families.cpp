@@ -22,10 +22,15 @@ PyObject* tensordot(Arguments& in) {
   }
   std::vector<int> sides[2];
   if (!PySequence_Check(axes) || PySequence_Size(axes) != 2) {
+    PyErr_Clear();
     in.mismatch(2, "int or a pair of lists of int");
   }
   for (int side = 0; side < 2; ++side) {
     nb::object list = nb::steal(PySequence_GetItem(axes, side));
+    if (!list.is_valid()) {  // a memoryview of several axes has a length but no items
+      PyErr_Clear();
+      in.mismatch(2, "int or a pair of lists of int");
+    }
     if (PyLong_Check(list.ptr())) {
       sides[side].push_back(nb::cast<int>(list));
     } else if (!nb::try_cast(list, sides[side])) {

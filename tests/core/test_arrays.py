@@ -325,3 +325,8 @@ def test_an_axis_out_of_range_is_an_index_error():
     for call in (mx.sum, mx.sort, mx.argmax, mx.cumsum, mx.expand_dims, mx.softmax):
         with pytest.raises(IndexError, match="expected an axis in"):
             call(mx.zeros((2, 3)), axis=5)
+
+
+def test_an_array_of_too_many_axes_is_no_buffer():
+    with pytest.raises(BufferError, match="at most 64 axes for the buffer protocol; got 65"):
+        memoryview(mx.ones((1,) * 65))

@@ -398,3 +398,9 @@ def test_addmm_is_batched_over_the_addend_alone(shape):
     want = np.stack([0.5 * to_np(a) @ to_np(b) + 2 * x for x in to_np(c)])
     assert_close(mx.vmap(f)(c), want, "float64")
     assert_close(mx.vmap(f, in_axes=-1)(mx.moveaxis(c, 0, -1)), want, "float64")
+
+
+def test_tensordot_refuses_axes_of_a_buffer_with_several_axes():
+    a = mx.ones((5,))
+    with pytest.raises(TypeError, match="a pair of lists of int for axes; got memoryview"):
+        mx.tensordot(a, a, memoryview(bytes(24)).cast("i", (2, 3)))

@@ -13,7 +13,8 @@ result is computed. Calls run in worker processes with little memory; the driver
 where one dies. A finding is
 
     a signal     the worker died
-    a hang       one call took over 10 s (after 2 s it gets what Ctrl-C sends)
+    a hang       one call took over 10 s of processor time, or 60 s in all, of which others or the
+                 system had the rest (after 2 s it gets what Ctrl-C sends)
     an error     that is no sentence, has no [op] in front, tells of the implementation, or is of a
                  type that blames the wrong side
 
@@ -36,7 +37,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-HANG = 10.0  # seconds
+HANG, WAIT = 10.0, 60.0  # seconds of the processor's time, and of the clock's
 
 
 class Worker:
@@ -57,13 +58,28 @@ class Worker:
             args=(str(self.folder), options.seed, start, stop, options.only, str(self.log), False),
         )
         self.process.start()
+        self.seen, self.used = start, 0.0
 
     def at(self):
         """(index of the call under way, when it began)"""
         return struct.unpack("qd", self.progress.read_bytes())
 
     def hangs(self):
-        return time.monotonic() - self.at()[1] > HANG
+        index, began = self.at()
+        if index != self.seen:
+            self.seen, self.used = index, self.processor_time()
+        waited = time.monotonic() - began
+        if waited <= HANG:
+            return False
+        return waited > WAIT or self.processor_time() - self.used > HANG
+
+    def processor_time(self):
+        """Seconds that the process has used so far; 0 once it is gone."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def rows(self):
         return [json.loads(line) for line in self.report.read_text(encoding="utf-8").splitlines()]

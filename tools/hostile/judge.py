@@ -17,7 +17,7 @@ INTERNAL = re.compile(
 # Python's own errors, raised before or instead of ours.
 PYTHONS_OWN = re.compile(
     r"unsupported operand|unsupported format|object is not (callable|iterable)|has no attribute|not subscriptable|"
-    r"positional argument|Could not convert|could not convert string|array is too big|sub-views are|"
+    r"positional argument|unexpected keyword argument|Could not convert|could not convert string|array is too big|sub-views are|"
     r"bytes-like object|argument expected|only 0-dimensional arrays|incompatible (function|constructor)|"
     r"maximum recursion depth|bad operand type|not supported between instances|unhashable|"
     r"Exception ignored|requires a|expected \d+ arguments|takes (no|exactly|at)|"

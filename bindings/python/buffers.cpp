@@ -195,7 +195,12 @@ template <class Managed>
 array take_capsule(PyObject* capsule, std::optional<bool> copy) {
   auto* managed =
       static_cast<Managed*>(PyCapsule_GetPointer(capsule, dlpack::capsule_name<Managed>));
-  if (!managed) throw nb::python_error();
+  if (!managed) {
+    PyErr_Clear();
+    fail("[from_dlpack] expected a capsule named '", dlpack::capsule_name<Managed>,
+         "' from __dlpack__, of which nobody has taken the array; got another ",
+         Py_TYPE(capsule)->tp_name);
+  }
   bool read_only = false;
   if constexpr (std::is_same_v<Managed, dlpack::ManagedVersioned>) {
     if (managed->version.major != 1) fail("[from_dlpack] expected DLPack 1; got another version");

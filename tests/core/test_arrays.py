@@ -330,3 +330,12 @@ def test_an_axis_out_of_range_is_an_index_error():
 def test_an_array_of_too_many_axes_is_no_buffer():
     with pytest.raises(BufferError, match="at most 64 axes for the buffer protocol; got 65"):
         memoryview(mx.ones((1,) * 65))
+
+
+def test_what_is_no_dlpack_capsule_is_refused():
+    class Other:
+        def __dlpack__(self, **_):
+            return 3
+
+    with pytest.raises(ValueError, match="expected a capsule named 'dltensor'.*got another int"):
+        mx.from_dlpack(Other())

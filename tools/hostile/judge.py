@@ -36,8 +36,8 @@ def problem(error, prefixed):
         text = str(error)
     except Exception:
         return "exception without readable text"
-    if not text.strip():
-        return None if isinstance(error, StopIteration) else "empty message"
+    if not text.strip():  # Python's own, of its lists and its iterators
+        return None if isinstance(error, StopIteration | MemoryError) else "empty message"
     if INTERNAL.search(text.split("\n  made at")[0]):
         return "words of the implementation"
     if prefixed and len(text) > 1500 and not PYTHONS_OWN.search(text):

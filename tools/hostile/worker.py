@@ -148,7 +148,8 @@ def work(seed, start, stop, only, progress_path, report_path, show=False):
     sys.setrecursionlimit(1000)
     with open(report_path, "a", encoding="utf-8", errors="backslashreplace") as report:
         for index in range(start, stop):
-            struct.pack_into("qd", progress, 0, index, time.monotonic())
+            # In one go: pack_into clears the place first, and the driver may read in between.
+            progress[:16] = struct.pack("qd", index, time.monotonic())
             reset()
             if show:
                 target, call, args, kwargs, _ = job.draw(index)

@@ -146,3 +146,9 @@ def test_checkpointing_changes_no_result():
     close(values[1], np.array(values[0]))
     for (_, a), (_, b) in zip(*map(tree_flatten, grads), strict=True):
         np.testing.assert_allclose(np.array(a), np.array(b), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("heads", [0, -2, 3])
+def test_attention_refuses_heads_that_do_not_share_the_dims(heads):
+    with pytest.raises(ValueError, match="expected dims divisible by num_heads; got 8 and"):
+        nn.MultiHeadAttention(8, heads)

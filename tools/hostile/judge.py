@@ -1,5 +1,6 @@
 """Whether an exception is a clear error of the right type, or a finding."""
 
+import decimal
 import re
 
 from .values import HostileError
@@ -8,6 +9,7 @@ from .values import HostileError
 ALLOWED = (
     TypeError, ValueError, IndexError, OverflowError, MemoryError, KeyError, RuntimeError,
     AttributeError, NotImplementedError, BufferError, OSError, StopIteration, ZeroDivisionError,
+    decimal.InvalidOperation,  # of the caller's own kind of number, in layers written in Python
 )  # fmt: skip
 # Words of the implementation that no user should read.
 INTERNAL = re.compile(
@@ -42,7 +44,7 @@ def problem(error, prefixed):
         return "words of the implementation"
     if prefixed and len(text) > 1500 and not PYTHONS_OWN.search(text):
         return "message of over 1,500 characters"
-    if len(text.split()) < 3:
+    if len(text.split()) < 3 and not isinstance(error, decimal.InvalidOperation):
         return "no sentence"
     if prefixed and not text.startswith("[") and not PYTHONS_OWN.search(text):
         return "no [op] prefix"

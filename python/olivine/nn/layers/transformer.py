@@ -34,7 +34,7 @@ class MultiHeadAttention(Module):
         bias: bool = False,
     ):
         super().__init__()
-        if dims % num_heads:
+        if num_heads < 1 or dims % num_heads:
             raise ValueError(
                 "[MultiHeadAttention] expected dims divisible by num_heads; "
                 f"got {dims} and {num_heads}"

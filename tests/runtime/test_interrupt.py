@@ -237,3 +237,20 @@ def test_asynchronous_work_does_not_delay_the_exit():
     start = time.monotonic()
     run_python(code)
     assert time.monotonic() - start < 2.0
+
+
+def test_an_extreme_of_complex_numbers_is_found_interruptibly():
+    code = """
+import os, signal, threading, time
+import olivine.core as mx
+signal.signal(signal.SIGINT, signal.default_int_handler)
+a = mx.broadcast_to(mx.array(1j, dtype=mx.complex128), (1 << 31,))
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+start = time.monotonic()
+try:
+    mx.eval(mx.argmin(a))
+except KeyboardInterrupt:
+    print("after", time.monotonic() - start)
+"""
+    output = run_python(code, limit=60).stdout
+    assert float(output.split("after")[1]) < 2

@@ -6,6 +6,7 @@
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/kernels/reduce-inl.h"
 #include "backends/cpu/scratch.h"
+#include "runtime/interrupt.h"
 #include "runtime/thread_pool.h"
 
 namespace olivine::cpu::OLIVINE_ISA {
@@ -223,6 +224,7 @@ void arg_complex(const KernelCall& call) {
       const F* p = in + 2 * at.in;
       int64_t best = 0;
       for (int64_t i = 0; i < along.size; ++i) {
+        if (i % kPart == 0) poll_interrupt();
         const F* x = p + 2 * i * along.in;
         const F* y = p + 2 * best * along.in;
         if (y[0] != y[0] || y[1] != y[1]) break;

@@ -36,16 +36,24 @@ OLIVINE_API extern ProcessLock process_locks[static_cast<int>(Lock::count)];
 
 inline std::mutex& process_lock(Lock l) { return detail::process_locks[static_cast<int>(l)].mutex; }
 
-// A static value computed at its first use, by each thread that comes before it is there; all
-// compute the same. T() stands for "not computed".
+// A static value computed at its first use. T() stands for "not computed".
 template <class T>
 class FirstUse {
  public:
+  // Each thread that comes before the value is there computes it; all compute the same.
   template <class F>
   T get(F compute) {
     T value = value_.load(std::memory_order_acquire);
     if (value == T()) value_.store(value = compute(), std::memory_order_release);
     return value;
+  }
+  // Under a lock, for what only one thread may compute.
+  template <class F>
+  T get_once(Lock l, F compute) {
+    T value = value_.load(std::memory_order_acquire);
+    if (value != T()) return value;
+    std::lock_guard lock(process_lock(l));
+    return get(compute);
   }
 
  private:

@@ -175,12 +175,8 @@ namespace olivine {
 const Backend& cpu_backend() {
   // Never destroyed: threads may still compute while the process ends.
   static constinit FirstUse<const Backend*> backend;
-  return *backend.get([] {
-    static constinit const Backend* made = nullptr;
-    std::lock_guard lock(process_lock(Lock::backend));
-    if (!made) made = cpu::make_cpu_backend(cpu::cpu_isa()).release();
-    return made;
-  });
+  return *backend.get_once(Lock::backend,
+                           [] { return cpu::make_cpu_backend(cpu::cpu_isa()).release(); });
 }
 
 }  // namespace olivine

@@ -280,12 +280,7 @@ template <class T>
 Cache<T>& cache() {
   // Never destroyed: threads may still compute while the process ends.
   static constinit FirstUse<Cache<T>*> plans;
-  return *plans.get([] {
-    static constinit Cache<T>* made = nullptr;
-    std::lock_guard lock(process_lock(Lock::plans));
-    if (!made) made = new Cache<T>;
-    return made;
-  });
+  return *plans.get_once(Lock::plans, [] { return new Cache<T>; });
 }
 
 template <class T>

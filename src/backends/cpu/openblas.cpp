@@ -52,12 +52,7 @@ void* open_library() {
 
 void* openblas_symbol(const char* name) {
   static constinit FirstUse<void*> opened;
-  void* library = opened.get([] {
-    static constinit void* made = nullptr;
-    std::lock_guard lock(process_lock(Lock::openblas));
-    if (!made) made = open_library();
-    return made;
-  });
+  void* library = opened.get_once(Lock::openblas, open_library);
   const std::string symbol = std::string(kPrefix) + name;
   void* f = dlsym(library, symbol.c_str());
   if (!f) fail<std::runtime_error>("[openblas] expected the function ", symbol, "; got none");

@@ -1,6 +1,6 @@
 """Pictures of graphs: a layered drawing of what arrays are computed from, as an SVG.
 
-The graph of `olivine.core` becomes boxes (ops), pills (inputs and outputs) and edges. They are drawn
+The graph of `olivine.core` becomes boxes (ops), pills (inputs and outputs) and edges, drawn
 by the method of Sugiyama, Tagawa and Toda (1981):
 
 1. `layers`: each box goes one layer below the lowest box it reads, or, if that takes no more edges
@@ -298,9 +298,8 @@ def draw_box(box, top, depth):
     baseline = y + PADDING / 2 + FONT - 1
     for i, line in enumerate(box.lines):
         style = 'font-weight="600"' if i == 0 else 'fill="#5c6470" font-size="11"'
-        parts.append(
-            f'<text x="{box.x:.1f}" y="{baseline + LINE * i:.1f}" {style}>{html.escape(line)}</text>'
-        )
+        at = f'x="{box.x:.1f}" y="{baseline + LINE * i:.1f}"'
+        parts.append(f"<text {at} {style}>{html.escape(line)}</text>")
     return "\n".join(parts)
 
 

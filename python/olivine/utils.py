@@ -1,4 +1,4 @@
-"""Functions over trees, nested containers whose leaves are anything else; and pictures of graphs."""
+"""Functions over trees, nested containers of anything; and pictures of graphs."""
 
 from __future__ import annotations
 

@@ -76,6 +76,15 @@ def test_runs_of_one_seed_are_equal_and_of_another_differ(make_trainer):
     assert losses(1) == losses(1) != losses(2)
 
 
+def test_bf16_computes_in_16_bits_from_float32_weights(make_trainer):
+    plain, half = make_trainer(), make_trainer(bf16=True)
+    first = [plain.train_step(1e-2) for _ in range(20)]
+    second = [half.train_step(1e-2) for _ in range(20)]
+    assert first != second and second[-1] < second[0] - 0.3
+    np.testing.assert_allclose(second, first, rtol=0.02)
+    assert {p.dtype for p in parameters(half).values()} == {np.dtype("float32")}
+
+
 def test_evaluation_disturbs_nothing(make_trainer):
     plain, evaluated = make_trainer(), make_trainer()
     first = [plain.train_step(1e-3) for _ in range(4)]

@@ -71,6 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _option(training, "--clip", real(0, above=True), "largest norm of the gradient")
     _option(training, "--evaluate-every", whole(1), "steps between evaluations, which also save")
     _option(training, "--seed", whole(0), "fixes weights, batches and dropout")
+    training.add_argument(
+        "--bf16",
+        action="store_true",
+        default=None,
+        help="compute in bfloat16, from weights that stay float32",
+    )
 
     text = parser.add_argument_group("the sample at the end")
     text.add_argument(

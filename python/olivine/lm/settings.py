@@ -35,7 +35,7 @@ class GPTConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a model is trained."""
+    """How a model is trained. With `bf16` it computes in bfloat16, from weights kept in float32."""
 
     batch_size: int = 16
     learning_rate: float = 4e-3
@@ -45,6 +45,7 @@ class TrainConfig:
     clip: float = 1.0
     evaluate_every: int = 250
     seed: int = 0
+    bf16: bool = False
 
 
 def training_memory(model: GPTConfig, training: TrainConfig) -> int:

@@ -26,6 +26,7 @@ from olivine.lm import checkpoint
 from olivine.lm.data import BatchSampler, Corpus, validation_batches
 from olivine.lm.model import GPT
 from olivine.lm.settings import GPTConfig, TrainConfig
+from olivine.train.precision import autocast
 from olivine.utils import tree_flatten
 
 # Batches of the evaluations along the way; the one at the end uses the whole validation part.
@@ -101,9 +102,10 @@ class Trainer:
 
     def compile(self) -> None:
         model, optimizer, clip = self.model, self.optimizer, self.config.clip
+        forward = autocast(model) if self.config.bf16 else model
 
         def mean_loss(inputs, targets):
-            return nn.losses.cross_entropy(model(inputs), targets, reduction="mean")
+            return nn.losses.cross_entropy(forward(inputs), targets, reduction="mean")
 
         loss_and_grad = nn.value_and_grad(model, mean_loss)
         state = [model.state, optimizer.state, mx.random.state]

@@ -25,9 +25,9 @@ class Muon(Optimizer):
     """SGD with momentum; updates of matrices are replaced by the nearest orthogonal matrix.
 
     Parameters of more than two dimensions count as matrices of their first axis by the rest, and
-    the rate is multiplied by `sqrt(max(1, shape[-2] / shape[-1]))`, as in MLX. Use another optimizer for
-    embeddings, output layers and vectors (see `MultiOptimizer`). Source: Jordan et al., "Muon: An
-    optimizer for hidden layers in neural networks" (2024).
+    the rate is multiplied by `sqrt(max(1, shape[-2] / shape[-1]))`, as in MLX. Use another
+    optimizer for embeddings, output layers and vectors (see `MultiOptimizer`). Source: Jordan et
+    al., "Muon: An optimizer for hidden layers in neural networks" (2024).
     """
 
     def __init__(

@@ -1,9 +1,10 @@
-// Transposing matrices in square blocks of one cache line per side.
+// Transposing matrices in square blocks of one cache line per side; the last rows make lower ones.
 //
 // A block is cut into squares of 16 bytes per side, which are turned in registers: N rows of N
 // elements, rows i and i + N / 2 interleaved, log2 N times over. They meet in a buffer, so that
 // every line of the source and of the destination is touched once, whatever power of two lies
 // between the rows.
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -58,18 +59,19 @@ void transpose_of(const T* src, int64_t src_step, int64_t rows, int64_t columns,
                   int64_t dst_step) {
   constexpr int side = kLine / sizeof(T), n = Square<T>::n;
   alignas(kLine) T block[side * side];
-  const int64_t whole_rows = rows / side * side, whole_columns = columns / side * side;
+  const int64_t whole_rows = rows / n * n, whole_columns = columns / side * side;
   for (int64_t r = 0; r < whole_rows; r += side) {
+    const int64_t height = std::min<int64_t>(side, whole_rows - r);
     for (int64_t c = 0; c < whole_columns; c += side) {
       const T* from = src + c * src_step + r;
       for (int i = 0; i < side; ++i) __builtin_prefetch(from + (i + 2 * side) * src_step);
       for (int j = 0; j < side; j += n) {
-        for (int i = 0; i < side; i += n) {
+        for (int64_t i = 0; i < height; i += n) {
           Square<T>::turn(from + j * src_step + i, src_step, block + i * side + j, side);
         }
       }
       T* to = dst + r * dst_step + c;
-      for (int i = 0; i < side; ++i) std::memcpy(to + i * dst_step, block + i * side, kLine);
+      for (int64_t i = 0; i < height; ++i) std::memcpy(to + i * dst_step, block + i * side, kLine);
     }
   }
   for (int64_t r = 0; r < rows; ++r) {

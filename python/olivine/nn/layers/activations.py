@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import math
+from functools import wraps
 
 import olivine.core as mx
 from olivine.nn.layers.base import Module
 
 # Functions
+
+
+def _rounded_once(function):
+    """Computes a 16-bit `x` in float32, so that only the result is rounded, and not every step.
+
+    That keeps digits which the steps would lose, in the gradient too, and it is faster.
+    """
+
+    @wraps(function)
+    def wrapped(x, *args, **kwargs):
+        dtype = x.dtype if isinstance(x, mx.array) else None
+        if dtype == mx.bfloat16 or dtype == mx.float16:
+            return function(x.astype(mx.float32), *args, **kwargs).astype(dtype)
+        return function(x, *args, **kwargs)
+
+    return wrapped
 
 
 def sigmoid(x):
@@ -45,42 +62,50 @@ def prelu(x: mx.array, alpha: mx.array) -> mx.array:
     return mx.maximum(0, x) + alpha * mx.minimum(0, x)
 
 
+@_rounded_once
 def elu(x, alpha=1.0):
     """`x` where positive, `alpha * (exp(x) - 1)` elsewhere."""
     # The inner where keeps exp, and so the gradient, finite for large x.
     return mx.where(x > 0, x, alpha * mx.expm1(mx.where(x > 0, 0, x)))
 
 
+@_rounded_once
 def celu(x, alpha=1.0):
     """`max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))`, smooth for every `alpha`."""
     return mx.where(x > 0, x, alpha * mx.expm1(mx.where(x > 0, 0, x) / alpha))
 
 
+@_rounded_once
 def selu(x):
     """Self-normalizing scaled `elu`. Source: Klambauer et al. (2017), whose constants these are."""
     return 1.0507 * elu(x, 1.67326)
 
 
+@_rounded_once
 def gelu(x) -> mx.array:
     """`x * Phi(x)` with the Gaussian distribution function Phi, exact."""
     return x * (0.5 * (1 + mx.erf(x * (1 / math.sqrt(2)))))
 
 
+@_rounded_once
 def gelu_approx(x):
     """`gelu` by a tanh. Source: Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016)."""
     return 0.5 * x * (1 + mx.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
 
 
+@_rounded_once
 def gelu_fast_approx(x):
     """`gelu` by a sigmoid: `x * sigmoid(1.702 x)`."""
     return x * mx.sigmoid(1.702 * x)
 
 
+@_rounded_once
 def silu(x):
     """`x * sigmoid(x)`, also called swish."""
     return x * mx.sigmoid(x)
 
 
+@_rounded_once
 def mish(x: mx.array) -> mx.array:
     """`x * tanh(softplus(x))`. Source: Misra, "Mish" (2019)."""
     return x * mx.tanh(softplus(x))
@@ -92,6 +117,7 @@ def glu(x: mx.array, axis: int = -1) -> mx.array:
     return a * mx.sigmoid(b)
 
 
+@_rounded_once
 def hardswish(x):
     """`x * relu6(x + 3) / 6`. Source: Howard et al., "MobileNetV3" (2019)."""
     return x * relu6(x + 3) / 6
@@ -117,6 +143,7 @@ def softplus(x):
     return mx.logaddexp(x, 0)
 
 
+@_rounded_once
 def softsign(x):
     """`x / (1 + |x|)`."""
     return x / (1 + mx.abs(x))
@@ -132,11 +159,13 @@ def softmin(x, axis=-1):
     return mx.softmax(-x, axis=axis)
 
 
+@_rounded_once
 def log_softmax(x, axis=-1):
     """The logarithm of `softmax`, without overflow."""
     return x - mx.logsumexp(x, axis=axis, keepdims=True)
 
 
+@_rounded_once
 def log_sigmoid(x):
     """The logarithm of `sigmoid`, without overflow."""
     return -softplus(-x)

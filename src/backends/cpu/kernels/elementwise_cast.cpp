@@ -59,6 +59,7 @@ template <class From, class H>
 void loop_narrow(const void* pa, void* po, int64_t n) {
   const From* a = static_cast<const From*>(pa);
   H* o = static_cast<H*>(po);
+  if constexpr (std::is_same_v<From, float>) return narrow(a, o, n);
   float x[kHalfBlock];
   for (int64_t i = 0; i < n; i += kHalfBlock) {
     const int64_t m = n - i < kHalfBlock ? n - i : kHalfBlock;
@@ -72,6 +73,7 @@ void loop_widen(const void* pa, void* po, int64_t n) {
   using Stored = typename StoredAs<To>::type;
   const H* a = static_cast<const H*>(pa);
   Stored* o = static_cast<Stored*>(po);
+  if constexpr (std::is_same_v<To, float>) return widen(a, o, n);
   float x[kHalfBlock];
   for (int64_t i = 0; i < n; i += kHalfBlock) {
     const int64_t m = n - i < kHalfBlock ? n - i : kHalfBlock;

@@ -6,7 +6,7 @@
 #include "backends/scalar_ops.h"
 #include "olivine/dtype.h"
 
-#if defined(__F16C__)
+#if defined(__F16C__) || defined(__AVX512BW__)
 #include <immintrin.h>
 #endif
 
@@ -50,11 +50,44 @@ OLIVINE_OP float16_t float_to_float16(float x) {
   return {static_cast<uint16_t>(r | sign)};
 }
 
+#if defined(__AVX512BW__)
+// In GCC's vectors: its intrinsics for the same make it warn about their unused lanes.
+using Words = uint32_t __attribute__((vector_size(64)));
+
+// Floats whose upper halves are those at x rounded to bfloat16.
+OLIVINE_OP Words rounded_to_upper_half(const float* x) {
+  const __m512 v = _mm512_loadu_ps(x);
+  const Words u = (Words)v;
+  const Words rounded = u + (((u >> 16) & 1) + 0x7fff);
+  const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+  return (Words)_mm512_mask_blend_epi32(nan, (__m512i)rounded, (__m512i)(u | 0x400000));
+}
+#endif
+
 [[maybe_unused, gnu::noinline]] void widen(const bfloat16_t* a, float* o, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) o[i] = half_to_float(a[i]);
+  int64_t i = 0;
+#if defined(__AVX512BW__)
+  for (; i + 16 <= n; i += 16) {
+    const __m256i h = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + i));
+    const Words wide = (Words)_mm512_maskz_cvtepu16_epi32(0xffff, h);
+    _mm512_storeu_si512(o + i, (__m512i)(wide << 16));
+  }
+#endif
+  for (; i < n; ++i) o[i] = half_to_float(a[i]);
 }
 [[maybe_unused, gnu::noinline]] void narrow(const float* a, bfloat16_t* o, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) o[i] = float_to_bfloat16(a[i]);
+  int64_t i = 0;
+#if defined(__AVX512BW__)
+  const __m512i upper_halves =
+      _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27,
+                       25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+  for (; i + 32 <= n; i += 32) {
+    const Words low = rounded_to_upper_half(a + i), high = rounded_to_upper_half(a + i + 16);
+    _mm512_storeu_si512(o + i, _mm512_maskz_permutex2var_epi16(0xffffffff, (__m512i)low,
+                                                               upper_halves, (__m512i)high));
+  }
+#endif
+  for (; i < n; ++i) o[i] = float_to_bfloat16(a[i]);
 }
 
 #if defined(__F16C__)

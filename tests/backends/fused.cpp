@@ -240,8 +240,12 @@ struct RandomProgram {
 RandomProgram random_program(std::mt19937& rng, const KernelTable& table) {
   static const Dtype leaf_dtypes[] = {float32, float32, float32, bfloat16, float16,
                                       int32,   bool_,   float64, complex64};
+  static const Dtype half_dtypes[] = {bfloat16, bfloat16, float16, float32, bool_};
+  const bool halves = rng() % 2;
   RandomProgram r;
-  for (size_t k = 1 + rng() % 4; k-- > 0;) r.program.leaves.push_back(leaf_dtypes[rng() % 9]);
+  for (size_t k = 1 + rng() % 4; k-- > 0;) {
+    r.program.leaves.push_back(halves ? half_dtypes[rng() % 5] : leaf_dtypes[rng() % 9]);
+  }
   r.dtypes = r.program.leaves;
   const auto casts = cast_ops();
   const size_t steps = 1 + rng() % 12;

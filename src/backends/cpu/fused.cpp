@@ -21,6 +21,7 @@
 #include <new>
 
 #include "backends/cpu/tile.h"
+#include "backends/cpu/widening.h"
 #include "core/error.h"
 #include "core/op.h"
 #include "runtime/thread_pool.h"
@@ -63,12 +64,6 @@ struct Value {
   bool in_order;  // direct, and tiles follow each other in memory
   uint16_t slot;
   char* base;
-};
-
-struct Step {
-  const Loops* loops;
-  uint8_t arity;
-  uint16_t src[3];
 };
 
 class FusedProgram final : public PreparedProgram {
@@ -156,14 +151,11 @@ class Worker {
 };
 
 FusedProgram::FusedProgram(const Program& program, const KernelTable& table)
-    : leaves(program.leaves.size()), outputs(program.outputs) {
-  for (Dtype t : program.leaves) itemsize.push_back(static_cast<uint8_t>(t.size()));
-  for (const Instr& i : program.code) {
-    const Loops* l = table.loops(i.op, i.key);
-    if (!l) fail("[", op_name(i.op), "] expected a dtype with a CPU kernel; got ", i.key);
-    steps.push_back({l, i.arity, {i.src[0], i.src[1], i.src[2]}});
-    itemsize.push_back(static_cast<uint8_t>(i.out.size()));
-  }
+    : leaves(program.leaves.size()) {
+  Steps plan = plan_steps(program, table);
+  itemsize = std::move(plan.itemsize);
+  steps = std::move(plan.steps);
+  outputs = std::move(plan.outputs);
   assign_slots();
 }
 

@@ -28,9 +28,12 @@ class KernelTable {
   void add(const char* op, Dtype dtype, Kernel k);
   void add_all(const char* op, std::initializer_list<Dtype> dtypes, Kernel k);
   void add_loops(const char* op, Dtype dtype, Loops loops);
+  // Rounds floats to what a 16-bit dtype can hold.
+  void add_rounding(Dtype half, Loops::Unary loop) { rounding_[half == bfloat16].v = loop; }
 
   const Kernel* kernel(int op, Dtype dtype) const;
   const Loops* loops(int op, Dtype dtype) const;
+  const Loops* rounding(Dtype half) const { return &rounding_[half == bfloat16]; }
 
  private:
   struct Row {
@@ -38,6 +41,7 @@ class KernelTable {
     std::array<Loops, Dtype::kCount> loops{};
   };
   std::vector<Row> rows_;  // by op id
+  Loops rounding_[2];
   Row& row(const char* op);
 };
 

@@ -113,6 +113,24 @@ OLIVINE_INLINE T narrow(A x) {
 }
 
 // ---- Native vectors.
+
+// GCC 12 makes several instructions of a conversion of lanes where AVX-512 has one.
+using HalfWords = VecOf<uint16_t, kVectorBytes / 4>::type;
+OLIVINE_INLINE Native<uint32_t> widen_words(HalfWords h) {
+#if defined(__AVX512BW__)
+  return (Native<uint32_t>)_mm512_maskz_cvtepu16_epi32(0xffff, (__m256i)h);
+#else
+  return __builtin_convertvector(h, Native<uint32_t>);
+#endif
+}
+OLIVINE_INLINE HalfWords narrow_words(Native<uint32_t> u) {
+#if defined(__AVX512BW__)
+  return (HalfWords)_mm512_maskz_cvtepi32_epi16(0xffff, (__m512i)u);
+#else
+  return __builtin_convertvector(u, HalfWords);
+#endif
+}
+
 template <class A, class T>
 OLIVINE_INLINE Native<A> load_native(const T* p) {
   constexpr int L = kVectorBytes / int(sizeof(A));
@@ -123,7 +141,7 @@ OLIVINE_INLINE Native<A> load_native(const T* p) {
   } else if constexpr (std::is_same_v<T, bfloat16_t>) {
     typename VecOf<uint16_t, L>::type h;
     std::memcpy(&h, p, sizeof h);
-    return (Native<float>)(__builtin_convertvector(h, Native<uint32_t>) << 16);
+    return (Native<float>)(widen_words(h) << 16);
   } else if constexpr (std::is_same_v<T, float16_t>) {
 #if defined(__AVX512BW__)
     // The masked form: g++ 12 warns about the plain one's undefined source register.
@@ -157,8 +175,7 @@ OLIVINE_INLINE void store_native(bfloat16_t* p, Native<float> v) {
   Native<uint32_t> b = (Native<uint32_t>)v;
   Native<uint32_t> r = (b + 0x7fff + ((b >> 16) & 1)) >> 16;
   r = (Native<uint32_t>)(v != v) ? ((b >> 16) | 0x40) : r;
-  typename VecOf<uint16_t, kVectorBytes / 4>::type h =
-      __builtin_convertvector(r, typename VecOf<uint16_t, kVectorBytes / 4>::type);
+  const HalfWords h = narrow_words(r);
   std::memcpy(p, &h, sizeof h);
 }
 template <class A>

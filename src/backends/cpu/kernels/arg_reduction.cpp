@@ -31,24 +31,42 @@ struct Found {
   int64_t index;
 };
 
+// Whether an element equals `value`, or both are NaN. 16-bit floats are told by their bits, many of
+// which fit into a vector.
+template <class In, class A>
+struct Same {
+  explicit Same(A v) : value(v), nan(v != v) {}
+  OLIVINE_INLINE bool operator()(In x) const { return (x == value) | (nan & (x != x)); }
+  A value;
+  bool nan;
+};
+template <class In>
+requires is_half<In>
+struct Same<In, float> {
+  static constexpr uint16_t kMagnitude = 0x7fff;
+  static constexpr uint16_t kInfinity = std::is_same_v<In, bfloat16_t> ? 0x7f80 : 0x7c00;
+  explicit Same(float v)
+      : bits(narrow<In>(v).bits),
+        ignored(v == 0 ? 0x8000 : 0),
+        above(v != v ? kInfinity : 0xffff) {}
+  OLIVINE_INLINE bool operator()(In x) const {
+    return ((x.bits | ignored) == (bits | ignored)) | ((x.bits & kMagnitude) > above);
+  }
+  uint16_t bits, ignored, above;
+};
+
 // Where `value` (or NaN, if it is NaN) comes first; it does occur.
 template <class In, class A>
 int64_t find_first(const In* p, int64_t n, A value) {
   constexpr int64_t kBlock = 64;
+  const Same<In, A> same(value);
   int64_t i = 0;
-  const bool nan = value != value;
   for (; i + kBlock <= n; i += kBlock) {
-    int hits = 0;
-    for (int64_t j = 0; j < kBlock; ++j) {
-      A x = widen<A>(p[i + j]);
-      hits += (x == value) | (nan & (x != x));
-    }
+    uint16_t hits = 0;
+    for (int64_t j = 0; j < kBlock; ++j) hits |= same(p[i + j]);
     if (hits) break;
   }
-  for (; i < n - 1; ++i) {
-    A x = widen<A>(p[i]);
-    if (x == value || (nan && x != x)) break;
-  }
+  while (i < n - 1 && !same(p[i])) ++i;
   return i;
 }
 

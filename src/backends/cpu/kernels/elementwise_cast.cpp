@@ -92,6 +92,32 @@ void loop_half(const void* pa, void* po, int64_t n) {
   }
 }
 
+template <class H>
+void loop_round(const void* pa, void* po, int64_t n) {
+  const float* a = static_cast<const float*>(pa);
+  float* o = static_cast<float*>(po);
+  H h[kHalfBlock];
+  for (int64_t i = 0; i < n; i += kHalfBlock) {
+    const int64_t m = n - i < kHalfBlock ? n - i : kHalfBlock;
+    narrow(a + i, h, m);
+    widen(h, o + i, m);
+  }
+}
+template <>
+void loop_round<bfloat16_t>(const void* pa, void* po, int64_t n) {
+  const float* a = static_cast<const float*>(pa);
+  float* o = static_cast<float*>(po);
+  int64_t i = 0;
+#if defined(__AVX512BW__)
+  for (; i + 16 <= n; i += 16) {
+    const Words r = rounded_to_upper_half(_mm512_loadu_ps(a + i)) & 0xffff0000;
+    _mm512_storeu_si512(o + i, (__m512i)r);
+  }
+#endif
+  OLIVINE_INDEPENDENT
+  for (; i < n; ++i) o[i] = half_to_float(float_to_bfloat16(a[i]));
+}
+
 // Registers the conversions of every type to To.
 template <class To>
 void register_to(KernelTable& t, const char* op) {
@@ -147,6 +173,8 @@ void register_elementwise_cast(KernelTable& t) {
   register_to<double>(t, "astype_float64");
   register_to<Complex<float>>(t, "astype_complex64");
   register_to<Complex<double>>(t, "astype_complex128");
+  t.add_rounding(float16, loop_round<float16_t>);
+  t.add_rounding(bfloat16, loop_round<bfloat16_t>);
 }
 
 }  // namespace olivine::cpu::OLIVINE_ISA

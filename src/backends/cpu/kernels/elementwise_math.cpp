@@ -14,8 +14,8 @@ template <class F, class Scalar>
 void add_lanes(KernelTable& t, const char* op) {
   t.add_loops(op, float32, {.v = lanes_v<F>});
   add_unary<Scalar, double>(t, op, float64);
-  t.add_loops(op, float16, {.v = half_v<float16_t, float, lanes_v<F>>});
-  t.add_loops(op, bfloat16, {.v = half_v<bfloat16_t, float, lanes_v<F>>});
+  t.add_loops(op, float16, {.v = half_lanes_v<float16_t, F>});
+  t.add_loops(op, bfloat16, {.v = half_lanes_v<bfloat16_t, F>});
 }
 void register_hot(KernelTable& t) {
   add_lanes<ExpLanes, Exp>(t, "exp");

@@ -54,13 +54,18 @@ OLIVINE_OP float16_t float_to_float16(float x) {
 // In GCC's vectors: its intrinsics for the same make it warn about their unused lanes.
 using Words = uint32_t __attribute__((vector_size(64)));
 
-// Floats whose upper halves are those at x rounded to bfloat16.
-OLIVINE_OP Words rounded_to_upper_half(const float* x) {
-  const __m512 v = _mm512_loadu_ps(x);
+// Floats whose upper halves are those of v rounded to bfloat16.
+OLIVINE_OP Words rounded_to_upper_half(__m512 v) {
   const Words u = (Words)v;
   const Words rounded = u + (((u >> 16) & 1) + 0x7fff);
   const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
   return (Words)_mm512_mask_blend_epi32(nan, (__m512i)rounded, (__m512i)(u | 0x400000));
+}
+OLIVINE_OP __m512i upper_halves(Words low, Words high) {
+  const __m512i odd =
+      _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27,
+                       25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+  return _mm512_maskz_permutex2var_epi16(~0u, (__m512i)low, odd, (__m512i)high);
 }
 #endif
 
@@ -78,13 +83,10 @@ OLIVINE_OP Words rounded_to_upper_half(const float* x) {
 [[maybe_unused, gnu::noinline]] void narrow(const float* a, bfloat16_t* o, int64_t n) {
   int64_t i = 0;
 #if defined(__AVX512BW__)
-  const __m512i upper_halves =
-      _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27,
-                       25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
   for (; i + 32 <= n; i += 32) {
-    const Words low = rounded_to_upper_half(a + i), high = rounded_to_upper_half(a + i + 16);
-    _mm512_storeu_si512(o + i, _mm512_maskz_permutex2var_epi16(0xffffffff, (__m512i)low,
-                                                               upper_halves, (__m512i)high));
+    const Words low = rounded_to_upper_half(_mm512_loadu_ps(a + i));
+    const Words high = rounded_to_upper_half(_mm512_loadu_ps(a + i + 16));
+    _mm512_storeu_si512(o + i, upper_halves(low, high));
   }
 #endif
   for (; i < n; ++i) o[i] = float_to_bfloat16(a[i]);

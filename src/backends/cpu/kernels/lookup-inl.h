@@ -16,6 +16,8 @@
 
 #include <cstdint>
 
+#include "backends/cpu/kernels/half-inl.h"
+
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
@@ -335,6 +337,34 @@ void lanes_v(const void* pa, void* po, int64_t n) {
     const int64_t left = n - i < 16 ? n - i : 16;
     const __mmask16 mask = static_cast<__mmask16>((1u << left) - 1);
     _mm512_mask_storeu_ps(o + i, mask, f(_mm512_maskz_loadu_ps(mask, a + i)));
+  }
+}
+
+// The same on 16-bit floats, widened and rounded in registers.
+OLIVINE_LANES __m512 widened(bfloat16_t, __m256i h) {
+  return (__m512)((Words)_mm512_maskz_cvtepu16_epi32(kAll, h) << 16);
+}
+OLIVINE_LANES __m512 widened(float16_t, __m256i h) { return _mm512_maskz_cvtph_ps(kAll, h); }
+OLIVINE_LANES void store_narrowed(bfloat16_t* o, __mmask32 mask, __m512 x, __m512 y) {
+  const Words low = rounded_to_upper_half(x), high = rounded_to_upper_half(y);
+  _mm512_mask_storeu_epi16(o, mask, upper_halves(low, high));
+}
+OLIVINE_LANES void store_narrowed(float16_t* o, __mmask32 mask, __m512 x, __m512 y) {
+  _mm256_mask_storeu_epi16(o, static_cast<__mmask16>(mask), _mm512_maskz_cvtps_ph(kAll, x, 0));
+  _mm256_mask_storeu_epi16(o + 16, static_cast<__mmask16>(mask >> 16),
+                           _mm512_maskz_cvtps_ph(kAll, y, 0));
+}
+
+template <class H, class F>
+void half_lanes_v(const void* pa, void* po, int64_t n) {
+  const H* a = static_cast<const H*>(pa);
+  H* o = static_cast<H*>(po);
+  const F f;
+  for (int64_t i = 0; i < n; i += 32) {
+    const __mmask32 mask = n - i < 32 ? (1u << (n - i)) - 1 : ~0u;
+    const __m256i low = _mm256_maskz_loadu_epi16(static_cast<__mmask16>(mask), a + i);
+    const __m256i high = _mm256_maskz_loadu_epi16(static_cast<__mmask16>(mask >> 16), a + i + 16);
+    store_narrowed(o + i, mask, f(widened(H{}, low)), f(widened(H{}, high)));
   }
 }
 

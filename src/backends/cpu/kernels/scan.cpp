@@ -128,10 +128,9 @@ OLIVINE_INLINE Native<typename Op::A> scan_lanes(Native<typename Op::A> v,
   }
 }
 
-// out[i] = carry op in[0] op … op in[i]; returns the last.
-template <class Op>
-typename Op::A scan_run(const typename Op::A* in, int64_t n, typename Op::A carry,
-                        typename Op::A* out) {
+// out[i] = carry op in[0] op … op in[i]; returns the last. T: what is stored, maybe narrower.
+template <class Op, class T>
+typename Op::A scan_run(const T* in, int64_t n, typename Op::A carry, T* out) {
   using A = typename Op::A;
   int64_t i = 0;
   if constexpr (Op::vector && sizeof(A) >= 4) {
@@ -145,7 +144,10 @@ typename Op::A scan_run(const typename Op::A* in, int64_t n, typename Op::A carr
     }
     carry = c[0];
   }
-  for (; i < n; ++i) out[i] = carry = Op::apply(carry, in[i]);
+  for (; i < n; ++i) {
+    carry = Op::apply(carry, widen<A>(in[i]));
+    out[i] = narrow<T>(carry);
+  }
   return carry;
 }
 
@@ -155,7 +157,7 @@ void scan_row(const typename Op::In* in, int64_t n, typename Op::A carry, const 
               typename Op::In* out) {
   using T = typename Op::In;
   using A = typename Op::A;
-  if constexpr (std::is_same_v<T, A>) {
+  if constexpr (std::is_same_v<T, A> || is_half<T>) {
     if (!p.reverse && p.inclusive) {
       scan_run<Op>(in, n, carry, out);
       return;

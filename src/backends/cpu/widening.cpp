@@ -1,0 +1,157 @@
+// Chains of 16-bit floats computed as floats.
+//
+// A loop on 16-bit floats widens its operands, computes floats and rounds the result. In a chain of
+// such loops every value would be narrowed only to be widened again. Here a value is kept as floats
+// that are rounded to what the 16-bit dtype can hold: the same numbers, and the bits of an output
+// are those that op after op would give. An operand is widened once, an output narrowed once.
+#include "backends/cpu/widening.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/op.h"
+
+namespace olivine::cpu {
+namespace {
+
+bool is_half(Dtype t) { return t == float16 || t == bfloat16; }
+
+// Ops whose result is one of the operands, or as short as they are.
+bool keeps_digits(std::string_view op) {
+  constexpr std::array<std::string_view, 10> ops = {
+      "abs", "ceil", "floor", "maximum", "minimum", "negative", "round", "select", "sign", "trunc"};
+  return std::find(ops.begin(), ops.end(), op) != ops.end();
+}
+bool is_cast(std::string_view op) { return op.starts_with("astype_"); }
+
+constexpr int kNone = -1;
+
+class Planner {
+ public:
+  Planner(const Program& program, const KernelTable& table);
+  Steps take() { return std::move(out_); }
+
+ private:
+  // The forms of a value of the program that exist so far, as values of the steps.
+  struct Forms {
+    Dtype dtype;
+    int plain = kNone;      // in its own dtype
+    int wide = kNone;       // 16-bit floats as floats
+    int unrounded = kNone;  // the same before rounding
+  };
+
+  void plan(const Instr& i);
+  void plan_wide(const Instr& i);
+  uint16_t plain(uint16_t value);
+  uint16_t wide(uint16_t value);
+  uint16_t emit(const Loops* loops, std::initializer_list<uint16_t> src, size_t itemsize);
+  const Loops* loops(int op, Dtype key) const;
+  const Loops* cast(Dtype from, Dtype to) const {
+    return loops(op_id("astype_" + std::string(name(to))), from);
+  }
+
+  const KernelTable& table_;
+  bool widens_;
+  std::vector<Forms> forms_;
+  Steps out_;
+};
+
+Planner::Planner(const Program& program, const KernelTable& table) : table_(table) {
+  // A single op has loops that do all of it.
+  widens_ = std::count_if(program.code.begin(), program.code.end(),
+                          [](const Instr& i) { return is_half(i.key); }) > 1;
+  for (Dtype t : program.leaves) {
+    forms_.push_back({t, static_cast<int>(out_.itemsize.size())});
+    out_.itemsize.push_back(static_cast<uint8_t>(t.size()));
+  }
+  for (const Instr& i : program.code) plan(i);
+  for (uint16_t v : program.outputs) out_.outputs.push_back(plain(v));
+}
+
+void Planner::plan(const Instr& i) {
+  if (widens_ && is_half(i.key)) return plan_wide(i);
+  Forms f{i.out};
+  if (widens_ && i.key == float32 && is_half(i.out)) {
+    f.unrounded = plain(i.src[0]);
+  } else if (i.arity == 1) {
+    f.plain = emit(loops(i.op, i.key), {plain(i.src[0])}, i.out.size());
+  } else if (i.arity == 2) {
+    f.plain = emit(loops(i.op, i.key), {plain(i.src[0]), plain(i.src[1])}, i.out.size());
+  } else {
+    f.plain =
+        emit(loops(i.op, i.key), {plain(i.src[0]), plain(i.src[1]), plain(i.src[2])}, i.out.size());
+  }
+  forms_.push_back(f);
+}
+
+void Planner::plan_wide(const Instr& i) {
+  const std::string_view op = op_name(i.op);
+  Forms f{i.out};
+  if (is_cast(op)) {
+    if (is_half(i.out)) {
+      f.unrounded = wide(i.src[0]);
+    } else if (i.out == float32) {
+      f.plain = wide(i.src[0]);
+    } else {
+      f.plain = emit(loops(i.op, float32), {wide(i.src[0])}, i.out.size());
+    }
+    return forms_.push_back(f);
+  }
+  uint16_t src[3] = {};
+  for (int k = 0; k < i.arity; ++k) {
+    src[k] = is_half(forms_[i.src[k]].dtype) ? wide(i.src[k]) : plain(i.src[k]);
+  }
+  const size_t itemsize = is_half(i.out) ? sizeof(float) : i.out.size();
+  const Loops* l = loops(i.op, float32);
+  const uint16_t result = i.arity == 1   ? emit(l, {src[0]}, itemsize)
+                          : i.arity == 2 ? emit(l, {src[0], src[1]}, itemsize)
+                                         : emit(l, {src[0], src[1], src[2]}, itemsize);
+  (!is_half(i.out) ? f.plain : keeps_digits(op) ? f.wide : f.unrounded) = result;
+  forms_.push_back(f);
+}
+
+uint16_t Planner::plain(uint16_t value) {
+  const Forms f = forms_[value];
+  if (f.plain == kNone) {
+    // Narrowing rounds too.
+    const int from = f.wide != kNone ? f.wide : f.unrounded;
+    forms_[value].plain =
+        emit(cast(float32, f.dtype), {static_cast<uint16_t>(from)}, f.dtype.size());
+  }
+  return static_cast<uint16_t>(forms_[value].plain);
+}
+
+uint16_t Planner::wide(uint16_t value) {
+  const Forms f = forms_[value];
+  if (f.wide == kNone) {
+    const bool narrow = f.unrounded == kNone;
+    const Loops* l = narrow ? cast(f.dtype, float32) : table_.rounding(f.dtype);
+    const int from = narrow ? f.plain : f.unrounded;
+    forms_[value].wide = emit(l, {static_cast<uint16_t>(from)}, sizeof(float));
+  }
+  return static_cast<uint16_t>(forms_[value].wide);
+}
+
+uint16_t Planner::emit(const Loops* loops, std::initializer_list<uint16_t> src, size_t itemsize) {
+  Step step{loops, static_cast<uint8_t>(src.size()), {}};
+  std::copy(src.begin(), src.end(), step.src);
+  out_.steps.push_back(step);
+  out_.itemsize.push_back(static_cast<uint8_t>(itemsize));
+  return static_cast<uint16_t>(out_.itemsize.size() - 1);
+}
+
+const Loops* Planner::loops(int op, Dtype key) const {
+  const Loops* l = table_.loops(op, key);
+  if (!l) fail("[", op_name(op), "] expected a dtype with a CPU kernel; got ", key);
+  return l;
+}
+
+}  // namespace
+
+Steps plan_steps(const Program& program, const KernelTable& table) {
+  return Planner(program, table).take();
+}
+
+}  // namespace olivine::cpu

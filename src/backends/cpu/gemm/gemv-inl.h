@@ -7,34 +7,63 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
-// `count` columns that are contiguous along k: one sum of lanes each.
-template <class S, int count>
+// Bytes of the matrix that are fetched ahead of those in use: the hardware alone reads half as
+// fast.
+constexpr int64_t kGemvAhead = 4096;
+
+// In elements: whole lines where several are that far apart.
+template <class S>
+inline int64_t gemv_ahead(int64_t stride, int64_t lines) {
+  constexpr int64_t size = sizeof(S);
+  if (stride <= 0 || stride * size > kGemvAhead) return kGemvAhead / size;
+  const int64_t rows = (kGemvAhead + stride * size - 1) / (stride * size);
+  return stride * (rows > lines ? rows : lines);
+}
+
+// `count` columns that are contiguous along k: `unroll` sums of lanes each.
+template <class S, int count, int unroll>
 void dot_columns(const Compute<S>* x, const S* matrix, int64_t stride, int64_t k, Compute<S>* y) {
   using T = Compute<S>;
   constexpr int lanes = kLanes<T>;
-  constexpr int unroll = 2;
+  const int64_t ahead = gemv_ahead<S>(stride, count);
   Vec<T> acc[count][unroll] = {};
   int64_t p = 0;
   for (; p + unroll * lanes <= k; p += unroll * lanes) {
-#pragma GCC unroll 2
+#pragma GCC unroll 8
     for (int u = 0; u < unroll; ++u) {
       const Vec<T> xv = load(x + p + u * lanes);
 #pragma GCC unroll 4
       for (int j = 0; j < count; ++j) {
-        acc[j][u] = fma(xv, load(matrix + j * stride + p + u * lanes), acc[j][u]);
+        const S* m = matrix + j * stride + p + u * lanes;
+        if (u * lanes * sizeof(S) % 64 == 0) __builtin_prefetch(m + ahead);
+        acc[j][u] = fma(xv, load(m), acc[j][u]);
       }
     }
   }
-  for (; p < k; p += lanes) {
-    const int64_t left = min(lanes, k - p);
-    const Vec<T> xv = load_some(x + p, left);
+  for (; p + lanes <= k; p += lanes) {
+    const Vec<T> xv = load(x + p);
+    for (int j = 0; j < count; ++j) acc[j][0] = fma(xv, load(matrix + j * stride + p), acc[j][0]);
+  }
+  if (const int64_t left = k - p; left > 0) {
+    const bool whole = k >= lanes;  // then the last vector is one that ends at k
+    const Vec<T> xv = whole ? last_lanes<T>(load(x + k - lanes), left) : load_some(x, left);
     for (int j = 0; j < count; ++j) {
-      acc[j][0] = fma(xv, load_some(matrix + j * stride + p, left), acc[j][0]);
+      const S* m = matrix + j * stride;
+      const Vec<T> mv = whole ? last_lanes<T>(load(m + k - lanes), left) : load_some(m, left);
+      acc[j][unroll - 1] = fma(xv, mv, acc[j][unroll - 1]);
     }
   }
-  for (int j = 0; j < count; ++j) y[j] = sum<T>(acc[j][0] + acc[j][1]);
+  for (int j = 0; j < count; ++j) {
+#pragma GCC unroll 8
+    for (int half = unroll / 2; half > 0; half /= 2) {
+#pragma GCC unroll 4
+      for (int u = 0; u < half; ++u) acc[j][u] = acc[j][u] + acc[j][u + half];
+    }
+    y[j] = sum<T>(acc[j][0]);
+  }
 }
 
+// Long columns one by one, so that the matrix is read in order; short ones four at a time.
 template <class S>
 void gemv_dot(const GemvArgs& args) {
   using T = Compute<S>;
@@ -42,11 +71,11 @@ void gemv_dot(const GemvArgs& args) {
   const S* matrix = static_cast<const S*>(args.matrix);
   T* y = static_cast<T*>(args.y);
   int64_t j = 0;
-  for (; j + 4 <= args.n; j += 4) {
-    dot_columns<S, 4>(x, matrix + j * args.stride, args.stride, args.k, y + j);
+  for (; args.k < 8 * kLanes<T> && j + 4 <= args.n; j += 4) {
+    dot_columns<S, 4, 2>(x, matrix + j * args.stride, args.stride, args.k, y + j);
   }
   for (; j < args.n; ++j) {
-    dot_columns<S, 1>(x, matrix + j * args.stride, args.stride, args.k, y + j);
+    dot_columns<S, 1, 8>(x, matrix + j * args.stride, args.stride, args.k, y + j);
   }
 }
 

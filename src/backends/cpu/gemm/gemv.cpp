@@ -9,8 +9,8 @@
 namespace olivine::cpu {
 namespace {
 
-constexpr int64_t kSmallBytes = 1 << 20;  // too little to share among threads
-constexpr int64_t kChunk = 1 << 16;       // elements of the matrix that one task reads
+constexpr int64_t kSmallBytes = 1 << 18;  // too little to share among threads
+constexpr int64_t kChunk = 1 << 15;       // elements of the matrix that one task reads
 constexpr int64_t kLongestDot = 1 << 14;  // along k, where k is contiguous
 constexpr int64_t kLongestRow = 1 << 11;  // along the output, where that is contiguous
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #if defined(__AVX2__)
@@ -184,14 +185,27 @@ inline void store_some(S* p, Vec<Compute<S>> v, int64_t count) {
   for (int64_t i = 0; i < count; ++i) p[i] = lanes[i];
 }
 
+// The last `count` lanes; the others become zero.
 template <class T>
+inline Vec<T> last_lanes(Vec<T> v, int64_t count) {
+  using I = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  Vec<I> index;
+  for (int i = 0; i < kLanes<T>; ++i) index[i] = i;
+  return index >= static_cast<I>(kLanes<T> - count) ? v : Vec<T>{};
+}
+
+template <class T, int half, int... I>
+inline Vec<T> add_half(Vec<T> v, std::integer_sequence<int, I...>) {
+  return v + __builtin_shufflevector(v, v, (I + half) % kLanes<T>...);
+}
+template <class T, int half = kLanes<T> / 2>
 inline T sum(Vec<T> v) {
-  T lanes[kLanes<T>];
-  store(lanes, v);
-  for (int half = kLanes<T> / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  if constexpr (half == 0) {
+    return v[0];
+  } else {
+    v = add_half<T, half>(v, std::make_integer_sequence<int, kLanes<T>>{});
+    return sum<T, half / 2>(v);
   }
-  return lanes[0];
 }
 
 // A vector is made of pieces of 16 bytes.

@@ -6,12 +6,9 @@
 //
 // Scores are held transposed, one row per key with the queries in lanes, so that the softmax needs
 // no sums across lanes and only queries have to be transposed.
-#include <limits>
-
-#include "backends/cpu/kernel_table.h"
+#include "backends/cpu/kernels/attention_few-inl.h"
 #include "backends/cpu/kernels/tile_product-inl.h"
 #include "backends/cpu/scratch.h"
-#include "ops/fast_params.h"
 #include "runtime/thread_pool.h"
 
 namespace olivine::cpu::OLIVINE_ISA {
@@ -19,55 +16,6 @@ namespace {
 
 constexpr int64_t kRows = 64, kKeys = 64;  // of a tile
 constexpr int64_t kTask = 1 << 17;         // products of a task
-constexpr int64_t L = Wide<float>::lanes;
-constexpr float kLow = -std::numeric_limits<float>::infinity();
-
-using Lanes = Native<float>;
-
-inline int64_t padded(int64_t n) { return (n + L - 1) / L * L; }
-
-// exp, with zero for what would be subnormal or comes from -inf.
-OLIVINE_INLINE Lanes weight_of(Lanes x) {
-  const Lanes low = all_lanes<float>(-87.f);
-  return x < low ? Lanes{} : exp_lanes<float>(x < low ? low : x);
-}
-
-// A 4-d operand; axes of size 1 have stride 0, as do missing ones.
-struct Operand {
-  const void* data;
-  int64_t strides[4] = {};
-
-  explicit Operand(const View& v) : data(v.data) {
-    const size_t n = v.shape.size();
-    for (size_t i = 0; i < n; ++i) strides[4 - n + i] = v.shape[i] == 1 ? 0 : v.strides[i];
-  }
-};
-
-// Which rows of an operand: `count` of the rows stacked from head `head` on, `per_head` in each.
-struct Rows {
-  int64_t batch, head, per_head, first, count;
-  int64_t offset(const Operand& x, int64_t r) const {
-    const int64_t at = first + r;
-    return batch * x.strides[0] + (head + at / per_head) * x.strides[1] +
-           at % per_head * x.strides[2];
-  }
-};
-
-// Rows of n elements times `scale` as floats, padded with zeros.
-template <class T>
-void pack(const Operand& x, const Rows& rows, int64_t n, float scale, float* out) {
-  const int64_t width = padded(n), step = x.strides[3];
-  const bool dense = step == 1 || n == 1;
-  for (int64_t r = 0; r < rows.count; ++r, out += width) {
-    const T* p = static_cast<const T*>(x.data) + rows.offset(x, r);
-    int64_t i = 0;
-    for (; dense && i + L <= n; i += L) {
-      store(out + i, map(load<float>(p + i), [&](Lanes v) { return v * scale; }));
-    }
-    for (; i < n; ++i) out[i] = widen<float>(p[i * step]) * scale;
-    for (; i < width; ++i) out[i] = 0;
-  }
-}
 
 // Packed rows to out[i * kRows + r], with zeros for the lanes up to a whole vector.
 void transpose(const float* rows, int64_t count, int64_t n, float* out) {
@@ -79,43 +27,11 @@ void transpose(const float* rows, int64_t count, int64_t n, float* out) {
 }
 
 template <class T>
-void unpack(const float* rows, int64_t count, int64_t n, T* out) {
-  const int64_t width = padded(n);
-  for (int64_t r = 0; r < count; ++r) {
-    int64_t i = 0;
-    for (; i + L <= n; i += L) store(out + r * n + i, load<float>(rows + r * width + i));
-    for (; i < n; ++i) out[r * n + i] = narrow<T>(rows[r * width + i]);
-  }
-}
-
-template <class T>
-struct Attention {
-  const AttentionParams& params;
-  Operand q, k, v, mask;
-  bool bool_mask;
-  const T* sinks = nullptr;
-  int64_t sink_stride = 0;
-  int64_t batches, key_heads, group, queries, keys, depth, value_depth;
-  int64_t rows, tiles;  // of a key head
+struct Attention : AttentionCall {
+  int64_t tiles;  // of a key head
 
   explicit Attention(const KernelCall& call)
-      : params(call.as<AttentionParams>()),
-        q(call.in[0]),
-        k(call.in[1]),
-        v(call.in[2]),
-        mask(call.in[params.has_mask ? 3 : 0]),
-        bool_mask(params.has_mask && call.in[3].dtype == bool_) {
-    if (params.has_sinks) {
-      const View& s = call.in[params.has_mask ? 4 : 3];
-      sinks = s.as<T>();
-      sink_stride = s.strides[0];
-    }
-    const Shape &qs = call.in[0].shape, &ks = call.in[1].shape;
-    batches = qs[0], key_heads = ks[1], group = qs[1] / ks[1];
-    queries = qs[2], keys = ks[2], depth = qs[3], value_depth = call.in[2].shape[3];
-    rows = group * queries;
-    tiles = (rows + kRows - 1) / kRows;
-  }
+      : AttentionCall(call), tiles((rows + kRows - 1) / kRows) {}
 
   // A tile of rows, and how many keys each of them sees.
   struct Tile {
@@ -129,52 +45,31 @@ struct Attention {
   Tile tile(int64_t unit, int64_t t) const {
     Tile out;
     const int64_t first = t * kRows;
-    out.of = {unit / key_heads, unit % key_heads * group, queries, first,
-              smaller(kRows, rows - first)};
+    out.of = query_rows(unit, first, smaller(kRows, rows - first));
     out.width = padded(out.of.count);
     out.end = params.causal ? 0 : keys;
     for (int64_t r = 0; r < out.width; ++r) {
-      int64_t seen = keys;
-      if (params.causal) seen = (first + r) % queries + keys - queries + 1;
-      seen = larger(0, smaller(seen, keys));
+      const int64_t seen = visible(first + r);
       out.visible[r] = int32_t(seen);
       if (r < out.of.count) out.end = larger(out.end, seen);
     }
     return out;
   }
-  Rows key_rows(int64_t unit, int64_t first, int64_t end) const {
-    return {unit / key_heads, unit % key_heads, keys, first, smaller(kKeys, end - first)};
-  }
-
   // scores[key * kRows + row] of packed keys and transposed queries, masked.
   void score(const Tile& t, const Rows& kr, const float* key_tile, const float* queries_t,
              float* scores) const {
     multiply({key_tile, padded(depth), 1, queries_t, kRows, scores, kRows, kr.count, t.width, depth,
               false});
     if (params.has_mask) {
-      bool_mask ? apply_mask<bool>(t, kr, scores) : apply_mask<T>(t, kr, scores);
+      for (int64_t r = 0; r < t.of.count; ++r) {
+        apply_mask<T>(t.of, r, kr.first, kr.count, scores + r, kRows);
+      }
     }
     if (!params.causal) return;
     for (int64_t j = 0; j < kr.count; ++j) {
       const int32_t key = int32_t(kr.first + j);
       float* s = scores + j * kRows;
       for (int64_t r = 0; r < t.width; ++r) s[r] = key < t.visible[r] ? s[r] : kLow;
-    }
-  }
-
-  template <class M>
-  void apply_mask(const Tile& t, const Rows& kr, float* scores) const {
-    const int64_t step = mask.strides[3];
-    for (int64_t r = 0; r < t.of.count; ++r) {
-      const M* m = static_cast<const M*>(mask.data) + t.of.offset(mask, r) + kr.first * step;
-      for (int64_t j = 0; j < kr.count; ++j) {
-        float& s = scores[j * kRows + r];
-        if constexpr (std::is_same_v<M, bool>) {
-          s = m[j * step] ? s : kLow;
-        } else {
-          s += widen<float>(m[j * step]);
-        }
-      }
     }
   }
 
@@ -213,9 +108,7 @@ struct Attention {
 
   void start(const Tile& t, float* top, float* sum) const {
     for (int64_t r = 0; r < kRows; ++r) {
-      const bool sunk = sinks && r < t.of.count;
-      const int64_t head = t.of.head + (t.of.first + r) / queries;
-      top[r] = sunk ? widen<float>(sinks[head * sink_stride]) : kLow;
+      top[r] = r < t.of.count ? sink<T>(t.of, r) : kLow;
       sum[r] = top[r] == kLow ? 0 : 1;
     }
   }
@@ -241,7 +134,7 @@ struct Attention {
     start(t, top, sum);
     fill(o, n * dv, 0.f);
     for (int64_t first = 0; first < t.end; first += kKeys) {
-      const Rows kr = key_rows(unit, first, t.end);
+      const Rows kr = key_rows(unit, first, smaller(kKeys, t.end - first));
       pack<T>(k, kr, depth, 1, rows_k);
       pack<T>(v, kr, value_depth, 1, rows_v);
       score(t, kr, rows_k, rows_qt, scores);
@@ -260,6 +153,7 @@ struct Attention {
 
   static void forward(const KernelCall& call) {
     const Attention a(call);
+    if (a.rows <= kFewRows) return attend_few<T>(a, call.out[0].as<T>(), call.out[1].as<float>());
     const int64_t work = kRows * larger(1, a.keys) * larger(1, a.depth + a.value_depth);
     const int64_t grain = larger(1, kTask / work);
     parallel_for(a.batches * a.key_heads * a.tiles, grain, [&](int64_t b, int64_t e) {
@@ -341,7 +235,7 @@ struct Attention {
     transpose(s.rows_ct, n, value_depth, s.rows_ctt);
     fill(s.dq, n * d, 0.f);
     for (int64_t first = 0; first < t.end; first += kKeys) {
-      const Rows kr = key_rows(unit, first, t.end);
+      const Rows kr = key_rows(unit, first, smaller(kKeys, t.end - first));
       const int64_t m = kr.count;
       pack<T>(k, kr, depth, 1, s.rows_k);
       pack<T>(v, kr, value_depth, 1, s.rows_v);

@@ -1,0 +1,138 @@
+// What the kernels of attention share: their operands, and rows of these as floats.
+#pragma once
+
+#include <limits>
+
+#include "backends/cpu/kernel_table.h"
+#include "backends/cpu/vec-math-inl.h"
+#include "ops/fast_params.h"
+
+namespace olivine::cpu::OLIVINE_ISA {
+namespace {
+
+constexpr int64_t L = Wide<float>::lanes;
+constexpr float kLow = -std::numeric_limits<float>::infinity();
+
+using Lanes = Native<float>;
+
+inline int64_t padded(int64_t n) { return (n + L - 1) / L * L; }
+
+// exp, with zero for what would be subnormal or comes from -inf.
+OLIVINE_INLINE Lanes weight_of(Lanes x) {
+  const Lanes low = all_lanes<float>(-87.f);
+  return x < low ? Lanes{} : exp_lanes<float>(x < low ? low : x);
+}
+
+// A 4-d operand; axes of size 1 have stride 0, as do missing ones.
+struct Operand {
+  const void* data;
+  int64_t strides[4] = {};
+
+  explicit Operand(const View& v) : data(v.data) {
+    const size_t n = v.shape.size();
+    for (size_t i = 0; i < n; ++i) strides[4 - n + i] = v.shape[i] == 1 ? 0 : v.strides[i];
+  }
+};
+
+// Which rows of an operand: `count` of the rows stacked from head `head` on, `per_head` in each.
+struct Rows {
+  int64_t batch, head, per_head, first, count;
+  int64_t offset(const Operand& x, int64_t r) const {
+    const int64_t at = first + r;
+    return batch * x.strides[0] + (head + at / per_head) * x.strides[1] +
+           at % per_head * x.strides[2];
+  }
+};
+
+// Rows of n elements times `scale` as floats, padded with zeros.
+template <class T>
+void pack(const Operand& x, const Rows& rows, int64_t n, float scale, float* out) {
+  const int64_t width = padded(n), step = x.strides[3];
+  const bool dense = step == 1 || n == 1;
+  for (int64_t r = 0; r < rows.count; ++r, out += width) {
+    const T* p = static_cast<const T*>(x.data) + rows.offset(x, r);
+    int64_t i = 0;
+    for (; dense && i + L <= n; i += L) {
+      store(out + i, map(load<float>(p + i), [&](Lanes v) { return v * scale; }));
+    }
+    for (; i < n; ++i) out[i] = widen<float>(p[i * step]) * scale;
+    for (; i < width; ++i) out[i] = 0;
+  }
+}
+
+template <class T>
+void unpack(const float* rows, int64_t count, int64_t n, T* out) {
+  const int64_t width = padded(n);
+  for (int64_t r = 0; r < count; ++r) {
+    int64_t i = 0;
+    for (; i + L <= n; i += L) store(out + r * n + i, load<float>(rows + r * width + i));
+    for (; i < n; ++i) out[r * n + i] = narrow<T>(rows[r * width + i]);
+  }
+}
+
+// The operands and sizes of a call.
+struct AttentionCall {
+  const AttentionParams& params;
+  Operand q, k, v, mask;
+  bool bool_mask;
+  const void* sinks = nullptr;
+  int64_t sink_stride = 0;
+  int64_t batches, key_heads, group, queries, keys, depth, value_depth;
+  int64_t rows;  // of a key head
+
+  explicit AttentionCall(const KernelCall& call)
+      : params(call.as<AttentionParams>()),
+        q(call.in[0]),
+        k(call.in[1]),
+        v(call.in[2]),
+        mask(call.in[params.has_mask ? 3 : 0]),
+        bool_mask(params.has_mask && call.in[3].dtype == bool_) {
+    if (params.has_sinks) {
+      const View& s = call.in[params.has_mask ? 4 : 3];
+      sinks = s.data;
+      sink_stride = s.strides[0];
+    }
+    const Shape &qs = call.in[0].shape, &ks = call.in[1].shape;
+    batches = qs[0], key_heads = ks[1], group = qs[1] / ks[1];
+    queries = qs[2], keys = ks[2], depth = qs[3], value_depth = call.in[2].shape[3];
+    rows = group * queries;
+  }
+
+  // Rows of q that share the keys of head `unit` of all batches; and keys or values.
+  Rows query_rows(int64_t unit, int64_t first, int64_t count) const {
+    return {unit / key_heads, unit % key_heads * group, queries, first, count};
+  }
+  Rows key_rows(int64_t unit, int64_t first, int64_t count) const {
+    return {unit / key_heads, unit % key_heads, keys, first, count};
+  }
+  // How many keys a row sees.
+  int64_t visible(int64_t row) const {
+    const int64_t seen = params.causal ? row % queries + keys - queries + 1 : keys;
+    return larger(0, smaller(seen, keys));
+  }
+  template <class T>
+  float sink(const Rows& of, int64_t r) const {
+    if (!sinks) return kLow;
+    const int64_t head = of.head + (of.first + r) / of.per_head;
+    return widen<float>(static_cast<const T*>(sinks)[head * sink_stride]);
+  }
+
+  // Scores of row r and `count` keys from `first` on, `step` apart, under the mask.
+  template <class T>
+  void apply_mask(const Rows& of, int64_t r, int64_t first, int64_t count, float* scores,
+                  int64_t step) const {
+    const int64_t m_step = mask.strides[3], at = of.offset(mask, r) + first * m_step;
+    if (bool_mask) {
+      const bool* m = static_cast<const bool*>(mask.data) + at;
+      for (int64_t j = 0; j < count; ++j) {
+        scores[j * step] = m[j * m_step] ? scores[j * step] : kLow;
+      }
+    } else {
+      const T* m = static_cast<const T*>(mask.data) + at;
+      for (int64_t j = 0; j < count; ++j) scores[j * step] += widen<float>(m[j * m_step]);
+    }
+  }
+};
+
+}  // namespace
+}  // namespace olivine::cpu::OLIVINE_ISA

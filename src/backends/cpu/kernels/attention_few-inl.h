@@ -1,0 +1,236 @@
+// Attention of a few rows, as in decoding: bound by reading the keys and values once.
+//
+// The keys are cut into parts that depend on the shape alone; a task takes the rows of one key head
+// through one part, so that one head with a long cache keeps all threads busy. The parts are put
+// together at the end. Keys and values are used as they lie where their elements are contiguous.
+#pragma once
+
+#include <utility>
+
+#include "backends/cpu/kernels/attention-inl.h"
+#include "backends/cpu/scratch.h"
+#include "runtime/thread_pool.h"
+
+namespace olivine::cpu::OLIVINE_ISA {
+namespace {
+
+constexpr int64_t kFewRows = 8;
+constexpr int64_t kPartElements = 1 << 15;  // of keys and values together
+constexpr int kLanes = kVectorBytes / 4;    // keys that are scored at a time
+
+// Sums of neighbouring halves of all runs of 2 * half lanes of a and then b.
+template <int half, int... I>
+OLIVINE_INLINE Lanes add_halves(Lanes a, Lanes b, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(a, b, (I / half * 2 * half + I % half)...) +
+         __builtin_shufflevector(a, b, (I / half * 2 * half + half + I % half)...);
+}
+// Lane i of the result is the sum of the lanes of v[i].
+template <int half = kLanes / 2>
+OLIVINE_INLINE Lanes sums_of(Lanes* v) {
+  if constexpr (half == 0) {
+    return v[0];
+  } else {
+#pragma GCC unroll 8
+    for (int i = 0; i < half; ++i) {
+      v[i] = add_halves<half>(v[2 * i], v[2 * i + 1], std::make_integer_sequence<int, kLanes>{});
+    }
+    return sums_of<half / 2>(v);
+  }
+}
+
+// scores[j] = q . key j, for kLanes keys of n elements, a multiple of kLanes.
+template <class S>
+void score_keys(const S* keys, int64_t stride, const float* q, int64_t n, float* scores) {
+  Lanes acc[kLanes] = {};
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const Lanes x = load_native<float>(q + i);
+#pragma GCC unroll 16
+    for (int j = 0; j < kLanes; ++j) {
+      acc[j] = mul_add(x, load_native<float>(keys + j * stride + i), acc[j]);
+    }
+  }
+  store_native(scores, sums_of(acc));
+}
+
+// out += weights[j] * value j, for `vectors` vectors of columns.
+template <class S, int vectors>
+void add_columns(const S* values, int64_t stride, int64_t count, const float* weights, float* out) {
+  Lanes acc[vectors];
+#pragma GCC unroll 8
+  for (int c = 0; c < vectors; ++c) acc[c] = load_native<float>(out + c * kLanes);
+  for (int64_t j = 0; j < count; ++j) {
+    const Lanes w = all_lanes<float>(weights[j]);
+#pragma GCC unroll 8
+    for (int c = 0; c < vectors; ++c) {
+      acc[c] = mul_add(w, load_native<float>(values + j * stride + c * kLanes), acc[c]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int c = 0; c < vectors; ++c) store_native(out + c * kLanes, acc[c]);
+}
+template <class S>
+void add_values(const S* values, int64_t stride, int64_t count, const float* weights, int64_t n,
+                float* out) {
+  int64_t i = 0;
+  for (; i + 8 * kLanes <= n; i += 8 * kLanes) {
+    add_columns<S, 8>(values + i, stride, count, weights, out + i);
+  }
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    add_columns<S, 4>(values + i, stride, count, weights, out + i);
+  }
+  for (; i < n; i += kLanes) add_columns<S, 1>(values + i, stride, count, weights, out + i);
+}
+
+// Scores to exp(score - their maximum), in place; count is a multiple of kLanes.
+inline void softmax_terms(float* scores, int64_t count, float* top, float* sum) {
+  Lanes m = all_lanes<float>(kLow);
+  for (int64_t j = 0; j < count; j += kLanes) {
+    const Lanes s = load_native<float>(scores + j);
+    m = ((m >= s) | (m != m)) ? m : s;  // NaN wins
+  }
+  float most = m[0];
+  for (int i = 1; i < kLanes; ++i) most = most >= m[i] || most != most ? most : m[i];
+  const Lanes base = all_lanes<float>(most == kLow ? 0 : most);
+  Lanes total[kLanes] = {};
+  for (int64_t j = 0; j < count; j += kLanes) {
+    const Lanes e = weight_of(load_native<float>(scores + j) - base);
+    store_native(scores + j, e);
+    total[0] = total[0] + e;
+  }
+  *top = most;
+  *sum = sums_of(total)[0];
+}
+
+template <class T>
+class FewRows {
+ public:
+  explicit FewRows(const AttentionCall& call)
+      : a_(call), d_(padded(call.depth)), dv_(padded(call.value_depth)) {
+    const int64_t per_key = larger(1, a_.depth + a_.value_depth);
+    part_ = (kPartElements / per_key + kKeysApart - 1) / kKeysApart * kKeysApart;
+    part_ =
+        larger(kKeysApart, smaller(part_, (a_.keys + kKeysApart - 1) / kKeysApart * kKeysApart));
+    parts_ = larger(1, (a_.keys + part_ - 1) / part_);
+  }
+
+  void run(T* out, float* lse) const {
+    const int64_t units = a_.batches * a_.key_heads, tasks = units * parts_;
+    const int64_t elements = a_.keys * (a_.depth + a_.value_depth);
+    const bool serial = units == 0 || elements < kPartElements / units;
+    ScratchBytes partial(tasks * a_.rows * (dv_ + 2), sizeof(float));
+    float* results = static_cast<float*>(partial.data());
+    parallel_for(tasks, serial ? tasks : 1, [&](int64_t b, int64_t e) {
+      ScratchBytes scratch(a_.rows * (d_ + part_) + kLanes * larger(d_, dv_), sizeof(float));
+      for (; b < e; ++b) {
+        run_part(b / parts_, b % parts_, static_cast<float*>(scratch.data()),
+                 results + b * a_.rows * (dv_ + 2));
+      }
+    });
+    for (int64_t u = 0; u < units; ++u)
+      join(u, results + u * parts_ * a_.rows * (dv_ + 2), out, lse);
+  }
+
+ private:
+  static constexpr int64_t kKeysApart = 64;  // parts have a multiple of that many keys
+
+  // f(rows, stride, key, count) for groups of up to kLanes keys or values, as they lie or packed.
+  template <class F>
+  void each_group(const Operand& x, const Rows& all, int64_t n, float* scratch, F f) const {
+    const bool one = sizeof(T) == sizeof(float) || a_.rows == 1;
+    const bool direct = one && n % kLanes == 0 && x.strides[3] == 1;
+    const int64_t stride = x.strides[2], line = 64 / int64_t(sizeof(T));
+    const T* p = static_cast<const T*>(x.data) + all.offset(x, 0);
+    for (int64_t j = 0; j < all.count; j += kLanes, p += kLanes * stride) {
+      Rows group = all;
+      group.first += j;
+      group.count = smaller(kLanes, all.count - j);
+      // The next group is fetched meanwhile: the hardware alone reads half as fast.
+      for (int64_t r = kLanes; r < smaller(2 * kLanes, all.count - j); ++r) {
+        for (int64_t i = 0; i < n; i += line) __builtin_prefetch(p + r * stride + i);
+      }
+      if (direct && group.count == kLanes) {
+        f(p, stride, j, group.count);
+      } else {
+        pack<T>(x, group, n, 1, scratch);
+        f(static_cast<const float*>(scratch), padded(n), j, group.count);
+      }
+    }
+  }
+
+  // For each row: the weighted sum of values, the maximum and the sum of weights.
+  void run_part(int64_t unit, int64_t part, float* scratch, float* result) const {
+    const int64_t first = part * part_, rows = a_.rows;
+    int64_t end = first;
+    for (int64_t r = 0; r < rows; ++r) end = larger(end, smaller(a_.visible(r), first + part_));
+    const Rows queries = a_.query_rows(unit, 0, rows), keys = a_.key_rows(unit, first, end - first);
+    float* q = scratch;
+    float* scores = q + rows * d_;
+    float* group = scores + rows * part_;
+    pack<T>(a_.q, queries, a_.depth, float(a_.params.scale), q);
+    each_group(a_.k, keys, a_.depth, group, [&](auto* x, int64_t stride, int64_t j, int64_t) {
+      const int64_t width = (a_.depth + kLanes - 1) / kLanes * kLanes;
+      for (int64_t r = 0; r < rows; ++r) {
+        score_keys(x, stride, q + r * d_, width, scores + r * part_ + j);
+      }
+    });
+    for (int64_t r = 0; r < rows; ++r) {
+      float* s = scores + r * part_;
+      if (a_.params.has_mask) a_.apply_mask<T>(queries, r, first, keys.count, s, 1);
+      const int64_t seen = larger(0, smaller(a_.visible(r) - first, keys.count));
+      const int64_t whole = (keys.count + kLanes - 1) / kLanes * kLanes;
+      fill(s + seen, whole - seen, kLow);
+      float* o = result + r * (dv_ + 2);
+      softmax_terms(s, whole, o + dv_, o + dv_ + 1);
+      fill(o, dv_, 0.f);
+    }
+    each_group(a_.v, keys, a_.value_depth, group,
+               [&](auto* x, int64_t stride, int64_t j, int64_t n) {
+                 const int64_t width = (a_.value_depth + kLanes - 1) / kLanes * kLanes;
+                 for (int64_t r = 0; r < rows; ++r) {
+                   add_values(x, stride, n, scores + r * part_ + j, width, result + r * (dv_ + 2));
+                 }
+               });
+  }
+
+  // The parts of a key head, each scaled to the maximum of all, and the sinks.
+  void join(int64_t unit, float* results, T* out, float* lse) const {
+    const int64_t width = dv_ + 2;
+    const Rows queries = a_.query_rows(unit, 0, a_.rows);
+    for (int64_t r = 0; r < a_.rows; ++r) {
+      const float sink = a_.sink<T>(queries, r);
+      float* o = results + r * width;
+      float top = sink;
+      for (int64_t p = 0; p < parts_; ++p) {
+        const float m = o[p * a_.rows * width + dv_];
+        top = top >= m || top != top ? top : m;
+      }
+      const float base = top == kLow ? 0 : top;
+      const auto scale_of = [&](float m) { return weight_of(all_lanes<float>(m - base))[0]; };
+      float sum = sink == kLow ? 0 : scale_of(sink);
+      for (int64_t p = 0; p < parts_; ++p) {
+        const float* x = o + p * a_.rows * width;
+        const float scale = scale_of(x[dv_]);
+        sum += scale * x[dv_ + 1];
+        for (int64_t i = 0; i < dv_; ++i) o[i] = (p == 0 ? 0 : o[i]) + scale * x[i];
+      }
+      const float factor = sum == 0 ? 0 : 1 / sum;
+      for (int64_t i = 0; i < dv_; ++i) o[i] *= factor;
+      const int64_t at = unit * a_.rows + r;
+      lse[at] = top == kLow ? kLow : top + __builtin_logf(sum);
+      unpack(o, 1, a_.value_depth, out + at * a_.value_depth);
+    }
+  }
+
+  const AttentionCall& a_;
+  const int64_t d_, dv_;
+  int64_t part_, parts_;  // keys of a part, parts
+};
+
+// out and the logsumexp of at most kFewRows rows per key head.
+template <class T>
+void attend_few(const AttentionCall& call, T* out, float* lse) {
+  FewRows<T>(call).run(out, lse);
+}
+
+}  // namespace
+}  // namespace olivine::cpu::OLIVINE_ISA

@@ -38,11 +38,24 @@ OLIVINE_INLINE Lanes sums_of(Lanes* v) {
   }
 }
 
+// What is fetched while a group is in use, because the hardware alone reads half as fast: the next
+// group, by each of the rows in turn, so that fetching never holds up arithmetic.
+struct Ahead {
+  const char* next;
+  int64_t stride, size;  // bytes of a key and of an element
+  int64_t row, rows;
+};
+
 // scores[j] = q . key j, for kLanes keys of n elements, a multiple of kLanes.
 template <class S>
-void score_keys(const S* keys, int64_t stride, const float* q, int64_t n, float* scores) {
+void score_keys(const S* keys, int64_t stride, const float* q, int64_t n, float* scores, Ahead a) {
   Lanes acc[kLanes] = {};
+  int64_t turn = a.row;
   for (int64_t i = 0; i < n; i += kLanes) {
+    if (i * a.size % 64 == 0 && turn-- == 0) {
+      turn = a.rows - 1;
+      for (int j = 0; j < kLanes; ++j) __builtin_prefetch(a.next + j * a.stride + i * a.size);
+    }
     const Lanes x = load_native<float>(q + i);
 #pragma GCC unroll 16
     for (int j = 0; j < kLanes; ++j) {
@@ -54,11 +67,18 @@ void score_keys(const S* keys, int64_t stride, const float* q, int64_t n, float*
 
 // out += weights[j] * value j, for `vectors` vectors of columns.
 template <class S, int vectors>
-void add_columns(const S* values, int64_t stride, int64_t count, const float* weights, float* out) {
+void add_columns(const S* values, int64_t stride, int64_t count, const float* weights, float* out,
+                 Ahead a) {
   Lanes acc[vectors];
 #pragma GCC unroll 8
   for (int c = 0; c < vectors; ++c) acc[c] = load_native<float>(out + c * kLanes);
+  int64_t turn = a.row;
   for (int64_t j = 0; j < count; ++j) {
+    if (turn-- == 0) {
+      turn = a.rows - 1;
+      const char* line = a.next + j * a.stride;
+      for (int64_t i = 0; i < vectors * kLanes * a.size; i += 64) __builtin_prefetch(line + i);
+    }
     const Lanes w = all_lanes<float>(weights[j]);
 #pragma GCC unroll 8
     for (int c = 0; c < vectors; ++c) {
@@ -70,15 +90,15 @@ void add_columns(const S* values, int64_t stride, int64_t count, const float* we
 }
 template <class S>
 void add_values(const S* values, int64_t stride, int64_t count, const float* weights, int64_t n,
-                float* out) {
-  int64_t i = 0;
-  for (; i + 8 * kLanes <= n; i += 8 * kLanes) {
-    add_columns<S, 8>(values + i, stride, count, weights, out + i);
-  }
-  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
-    add_columns<S, 4>(values + i, stride, count, weights, out + i);
-  }
-  for (; i < n; i += kLanes) add_columns<S, 1>(values + i, stride, count, weights, out + i);
+                float* out, Ahead a) {
+  const auto add = [&]<int vectors>() {
+    add_columns<S, vectors>(values, stride, count, weights, out, a);
+    values += vectors * kLanes, out += vectors * kLanes, n -= vectors * kLanes;
+    a.next += vectors * kLanes * a.size;
+  };
+  while (n >= 8 * kLanes) add.template operator()<8>();
+  while (n >= 4 * kLanes) add.template operator()<4>();
+  while (n > 0) add.template operator()<1>();
 }
 
 // Scores to exp(score - their maximum), in place; count is a multiple of kLanes.
@@ -133,26 +153,30 @@ class FewRows {
  private:
   static constexpr int64_t kKeysApart = 64;  // parts have a multiple of that many keys
 
-  // f(rows, stride, key, count) for groups of up to kLanes keys or values, as they lie or packed.
+  // f(rows, stride, key, count, ahead) for groups of up to kLanes keys or values, as they lie or
+  // packed; `then` is what is read after them.
   template <class F>
-  void each_group(const Operand& x, const Rows& all, int64_t n, float* scratch, F f) const {
+  void each_group(const Operand& x, const Rows& all, int64_t n, const Operand& then, float* scratch,
+                  F f) const {
     const bool one = sizeof(T) == sizeof(float) || a_.rows == 1;
     const bool direct = one && n % kLanes == 0 && x.strides[3] == 1;
-    const int64_t stride = x.strides[2], line = 64 / int64_t(sizeof(T));
+    const int64_t stride = x.strides[2], size = sizeof(T);
     const T* p = static_cast<const T*>(x.data) + all.offset(x, 0);
     for (int64_t j = 0; j < all.count; j += kLanes, p += kLanes * stride) {
       Rows group = all;
       group.first += j;
       group.count = smaller(kLanes, all.count - j);
-      // The next group is fetched meanwhile: the hardware alone reads half as fast.
-      for (int64_t r = kLanes; r < smaller(2 * kLanes, all.count - j); ++r) {
-        for (int64_t i = 0; i < n; i += line) __builtin_prefetch(p + r * stride + i);
+      Ahead ahead{reinterpret_cast<const char*>(p + kLanes * stride), stride * size, size, 0,
+                  a_.rows};
+      if (j + kLanes >= all.count) {
+        ahead.next = static_cast<const char*>(then.data) + all.offset(then, 0) * size;
+        ahead.stride = then.strides[2] * size;
       }
       if (direct && group.count == kLanes) {
-        f(p, stride, j, group.count);
+        f(p, stride, j, group.count, ahead);
       } else {
         pack<T>(x, group, n, 1, scratch);
-        f(static_cast<const float*>(scratch), padded(n), j, group.count);
+        f(static_cast<const float*>(scratch), padded(n), j, group.count, ahead);
       }
     }
   }
@@ -167,27 +191,30 @@ class FewRows {
     float* scores = q + rows * d_;
     float* group = scores + rows * part_;
     pack<T>(a_.q, queries, a_.depth, float(a_.params.scale), q);
-    each_group(a_.k, keys, a_.depth, group, [&](auto* x, int64_t stride, int64_t j, int64_t) {
-      const int64_t width = (a_.depth + kLanes - 1) / kLanes * kLanes;
-      for (int64_t r = 0; r < rows; ++r) {
-        score_keys(x, stride, q + r * d_, width, scores + r * part_ + j);
-      }
-    });
+    const auto whole = [](int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; };
+    each_group(a_.k, keys, a_.depth, a_.v, group,
+               [&](auto* x, int64_t stride, int64_t j, int64_t, Ahead ahead) {
+                 for (; ahead.row < rows; ++ahead.row) {
+                   const float* row = q + ahead.row * d_;
+                   float* to = scores + ahead.row * part_ + j;
+                   score_keys(x, stride, row, whole(a_.depth), to, ahead);
+                 }
+               });
     for (int64_t r = 0; r < rows; ++r) {
       float* s = scores + r * part_;
       if (a_.params.has_mask) a_.apply_mask<T>(queries, r, first, keys.count, s, 1);
       const int64_t seen = larger(0, smaller(a_.visible(r) - first, keys.count));
-      const int64_t whole = (keys.count + kLanes - 1) / kLanes * kLanes;
-      fill(s + seen, whole - seen, kLow);
+      fill(s + seen, whole(keys.count) - seen, kLow);
       float* o = result + r * (dv_ + 2);
-      softmax_terms(s, whole, o + dv_, o + dv_ + 1);
+      softmax_terms(s, whole(keys.count), o + dv_, o + dv_ + 1);
       fill(o, dv_, 0.f);
     }
-    each_group(a_.v, keys, a_.value_depth, group,
-               [&](auto* x, int64_t stride, int64_t j, int64_t n) {
-                 const int64_t width = (a_.value_depth + kLanes - 1) / kLanes * kLanes;
-                 for (int64_t r = 0; r < rows; ++r) {
-                   add_values(x, stride, n, scores + r * part_ + j, width, result + r * (dv_ + 2));
+    each_group(a_.v, keys, a_.value_depth, a_.v, group,
+               [&](auto* x, int64_t stride, int64_t j, int64_t n, Ahead ahead) {
+                 for (; ahead.row < rows; ++ahead.row) {
+                   const float* weights = scores + ahead.row * part_ + j;
+                   float* to = result + ahead.row * (dv_ + 2);
+                   add_values(x, stride, n, weights, whole(a_.value_depth), to, ahead);
                  }
                });
   }

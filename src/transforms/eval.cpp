@@ -128,8 +128,8 @@ class Evaluation {
 
   // Gives nodes what tasks before `done` computed, where anybody still needs it.
   void publish(int32_t done) {
-    std::vector<Node::Detached> dying;  // freed after the lock
     {
+      std::vector<Node::Detached> dying;  // freed after the lock
       std::lock_guard lock(graph_lock());
       bool all = done == INT32_MAX;
       for (size_t i = 0; i < builder_.entries.size(); ++i) {
@@ -147,6 +147,13 @@ class Evaluation {
           e.node->state.store(NodeState::pending, std::memory_order_relaxed);
         }
       }
+    }
+    // Only now, when the graph and the plan are gone: whoever waits finds inputs that nobody else
+    // refers to, such as a cache that the next step overwrites.
+    builder_ = PlanBuilder();
+    run_ = PlanRun();
+    {
+      std::lock_guard lock(graph_lock());
       auto& live = tickets().live;
       live.erase(std::remove(live.begin(), live.end(), ticket_), live.end());
     }

@@ -48,6 +48,8 @@ Tickets& tickets() {
 class Evaluation {
  public:
   explicit Evaluation(std::span<const array> roots) : roots_(roots) {}
+  // Lets go of the roots as soon as they have their values.
+  explicit Evaluation(Arrays& roots) : roots_(roots), owned_(&roots) {}
 
   void run() {
     try {
@@ -78,8 +80,9 @@ class Evaluation {
         bool keeps_graph = n->tracer && active_tracings().load(std::memory_order_relaxed) > 0;
         return keeps_graph || n->refs.load(std::memory_order_acquire) > uses;
       };
+      // Being computed, or just computed by who still refers to it.
       auto busy = [](Node* n) {
-        return n->state.load(std::memory_order_relaxed) == NodeState::claimed &&
+        return n->state.load(std::memory_order_relaxed) != NodeState::pending &&
                tickets().is_live(n->claim);
       };
       if (builder_.collect(roots_, busy)) break;
@@ -126,7 +129,9 @@ class Evaluation {
     return leaves;
   }
 
-  // Gives nodes what tasks before `done` computed, where anybody still needs it.
+  // Gives nodes what tasks before `done` computed, where anybody still needs it. The ticket lives
+  // until graph, plan and roots are gone: who plans with the results finds that nobody else refers
+  // to them, as to a cache that the next step overwrites.
   void publish(int32_t done) {
     {
       std::vector<Node::Detached> dying;  // freed after the lock
@@ -148,10 +153,9 @@ class Evaluation {
         }
       }
     }
-    // Only now, when the graph and the plan are gone: whoever waits finds inputs that nobody else
-    // refers to, such as a cache that the next step overwrites.
     builder_ = PlanBuilder();
     run_ = PlanRun();
+    if (owned_) owned_->clear();
     {
       std::lock_guard lock(graph_lock());
       auto& live = tickets().live;
@@ -191,6 +195,7 @@ class Evaluation {
   }
 
   std::span<const array> roots_;
+  Arrays* owned_ = nullptr;
   PlanBuilder builder_;
   PlanRun run_;
   std::vector<uint32_t> uses_;
@@ -228,13 +233,17 @@ bool eval_small(Node* n) {
   return true;
 }
 
+// False: it takes a plan.
+bool eval_simple(std::span<const array> arrays) {
+  bool all_done = true;
+  for (const array& a : arrays) all_done &= a.node()->done();
+  return all_done || (arrays.size() == 1 && eval_small(arrays[0].node()));
+}
+
 }  // namespace
 
 void eval(std::span<const array> arrays) {
-  bool all_done = true;
-  for (const array& a : arrays) all_done &= a.node()->done();
-  if (all_done || (arrays.size() == 1 && eval_small(arrays[0].node()))) return;
-  Evaluation(arrays).run();
+  if (!eval_simple(arrays)) Evaluation(arrays).run();
 }
 
 void async_eval(std::span<const array> arrays) {
@@ -244,9 +253,9 @@ void async_eval(std::span<const array> arrays) {
   }
   if (pending.empty()) return;
   int stream = pending[0].node()->stream;
-  enqueue(stream, [pending = std::move(pending)] {
+  enqueue(stream, [pending = std::move(pending)]() mutable {
     try {
-      eval(pending);
+      if (!eval_simple(pending)) Evaluation(pending).run();
     } catch (...) {
       // Whoever reads the value evaluates it again and gets the error.
     }

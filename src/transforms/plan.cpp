@@ -83,7 +83,7 @@ bool PlanBuilder::collect(std::span<const array> roots, std::function<bool(Node*
     n->mark = stamp;
     n->index = UINT32_MAX;
     if (!n->done() && n->op == &output_op && n->inputs[0]->done()) take_output(n);
-    if (!n->done() && !n->placeholder && is_busy && is_busy(n)) busy = true;
+    if (!n->placeholder && is_busy && is_busy(n)) busy = true;
     PlanEntry e;
     e.node = n;
     if (n->done() || n->placeholder) {

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "backends/cpu/conv_geometry.h"
+#include "backends/cpu/conv_direct.h"
 #include "backends/cpu/gemm/gemm.h"
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/scratch.h"
@@ -105,10 +105,7 @@ bool whole_kernel(const ConvGeometry& g, const ConvPhase& p) {
 bool whole_result(const ConvPhase& p) { return p[0].step == 1 && p[1].step == 1 && p[2].step == 1; }
 // Where row r of a phase lies among the positions of the result.
 int64_t result_row(const ConvPhase& p, int64_t r) {
-  const int64_t w = r % p[2].count, h = r / p[2].count % p[1].count;
-  const int64_t d = r / (p[2].count * p[1].count) % p[0].count, n = r / positions(p);
-  auto at = [](const ConvAxis& a, int64_t j) { return a.first + a.step * j; };
-  return ((n * p[0].out + at(p[0], d)) * p[1].out + at(p[1], h)) * p[2].out + at(p[2], w);
+  return result_position(p, r / p[2].count, r % p[2].count);
 }
 
 struct Sizes {
@@ -149,11 +146,17 @@ class Forward {
     if (!direct) gather_weights(g_, p, s_, w_, depthwise, bytes(chosen.data()));
     const char* w = direct ? w_ : bytes(chosen.data());
     if (depthwise) return run_depthwise(p, w);
-    if (whole_result(p) && (in_place(p, w) || one_axis(p, w))) return;
+    if (whole_result(p) && in_place(p, w)) return;
+    if (suits_direct_conv(p)) return direct_conv(call(), p, w, out_);
+    if (whole_result(p) && one_axis(p, w)) return;
     tiles(p, w, rows, columns);
   }
 
  private:
+  ConvCall call() const {
+    return {g_, {s_.groups, s_.in, s_.out}, dtype_, x_, gemm_kernels_for(dtype_, cpu_isa())};
+  }
+
   void clear(const ConvPhase& p, int64_t rows) const {
     const int64_t row = s_.groups * s_.out * s_.item;
     for (int64_t r = 0; r < rows; ++r) {
@@ -306,6 +309,7 @@ class Weights {
     const int64_t rows = g_.batch * positions(p), columns = taps(p) * s_.in;
     if (rows == 0 || columns == 0) return;
     if (s_.in == 1 && s_.out == 1 && s_.groups > 1) return run_depthwise(p);
+    if (suits_direct_conv(p)) return run_direct(p);
     const int64_t row_bytes = columns * s_.item;
     const int64_t longest = std::clamp<int64_t>(4 * kTileBytes / row_bytes, 64, 2 * kLongestTile);
     const int64_t count = ceil_div(rows, longest), size = ceil_div(rows, count);
@@ -324,6 +328,16 @@ class Weights {
   }
 
  private:
+  void run_direct(const ConvPhase& p) const {
+    const ConvCall call{
+        g_, {s_.groups, s_.in, s_.out}, dtype_, x_, gemm_kernels_for(dtype_, cpu_isa())};
+    const bool direct = whole_kernel(g_, p);
+    const int64_t outs = s_.groups * s_.out;
+    ScratchBytes sums(direct ? 0 : outs * taps(p) * s_.in, static_cast<size_t>(s_.item));
+    direct_conv_weight(call, p, ct_, direct ? out_ : bytes(sums.data()));
+    if (!direct) scatter(p, bytes(sums.data()), 0, outs);
+  }
+
   // Adds the products of rows [first, last) to `sums`, (O of the group, taps, C).
   void add(const ConvPhase& p, int64_t group, int64_t first, int64_t last, char* gathered,
            char* picked, char* sums) const {

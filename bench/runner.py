@@ -25,7 +25,13 @@ LIBRARIES = {
     "numpy": "numpy",
     "machine": "numpy",
 }
-MODULES = ("bench.overheads", "bench.training", "bench.matmul", "bench.quantized")
+MODULES = (
+    "bench.overheads",
+    "bench.training",
+    "bench.matmul",
+    "bench.quantized",
+    "bench.convolution",
+)
 SAMPLE_SECONDS = 0.1
 
 

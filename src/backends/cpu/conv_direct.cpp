@@ -14,7 +14,7 @@ namespace olivine::cpu {
 namespace {
 
 constexpr int64_t kBlockSteps = 256;              // whose weights stay in the L1 cache
-constexpr int64_t kTaskBytes = int64_t{1} << 18;  // of lines of x
+constexpr int64_t kTaskBytes = int64_t{1} << 19;  // of lines of x
 constexpr int64_t kLongest = 1024;                // outputs of a row
 constexpr int64_t kTasks = 16;                    // for an even load, where there is enough work
 constexpr double kTaskFlops = 2e6;                // of a task at least
@@ -91,6 +91,8 @@ void DirectConv::add_pieces() {
   blocks_.push_back(pieces_.size());
 }
 
+// Weights are the larger part to read where there are many, so their panels are shared out before
+// rows are.
 void DirectConv::choose_tasks() {
   const ConvAxis& w = p_[2];
   width_tasks_ = ceil_div(w.count, kLongest);
@@ -98,16 +100,16 @@ void DirectConv::choose_tasks() {
   const int64_t line = ConvLines::positions(w, width_) * call_.channels.in * call_.packed();
   const double row_flops = 2.0 * static_cast<double>(width_) * static_cast<double>(k_) *
                            static_cast<double>(call_.channels.out);
-  const int64_t least = static_cast<int64_t>(std::min(1e9, kTaskFlops / (row_flops + 1))) + 1;
-  rows_ = std::clamp<int64_t>(kTaskBytes / line, 1, all_rows_);
+  const double flops = row_flops * static_cast<double>(all_rows_ * width_tasks_) *
+                       static_cast<double>(call_.channels.groups);
+  const int64_t tasks = static_cast<int64_t>(std::min<double>(kTasks, flops / kTaskFlops)) + 1;
   const int64_t others = width_tasks_ * call_.channels.groups;
-  rows_ = std::min(rows_, std::max(least, ceil_div(all_rows_ * others, kTasks)));
-  rows_ = std::min(rows_, all_rows_);
+  rows_ = std::clamp<int64_t>(kTaskBytes / line, 1, all_rows_);
+  panel_tasks_ =
+      std::clamp<int64_t>(ceil_div(tasks, ceil_div(all_rows_, rows_) * others), 1, panels_);
+  rows_ = std::min(rows_, ceil_div(all_rows_ * others * panel_tasks_, tasks));
   row_tasks_ = ceil_div(all_rows_, rows_);
   rows_ = ceil_div(all_rows_, row_tasks_);
-  panel_tasks_ = std::clamp<int64_t>(kTasks / (row_tasks_ * others), 1, panels_);
-  const double flops = row_flops * static_cast<double>(rows_);
-  panel_tasks_ = std::min(panel_tasks_, static_cast<int64_t>(flops / kTaskFlops) + 1);
 }
 
 void DirectConv::pack(const char* w) {

@@ -11,6 +11,8 @@
 #include "backends/cpu/gemm/gemm.h"
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/scratch.h"
+#include "backends/cpu/tile.h"
+#include "core/layout.h"
 #include "core/op.h"
 #include "core/size.h"
 #include "runtime/thread_pool.h"
@@ -90,12 +92,7 @@ struct Gather {
 // Calls f with the row-major kernel index of each tap of a phase, in order.
 template <class F>
 void for_taps(const ConvGeometry& g, const ConvPhase& p, F&& f) {
-  int64_t t[kConvAxes], n = 0;
-  for (t[0] = 0; t[0] < p[0].taps; ++t[0]) {
-    for (t[1] = 0; t[1] < p[1].taps; ++t[1]) {
-      for (t[2] = 0; t[2] < p[2].taps; ++t[2]) f(n++, g.kernel_index(p, t));
-    }
-  }
+  for_taps(p, [&](int64_t n, const int64_t(&t)[kConvAxes]) { f(n, g.kernel_index(p, t)); });
 }
 bool whole_kernel(const ConvGeometry& g, const ConvPhase& p) {
   bool same = taps(p) == g.kernel_size;
@@ -128,31 +125,38 @@ void gather_weights(const ConvGeometry& g, const ConvPhase& p, const Sizes& s, c
 
 class Forward {
  public:
-  Forward(const KernelCall& call, const ConvGeometry& g, const Sizes& s)
+  // `w`: weights with any strides where reads_strided() holds for every phase, else contiguous.
+  Forward(const KernelCall& call, const ConvGeometry& g, const Sizes& s, const ConvWeights& w)
       : g_(g),
         s_(s),
         dtype_(call.out[0].dtype),
         x_(bytes(call.in[0].data)),
-        w_(bytes(call.in[1].data)),
+        w_(w),
         out_(bytes(call.out[0].data)) {}
+
+  bool reads_strided(const ConvPhase& p) const {
+    return !is_depthwise() && (is_in_place(p) || suits_direct_conv(p));
+  }
 
   void run(const ConvPhase& p) const {
     const int64_t rows = g_.batch * positions(p), columns = taps(p) * s_.in;
     if (rows == 0) return;
     if (columns == 0) return clear(p, rows);
-    const bool depthwise = s_.in == 1 && s_.out == 1 && s_.groups > 1;
+    const bool depthwise = is_depthwise();
+    if (!depthwise && is_in_place(p)) return in_place();
+    if (!depthwise && suits_direct_conv(p)) return direct_conv(call(), p, w_, out_);
     const bool direct = !depthwise && whole_kernel(g_, p);
     ScratchBytes chosen(direct ? 0 : s_.groups * s_.out * columns, static_cast<size_t>(s_.item));
-    if (!direct) gather_weights(g_, p, s_, w_, depthwise, bytes(chosen.data()));
-    const char* w = direct ? w_ : bytes(chosen.data());
+    if (!direct) gather_weights(g_, p, s_, w_.data, depthwise, bytes(chosen.data()));
+    const char* w = direct ? w_.data : bytes(chosen.data());
     if (depthwise) return run_depthwise(p, w);
-    if (whole_result(p) && in_place(p, w)) return;
-    if (suits_direct_conv(p)) return direct_conv(call(), p, w, out_);
     if (whole_result(p) && one_axis(p, w)) return;
     tiles(p, w, rows, columns);
   }
 
  private:
+  bool is_depthwise() const { return s_.in == 1 && s_.out == 1 && s_.groups > 1; }
+
   ConvCall call() const {
     return {g_, {s_.groups, s_.in, s_.out}, dtype_, x_, gemm_kernels_for(dtype_, cpu_isa())};
   }
@@ -180,19 +184,21 @@ class Forward {
   }
 
   // Kernels of one element that read every position: the rows are those of x.
-  bool in_place(const ConvPhase& p, const char* w) const {
-    for (const ConvAxis& a : p) {
-      if (a.taps != 1 || a.base[0] != 0 || a.stride != 1 || a.in != a.out) return false;
-    }
+  static bool is_in_place(const ConvPhase& p) {
+    return whole_result(p) && std::all_of(p.begin(), p.end(), [](const ConvAxis& a) {
+             return a.taps == 1 && a.base[0] == 0 && a.stride == 1 && a.in == a.out;
+           });
+  }
+  void in_place() const {
     for (int64_t i = 0; i < s_.groups; ++i) {
-      GemmArgs a = product(w, i, s_.in);
+      GemmArgs a = product(nullptr, i, s_.in);
       a.m = g_.batch * g_.in_positions;
       a.a = {x_ + i * s_.in * s_.item, g_.channels, 1};
+      a.b = {w_.data + i * s_.out * w_.out * s_.item, w_.in, w_.out};
       a.c = out_ + i * s_.out * s_.item;
       a.c_row_stride = s_.groups * s_.out;
       gemm(a);
     }
-    return true;
   }
 
   // One spatial axis, read in order: rows overlap in memory, once there are zeros at the ends.
@@ -278,9 +284,17 @@ class Forward {
   const Sizes& s_;
   Dtype dtype_;
   const char* x_;
-  const char* w_;
+  ConvWeights w_;
   char* out_;
 };
+
+// The strides of missing axes do not matter.
+ConvWeights weights_of(const View& w, const void* data, const Strides& strides) {
+  ConvWeights c{static_cast<const char*>(data), strides.front(), {}, strides.back()};
+  const size_t rank = w.shape.size() - 2;
+  for (size_t d = 0; d < rank; ++d) c.kernel[kConvAxes - rank + d] = strides[1 + d];
+  return c;
+}
 
 void run_conv(const KernelCall& call) {
   const auto& p = call.as<ConvParams>();
@@ -289,8 +303,19 @@ void run_conv(const KernelCall& call) {
   const ConvGeometry g(p, x.shape, w.shape, out.shape);
   const Sizes s{static_cast<int64_t>(out.dtype.size()), p.groups, w.shape.back(),
                 w.shape[0] / p.groups};
-  const Forward forward(call, g, s);
-  for (const ConvPhase& phase : g.phases()) forward.run(phase);
+  const auto run = [&](const ConvWeights& weights) {
+    const Forward forward(call, g, s, weights);
+    for (const ConvPhase& phase : g.phases()) forward.run(phase);
+  };
+  const ConvWeights given = weights_of(w, w.data, w.strides);
+  const Forward as_given(call, g, s, given);
+  const bool strided = std::all_of(g.phases().begin(), g.phases().end(),
+                                   [&](const ConvPhase& p) { return as_given.reads_strided(p); });
+  const Strides dense = row_major(w.shape);
+  if (strided || is_row_contiguous(w.shape, w.strides)) return run(given);
+  ScratchBytes copy(w.size(), w.dtype.size());
+  copy_view(w, {copy.data(), w.dtype, w.shape, dense});
+  run(weights_of(w, copy.data(), dense));
 }
 
 // ---- conv_weight: (O, kernel, C) from x and the cotangent, a product along all output positions
@@ -418,7 +443,7 @@ void run_conv_weight(const KernelCall& call) {
 }  // namespace
 
 void register_conv(KernelTable& table) {
-  table.add_all("conv", {float16, bfloat16, float32, float64}, {.run = run_conv, .contiguous = 3});
+  table.add_all("conv", {float16, bfloat16, float32, float64}, {.run = run_conv, .contiguous = 1});
   table.add_all("conv_weight", {float32, float64}, {.run = run_conv_weight, .contiguous = 3});
 }
 

@@ -17,6 +17,7 @@ constexpr int64_t kBlockSteps = 256;              // whose weights stay in the L
 constexpr int64_t kTaskBytes = int64_t{1} << 19;  // of lines of x
 constexpr int64_t kLongest = 1024;                // outputs of a row
 constexpr int64_t kTasks = 16;                    // for an even load, where there is enough work
+constexpr int64_t kPackGrain = 1 << 16;           // weights that a task packs at least
 constexpr double kTaskFlops = 2e6;                // of a task at least
 constexpr int64_t kShortest = 3;                  // outputs along the last axis
 
@@ -33,11 +34,12 @@ struct Piece {
 class DirectConv {
  public:
   DirectConv(const ConvCall& call, const ConvPhase& p, char* out);
-  void run(const char* w);
+  void run(const ConvWeights& w);
 
  private:
   void add_pieces();
-  void pack(const char* w);
+  void pack(const ConvWeights& w);
+  void pack_panel(const ConvWeights& w, int64_t group, int64_t panel, char* to) const;
   void run_task(int64_t task) const;
   void run_panel(const ConvLines& lines, const ConvRows& rows, const std::vector<Run>& runs,
                  int64_t group, int64_t panel, char* sums) const;
@@ -112,25 +114,40 @@ void DirectConv::choose_tasks() {
   rows_ = ceil_div(all_rows_, row_tasks_);
 }
 
-void DirectConv::pack(const char* w) {
-  const int64_t nr = call_.kernels.nr, outs = call_.channels.out,
-                all = call_.channels.groups * panels_;
-  packed_ = std::make_unique<ScratchBytes>(all * nr * k_ + nr, static_cast<size_t>(call_.packed()));
-  parallel_for(all, kBlockSteps * kBlockSteps / (nr * k_) + 1, [&](int64_t begin, int64_t end) {
+void DirectConv::pack(const ConvWeights& w) {
+  const int64_t panel = call_.kernels.nr * k_, all = call_.channels.groups * panels_;
+  const size_t size = static_cast<size_t>(call_.packed());
+  packed_ = std::make_unique<ScratchBytes>(all * panel + call_.kernels.nr, size);
+  parallel_for(all, kPackGrain / panel + 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t col = i % panels_ * nr, first = i / panels_ * outs + col;
-      call_.kernels.pack_b({.src = w + first * k_ * call_.item(),
-                            .line_stride = k_,
-                            .k_stride = 1,
-                            .width = std::min(nr, outs - col),
-                            .packed_width = nr,
-                            .k = k_,
-                            .dst = bytes(*packed_) + i * nr * k_ * call_.packed()});
+      pack_panel(w, i / panels_, i % panels_, bytes(*packed_) + i * panel * call_.packed());
     }
   });
 }
 
-void DirectConv::run(const char* w) {
+// In order of (taps, channels), in one go if that is how they lie.
+void DirectConv::pack_panel(const ConvWeights& w, int64_t group, int64_t panel, char* to) const {
+  const int64_t nr = call_.kernels.nr, channels = call_.channels.in, outs = call_.channels.out;
+  const char* first = w.data + (group * outs + panel * nr) * w.out * call_.item();
+  const auto at = [&](const int64_t(&t)[kConvAxes]) {
+    int64_t sum = 0;
+    for (size_t d = 0; d < kConvAxes; ++d) sum += p_[d].tap[t[d]] * w.kernel[d];
+    return sum;
+  };
+  bool dense = true;
+  for_taps(p_, [&](int64_t n, const int64_t(&t)[kConvAxes]) {
+    dense = dense && at(t) == n * channels * w.in;
+  });
+  PackArgs args{first, w.out, w.in, std::min(nr, outs - panel * nr), nr, dense ? k_ : channels, to};
+  if (dense) return call_.kernels.pack_b(args);
+  for_taps(p_, [&](int64_t n, const int64_t(&t)[kConvAxes]) {
+    args.src = first + at(t) * call_.item();
+    args.dst = to + n * channels * nr * call_.packed();
+    call_.kernels.pack_b(args);
+  });
+}
+
+void DirectConv::run(const ConvWeights& w) {
   pack(w);
   const int64_t tasks = call_.channels.groups * row_tasks_ * width_tasks_ * panel_tasks_;
   const double flops = 2.0 * static_cast<double>(rows_ * width_) * static_cast<double>(k_) *
@@ -222,7 +239,7 @@ bool suits_direct_conv(const ConvPhase& p) {
          ConvLines::positions(w, w.count) <= 4 * w.count * std::max<int64_t>(w.taps, 1) + 64;
 }
 
-void direct_conv(const ConvCall& call, const ConvPhase& p, const char* w, char* out) {
+void direct_conv(const ConvCall& call, const ConvPhase& p, const ConvWeights& w, char* out) {
   DirectConv(call, p, out).run(w);
 }
 

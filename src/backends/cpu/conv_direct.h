@@ -8,8 +8,14 @@ namespace olivine::cpu {
 // Whether lines along the last axis are long enough to fill register tiles, and taps near enough to
 // each other that what lies between them may be copied along.
 bool suits_direct_conv(const ConvPhase& p);
-// w: (O, taps, C) of the phase. Writes the outputs of the phase.
-void direct_conv(const ConvCall& call, const ConvPhase& p, const char* w, char* out);
+// Weights (O, kernel…, C) with any strides, in elements.
+struct ConvWeights {
+  const char* data;
+  int64_t out, kernel[kConvAxes], in;
+};
+
+// Writes the outputs of the phase.
+void direct_conv(const ConvCall& call, const ConvPhase& p, const ConvWeights& w, char* out);
 
 // sums: (O, taps, C) of the phase, in the dtype, for all groups.
 void direct_conv_weight(const ConvCall& call, const ConvPhase& p, const char* cotangent,

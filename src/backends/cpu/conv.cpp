@@ -135,7 +135,7 @@ class Forward {
         out_(bytes(call.out[0].data)) {}
 
   bool reads_strided(const ConvPhase& p) const {
-    return !is_depthwise() && (is_in_place(p) || suits_direct_conv(p));
+    return suits_direct_conv(p) || (!is_depthwise() && is_in_place(p));
   }
 
   void run(const ConvPhase& p) const {
@@ -144,7 +144,7 @@ class Forward {
     if (columns == 0) return clear(p, rows);
     const bool depthwise = is_depthwise();
     if (!depthwise && is_in_place(p)) return in_place();
-    if (!depthwise && suits_direct_conv(p)) return direct_conv(call(), p, w_, out_);
+    if (suits_direct_conv(p)) return direct_conv(call(), p, w_, out_);
     const bool direct = !depthwise && whole_kernel(g_, p);
     ScratchBytes chosen(direct ? 0 : s_.groups * s_.out * columns, static_cast<size_t>(s_.item));
     if (!direct) gather_weights(g_, p, s_, w_.data, depthwise, bytes(chosen.data()));

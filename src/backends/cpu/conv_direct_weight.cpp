@@ -113,7 +113,7 @@ void DirectWeight::add_block(const ConvRows& rows, int64_t group, int64_t out_be
   const ConvChannels& c = call_.channels;
   const ConvAxis& w = p_[2];
   const int64_t size = call_.packed(), width = rows.right - rows.left, outs = out_end - out_begin;
-  const ConvLines lines(call_, p_, group, rows);
+  const ConvLines lines(call_, p_, {group * c.in, c.in}, rows);
   const bool half = call_.item() < size;
   ScratchBytes wide(half ? (rows.end - rows.begin) * width * outs + call_.kernels.nr : 0,
                     static_cast<size_t>(size));

@@ -12,9 +12,11 @@ constexpr int64_t kPage = 4096;   // lines that far apart would fall on the same
 constexpr int64_t kOutside = -1;  // no such line: zeros are read
 
 // Elements from one line to the next. Kernels read whole vectors, so there is room for one more.
-int64_t pitch(const ConvCall& call, const ConvAxis& w, const ConvRows& rows) {
+int64_t pitch(const ConvCall& call, const ConvAxis& w, const ConvSource& source,
+              const ConvRows& rows) {
   const int64_t used =
-      ConvLines::positions(w, rows.right - rows.left) * call.channels.in + call.kernels.nr;
+      ConvLines::positions(w, rows.right - rows.left) * source.elements(call.kernels) +
+      call.kernels.nr;
   const int64_t pitch = (used + kAlign - 1) / kAlign * kAlign;
   return pitch * call.packed() % kPage == 0 ? pitch + kAlign : pitch;
 }
@@ -37,9 +39,10 @@ int64_t result_position(const ConvPhase& p, int64_t row, int64_t jw) {
   return line * w.out + w.first + w.step * jw;
 }
 
-ConvLines::ConvLines(const ConvCall& call, const ConvPhase& p, int64_t group, const ConvRows& rows)
-    : begin_(rows.begin), taps_{p[0].taps, p[1].taps} {
-  const int64_t step = pitch(call, p[2], rows);
+ConvLines::ConvLines(const ConvCall& call, const ConvPhase& p, const ConvSource& source,
+                     const ConvRows& rows)
+    : call_(call), source_(source), begin_(rows.begin), taps_{p[0].taps, p[1].taps} {
+  const int64_t step = pitch(call, p[2], source, rows);
   for (int64_t r = rows.begin; r < rows.end; ++r) {
     for (int64_t a = 0; a < taps_[0]; ++a) {
       for (int64_t b = 0; b < taps_[1]; ++b) at_.push_back(line_of(p, r, a, b));
@@ -69,39 +72,54 @@ ConvLines::ConvLines(const ConvCall& call, const ConvPhase& p, int64_t group, co
   const int64_t size = call.packed(), line_bytes = step * size;
   memory_ = std::make_unique<ScratchBytes>((static_cast<int64_t>(lines.size()) + 1) * step,
                                            static_cast<size_t>(size));
+  if (source.index) {
+    const int64_t most = positions(p[2], rows.right - rows.left) * source.count + call.kernels.nr;
+    narrow_ = std::make_unique<ScratchBytes>(most, static_cast<size_t>(size));
+  }
   char* to = static_cast<char*>(memory_->data());
   std::memset(to, 0, static_cast<size_t>(line_bytes));
-  const char* x = call.x + group * call.channels.in * call.item();
+  const char* x = call.x + source.first * call.item();
   for (int64_t line : lines) {
     to += line_bytes;
-    fill(call, p[2], rows, x + line * p[2].in * call.g.channels * call.item(), to);
+    fill(p[2], rows, x + line * p[2].in * call.g.channels * call.item(), to);
   }
 }
 
-void ConvLines::fill(const ConvCall& call, const ConvAxis& w, const ConvRows& rows,
-                     const char* line, char* to) const {
-  const int64_t count = positions(w, rows.right - rows.left),
-                first = w.base[0] + rows.left * w.stride;
+void ConvLines::fill(const ConvAxis& w, const ConvRows& rows, const char* line, char* to) const {
+  const int64_t count = positions(w, rows.right - rows.left);
+  const int64_t first = w.base[0] + rows.left * w.stride;
   const int64_t before = std::clamp<int64_t>(-first, 0, count);
   const int64_t inside = std::clamp<int64_t>(w.in - first - before, 0, count - before);
-  const int64_t channels = call.channels.in, position = channels * call.packed();
+  const int64_t position = source_.elements(call_.kernels) * call_.packed();
   std::memset(to, 0, static_cast<size_t>(before * position));
   to += before * position;
-  const char* from = line + (first + before) * call.g.channels * call.item();
-  const bool whole = channels == call.g.channels;
-  if (inside > 0 && whole && call.packed() == call.item()) {
-    std::memcpy(to, from, static_cast<size_t>(inside * position));
-  } else if (inside > 0) {
-    const int64_t width = whole ? inside * channels : channels;
-    call.kernels.pack_a({.src = from,
-                         .line_stride = 1,
-                         .k_stride = call.g.channels,
-                         .width = width,
-                         .packed_width = width,
-                         .k = whole ? 1 : inside,
-                         .dst = to});
-  }
+  if (inside > 0) copy(line + (first + before) * call_.g.channels * call_.item(), inside, to);
   std::memset(to + inside * position, 0, static_cast<size_t>((count - before - inside) * position));
+}
+
+// `count` positions.
+void ConvLines::copy(const char* from, int64_t count, char* to) const {
+  const bool whole = source_.count == call_.g.channels;
+  const int64_t width = whole ? count * source_.count : source_.count;
+  void* dense = narrow_ ? narrow_->data() : to;
+  if (whole && call_.packed() == call_.item()) {
+    std::memcpy(dense, from, static_cast<size_t>(width * call_.packed()));
+  } else {
+    call_.kernels.pack_a({.src = from,
+                          .line_stride = 1,
+                          .k_stride = call_.g.channels,
+                          .width = width,
+                          .packed_width = width,
+                          .k = whole ? 1 : count,
+                          .dst = dense});
+  }
+  if (!narrow_) return;
+  call_.kernels.spread({.src = dense,
+                        .positions = count,
+                        .span = source_.count,
+                        .index = source_.index,
+                        .vectors = source_.vectors,
+                        .dst = to});
 }
 
 }  // namespace olivine::cpu

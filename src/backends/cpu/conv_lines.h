@@ -32,11 +32,23 @@ struct ConvRows {
   int64_t begin, end, left, right;
 };
 
+// Channels [first, first + count) of x. With an index, each position gets `vectors` vectors of half
+// nr elements, which the index picks from those channels; else the channels as they are.
+struct ConvSource {
+  int64_t first, count;
+  const int32_t* index = nullptr;
+  int64_t vectors = 0;
+
+  // Per position.
+  int64_t elements(const GemmKernels& k) const { return index ? vectors * k.nr / 2 : count; }
+};
+
 // Along the last axis a line's values lie in order, from the first position that a tap reads.
 class ConvLines {
  public:
-  // Of one group's channels, in the type that is computed in.
-  ConvLines(const ConvCall& call, const ConvPhase& p, int64_t group, const ConvRows& rows);
+  // In the type that is computed in.
+  ConvLines(const ConvCall& call, const ConvPhase& p, const ConvSource& source,
+            const ConvRows& rows);
 
   const void* data() const { return memory_->data(); }
   // First element of the line that a row reads for tap (a, b) of the first two axes.
@@ -49,13 +61,15 @@ class ConvLines {
   }
 
  private:
-  void fill(const ConvCall& call, const ConvAxis& w, const ConvRows& rows, const char* line,
-            char* to) const;
+  void fill(const ConvAxis& w, const ConvRows& rows, const char* line, char* to) const;
+  void copy(const char* from, int64_t count, char* to) const;
 
+  const ConvCall& call_;
+  ConvSource source_;
   int64_t begin_;
   int64_t taps_[2];
   std::vector<int64_t> at_;
-  std::unique_ptr<ScratchBytes> memory_;
+  std::unique_ptr<ScratchBytes> memory_, narrow_;
 };
 
 // Whether the taps along an axis read neighbours.

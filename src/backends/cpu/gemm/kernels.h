@@ -80,7 +80,9 @@ struct GemmKernels {
   // Null if complex. Contiguous along k, and along n.
   void (*gemv_dot)(const GemvArgs&);
   void (*gemv_axpy)(const GemvArgs&);
-  RunsFunction add_runs;  // null if complex
+  // Null if complex.
+  RunsFunction add_runs;
+  SpreadFunction spread;
 };
 
 // In the order of Dtype, from float16 on.

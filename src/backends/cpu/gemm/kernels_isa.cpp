@@ -26,7 +26,8 @@ constexpr GemmKernels real_kernels() {
           finish<S, 1>,
           gemv_dot<S>,
           gemv_axpy<S>,
-          sizeof(T) == 4 ? add_runs_f32 : add_runs_f64};
+          sizeof(T) == 4 ? add_runs_f32 : add_runs_f64,
+          sizeof(T) == 4 ? spread_f32 : spread_f64};
 }
 
 template <class T>
@@ -36,7 +37,8 @@ constexpr GemmKernels complex_kernels() {
           sizeof(T),         pack_complex_a<T>,
           pack_complex_b<T>, multiply<T>,
           finish<T, 2>,      nullptr,
-          nullptr,           nullptr};
+          nullptr,           nullptr,
+          nullptr};
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ struct ConvWeights {
 // Writes the outputs of the phase.
 void direct_conv(const ConvCall& call, const ConvPhase& p, const ConvWeights& w, char* out);
 
-// sums: (O, taps, C) of the phase, in the dtype, for all groups.
+// sums: (O, taps, C) of the phase, for all groups. The dtype is float32 or float64.
 void direct_conv_weight(const ConvCall& call, const ConvPhase& p, const char* cotangent,
                         char* sums);
 

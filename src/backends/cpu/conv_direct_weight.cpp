@@ -21,6 +21,7 @@ constexpr int64_t kTaskChannels = 48;             // of the cotangent, at least
 constexpr double kTaskFlops = 2e6;                // of a task at least
 constexpr int64_t kSumBytes = int64_t{1} << 24;   // of all tasks
 constexpr double kTurnFrom = 1.2;                 // times as much of the vectors filled
+constexpr int64_t kManySteps = 512;  // values of x per output that pay for copying lines again
 constexpr int64_t kAddGrain = int64_t{1} << 14;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -91,7 +92,7 @@ void DirectWeight::choose_tasks() {
   const double flops = 2.0 * static_cast<double>(all_rows_) * static_cast<double>(w.count) *
                        static_cast<double>(size_);
   const int64_t tasks = static_cast<int64_t>(std::min<double>(kTasks, flops / kTaskFlops)) + 1;
-  if (!turned_) {
+  if (!turned_ && k_ >= kManySteps) {
     out_tasks_ = std::clamp<int64_t>(c.out / kTaskChannels, 1, ceil_div(tasks, c.groups));
   }
   slices_ = ceil_div(tasks, c.groups * out_tasks_);
@@ -146,9 +147,11 @@ void DirectWeight::add_block(const Block& block) const {
   const ConvLines lines(call_, p_, source, rows);
   const int64_t all = c.groups * c.out, channel = block.group * c.out + block.out_begin;
   const int64_t width = rows.right - rows.left, size = call_.packed();
-  // Whole vectors are read of the second operand.
-  const int64_t padded = ceil_div(c.out, lanes_) * lanes_;
-  const bool copy = turned_ && padded != c.out;
+  // Whole vectors are read of the second operand. Of the first, a part of
+  // its channels lies together then.
+  const int64_t outs = block.out_end - block.out_begin;
+  const int64_t padded = turned_ ? ceil_div(outs, lanes_) * lanes_ : outs;
+  const bool copy = turned_ ? padded != outs : out_tasks_ > 1;
   ScratchBytes copied(copy ? (rows.end - rows.begin) * width * padded : 0,
                       static_cast<size_t>(size));
   std::vector<Run> runs;
@@ -160,7 +163,7 @@ void DirectWeight::add_block(const Block& block) const {
     call_.kernels.pack_a({.src = cotangent_ + at * size,
                           .line_stride = 1,
                           .k_stride = p_[2].step * all,
-                          .width = c.out,
+                          .width = outs,
                           .packed_width = padded,
                           .k = width,
                           .dst = bytes(copied) + to * size});
@@ -176,7 +179,7 @@ void DirectWeight::add_block(const Block& block) const {
   args.b = turned_ ? cotangent : lines.data();
   args.a_step = turned_ ? line_step : step;
   args.b_step = turned_ ? step : line_step;
-  args.rows = turned_ ? length_ : block.out_end - block.out_begin;
+  args.rows = turned_ ? length_ : outs;
   args.acc_stride = turned_ ? c.out : k_;
   add_taps(block, lines, args, runs);
 }

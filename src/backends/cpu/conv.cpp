@@ -1,9 +1,10 @@
-// Convolutions as matrix products: rows are output positions, columns the input values they read.
+// Convolutions: the choice of a method per phase.
 //
-// Start at run_conv. Where the input can be read as such a matrix in place (kernels of one element,
-// one spatial axis) the product does so; otherwise tiles of rows are gathered into scratch memory
-// of bounded size. Products and tiles depend on shapes alone, so results do not depend on the
-// threads.
+// Start at run_conv. Kernels of one element that read every position are plain products, and lines
+// of some length go through conv_direct.h. What is left is a product of rows, one per output, whose
+// columns are the input values that it reads: in place along one spatial axis, else from tiles of
+// rows gathered into scratch memory of bounded size. Products and tiles depend on shapes alone, so
+// results do not depend on the threads.
 #include <algorithm>
 #include <cstring>
 
@@ -24,7 +25,8 @@ constexpr int64_t kTileBytes = int64_t{1} << 20;
 constexpr int64_t kLongestTile = 4096;  // rows
 constexpr int64_t kTilesToShare =
     16;  // from this many on, threads take tiles; else they share them
-constexpr int64_t kCopyBytes = int64_t{1} << 16;  // that a task copies at least
+constexpr int64_t kLargeProduct = int64_t{1} << 14;  // elements of a gradient of weights
+constexpr int64_t kCopyBytes = int64_t{1} << 16;     // that a task copies at least
 
 char* bytes(void* p) { return static_cast<char*>(p); }
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -100,6 +102,12 @@ bool whole_kernel(const ConvGeometry& g, const ConvPhase& p) {
   return same;
 }
 bool whole_result(const ConvPhase& p) { return p[0].step == 1 && p[1].step == 1 && p[2].step == 1; }
+// Kernels of one element that read every position.
+bool is_in_place(const ConvPhase& p) {
+  return whole_result(p) && std::all_of(p.begin(), p.end(), [](const ConvAxis& a) {
+           return a.taps == 1 && a.base[0] == 0 && a.stride == 1 && a.in == a.out;
+         });
+}
 // Where row r of a phase lies among the positions of the result.
 int64_t result_row(const ConvPhase& p, int64_t r) {
   return result_position(p, r / p[2].count, r % p[2].count);
@@ -135,7 +143,7 @@ class Forward {
         out_(bytes(call.out[0].data)) {}
 
   bool reads_strided(const ConvPhase& p) const {
-    return suits_direct_conv(p) || (!is_depthwise() && is_in_place(p));
+    return suits_direct_conv(p) || (s_.groups == 1 && is_in_place(p));
   }
 
   void run(const ConvPhase& p) const {
@@ -143,7 +151,7 @@ class Forward {
     if (rows == 0) return;
     if (columns == 0) return clear(p, rows);
     const bool depthwise = is_depthwise();
-    if (!depthwise && is_in_place(p)) return in_place();
+    if (s_.groups == 1 && is_in_place(p)) return in_place();
     if (suits_direct_conv(p)) return direct_conv(call(), p, w_, out_);
     const bool direct = !depthwise && whole_kernel(g_, p);
     ScratchBytes chosen(direct ? 0 : s_.groups * s_.out * columns, static_cast<size_t>(s_.item));
@@ -183,22 +191,15 @@ class Forward {
     return a;
   }
 
-  // Kernels of one element that read every position: the rows are those of x.
-  static bool is_in_place(const ConvPhase& p) {
-    return whole_result(p) && std::all_of(p.begin(), p.end(), [](const ConvAxis& a) {
-             return a.taps == 1 && a.base[0] == 0 && a.stride == 1 && a.in == a.out;
-           });
-  }
+  // The rows are those of x.
   void in_place() const {
-    for (int64_t i = 0; i < s_.groups; ++i) {
-      GemmArgs a = product(nullptr, i, s_.in);
-      a.m = g_.batch * g_.in_positions;
-      a.a = {x_ + i * s_.in * s_.item, g_.channels, 1};
-      a.b = {w_.data + i * s_.out * w_.out * s_.item, w_.in, w_.out};
-      a.c = out_ + i * s_.out * s_.item;
-      a.c_row_stride = s_.groups * s_.out;
-      gemm(a);
-    }
+    GemmArgs a = product(nullptr, 0, s_.in);
+    a.m = g_.batch * g_.in_positions;
+    a.a = {x_, g_.channels, 1};
+    a.b = {w_.data, w_.in, w_.out};
+    a.c = out_;
+    a.c_row_stride = s_.out;
+    gemm(a);
   }
 
   // One spatial axis, read in order: rows overlap in memory, once there are zeros at the ends.
@@ -334,6 +335,8 @@ class Weights {
     const int64_t rows = g_.batch * positions(p), columns = taps(p) * s_.in;
     if (rows == 0 || columns == 0) return;
     if (s_.in == 1 && s_.out == 1 && s_.groups > 1) return run_depthwise(p);
+    // Smaller results leave too few tiles to threads.
+    if (s_.groups == 1 && s_.out * s_.in >= kLargeProduct && is_in_place(p)) return in_place();
     if (suits_direct_conv(p)) return run_direct(p);
     const int64_t row_bytes = columns * s_.item;
     const int64_t longest = std::clamp<int64_t>(4 * kTileBytes / row_bytes, 64, 2 * kLongestTile);
@@ -353,6 +356,20 @@ class Weights {
   }
 
  private:
+  // A kernel of one element: the rows of the product are those of x.
+  void in_place() const {
+    GemmArgs a;
+    a.dtype = dtype_;
+    a.m = s_.out;
+    a.n = s_.in;
+    a.k = g_.batch * g_.in_positions;
+    a.a = {ct_, 1, s_.out};
+    a.b = {x_, s_.in, 1};
+    a.c = out_;
+    a.c_row_stride = s_.in;
+    gemm(a);
+  }
+
   void run_direct(const ConvPhase& p) const {
     const ConvCall call{
         g_, {s_.groups, s_.in, s_.out}, dtype_, x_, gemm_kernels_for(dtype_, cpu_isa())};

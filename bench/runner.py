@@ -30,6 +30,7 @@ MODULES = (
     "bench.training",
     "bench.matmul",
     "bench.attention",
+    "bench.convolution",
     "bench.quantized",
 )
 SAMPLE_SECONDS = 0.1

@@ -304,6 +304,14 @@ std::vector<std::vector<char>> evaluate(const RandomProgram& r, const KernelTabl
   return values;
 }
 
+// Contiguous, or one value per element of the last axis.
+Operand channel_operand(Dtype t, const Shape& shape, std::mt19937& rng) {
+  Operand o = random_operand(t, shape, rng, true);
+  if (rng() % 3 == 0) return o;
+  for (size_t d = 0; d + 1 < shape.size(); ++d) o.view.strides[d] = 0;
+  return o;
+}
+
 TEST(FusedProgram, EqualsOneOpAfterAnother) {
   std::mt19937 rng(13);
   for (Isa isa : loop_isas()) {
@@ -315,7 +323,8 @@ TEST(FusedProgram, EqualsOneOpAfterAnother) {
       std::vector<Operand> leaves;
       std::vector<View> in, out;
       for (Dtype t : r.program.leaves) {
-        leaves.push_back(random_operand(t, shape, rng, rng() % 2));
+        leaves.push_back(round % 3 == 0 ? channel_operand(t, shape, rng)
+                                        : random_operand(t, shape, rng, rng() % 2));
         in.push_back(leaves.back().view);
       }
       const int64_t n = in[0].size();

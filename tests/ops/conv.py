@@ -7,7 +7,7 @@ import pytest
 
 import olivine.core as mx
 from tests.harness import DTYPES, FLOATING, OpTests, Row
-from tests.support import assert_close, assert_same, rounded, to_mx, to_np
+from tests.support import assert_close, assert_same, rounded, run_python, to_mx, to_np
 
 
 def several(value, rank):
@@ -192,6 +192,13 @@ class TestConv(OpTests):
         ((4, 40, 44, 48), (48, 3, 3, 1), {"padding": 1, "groups": 48}),
         ((2, 900, 24), (32, 7, 12), {"padding": 3, "groups": 2}),
         ((2, 900, 24), (32, 7, 24), {"padding": 3, "input_dilation": 2}),
+        ((2, 2500, 6), (10, 5, 6), {"padding": 2, "kernel_dilation": 3}),
+        ((2, 19, 21, 100), (100, 3, 3, 100), {"padding": 1}),
+        ((4, 40, 44, 3), (40, 3, 3, 3), {"padding": 1}),
+        ((2, 19, 21, 40), (40, 3, 3, 4), {"padding": 1, "groups": 10}),
+        ((2, 19, 21, 96), (24, 3, 3, 16), {"groups": 6, "stride": 2}),
+        ((2, 15, 17, 64), (32, 1, 1, 8), {"groups": 8}),
+        ((3, 20, 22, 128), (130, 1, 1, 128), {}),
     ],
 )
 def test_large_convolutions_and_their_gradients(dtype, shape, weight, kwargs):
@@ -213,6 +220,32 @@ def test_large_convolutions_and_their_gradients(dtype, shape, weight, kwargs):
         assert abs(got - np.sum(ct * want)) < scale * {"float64": 1e-12, "float32": 1e-5}.get(
             dtype, 3e-3
         )
+
+
+HASHES = """
+import hashlib
+import numpy as np
+import olivine.core as mx
+
+rng = np.random.default_rng(0)
+for shape, weight, kwargs in (
+    ((6, 40, 44, 16), (24, 3, 3, 16), {"padding": 1}),
+    ((6, 40, 44, 3), (16, 7, 7, 3), {"padding": 3, "stride": 2}),
+    ((2, 14, 14, 128), (96, 3, 3, 128), {"padding": 1}),
+    ((6, 40, 44, 32), (32, 3, 3, 4), {"padding": 1, "groups": 8}),
+):
+    x, w = (mx.array(rng.standard_normal(s).astype(np.float32)) for s in (shape, weight))
+    f = lambda x, w: mx.conv_general(x, w, **kwargs)
+    out = f(x, w)
+    ct = mx.array(rng.standard_normal(out.shape).astype(np.float32))
+    for a in (out, *mx.vjp(f, [x, w], [ct])[1]):
+        print(hashlib.sha1(np.array(a).tobytes()).hexdigest())
+"""
+
+
+def test_bits_do_not_depend_on_the_number_of_threads():
+    one, two, five = (run_python(HASHES, {"OLIVINE_NUM_THREADS": n}).stdout for n in "125")
+    assert one and one == two == five
 
 
 def test_mixed_dtypes_promote():

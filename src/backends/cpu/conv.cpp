@@ -1,16 +1,19 @@
-// Convolutions as matrix products: rows are output positions, columns the input values they read.
+// Convolutions: the choice of a method per phase.
 //
-// Start at run_conv. Where the input can be read as such a matrix in place (kernels of one element,
-// one spatial axis) the product does so; otherwise tiles of rows are gathered into scratch memory
-// of bounded size. Products and tiles depend on shapes alone, so results do not depend on the
-// threads.
+// Start at run_conv. Kernels of one element that read every position are plain products, and lines
+// of some length go through conv_direct.h. What is left is a product of rows, one per output, whose
+// columns are the input values that it reads: in place along one spatial axis, else from tiles of
+// rows gathered into scratch memory of bounded size. Products and tiles depend on shapes alone, so
+// results do not depend on the threads.
 #include <algorithm>
 #include <cstring>
 
-#include "backends/cpu/conv_geometry.h"
+#include "backends/cpu/conv_direct.h"
 #include "backends/cpu/gemm/gemm.h"
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/scratch.h"
+#include "backends/cpu/tile.h"
+#include "core/layout.h"
 #include "core/op.h"
 #include "core/size.h"
 #include "runtime/thread_pool.h"
@@ -22,7 +25,8 @@ constexpr int64_t kTileBytes = int64_t{1} << 20;
 constexpr int64_t kLongestTile = 4096;  // rows
 constexpr int64_t kTilesToShare =
     16;  // from this many on, threads take tiles; else they share them
-constexpr int64_t kCopyBytes = int64_t{1} << 16;  // that a task copies at least
+constexpr int64_t kLargeProduct = int64_t{1} << 14;  // elements of a gradient of weights
+constexpr int64_t kCopyBytes = int64_t{1} << 16;     // that a task copies at least
 
 char* bytes(void* p) { return static_cast<char*>(p); }
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -90,12 +94,7 @@ struct Gather {
 // Calls f with the row-major kernel index of each tap of a phase, in order.
 template <class F>
 void for_taps(const ConvGeometry& g, const ConvPhase& p, F&& f) {
-  int64_t t[kConvAxes], n = 0;
-  for (t[0] = 0; t[0] < p[0].taps; ++t[0]) {
-    for (t[1] = 0; t[1] < p[1].taps; ++t[1]) {
-      for (t[2] = 0; t[2] < p[2].taps; ++t[2]) f(n++, g.kernel_index(p, t));
-    }
-  }
+  for_taps(p, [&](int64_t n, const int64_t(&t)[kConvAxes]) { f(n, g.kernel_index(p, t)); });
 }
 bool whole_kernel(const ConvGeometry& g, const ConvPhase& p) {
   bool same = taps(p) == g.kernel_size;
@@ -103,12 +102,15 @@ bool whole_kernel(const ConvGeometry& g, const ConvPhase& p) {
   return same;
 }
 bool whole_result(const ConvPhase& p) { return p[0].step == 1 && p[1].step == 1 && p[2].step == 1; }
+// Kernels of one element that read every position.
+bool is_in_place(const ConvPhase& p) {
+  return whole_result(p) && std::all_of(p.begin(), p.end(), [](const ConvAxis& a) {
+           return a.taps == 1 && a.base[0] == 0 && a.stride == 1 && a.in == a.out;
+         });
+}
 // Where row r of a phase lies among the positions of the result.
 int64_t result_row(const ConvPhase& p, int64_t r) {
-  const int64_t w = r % p[2].count, h = r / p[2].count % p[1].count;
-  const int64_t d = r / (p[2].count * p[1].count) % p[0].count, n = r / positions(p);
-  auto at = [](const ConvAxis& a, int64_t j) { return a.first + a.step * j; };
-  return ((n * p[0].out + at(p[0], d)) * p[1].out + at(p[1], h)) * p[2].out + at(p[2], w);
+  return result_position(p, r / p[2].count, r % p[2].count);
 }
 
 struct Sizes {
@@ -131,29 +133,42 @@ void gather_weights(const ConvGeometry& g, const ConvPhase& p, const Sizes& s, c
 
 class Forward {
  public:
-  Forward(const KernelCall& call, const ConvGeometry& g, const Sizes& s)
+  // `w`: weights with any strides where reads_strided() holds for every phase, else contiguous.
+  Forward(const KernelCall& call, const ConvGeometry& g, const Sizes& s, const ConvWeights& w)
       : g_(g),
         s_(s),
         dtype_(call.out[0].dtype),
         x_(bytes(call.in[0].data)),
-        w_(bytes(call.in[1].data)),
+        w_(w),
         out_(bytes(call.out[0].data)) {}
+
+  bool reads_strided(const ConvPhase& p) const {
+    return suits_direct_conv(p) || (s_.groups == 1 && is_in_place(p));
+  }
 
   void run(const ConvPhase& p) const {
     const int64_t rows = g_.batch * positions(p), columns = taps(p) * s_.in;
     if (rows == 0) return;
     if (columns == 0) return clear(p, rows);
-    const bool depthwise = s_.in == 1 && s_.out == 1 && s_.groups > 1;
+    const bool depthwise = is_depthwise();
+    if (s_.groups == 1 && is_in_place(p)) return in_place();
+    if (suits_direct_conv(p)) return direct_conv(call(), p, w_, out_);
     const bool direct = !depthwise && whole_kernel(g_, p);
     ScratchBytes chosen(direct ? 0 : s_.groups * s_.out * columns, static_cast<size_t>(s_.item));
-    if (!direct) gather_weights(g_, p, s_, w_, depthwise, bytes(chosen.data()));
-    const char* w = direct ? w_ : bytes(chosen.data());
+    if (!direct) gather_weights(g_, p, s_, w_.data, depthwise, bytes(chosen.data()));
+    const char* w = direct ? w_.data : bytes(chosen.data());
     if (depthwise) return run_depthwise(p, w);
-    if (whole_result(p) && (in_place(p, w) || one_axis(p, w))) return;
+    if (whole_result(p) && one_axis(p, w)) return;
     tiles(p, w, rows, columns);
   }
 
  private:
+  bool is_depthwise() const { return s_.in == 1 && s_.out == 1 && s_.groups > 1; }
+
+  ConvCall call() const {
+    return {g_, {s_.groups, s_.in, s_.out}, dtype_, x_, gemm_kernels_for(dtype_, cpu_isa())};
+  }
+
   void clear(const ConvPhase& p, int64_t rows) const {
     const int64_t row = s_.groups * s_.out * s_.item;
     for (int64_t r = 0; r < rows; ++r) {
@@ -176,20 +191,15 @@ class Forward {
     return a;
   }
 
-  // Kernels of one element that read every position: the rows are those of x.
-  bool in_place(const ConvPhase& p, const char* w) const {
-    for (const ConvAxis& a : p) {
-      if (a.taps != 1 || a.base[0] != 0 || a.stride != 1 || a.in != a.out) return false;
-    }
-    for (int64_t i = 0; i < s_.groups; ++i) {
-      GemmArgs a = product(w, i, s_.in);
-      a.m = g_.batch * g_.in_positions;
-      a.a = {x_ + i * s_.in * s_.item, g_.channels, 1};
-      a.c = out_ + i * s_.out * s_.item;
-      a.c_row_stride = s_.groups * s_.out;
-      gemm(a);
-    }
-    return true;
+  // The rows are those of x.
+  void in_place() const {
+    GemmArgs a = product(nullptr, 0, s_.in);
+    a.m = g_.batch * g_.in_positions;
+    a.a = {x_, g_.channels, 1};
+    a.b = {w_.data, w_.in, w_.out};
+    a.c = out_;
+    a.c_row_stride = s_.out;
+    gemm(a);
   }
 
   // One spatial axis, read in order: rows overlap in memory, once there are zeros at the ends.
@@ -275,9 +285,17 @@ class Forward {
   const Sizes& s_;
   Dtype dtype_;
   const char* x_;
-  const char* w_;
+  ConvWeights w_;
   char* out_;
 };
+
+// The strides of missing axes do not matter.
+ConvWeights weights_of(const View& w, const void* data, const Strides& strides) {
+  ConvWeights c{static_cast<const char*>(data), strides.front(), {}, strides.back()};
+  const size_t rank = w.shape.size() - 2;
+  for (size_t d = 0; d < rank; ++d) c.kernel[kConvAxes - rank + d] = strides[1 + d];
+  return c;
+}
 
 void run_conv(const KernelCall& call) {
   const auto& p = call.as<ConvParams>();
@@ -286,8 +304,19 @@ void run_conv(const KernelCall& call) {
   const ConvGeometry g(p, x.shape, w.shape, out.shape);
   const Sizes s{static_cast<int64_t>(out.dtype.size()), p.groups, w.shape.back(),
                 w.shape[0] / p.groups};
-  const Forward forward(call, g, s);
-  for (const ConvPhase& phase : g.phases()) forward.run(phase);
+  const auto run = [&](const ConvWeights& weights) {
+    const Forward forward(call, g, s, weights);
+    for (const ConvPhase& phase : g.phases()) forward.run(phase);
+  };
+  const ConvWeights given = weights_of(w, w.data, w.strides);
+  const Forward as_given(call, g, s, given);
+  const bool strided = std::all_of(g.phases().begin(), g.phases().end(),
+                                   [&](const ConvPhase& p) { return as_given.reads_strided(p); });
+  const Strides dense = row_major(w.shape);
+  if (strided || is_row_contiguous(w.shape, w.strides)) return run(given);
+  ScratchBytes copy(w.size(), w.dtype.size());
+  copy_view(w, {copy.data(), w.dtype, w.shape, dense});
+  run(weights_of(w, copy.data(), dense));
 }
 
 // ---- conv_weight: (O, kernel, C) from x and the cotangent, a product along all output positions
@@ -306,6 +335,9 @@ class Weights {
     const int64_t rows = g_.batch * positions(p), columns = taps(p) * s_.in;
     if (rows == 0 || columns == 0) return;
     if (s_.in == 1 && s_.out == 1 && s_.groups > 1) return run_depthwise(p);
+    // Smaller results leave too few tiles to threads.
+    if (s_.groups == 1 && s_.out * s_.in >= kLargeProduct && is_in_place(p)) return in_place();
+    if (suits_direct_conv(p)) return run_direct(p);
     const int64_t row_bytes = columns * s_.item;
     const int64_t longest = std::clamp<int64_t>(4 * kTileBytes / row_bytes, 64, 2 * kLongestTile);
     const int64_t count = ceil_div(rows, longest), size = ceil_div(rows, count);
@@ -324,6 +356,30 @@ class Weights {
   }
 
  private:
+  // A kernel of one element: the rows of the product are those of x.
+  void in_place() const {
+    GemmArgs a;
+    a.dtype = dtype_;
+    a.m = s_.out;
+    a.n = s_.in;
+    a.k = g_.batch * g_.in_positions;
+    a.a = {ct_, 1, s_.out};
+    a.b = {x_, s_.in, 1};
+    a.c = out_;
+    a.c_row_stride = s_.in;
+    gemm(a);
+  }
+
+  void run_direct(const ConvPhase& p) const {
+    const ConvCall call{
+        g_, {s_.groups, s_.in, s_.out}, dtype_, x_, gemm_kernels_for(dtype_, cpu_isa())};
+    const bool direct = whole_kernel(g_, p);
+    const int64_t outs = s_.groups * s_.out;
+    ScratchBytes sums(direct ? 0 : outs * taps(p) * s_.in, static_cast<size_t>(s_.item));
+    direct_conv_weight(call, p, ct_, direct ? out_ : bytes(sums.data()));
+    if (!direct) scatter(p, bytes(sums.data()), 0, outs);
+  }
+
   // Adds the products of rows [first, last) to `sums`, (O of the group, taps, C).
   void add(const ConvPhase& p, int64_t group, int64_t first, int64_t last, char* gathered,
            char* picked, char* sums) const {
@@ -404,7 +460,7 @@ void run_conv_weight(const KernelCall& call) {
 }  // namespace
 
 void register_conv(KernelTable& table) {
-  table.add_all("conv", {float16, bfloat16, float32, float64}, {.run = run_conv, .contiguous = 3});
+  table.add_all("conv", {float16, bfloat16, float32, float64}, {.run = run_conv, .contiguous = 1});
   table.add_all("conv_weight", {float32, float64}, {.run = run_conv_weight, .contiguous = 3});
 }
 

@@ -51,6 +51,16 @@ class ConvGeometry {
   std::vector<ConvPhase> phases_;
 };
 
+// Calls f with the number of each tap of a phase, in order, and its taps along the axes.
+template <class F>
+void for_taps(const ConvPhase& p, F&& f) {
+  int64_t t[kConvAxes], n = 0;
+  for (t[0] = 0; t[0] < p[0].taps; ++t[0]) {
+    for (t[1] = 0; t[1] < p[1].taps; ++t[1]) {
+      for (t[2] = 0; t[2] < p[2].taps; ++t[2]) f(n++, t);
+    }
+  }
+}
 inline int64_t taps(const ConvPhase& p) { return p[0].taps * p[1].taps * p[2].taps; }
 inline int64_t positions(const ConvPhase& p) { return p[0].count * p[1].count * p[2].count; }
 

@@ -6,6 +6,9 @@
 //   direct    in the operand's or output's own memory, at the tile's position
 //   uniform   one element for the whole tile, computed once (broadcast operands and what follows
 //             from them alone)
+//   periodic  an operand that repeats its elements (a value per channel, the channels last), or
+//   what
+//             follows from such alone: laid out once, for tiles to begin at any of its elements
 //   packed    a strided operand, gathered into a slot of its own for each tile
 //   turned    a transposed operand, of which a few rows are gathered at once
 //   slot      a result
@@ -54,7 +57,7 @@ struct Exec {
   const Loops* loops;
 };
 
-enum class Place : uint8_t { slot, cell, direct, uniform, strided, turned, packed };
+enum class Place : uint8_t { slot, cell, direct, uniform, strided, turned, packed, periodic };
 
 struct Value {
   Place place;
@@ -64,6 +67,7 @@ struct Value {
   bool in_order;  // direct, and tiles follow each other in memory
   uint16_t slot;
   char* base;
+  int64_t period;
 };
 
 class FusedProgram final : public PreparedProgram {
@@ -92,6 +96,10 @@ struct Binding {
   Walk walk;
   int64_t inner, rows;
   int64_t row_block = 1, pieces = 1, units = 1;
+  // Of a periodic value: what a tile that begins anywhere in a period reads.
+  int64_t periodic_elements(const Value& v) const {
+    return std::min(program.tile, inner) + v.period;
+  }
   uint16_t slots;
   SmallVector<Value, 24> values;  // of the program, then temporaries
   SmallVector<uint16_t, 12> moving;
@@ -104,6 +112,9 @@ struct Binding {
   void place_outputs(std::span<const View> in, std::span<const View> out);
   void choose_fetched();
   void add_step(size_t i);
+  int64_t period_of(int operand) const;
+  bool add_periodic_step(const Exec& e, uint8_t arity);
+  void make_periodic(uint16_t v, int64_t period);
   uint16_t fill_slot(uint16_t value);
   uint16_t add_temporary(Value v);
   void emit(const Exec& e, bool constant) {
@@ -141,6 +152,7 @@ class Worker {
   void run(int64_t begin, int64_t end);
 
  private:
+  void lay_out(const Value& value, char* to) const;
   void set_row(int64_t row, int64_t row_end, int64_t column, int64_t n);
   void fetch_share(size_t step, int64_t n) const;
   void execute(const Exec& e, int64_t n) const;
@@ -227,6 +239,9 @@ void Binding::place_leaves(std::span<const View> in) {
     } else if (contiguous || (!whole && strides[ndim - 1] == 1)) {
       v.place = Place::direct;
       v.in_order = contiguous;
+    } else if (const int64_t period = period_of(static_cast<int>(k)); period > 0) {
+      make_periodic(static_cast<uint16_t>(k), period);
+      continue;
     } else if (whole) {
       v.place = Place::packed;
       v.slot = slots++;
@@ -240,6 +255,26 @@ void Binding::place_leaves(std::span<const View> in) {
     }
     moving.push_back(static_cast<uint16_t>(k));
   }
+}
+
+// Elements after which an operand repeats itself, if tiles are pieces of one row; 0: it does not.
+int64_t Binding::period_of(int operand) const {
+  const int64_t* strides = walk.of(operand);
+  int d = walk.ndim() - 1;
+  int64_t period = 1;
+  for (; d >= 0 && strides[d] == period; --d) period *= walk.shape[static_cast<size_t>(d)];
+  for (; d >= 0; --d) {
+    if (strides[d] != 0) return 0;
+  }
+  return rows == 1 && period > 1 && period <= program.tile ? period : 0;
+}
+
+void Binding::make_periodic(uint16_t v, int64_t period) {
+  values[v].place = Place::periodic;
+  values[v].period = period;
+  values[v].slot = slots;
+  slots = static_cast<uint16_t>(slots + 2);
+  moving.push_back(v);
 }
 
 // Results that are outputs are computed in the output's memory, unless that is also an operand
@@ -300,6 +335,7 @@ void Binding::add_step(size_t i) {
     uniform &= is_uniform(s.src[k]);
     constant &= is_uniform(s.src[k]) && values[s.src[k]].constant;
   }
+  if (!uniform && add_periodic_step(e, s.arity)) return;
   if (s.arity == 2) {
     const bool a = is_uniform(s.src[0]), b = is_uniform(s.src[1]);
     e.form = a == b ? Form::vv : a ? Form::sv : Form::vs;
@@ -329,6 +365,25 @@ void Binding::add_step(size_t i) {
   emit(e, uniform && constant);
 }
 
+// A step of one or two operands that are periodic alike, or one of them constant.
+bool Binding::add_periodic_step(const Exec& step, uint8_t arity) {
+  if (values[step.dst].place != Place::slot || arity > 2) return false;
+  Exec e = step;
+  int64_t period = 0;
+  bool uniform[2] = {};
+  for (int k = 0; k < arity; ++k) {
+    const Value& v = values[e.src[k]];
+    uniform[k] = is_uniform(e.src[k]);
+    if (uniform[k]) continue;
+    if (v.place != Place::periodic || (period != 0 && period != v.period)) return false;
+    period = v.period;
+  }
+  if (arity == 2) e.form = uniform[0] ? Form::sv : uniform[1] ? Form::vs : Form::vv;
+  make_periodic(e.dst, period);
+  prologue.push_back(e);
+  return true;
+}
+
 uint16_t Binding::fill_slot(uint16_t value) {
   Value v{};
   v.itemsize = values[value].itemsize;
@@ -351,17 +406,29 @@ Worker::Worker(const Binding& b) : b_(b) {
   p_.resize(n);
   for (size_t v = 0; v < n; ++v) {
     const Value& value = b.values[v];
-    const bool in_slot =
-        value.place == Place::slot || value.place == Place::strided || value.place == Place::packed;
+    const bool in_slot = value.place == Place::slot || value.place == Place::strided ||
+                         value.place == Place::packed || value.place == Place::periodic;
     p_[v] = in_slot                      ? scratch_ + value.slot * kSlotBytes
             : value.place == Place::cell ? cells + v * kCellBytes
                                          : value.base;
+    if (value.place == Place::periodic && value.is_leaf) lay_out(value, p_[v]);
   }
+}
+
+// Repeats a period, doubling what there is.
+void Worker::lay_out(const Value& value, char* to) const {
+  const size_t size = value.itemsize, all = static_cast<size_t>(b_.periodic_elements(value)) * size;
+  size_t done = static_cast<size_t>(value.period) * size;
+  std::memcpy(to, value.base, done);
+  for (; done < all; done *= 2) std::memcpy(to + done, to, std::min(done, all - done));
 }
 
 void Worker::run(int64_t begin, int64_t end) {
   const int64_t tile = b_.program.tile;
-  for (const Exec& e : b_.prologue) execute(e, tile);
+  for (const Exec& e : b_.prologue) {
+    const Value& dst = b_.values[e.dst];
+    execute(e, dst.place == Place::periodic ? b_.periodic_elements(dst) : tile);
+  }
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t row = unit / b_.pieces * b_.row_block;
     const int64_t column = unit % b_.pieces * tile;
@@ -398,6 +465,10 @@ void Worker::set_row(int64_t row, int64_t row_end, int64_t column, int64_t n) {
   for (uint16_t v : b_.moving) {
     const Value& value = b_.values[v];
     const int64_t size = value.itemsize;
+    if (value.place == Place::periodic) {
+      p_[v] = scratch_ + value.slot * kSlotBytes + column % value.period * size;
+      continue;
+    }
     if (!value.is_leaf) {
       p_[v] = value.base + (row * b_.inner + column) * size;
       continue;

@@ -19,27 +19,6 @@ namespace {
 constexpr double kTaskFlops = 4e6;     // of a task that computes several small products
 constexpr double kLargeProduct = 1e8;  // flops from which threads share one product
 
-const GemmKernels& kernels_for(Dtype dtype, Isa isa) {
-  const int index = dtype.index() - float16.index();
-  if (index < 0) fail<TypeError>("[gemm] expected a floating or complex dtype; got ", dtype);
-  switch (isa) {
-#if OLIVINE_HAS_ISA_AVX512_BF16
-    case Isa::avx512_bf16:
-      return avx512_bf16::gemm_kernels[index];
-#endif
-#if OLIVINE_HAS_ISA_AVX512
-    case Isa::avx512:
-      return avx512::gemm_kernels[index];
-#endif
-#if OLIVINE_HAS_ISA_AVX2
-    case Isa::avx2:
-      return avx2::gemm_kernels[index];
-#endif
-    default:
-      return plain::gemm_kernels[index];
-  }
-}
-
 // Drops batch dimensions that can count as rows: b is the same for all their products, and the rows
 // of the other operands go on from one product to the next.
 void fold_batch_into_rows(GemmArgs& args) {
@@ -104,12 +83,33 @@ void check(const GemmArgs& args) {
 
 }  // namespace
 
+const GemmKernels& gemm_kernels_for(Dtype dtype, Isa isa) {
+  const int index = dtype.index() - float16.index();
+  if (index < 0) fail<TypeError>("[gemm] expected a floating or complex dtype; got ", dtype);
+  switch (isa) {
+#if OLIVINE_HAS_ISA_AVX512_BF16
+    case Isa::avx512_bf16:
+      return avx512_bf16::gemm_kernels[index];
+#endif
+#if OLIVINE_HAS_ISA_AVX512
+    case Isa::avx512:
+      return avx512::gemm_kernels[index];
+#endif
+#if OLIVINE_HAS_ISA_AVX2
+    case Isa::avx2:
+      return avx2::gemm_kernels[index];
+#endif
+    default:
+      return plain::gemm_kernels[index];
+  }
+}
+
 void gemm(const GemmArgs& args) { gemm(args, cpu_isa()); }
 
 void gemm(const GemmArgs& original, Isa isa) {
   check(original);
   GemmArgs args = original;
-  const GemmKernels& kernels = kernels_for(args.dtype, isa);
+  const GemmKernels& kernels = gemm_kernels_for(args.dtype, isa);
   if (args.m == 0 || args.n == 0 || element_count(args.batch) == 0) return;
   fold_batch_into_rows(args);
   const int64_t count = element_count(args.batch);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "backends/cpu/gemm/runs.h"
 #include "backends/cpu/isa.h"
 #include "olivine/dtype.h"
 
@@ -79,6 +80,9 @@ struct GemmKernels {
   // Null if complex. Contiguous along k, and along n.
   void (*gemv_dot)(const GemvArgs&);
   void (*gemv_axpy)(const GemvArgs&);
+  // Null if complex.
+  RunsFunction add_runs;
+  SpreadFunction spread;
 };
 
 // In the order of Dtype, from float16 on.
@@ -93,5 +97,8 @@ OLIVINE_DECLARE_GEMM_KERNELS(avx2)
 OLIVINE_DECLARE_GEMM_KERNELS(avx512)
 OLIVINE_DECLARE_GEMM_KERNELS(avx512_bf16)
 #undef OLIVINE_DECLARE_GEMM_KERNELS
+
+// Throws TypeError unless the dtype is floating or complex.
+const GemmKernels& gemm_kernels_for(Dtype dtype, Isa isa);
 
 }  // namespace olivine::cpu

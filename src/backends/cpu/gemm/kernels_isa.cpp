@@ -25,21 +25,19 @@ constexpr GemmKernels real_kernels() {
           multiply<S>,
           finish<S, 1>,
           gemv_dot<S>,
-          gemv_axpy<S>};
+          gemv_axpy<S>,
+          sizeof(T) == 4 ? add_runs_f32 : add_runs_f64,
+          sizeof(T) == 4 ? spread_f32 : spread_f64};
 }
 
 template <class T>
 constexpr GemmKernels complex_kernels() {
-  return {kMaxRows,
-          kMaxVectors * kLanes<T>,
-          kKBlock<T>,
-          2,
-          sizeof(T),
-          pack_complex_a<T>,
-          pack_complex_b<T>,
-          multiply<T>,
-          finish<T, 2>,
-          nullptr,
+  return {kMaxRows,          kMaxVectors * kLanes<T>,
+          kKBlock<T>,        2,
+          sizeof(T),         pack_complex_a<T>,
+          pack_complex_b<T>, multiply<T>,
+          finish<T, 2>,      nullptr,
+          nullptr,           nullptr,
           nullptr};
 }
 

@@ -40,6 +40,12 @@ MatrixRef<T> row_major(T* data, int64_t columns) {
 template <class T>
 void copy_matrix(MatrixRef<const T> from, MatrixRef<T> to, int64_t rows, int64_t columns) {
   constexpr int64_t kSide = 16;
+  if (from.column_step == 1 && to.column_step == 1) {
+    for (int64_t i = 0; i < rows; ++i) {
+      std::copy_n(from.data + i * from.row_step, columns, to.data + i * to.row_step);
+    }
+    return;
+  }
   for (int64_t i0 = 0; i0 < rows; i0 += kSide) {
     const int64_t i1 = std::min(rows, i0 + kSide);
     for (int64_t j0 = 0; j0 < columns; j0 += kSide) {
@@ -125,9 +131,27 @@ template <class T>
 bool all_finite(const T* a, int64_t n) {
   using R = lapack::Real<T>;
   const R* p = reinterpret_cast<const R*>(a);
-  R sum = 0;
-  for (int64_t i = 0; i < n * int64_t(sizeof(T) / sizeof(R)); ++i) sum += p[i] * R(0);
-  return sum == R(0);
+  const int64_t count = n * int64_t(sizeof(T) / sizeof(R));
+  constexpr int64_t kLanes = 16;
+  R sums[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (int64_t l = 0; l < kLanes; ++l) sums[l] += p[i + l] * R(0);
+  }
+  for (; i < count; ++i) sums[0] += p[i] * R(0);
+  return std::all_of(sums, sums + kLanes, [](R sum) { return sum == R(0); });
+}
+
+// Ends at the first element that differs, so that other matrices cost nothing.
+template <class T>
+bool is_identity(MatrixRef<const T> a, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const T* row = a.data + i * a.row_step;
+    for (int64_t j = 0; j < n; ++j) {
+      if (row[j * a.column_step] != T(i == j)) return false;
+    }
+  }
+  return true;
 }
 
 template <class T>

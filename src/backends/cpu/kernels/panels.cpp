@@ -1,0 +1,216 @@
+// LU of panels and solutions with small triangles, one row of vectors after another.
+#include "backends/cpu/dense/panels.h"
+
+#include "backends/cpu/vec-math-inl.h"
+
+namespace olivine::cpu::OLIVINE_ISA {
+namespace {
+
+template <class T>
+constexpr int kLanes = kVectorBytes / int(sizeof(T));
+
+template <class T>
+OLIVINE_INLINE T magnitude(T x) {
+  return x < T(0) ? -x : x;
+}
+
+// ---- LU
+
+template <class T>
+void swap_rows(T* a, T* b, int64_t n) {
+  for (int64_t j = 0; j < n; ++j) {
+    const T x = a[j];
+    a[j] = b[j];
+    b[j] = x;
+  }
+}
+
+// Divides column j below the diagonal by the pivot and takes multiples of row j from the rows
+// there, whole vectors from `first` on; returns the row of the largest element of the next column.
+template <class T, int kVectors>
+int64_t eliminate(T* a, int64_t rows, int64_t j) {
+  constexpr int lanes = kLanes<T>, first = int(kPanel) / lanes - kVectors;
+  const T pivot = a[j * kPanelStride + j];
+  T row[kPanel];
+  for (int64_t c = 0; c < kPanel; ++c) row[c] = c <= j ? T(0) : a[j * kPanelStride + c];
+  Native<T> u[kVectors];
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; ++v) u[v] = load_native<T>(row + (first + v) * lanes);
+  int64_t best = j + 1;
+  T largest = T(-1);
+  const int64_t next = j + 1 < kPanel ? j + 1 : j;
+  for (int64_t i = j + 1; i < rows; ++i) {
+    T* to = a + i * kPanelStride;
+    const T factor = to[j] / pivot;
+    const Native<T> minus = all_lanes<T>(-factor);
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      T* p = to + (first + v) * lanes;
+      store_native(p, mul_add(minus, u[v], load_native<T>(p)));
+    }
+    to[j] = factor;
+    const T size = magnitude(to[next]);
+    if (size > largest) {
+      largest = size;
+      best = i;
+    }
+  }
+  return best;
+}
+
+template <class T, int kVectors>
+int64_t eliminate_from(int64_t first, T* a, int64_t rows, int64_t j) {
+  if constexpr (kVectors > 1) {
+    constexpr int all = int(kPanel) / kLanes<T>;
+    if (first > all - kVectors) return eliminate_from<T, kVectors - 1>(first, a, rows, j);
+  }
+  return eliminate<T, kVectors>(a, rows, j);
+}
+
+template <class T>
+int64_t largest_in_column(const T* a, int64_t rows, int64_t j) {
+  int64_t best = j;
+  for (int64_t i = j + 1; i < rows; ++i) {
+    if (magnitude(a[i * kPanelStride + j]) > magnitude(a[best * kPanelStride + j])) best = i;
+  }
+  return best;
+}
+
+template <class T>
+int64_t lu_panel(T* a, int64_t rows, int64_t columns, int64_t* pivots) {
+  int64_t zero = 0, best = largest_in_column(a, rows, 0);
+  for (int64_t j = 0; j < smaller(rows, columns); ++j) {
+    pivots[j] = best;
+    if (a[best * kPanelStride + j] == T(0)) {
+      zero = zero ? zero : j + 1;
+      if (j + 1 < smaller(rows, columns)) best = largest_in_column(a, rows, j + 1);
+      continue;
+    }
+    if (best != j) swap_rows(a + j * kPanelStride, a + best * kPanelStride, columns);
+    constexpr int all = int(kPanel) / kLanes<T>;
+    best = eliminate_from<T, all>(j / kLanes<T>, a, rows, j);
+  }
+  return zero;
+}
+
+// ---- Triangles
+
+// A lower triangle with what is off the diagonal negated. Rows whose diagonal element has no finite
+// reciprocal are divided.
+template <class T>
+struct Lower {
+  int64_t n;  // a multiple of kRows
+  bool divides;
+  T t[kPanel * kPanel], diagonal[kPanel], reciprocal[kPanel];
+};
+constexpr int kRows = 4;
+
+template <class T>
+void pack(const TriangleBlock<T>& from, Lower<T>& to) {
+  const int64_t n = from.n;
+  to.n = (n + kRows - 1) / kRows * kRows;
+  to.divides = false;
+  fill(to.t, to.n * kPanel, T(0));
+  for (int64_t i = 0; i < to.n; ++i) to.diagonal[i] = to.reciprocal[i] = T(1);
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t row = from.upper ? n - 1 - i : i;
+    const T* t = from.t + row * from.row_step;
+    for (int64_t j = 0; j < i; ++j) {
+      to.t[i * kPanel + j] = -t[(from.upper ? n - 1 - j : j) * from.column_step];
+    }
+    if (from.unit) continue;
+    const T d = t[row * from.column_step];
+    to.diagonal[i] = d;
+    to.reciprocal[i] = T(1) / d;
+    to.divides |= !(magnitude(d) >= std::numeric_limits<T>::min());
+  }
+}
+
+template <class T, int kVectors>
+void solve_rows(const Lower<T>& lower, T* x) {
+  constexpr int lanes = kLanes<T>;
+  constexpr int64_t stride = kVectors * lanes;
+  for (int64_t i = 0; i < lower.n; i += kRows) {
+    Native<T> sum[kRows][kVectors];
+    const T* t = lower.t + i * kPanel;
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        sum[r][v] = load_native<T>(x + (i + r) * stride + v * lanes);
+      }
+    }
+    for (int64_t j = 0; j < i; ++j) {
+      Native<T> known[kVectors];
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) known[v] = load_native<T>(x + j * stride + v * lanes);
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) {
+        const Native<T> factor = all_lanes<T>(t[r * kPanel + j]);
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) sum[r][v] = mul_add(factor, known[v], sum[r][v]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int s = 0; s < r; ++s) {
+        const Native<T> factor = all_lanes<T>(t[r * kPanel + i + s]);
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) sum[r][v] = mul_add(factor, sum[s][v], sum[r][v]);
+      }
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        sum[r][v] = lower.divides ? sum[r][v] / all_lanes<T>(lower.diagonal[i + r])
+                                  : sum[r][v] * all_lanes<T>(lower.reciprocal[i + r]);
+        store_native(x + (i + r) * stride + v * lanes, sum[r][v]);
+      }
+    }
+  }
+}
+
+// Some columns of b, by way of rows that lie close together.
+template <class T, int kVectors>
+void solve_columns(const Lower<T>& lower, const TriangleBlock<T>& t, T* b, int64_t stride,
+                   int64_t columns) {
+  constexpr int64_t width = kVectors * kLanes<T>;
+  T x[kPanel * width];
+  for (int64_t i = 0; i < lower.n; ++i) {
+    const T* row = b + (t.upper ? t.n - 1 - i : i) * stride;
+    if (i < t.n && columns == width) {
+      copy(row, width, x + i * width);
+    } else {
+      const int64_t count = i < t.n ? columns : 0;
+      copy(row, count, x + i * width);
+      fill(x + i * width + count, width - count, T(0));
+    }
+  }
+  solve_rows<T, kVectors>(lower, x);
+  for (int64_t i = 0; i < t.n; ++i) {
+    copy(x + i * width, columns, b + (t.upper ? t.n - 1 - i : i) * stride);
+  }
+}
+
+template <class T>
+void solve_block(const TriangleBlock<T>& t, T* b, int64_t stride, int64_t columns) {
+  constexpr int64_t lanes = kLanes<T>;
+  Lower<T> lower;
+  pack(t, lower);
+  int64_t c = 0;
+#if defined(__AVX512BW__)
+  for (; c + 3 * lanes < columns; c += 4 * lanes) {
+    solve_columns<T, 4>(lower, t, b + c, stride, smaller(4 * lanes, columns - c));
+  }
+#endif
+  for (; c + lanes < columns; c += 2 * lanes) {
+    solve_columns<T, 2>(lower, t, b + c, stride, smaller(2 * lanes, columns - c));
+  }
+  if (c < columns) solve_columns<T, 1>(lower, t, b + c, stride, columns - c);
+}
+
+}  // namespace
+
+const PanelKernels<float> panels_float = {lu_panel<float>, solve_block<float>};
+const PanelKernels<double> panels_double = {lu_panel<double>, solve_block<double>};
+
+}  // namespace olivine::cpu::OLIVINE_ISA

@@ -64,9 +64,16 @@ void cholesky(const KernelCall& c) {
   });
 }
 
+// Column-major copies for LAPACK, if this order needs them.
+template <class T>
+struct Columns : Scratch<T> {
+  static bool needed(int64_t order) { return !kBlocked<T> || order < blocked::kLeast; }
+  Columns(int64_t order, int64_t count) : Scratch<T>(needed(order) ? count : 0) {}
+};
+
 // Factors of matrix i, row-major, and pivots, which count from 0. Returns LAPACK's `info`.
 template <class T>
-int64_t lu_matrix(const Batch<T>& in, int64_t i, T* a, int64_t* pivots) {
+int64_t lu_matrix(const Batch<T>& in, int64_t i, T* columns, T* a, int64_t* pivots) {
   const int64_t m = in.rows(), n = in.columns(), k = std::min(m, n);
   for (int64_t r = 0; r < k; ++r) pivots[r] = r;
   const MatrixRef<T> from = in[i];
@@ -79,9 +86,8 @@ int64_t lu_matrix(const Batch<T>& in, int64_t i, T* a, int64_t* pivots) {
     if (k >= blocked::kLeast) return blocked::lu(m, n, a, n, pivots);
   }
   if (k == 0) return 0;
-  Scratch<T> columns(m * n);
   Scratch<Int> exchanged(k);
-  in.load(i, columns);
+  copy_matrix<T>(row_major<const T>(a, n), column_major(columns, m), m, n);
   const Int info = lapack::getrf<T>(narrow(m), narrow(n), columns, exchanged);
   copy_matrix<T>(column_major<const T>(columns, m), row_major(a, n), m, n);
   for (int64_t r = 0; r < k; ++r) pivots[r] = exchanged[r] - 1;
@@ -96,9 +102,10 @@ void lu(const KernelCall& c) {
   const std::string_view caller = c.as<LuParams>().caller;
   FirstFailure failure;
   for_matrices(in.count(), product(m, n, k), [&](int64_t begin, int64_t end) {
+    Columns<T> columns(k, m * n);
     Scratch<int64_t> exchanged(k);
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t info = lu_matrix(in, i, c.out[0].as<T>() + i * m * n, exchanged + 0);
+      const int64_t info = lu_matrix(in, i, columns + 0, c.out[0].as<T>() + i * m * n, exchanged + 0);
       if (info > 0 && !caller.empty()) failure.add(i, info);
       for (int64_t r = 0; r < k; ++r) pivots[i * k + r] = static_cast<uint32_t>(exchanged[r]);
       write_order(m, exchanged + 0, k, perm + i * m);
@@ -190,6 +197,7 @@ void triangular_solve(const KernelCall& c) {
   const auto& p = c.as<TriangularParams>();
   FirstFailure failure;
   for_matrices(out.count(), product(n, n, k), [&](int64_t begin, int64_t end) {
+    Columns<T> a(n, n * n), b(n, n * k);
     for (int64_t i = begin; i < end; ++i) {
       const int64_t zero = p.caller.empty() ? n : first_zero(triangles, i);
       if (zero < n) failure.add(i, zero);
@@ -200,7 +208,6 @@ void triangular_solve(const KernelCall& c) {
           continue;
         }
       }
-      Scratch<T> a(n * n), b(n * k);
       triangles.load(i, a);
       right.load(i, b);
       lapack::trsm<T>(p.upper, narrow(n), narrow(k), a, b);

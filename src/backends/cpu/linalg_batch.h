@@ -142,14 +142,15 @@ bool all_finite(const T* a, int64_t n) {
   return std::all_of(sums, sums + kLanes, [](R sum) { return sum == R(0); });
 }
 
-// Ends at the first element that differs, so that other matrices cost nothing.
+// Ends at the first row that differs, so that other matrices cost nothing.
 template <class T>
 bool is_identity(MatrixRef<const T> a, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     const T* row = a.data + i * a.row_step;
-    for (int64_t j = 0; j < n; ++j) {
-      if (row[j * a.column_step] != T(i == j)) return false;
-    }
+    if (row[i * a.column_step] != T(1)) return false;
+    int others = 0;
+    for (int64_t j = 0; j < n; ++j) others += row[j * a.column_step] != T(0);
+    if (others != 1) return false;
   }
   return true;
 }

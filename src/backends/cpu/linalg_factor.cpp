@@ -105,7 +105,8 @@ void lu(const KernelCall& c) {
     Columns<T> columns(k, m * n);
     Scratch<int64_t> exchanged(k);
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t info = lu_matrix(in, i, columns + 0, c.out[0].as<T>() + i * m * n, exchanged + 0);
+      const int64_t info =
+          lu_matrix(in, i, columns + 0, c.out[0].as<T>() + i * m * n, exchanged + 0);
       if (info > 0 && !caller.empty()) failure.add(i, info);
       for (int64_t r = 0; r < k; ++r) pivots[i * k + r] = static_cast<uint32_t>(exchanged[r]);
       write_order(m, exchanged + 0, k, perm + i * m);
@@ -229,10 +230,32 @@ Int qr_work(int64_t m, int64_t n, int64_t columns, const char* op) {
 }
 
 template <class T>
+void qr_by_products(const Batch<T>& in, const KernelCall& c) {
+  const int64_t m = in.rows(), n = in.columns();
+  for_matrices(in.count(), 4 * product(m, n, n), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      T *q = c.out[0].as<T>() + i * m * n, *r = c.out[1].as<T>() + i * n * n;
+      const MatrixRef<T> from = in[i];
+      copy_matrix<T>({from.data, from.row_step, from.column_step}, row_major(q, n), m, n);
+      if (all_finite<T>(q, m * n)) {
+        blocked::qr(m, n, q, r);
+        continue;
+      }
+      std::fill_n(q, m * n, not_a_number<T>());
+      std::fill_n(r, n * n, not_a_number<T>());
+      for (int64_t row = 1; row < n; ++row) std::fill_n(r + row * n, row, T(0));
+    }
+  });
+}
+
+template <class T>
 void qr(const KernelCall& c) {
   const Batch<T> in(c.in[0]), out_q(c.out[0]), out_r(c.out[1]);
   const int64_t m = in.rows(), n = in.columns();
   if (in.count() == 0 || n == 0) return;
+  if constexpr (kBlocked<T>) {
+    if (n >= blocked::kLeast) return qr_by_products(in, c);
+  }
   const Int lwork = qr_work<T>(m, n, n, "qr");
   for_matrices(in.count(), 4 * product(m, n, n), [&](int64_t begin, int64_t end) {
     Scratch<T> a(m * n), r(n * n), tau(n), work(lwork);

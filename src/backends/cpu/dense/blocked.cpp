@@ -2,60 +2,16 @@
 #include "backends/cpu/dense/blocked.h"
 
 #include <algorithm>
-#include <vector>
 
-#include "backends/cpu/dense/panels.h"
-#include "backends/cpu/gemm/gemm.h"
+#include "backends/cpu/dense/share.h"
 #include "backends/cpu/scratch.h"
 #include "runtime/interrupt.h"
-#include "runtime/thread_pool.h"
 
 namespace olivine::cpu::blocked {
 namespace {
 
-constexpr int64_t kWidestSlab = 128;  // columns that a task solves for
-constexpr int64_t kNarrowestSlab = 32;
-constexpr double kSharedWork = 3e5;  // multiplications from which threads share a solution
-
-template <class T>
-const PanelKernels<T>& panels() {
-#define OLIVINE_PANELS(isa)     \
-  if constexpr (sizeof(T) == 4) \
-    return isa::panels_float;   \
-  else                          \
-    return isa::panels_double;
-  switch (cpu_isa()) {
-#if OLIVINE_HAS_ISA_AVX512
-    case Isa::avx512_bf16:
-    case Isa::avx512:
-      OLIVINE_PANELS(avx512)
-#endif
-#if OLIVINE_HAS_ISA_AVX2
-    case Isa::avx2:
-      OLIVINE_PANELS(avx2)
-#endif
-    default:
-      OLIVINE_PANELS(plain)
-  }
-#undef OLIVINE_PANELS
-}
-
-// c -= a b, where b and c are row-major.
-template <class T>
-void subtract_product(int64_t m, int64_t n, int64_t k, Matrix a, const T* b, int64_t b_stride, T* c,
-                      int64_t c_stride) {
-  GemmArgs args;
-  args.dtype = dtype_of<T>;
-  args.m = m;
-  args.n = n;
-  args.k = k;
-  args.a = a;
-  args.b = {b, b_stride, 1};
-  args.c = c;
-  args.c_row_stride = c_stride;
-  args.addend = {c, c_stride, 1};
-  args.alpha = -1;
-  gemm(args);
+double cost(int64_t n, int64_t columns) {
+  return static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(columns);
 }
 
 // About half, in whole panels.
@@ -87,20 +43,6 @@ void solve_in_place(const Triangle<T>& t, T* b, int64_t stride, int64_t columns)
   }
 }
 
-// body(begin, end) over columns, in slabs for each thread where that pays.
-template <class F>
-void for_slabs(int64_t n, int64_t columns, F&& body) {
-  const double work = static_cast<double>(n) * static_cast<double>(n * columns);
-  int64_t width = columns;
-  if (work >= kSharedWork) {
-    const int64_t fair = (columns / (2 * thread_count()) + kNarrowestSlab - 1) / kNarrowestSlab;
-    width = std::clamp(fair * kNarrowestSlab, kNarrowestSlab, kWidestSlab);
-  }
-  parallel_for(columns, width, [&](int64_t begin, int64_t end) {
-    for (; begin < end; begin += width) body(begin, std::min(begin + width, end));
-  });
-}
-
 // ---- LU
 
 template <class T>
@@ -125,14 +67,14 @@ void Factorization<T>::narrow(int64_t begin, int64_t end) {
   poll_interrupt();
   const int64_t rows = m - begin, width = end - begin;
   for (int64_t i = 0; i < rows; ++i) {
-    T* to = panel + i * kPanelStride;
+    T* to = panel + i * kPanel;
     std::copy_n(at(begin + i, begin), width, to);
-    std::fill(to + width, to + kPanelStride, T(0));
+    std::fill(to + width, to + kPanel, T(0));
   }
   const int64_t at_zero = panels<T>().lu(panel, rows, width, pivots + begin);
   if (at_zero && !zero) zero = begin + at_zero;
   for (int64_t i = 0; i < rows; ++i) {
-    std::copy_n(panel + i * kPanelStride, width, at(begin + i, begin));
+    std::copy_n(panel + i * kPanel, width, at(begin + i, begin));
   }
   for (int64_t i = begin; i < end; ++i) pivots[i] += begin;
 }
@@ -147,7 +89,7 @@ void Factorization<T>::exchange(int64_t first, int64_t last, int64_t begin, int6
 template <class T>
 void Factorization<T>::update(int64_t first, int64_t last, int64_t begin, int64_t end) const {
   const Triangle<T> unit{at(first, first), stride, 1, last - first, false, true};
-  for_slabs(last - first, end - begin, [&](int64_t from, int64_t to) {
+  for_slabs(cost(last - first, end - begin), end - begin, [&](int64_t from, int64_t to) {
     exchange(first, last, begin + from, begin + to);
     solve_in_place(unit, at(first, begin + from), stride, to - from);
   });
@@ -223,7 +165,7 @@ template <class T>
 int64_t lu(int64_t m, int64_t n, T* a, int64_t stride, int64_t* pivots) {
   const int64_t k = std::min(m, n);
   if (k == 0) return 0;
-  ScratchBytes panel(m * kPanelStride, sizeof(T));
+  ScratchBytes panel(m * kPanel, sizeof(T));
   Factorization<T> f{m, n, a, stride, pivots, static_cast<T*>(panel.data())};
   f.columns(0, k);
   if (n > k) f.update(0, k, k, n);

@@ -1,4 +1,4 @@
-// Factorizations and solutions whose arithmetic is mostly matrix products, for float and double.
+// LU, QR and solutions whose arithmetic is mostly matrix products, for float and double.
 //
 // Matrices are row-major. Threads share the products and the columns of right-hand sides; results
 // do not depend on their number. Work polls for interrupts in every product.
@@ -47,5 +47,9 @@ struct System {
 // out: row-major with as many columns as the right side.
 template <class T>
 void solve(const System<T>& system, const RightSide<T>& right, T* out);
+
+// Of an m x n matrix, m >= n: Q, m x n, in its place, and R, n x n. All elements are finite.
+template <class T>
+void qr(int64_t m, int64_t n, T* a, T* r);
 
 }  // namespace olivine::cpu::blocked

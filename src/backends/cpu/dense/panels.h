@@ -1,13 +1,14 @@
 // What an instruction set provides to blocked factorizations: the work on narrow panels, between
 // the matrix products that do most of the arithmetic.
+//
+// A packed panel has rows of kPanel elements, zero beyond its columns.
 #pragma once
 
 #include <cstdint>
 
 namespace olivine::cpu {
 
-inline constexpr int64_t kPanel = 32;        // most columns of a panel, most rows of a triangle
-inline constexpr int64_t kPanelStride = 32;  // between the rows of a packed panel
+inline constexpr int64_t kPanel = 32;  // most columns of a panel, most rows of a triangle
 
 // A triangle of at most kPanel rows: element (i, j) is t[i * row_step + j * column_step].
 template <class T>
@@ -23,6 +24,9 @@ struct PanelKernels {
   // LU with row exchanges of a packed panel. Pivots count from 0, within the panel; returns the
   // number of the first column that has only zeros to divide by, from 1, else 0.
   int64_t (*lu)(T* a, int64_t rows, int64_t columns, int64_t* pivots);
+  // Householder QR of a packed panel, columns <= rows: R and, below its diagonal, the vectors,
+  // whose first elements are 1. The largest elements of the matrix are near 1 in size.
+  void (*qr)(T* a, int64_t rows, int64_t columns, T* tau);
   // b <- t^-1 b, where b has `columns` columns in rows `stride` apart.
   void (*solve)(const TriangleBlock<T>& t, T* b, int64_t stride, int64_t columns);
 };

@@ -1,4 +1,4 @@
-// LU of panels and solutions with small triangles, one row of vectors after another.
+// LU and QR of panels and solutions with small triangles, one row of vectors after another.
 #include "backends/cpu/dense/panels.h"
 
 #include "backends/cpu/vec-math-inl.h"
@@ -8,6 +8,9 @@ namespace {
 
 template <class T>
 constexpr int kLanes = kVectorBytes / int(sizeof(T));
+
+template <class T>
+constexpr int kRowVectors = int(kPanel) / kLanes<T>;
 
 template <class T>
 OLIVINE_INLINE T magnitude(T x) {
@@ -29,10 +32,10 @@ void swap_rows(T* a, T* b, int64_t n) {
 // there, whole vectors from `first` on; returns the row of the largest element of the next column.
 template <class T, int kVectors>
 int64_t eliminate(T* a, int64_t rows, int64_t j) {
-  constexpr int lanes = kLanes<T>, first = int(kPanel) / lanes - kVectors;
-  const T pivot = a[j * kPanelStride + j];
+  constexpr int lanes = kLanes<T>, first = kRowVectors<T> - kVectors;
+  const T pivot = a[j * kPanel + j];
   T row[kPanel];
-  for (int64_t c = 0; c < kPanel; ++c) row[c] = c <= j ? T(0) : a[j * kPanelStride + c];
+  for (int64_t c = 0; c < kPanel; ++c) row[c] = c <= j ? T(0) : a[j * kPanel + c];
   Native<T> u[kVectors];
 #pragma GCC unroll 16
   for (int v = 0; v < kVectors; ++v) u[v] = load_native<T>(row + (first + v) * lanes);
@@ -40,7 +43,7 @@ int64_t eliminate(T* a, int64_t rows, int64_t j) {
   T largest = T(-1);
   const int64_t next = j + 1 < kPanel ? j + 1 : j;
   for (int64_t i = j + 1; i < rows; ++i) {
-    T* to = a + i * kPanelStride;
+    T* to = a + i * kPanel;
     const T factor = to[j] / pivot;
     const Native<T> minus = all_lanes<T>(-factor);
 #pragma GCC unroll 16
@@ -61,8 +64,8 @@ int64_t eliminate(T* a, int64_t rows, int64_t j) {
 template <class T, int kVectors>
 int64_t eliminate_from(int64_t first, T* a, int64_t rows, int64_t j) {
   if constexpr (kVectors > 1) {
-    constexpr int all = int(kPanel) / kLanes<T>;
-    if (first > all - kVectors) return eliminate_from<T, kVectors - 1>(first, a, rows, j);
+    constexpr int half = kVectors / 2;
+    if (first >= kRowVectors<T> - half) return eliminate_from<T, half>(first, a, rows, j);
   }
   return eliminate<T, kVectors>(a, rows, j);
 }
@@ -71,7 +74,7 @@ template <class T>
 int64_t largest_in_column(const T* a, int64_t rows, int64_t j) {
   int64_t best = j;
   for (int64_t i = j + 1; i < rows; ++i) {
-    if (magnitude(a[i * kPanelStride + j]) > magnitude(a[best * kPanelStride + j])) best = i;
+    if (magnitude(a[i * kPanel + j]) > magnitude(a[best * kPanel + j])) best = i;
   }
   return best;
 }
@@ -81,16 +84,161 @@ int64_t lu_panel(T* a, int64_t rows, int64_t columns, int64_t* pivots) {
   int64_t zero = 0, best = largest_in_column(a, rows, 0);
   for (int64_t j = 0; j < smaller(rows, columns); ++j) {
     pivots[j] = best;
-    if (a[best * kPanelStride + j] == T(0)) {
+    if (a[best * kPanel + j] == T(0)) {
       zero = zero ? zero : j + 1;
       if (j + 1 < smaller(rows, columns)) best = largest_in_column(a, rows, j + 1);
       continue;
     }
-    if (best != j) swap_rows(a + j * kPanelStride, a + best * kPanelStride, columns);
-    constexpr int all = int(kPanel) / kLanes<T>;
-    best = eliminate_from<T, all>(j / kLanes<T>, a, rows, j);
+    if (best != j) swap_rows(a + j * kPanel, a + best * kPanel, columns);
+    best = eliminate_from<T, kRowVectors<T>>(j / kLanes<T>, a, rows, j);
   }
   return zero;
+}
+
+// ---- QR
+
+constexpr int64_t kSumRows = 128;  // rows whose products are added before they join the others
+
+// Products of a column with the columns of the panel, over the rows below that column's diagonal.
+template <class T>
+struct Products {
+  T sum[kPanel];
+};
+
+template <class T, int kVectors>
+struct Sums {
+  Native<T> part[2][kVectors] = {}, all[kVectors] = {};
+
+  void collect() {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      all[v] += part[0][v] + part[1][v];
+      part[0][v] = part[1][v] = Native<T>{};
+    }
+  }
+};
+
+// Whole vectors from the last kVectors of a row on: row += factor * u, then sums += row[next] *
+// row.
+template <class T, int kVectors>
+OLIVINE_INLINE void reflect_row(T* row, T factor, const Native<T> (&u)[kVectors], int64_t next,
+                                Native<T> (&sums)[kVectors]) {
+  constexpr int lanes = kLanes<T>, first = kRowVectors<T> - kVectors;
+  Native<T> x[kVectors];
+  const Native<T> by = all_lanes<T>(factor);
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; ++v) {
+    T* p = row + (first + v) * lanes;
+    x[v] = mul_add(by, u[v], load_native<T>(p));
+    store_native(p, x[v]);
+  }
+  const Native<T> other = all_lanes<T>(row[next]);
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; ++v) sums[v] = mul_add(other, x[v], sums[v]);
+}
+
+// Takes multiples of `w` from the rows below row j, scales column j to the vector of the
+// reflection, and finds the products of the next column; if j is -1, only those.
+template <class T, int kVectors>
+void reflect(T* a, int64_t rows, int64_t j, T scale, const T* w, Products<T>& products) {
+  constexpr int lanes = kLanes<T>, first = kRowVectors<T> - kVectors;
+  Native<T> u[kVectors], unused[kVectors] = {};
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; ++v) u[v] = load_native<T>(w + (first + v) * lanes);
+  const int64_t next = j + 1 < kPanel ? j + 1 : j;
+  const auto step = [&](int64_t i, Native<T>(&sums)[kVectors]) {
+    T* row = a + i * kPanel;
+    const T x = j < 0 ? T(0) : row[j] * scale;
+    reflect_row<T, kVectors>(row, -x, u, next, sums);
+    if (j >= 0) row[j] = x;
+  };
+  int64_t i = j + 1;
+  if (i < rows) step(i++, unused);
+  Sums<T, kVectors> sums;
+  while (i < rows) {
+    const int64_t stop = smaller(rows, i + kSumRows);
+    for (; i + 2 <= stop; i += 2) {
+      step(i, sums.part[0]);
+      step(i + 1, sums.part[1]);
+    }
+    for (; i < stop; ++i) step(i, sums.part[0]);
+    sums.collect();
+  }
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; ++v) store_native(products.sum + (first + v) * lanes, sums.all[v]);
+}
+
+template <class T, int kVectors>
+void reflect_from(int64_t first, T* a, int64_t rows, int64_t j, T scale, const T* w,
+                  Products<T>& products) {
+  if constexpr (kVectors > 1) {
+    constexpr int half = kVectors / 2;
+    if (first >= kRowVectors<T> - half) {
+      return reflect_from<T, half>(first, a, rows, j, scale, w, products);
+    }
+  }
+  reflect<T, kVectors>(a, rows, j, scale, w, products);
+}
+
+// A reflection H = 1 - tau v v^T, where v is `scale` times the column below the diagonal, and 1.
+template <class T>
+struct Reflection {
+  T tau = 0, diagonal, scale = 1;
+};
+
+OLIVINE_INLINE float root(float x) { return __builtin_sqrtf(x); }
+OLIVINE_INLINE double root(double x) { return __builtin_sqrt(x); }
+OLIVINE_INLINE int exponent_of(double x) { return __builtin_ilogb(x); }
+OLIVINE_INLINE float times_power(float x, int e) { return __builtin_scalbnf(x, e); }
+OLIVINE_INLINE double times_power(double x, int e) { return __builtin_scalbn(x, e); }
+
+// Of a column with `alpha` on the diagonal and this sum of squares below it.
+template <class T>
+Reflection<T> reflection(T alpha, T squares) {
+  if (squares == T(0)) return {T(0), alpha, T(1)};
+  const T norm = root(alpha * alpha + squares);
+  const T beta = alpha > T(0) ? -norm : norm;
+  return {(beta - alpha) / beta, beta, T(1) / (alpha - beta)};
+}
+
+// Divides column j by 2^e, so that squares stay in range, and takes its products anew; returns e.
+template <class T>
+int rescale(T* a, int64_t rows, int64_t j, Products<T>& products) {
+  T largest = 0;
+  for (int64_t i = j; i < rows; ++i) {
+    const T size = magnitude(a[i * kPanel + j]);
+    largest = size > largest ? size : largest;
+  }
+  if (largest == T(0)) return 0;
+  const int exponent = exponent_of(largest);
+  fill(products.sum + j, kPanel - j, T(0));
+  for (int64_t i = j; i < rows; ++i) {
+    T* row = a + i * kPanel;
+    row[j] = times_power(row[j], -exponent);
+    for (int64_t c = j; c < kPanel && i > j; ++c) products.sum[c] += row[j] * row[c];
+  }
+  return exponent;
+}
+
+template <class T>
+void qr_panel(T* a, int64_t rows, int64_t columns, T* tau) {
+  constexpr T least = std::is_same_v<T, float> ? T(1e-18) : T(1e-200);
+  Products<T> products{};
+  T w[kPanel] = {};
+  reflect<T, kRowVectors<T>>(a, rows, -1, T(1), w, products);
+  for (int64_t j = 0; j < columns; ++j) {
+    T* row = a + j * kPanel;
+    const bool tiny = !(row[j] * row[j] + products.sum[j] > least);
+    const int exponent = tiny ? rescale(a, rows, j, products) : 0;
+    const Reflection<T> h = reflection(row[j], products.sum[j]);
+    tau[j] = h.tau;
+    for (int64_t c = 0; c < kPanel; ++c) {
+      w[c] = c <= j ? T(0) : h.tau * (row[c] + products.sum[c] * h.scale);
+      row[c] -= w[c];
+    }
+    row[j] = times_power(h.diagonal, exponent);
+    reflect_from<T, kRowVectors<T>>(j / kLanes<T>, a, rows, j, h.scale, w, products);
+  }
 }
 
 // ---- Triangles
@@ -210,7 +358,8 @@ void solve_block(const TriangleBlock<T>& t, T* b, int64_t stride, int64_t column
 
 }  // namespace
 
-const PanelKernels<float> panels_float = {lu_panel<float>, solve_block<float>};
-const PanelKernels<double> panels_double = {lu_panel<double>, solve_block<double>};
+const PanelKernels<float> panels_float = {lu_panel<float>, qr_panel<float>, solve_block<float>};
+const PanelKernels<double> panels_double = {lu_panel<double>, qr_panel<double>,
+                                            solve_block<double>};
 
 }  // namespace olivine::cpu::OLIVINE_ISA

@@ -51,7 +51,7 @@ struct Factorization {
   T* a;
   int64_t stride;
   int64_t* pivots;
-  T* panel;
+  T* panel;  // scratch for two
   int64_t zero = 0;
 
   T* at(int64_t i, int64_t j) const { return a + i * stride + j; }
@@ -71,7 +71,7 @@ void Factorization<T>::narrow(int64_t begin, int64_t end) {
     std::copy_n(at(begin + i, begin), width, to);
     std::fill(to + width, to + kPanel, T(0));
   }
-  const int64_t at_zero = panels<T>().lu(panel, rows, width, pivots + begin);
+  const int64_t at_zero = panels<T>().lu(panel, panel + rows * kPanel, rows, width, pivots + begin);
   if (at_zero && !zero) zero = begin + at_zero;
   for (int64_t i = 0; i < rows; ++i) {
     std::copy_n(panel + i * kPanel, width, at(begin + i, begin));
@@ -165,7 +165,7 @@ template <class T>
 int64_t lu(int64_t m, int64_t n, T* a, int64_t stride, int64_t* pivots) {
   const int64_t k = std::min(m, n);
   if (k == 0) return 0;
-  ScratchBytes panel(m * kPanel, sizeof(T));
+  ScratchBytes panel(2 * m * kPanel, sizeof(T));
   Factorization<T> f{m, n, a, stride, pivots, static_cast<T*>(panel.data())};
   f.columns(0, k);
   if (n > k) f.update(0, k, k, n);

@@ -17,42 +17,42 @@ OLIVINE_INLINE T magnitude(T x) {
   return x < T(0) ? -x : x;
 }
 
-// ---- LU
+// ---- LU: sums hold the multiples of rows to be taken from the panel, and are taken from a column
+// when its turn comes. Rounding the sums alone costs less accuracy.
 
 template <class T>
-void swap_rows(T* a, T* b, int64_t n) {
-  for (int64_t j = 0; j < n; ++j) {
+void swap_rows(T* a, T* b) {
+  for (int64_t j = 0; j < kPanel; ++j) {
     const T x = a[j];
     a[j] = b[j];
     b[j] = x;
   }
 }
 
-// Divides column j below the diagonal by the pivot and takes multiples of row j from the rows
-// there, whole vectors from `first` on; returns the row of the largest element of the next column.
+// Divides column j below the diagonal by the pivot, adds its multiples of row j to the sums, in
+// their last kVectors, and takes those of the next column, of which it returns the largest row.
 template <class T, int kVectors>
-int64_t eliminate(T* a, int64_t rows, int64_t j) {
+int64_t eliminate(T* a, T* sums, int64_t rows, int64_t j) {
   constexpr int lanes = kLanes<T>, first = kRowVectors<T> - kVectors;
   const T pivot = a[j * kPanel + j];
-  T row[kPanel];
-  for (int64_t c = 0; c < kPanel; ++c) row[c] = c <= j ? T(0) : a[j * kPanel + c];
   Native<T> u[kVectors];
 #pragma GCC unroll 16
-  for (int v = 0; v < kVectors; ++v) u[v] = load_native<T>(row + (first + v) * lanes);
+  for (int v = 0; v < kVectors; ++v) u[v] = load_native<T>(a + j * kPanel + (first + v) * lanes);
   int64_t best = j + 1;
   T largest = T(-1);
-  const int64_t next = j + 1 < kPanel ? j + 1 : j;
   for (int64_t i = j + 1; i < rows; ++i) {
-    T* to = a + i * kPanel;
+    T *to = a + i * kPanel, *sum = sums + i * kPanel;
     const T factor = to[j] / pivot;
-    const Native<T> minus = all_lanes<T>(-factor);
+    const Native<T> by = all_lanes<T>(factor);
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
-      T* p = to + (first + v) * lanes;
-      store_native(p, mul_add(minus, u[v], load_native<T>(p)));
+      T* p = sum + (first + v) * lanes;
+      store_native(p, mul_add(by, u[v], load_native<T>(p)));
     }
     to[j] = factor;
-    const T size = magnitude(to[next]);
+    if (j + 1 == kPanel) continue;
+    to[j + 1] -= sum[j + 1];
+    const T size = magnitude(to[j + 1]);
     if (size > largest) {
       largest = size;
       best = i;
@@ -62,67 +62,84 @@ int64_t eliminate(T* a, int64_t rows, int64_t j) {
 }
 
 template <class T, int kVectors>
-int64_t eliminate_from(int64_t first, T* a, int64_t rows, int64_t j) {
+int64_t eliminate_from(int64_t first, T* a, T* sums, int64_t rows, int64_t j) {
   if constexpr (kVectors > 1) {
     constexpr int half = kVectors / 2;
-    if (first >= kRowVectors<T> - half) return eliminate_from<T, half>(first, a, rows, j);
+    if (first >= kRowVectors<T> - half) return eliminate_from<T, half>(first, a, sums, rows, j);
   }
-  return eliminate<T, kVectors>(a, rows, j);
+  return eliminate<T, kVectors>(a, sums, rows, j);
 }
 
+// Column j, whose sums are taken now.
 template <class T>
-int64_t largest_in_column(const T* a, int64_t rows, int64_t j) {
+int64_t largest_in_column(T* a, const T* sums, int64_t rows, int64_t j) {
   int64_t best = j;
-  for (int64_t i = j + 1; i < rows; ++i) {
+  for (int64_t i = j; i < rows; ++i) {
+    a[i * kPanel + j] -= sums[i * kPanel + j];
     if (magnitude(a[i * kPanel + j]) > magnitude(a[best * kPanel + j])) best = i;
   }
   return best;
 }
 
 template <class T>
-int64_t lu_panel(T* a, int64_t rows, int64_t columns, int64_t* pivots) {
-  int64_t zero = 0, best = largest_in_column(a, rows, 0);
-  for (int64_t j = 0; j < smaller(rows, columns); ++j) {
+int64_t lu_panel(T* a, T* sums, int64_t rows, int64_t columns, int64_t* pivots) {
+  const int64_t steps = smaller(rows, columns);
+  fill(sums, rows * kPanel, T(0));
+  int64_t zero = 0, best = largest_in_column(a, sums, rows, 0);
+  for (int64_t j = 0; j < steps; ++j) {
+    T* row = a + j * kPanel;
     pivots[j] = best;
-    if (a[best * kPanel + j] == T(0)) {
+    if (best != j) {
+      swap_rows(row, a + best * kPanel);
+      swap_rows(sums + j * kPanel, sums + best * kPanel);
+    }
+    for (int64_t c = j + 1; c < kPanel; ++c) row[c] -= sums[j * kPanel + c];
+    if (row[j] == T(0)) {
       zero = zero ? zero : j + 1;
-      if (j + 1 < smaller(rows, columns)) best = largest_in_column(a, rows, j + 1);
+      if (j + 1 < steps) best = largest_in_column(a, sums, rows, j + 1);
       continue;
     }
-    if (best != j) swap_rows(a + j * kPanel, a + best * kPanel, columns);
-    best = eliminate_from<T, kRowVectors<T>>(j / kLanes<T>, a, rows, j);
+    best = eliminate_from<T, kRowVectors<T>>(j / kLanes<T>, a, sums, rows, j);
   }
   return zero;
 }
 
 // ---- QR
 
-constexpr int64_t kSumRows = 128;  // rows whose products are added before they join the others
+constexpr int64_t kSumRows = 32;  // rows whose products are added before they join the others
 
-// Products of a column with the columns of the panel, over the rows below that column's diagonal.
+// A type whose sums of squares are exact enough that reflections stay orthogonal.
+template <class T>
+using Exact = std::conditional_t<std::is_same_v<T, float>, double, long double>;
+
+// Products of a column with the later columns of the panel, and its square, over the rows below
+// that column's diagonal.
 template <class T>
 struct Products {
   T sum[kPanel];
+  Exact<T> square;
 };
 
+// Many short sums, whose rounding errors are small.
 template <class T, int kVectors>
 struct Sums {
-  Native<T> part[2][kVectors] = {}, all[kVectors] = {};
+  static constexpr int parts = 4;
+  Native<T> part[parts][kVectors] = {}, all[kVectors] = {};
+  Exact<T> square[parts] = {};
 
   void collect() {
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
-      all[v] += part[0][v] + part[1][v];
-      part[0][v] = part[1][v] = Native<T>{};
+      all[v] += (part[0][v] + part[1][v]) + (part[2][v] + part[3][v]);
+      part[0][v] = part[1][v] = part[2][v] = part[3][v] = Native<T>{};
     }
   }
 };
 
-// Whole vectors from the last kVectors of a row on: row += factor * u, then sums += row[next] *
-// row.
+// In the last kVectors of a row: row += factor * u, then sums += row[next] * row.
 template <class T, int kVectors>
 OLIVINE_INLINE void reflect_row(T* row, T factor, const Native<T> (&u)[kVectors], int64_t next,
-                                Native<T> (&sums)[kVectors]) {
+                                Native<T> (&sums)[kVectors], Exact<T>& square) {
   constexpr int lanes = kLanes<T>, first = kRowVectors<T> - kVectors;
   Native<T> x[kVectors];
   const Native<T> by = all_lanes<T>(factor);
@@ -135,6 +152,7 @@ OLIVINE_INLINE void reflect_row(T* row, T factor, const Native<T> (&u)[kVectors]
   const Native<T> other = all_lanes<T>(row[next]);
 #pragma GCC unroll 16
   for (int v = 0; v < kVectors; ++v) sums[v] = mul_add(other, x[v], sums[v]);
+  square += Exact<T>(row[next]) * Exact<T>(row[next]);
 }
 
 // Takes multiples of `w` from the rows below row j, scales column j to the vector of the
@@ -146,26 +164,28 @@ void reflect(T* a, int64_t rows, int64_t j, T scale, const T* w, Products<T>& pr
 #pragma GCC unroll 16
   for (int v = 0; v < kVectors; ++v) u[v] = load_native<T>(w + (first + v) * lanes);
   const int64_t next = j + 1 < kPanel ? j + 1 : j;
-  const auto step = [&](int64_t i, Native<T>(&sums)[kVectors]) {
+  const auto step = [&](int64_t i, Native<T>(&sums)[kVectors], Exact<T>& square) {
     T* row = a + i * kPanel;
     const T x = j < 0 ? T(0) : row[j] * scale;
-    reflect_row<T, kVectors>(row, -x, u, next, sums);
+    reflect_row<T, kVectors>(row, -x, u, next, sums, square);
     if (j >= 0) row[j] = x;
   };
   int64_t i = j + 1;
-  if (i < rows) step(i++, unused);
+  Exact<T> unused_square = 0;
+  if (i < rows) step(i++, unused, unused_square);
   Sums<T, kVectors> sums;
   while (i < rows) {
     const int64_t stop = smaller(rows, i + kSumRows);
-    for (; i + 2 <= stop; i += 2) {
-      step(i, sums.part[0]);
-      step(i + 1, sums.part[1]);
+    for (; i + sums.parts <= stop; i += sums.parts) {
+#pragma GCC unroll 4
+      for (int r = 0; r < sums.parts; ++r) step(i + r, sums.part[r], sums.square[r]);
     }
-    for (; i < stop; ++i) step(i, sums.part[0]);
+    for (; i < stop; ++i) step(i, sums.part[0], sums.square[0]);
     sums.collect();
   }
 #pragma GCC unroll 16
   for (int v = 0; v < kVectors; ++v) store_native(products.sum + (first + v) * lanes, sums.all[v]);
+  products.square = (sums.square[0] + sums.square[1]) + (sums.square[2] + sums.square[3]);
 }
 
 template <class T, int kVectors>
@@ -186,19 +206,19 @@ struct Reflection {
   T tau = 0, diagonal, scale = 1;
 };
 
-OLIVINE_INLINE float root(float x) { return __builtin_sqrtf(x); }
 OLIVINE_INLINE double root(double x) { return __builtin_sqrt(x); }
+OLIVINE_INLINE long double root(long double x) { return __builtin_sqrtl(x); }
 OLIVINE_INLINE int exponent_of(double x) { return __builtin_ilogb(x); }
 OLIVINE_INLINE float times_power(float x, int e) { return __builtin_scalbnf(x, e); }
 OLIVINE_INLINE double times_power(double x, int e) { return __builtin_scalbn(x, e); }
 
 // Of a column with `alpha` on the diagonal and this sum of squares below it.
 template <class T>
-Reflection<T> reflection(T alpha, T squares) {
-  if (squares == T(0)) return {T(0), alpha, T(1)};
-  const T norm = root(alpha * alpha + squares);
-  const T beta = alpha > T(0) ? -norm : norm;
-  return {(beta - alpha) / beta, beta, T(1) / (alpha - beta)};
+Reflection<T> reflection(T alpha, Exact<T> squares) {
+  if (squares == 0) return {T(0), alpha, T(1)};
+  const Exact<T> norm = root(Exact<T>(alpha) * alpha + squares);
+  const Exact<T> beta = alpha > T(0) ? -norm : norm;
+  return {T((beta - alpha) / beta), T(beta), T(1 / (alpha - beta))};
 }
 
 // Divides column j by 2^e, so that squares stay in range, and takes its products anew; returns e.
@@ -212,10 +232,12 @@ int rescale(T* a, int64_t rows, int64_t j, Products<T>& products) {
   if (largest == T(0)) return 0;
   const int exponent = exponent_of(largest);
   fill(products.sum + j, kPanel - j, T(0));
+  products.square = 0;
   for (int64_t i = j; i < rows; ++i) {
     T* row = a + i * kPanel;
     row[j] = times_power(row[j], -exponent);
     for (int64_t c = j; c < kPanel && i > j; ++c) products.sum[c] += row[j] * row[c];
+    if (i > j) products.square += Exact<T>(row[j]) * row[j];
   }
   return exponent;
 }
@@ -228,9 +250,9 @@ void qr_panel(T* a, int64_t rows, int64_t columns, T* tau) {
   reflect<T, kRowVectors<T>>(a, rows, -1, T(1), w, products);
   for (int64_t j = 0; j < columns; ++j) {
     T* row = a + j * kPanel;
-    const bool tiny = !(row[j] * row[j] + products.sum[j] > least);
+    const bool tiny = !(row[j] * row[j] + T(products.square) > least);
     const int exponent = tiny ? rescale(a, rows, j, products) : 0;
-    const Reflection<T> h = reflection(row[j], products.sum[j]);
+    const Reflection<T> h = reflection(row[j], products.square);
     tau[j] = h.tau;
     for (int64_t c = 0; c < kPanel; ++c) {
       w[c] = c <= j ? T(0) : h.tau * (row[c] + products.sum[c] * h.scale);
@@ -243,7 +265,7 @@ void qr_panel(T* a, int64_t rows, int64_t columns, T* tau) {
 
 // ---- Triangles
 
-// A lower triangle with what is off the diagonal negated. Rows whose diagonal element has no finite
+// A lower triangle. Rows whose diagonal element has no finite
 // reciprocal are divided.
 template <class T>
 struct Lower {
@@ -264,7 +286,7 @@ void pack(const TriangleBlock<T>& from, Lower<T>& to) {
     const int64_t row = from.upper ? n - 1 - i : i;
     const T* t = from.t + row * from.row_step;
     for (int64_t j = 0; j < i; ++j) {
-      to.t[i * kPanel + j] = -t[(from.upper ? n - 1 - j : j) * from.column_step];
+      to.t[i * kPanel + j] = t[(from.upper ? n - 1 - j : j) * from.column_step];
     }
     if (from.unit) continue;
     const T d = t[row * from.column_step];
@@ -279,15 +301,8 @@ void solve_rows(const Lower<T>& lower, T* x) {
   constexpr int lanes = kLanes<T>;
   constexpr int64_t stride = kVectors * lanes;
   for (int64_t i = 0; i < lower.n; i += kRows) {
-    Native<T> sum[kRows][kVectors];
+    Native<T> sum[kRows][kVectors] = {};
     const T* t = lower.t + i * kPanel;
-#pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) {
-        sum[r][v] = load_native<T>(x + (i + r) * stride + v * lanes);
-      }
-    }
     for (int64_t j = 0; j < i; ++j) {
       Native<T> known[kVectors];
 #pragma GCC unroll 4
@@ -309,8 +324,9 @@ void solve_rows(const Lower<T>& lower, T* x) {
       }
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) {
-        sum[r][v] = lower.divides ? sum[r][v] / all_lanes<T>(lower.diagonal[i + r])
-                                  : sum[r][v] * all_lanes<T>(lower.reciprocal[i + r]);
+        const Native<T> left = load_native<T>(x + (i + r) * stride + v * lanes) - sum[r][v];
+        sum[r][v] = lower.divides ? left / all_lanes<T>(lower.diagonal[i + r])
+                                  : left * all_lanes<T>(lower.reciprocal[i + r]);
         store_native(x + (i + r) * stride + v * lanes, sum[r][v]);
       }
     }

@@ -2,6 +2,7 @@
 // Schreiber and Van Loan, "A storage-efficient WY representation for products of Householder
 // transformations", 1989).
 #include <cmath>
+#include <type_traits>
 
 #include "backends/cpu/dense/blocked.h"
 #include "backends/cpu/dense/share.h"
@@ -56,19 +57,26 @@ void Householder<T>::factorize(int64_t p) {
   make_triangle(p, tau);
 }
 
-// Column j of T is -tau_j T (V^T v_j), and tau_j on the diagonal.
+// In a wider type: the orthogonality of Q hangs on T. Column j of it is -tau_j T (V^T v_j), and
+// tau_j on the diagonal; made as the rows of its transpose.
 template <class T>
 void Householder<T>::make_triangle(int64_t p, const T* tau) {
+  using Wider = std::conditional_t<std::is_same_v<T, float>, double, long double>;
   T products[kSquare], *to = t(p);
-  multiply<T>(kPanel, kPanel, m - p * kPanel, {v(p), 1, kPanel}, v(p), kPanel, products, kPanel);
-  std::fill_n(to, kSquare, T(0));
+  panels<T>().gram(v(p), m - p * kPanel, products);
+  Wider transposed[kSquare] = {};
   for (int64_t j = 0; j < kPanel; ++j) {
-    for (int64_t i = 0; i < j; ++i) {
-      T sum = 0;
-      for (int64_t k = i; k < j; ++k) sum += to[i * kPanel + k] * products[k * kPanel + j];
-      to[i * kPanel + j] = -tau[j] * sum;
+    Wider* row = transposed + j * kPanel;
+    for (int64_t k = 0; k < j; ++k) {
+      const Wider factor = -static_cast<Wider>(tau[j]) * products[k * kPanel + j];
+      for (int64_t i = 0; i <= k; ++i) row[i] += factor * transposed[k * kPanel + i];
     }
-    to[j * kPanel + j] = tau[j];
+    row[j] = tau[j];
+  }
+  for (int64_t i = 0; i < kPanel; ++i) {
+    for (int64_t j = 0; j < kPanel; ++j) {
+      to[i * kPanel + j] = static_cast<T>(transposed[j * kPanel + i]);
+    }
   }
 }
 

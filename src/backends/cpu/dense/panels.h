@@ -28,6 +28,8 @@ struct PanelKernels {
   // Householder QR of a packed panel, columns <= rows: R and, below its diagonal, the vectors,
   // whose first elements are 1. The largest elements of the matrix are near 1 in size.
   void (*qr)(T* a, int64_t rows, int64_t columns, T* tau);
+  // products = a^T a, kPanel x kPanel, of a packed panel.
+  void (*gram)(const T* a, int64_t rows, T* products);
   // b <- t^-1 b, where b has `columns` columns in rows `stride` apart.
   void (*solve)(const TriangleBlock<T>& t, T* b, int64_t stride, int64_t columns);
 };

@@ -263,6 +263,31 @@ void qr_panel(T* a, int64_t rows, int64_t columns, T* tau) {
   }
 }
 
+// The orthogonality of a product of reflections hangs on these products: they are sums of short
+// sums.
+template <class T>
+void gram(const T* a, int64_t rows, T* products) {
+  constexpr int lanes = kLanes<T>, at_once = 8;
+  for (int64_t j = 0; j < kPanel; j += at_once) {
+    for (int64_t v = 0; v < kPanel; v += lanes) {
+      Native<T> all[at_once] = {};
+      for (int64_t i = 0; i < rows;) {
+        const int64_t stop = smaller(rows, i + kSumRows / 2);
+        Native<T> part[at_once] = {};
+        for (; i < stop; ++i) {
+          const T* row = a + i * kPanel;
+          const Native<T> x = load_native<T>(row + v);
+#pragma GCC unroll 8
+          for (int r = 0; r < at_once; ++r) part[r] = mul_add(all_lanes<T>(row[j + r]), x, part[r]);
+        }
+#pragma GCC unroll 8
+        for (int r = 0; r < at_once; ++r) all[r] += part[r];
+      }
+      for (int r = 0; r < at_once; ++r) store_native(products + (j + r) * kPanel + v, all[r]);
+    }
+  }
+}
+
 // ---- Triangles
 
 // A lower triangle. Rows whose diagonal element has no finite
@@ -374,8 +399,9 @@ void solve_block(const TriangleBlock<T>& t, T* b, int64_t stride, int64_t column
 
 }  // namespace
 
-const PanelKernels<float> panels_float = {lu_panel<float>, qr_panel<float>, solve_block<float>};
-const PanelKernels<double> panels_double = {lu_panel<double>, qr_panel<double>,
+const PanelKernels<float> panels_float = {lu_panel<float>, qr_panel<float>, gram<float>,
+                                          solve_block<float>};
+const PanelKernels<double> panels_double = {lu_panel<double>, qr_panel<double>, gram<double>,
                                             solve_block<double>};
 
 }  // namespace olivine::cpu::OLIVINE_ISA

@@ -55,20 +55,73 @@ OLIVINE_INLINE void store_complex(T* p, Pair<T> a) {
   store_native(p, zip_low<T>(a.re, a.im));
   store_native(p + kFftLanes<T>, zip_high<T>(a.re, a.im));
 }
-// The first `count` of them; the other lanes are zero.
+// The first `n` lanes of a vector, at most all; the others are zero, and are not stored.
+#if defined(__AVX512BW__)
+OLIVINE_INLINE Native<float> load_lanes(const float* p, int64_t n) {
+  return (Native<float>)_mm512_maskz_loadu_ps(__mmask16(_bzhi_u32(0xffff, unsigned(n))), p);
+}
+OLIVINE_INLINE Native<double> load_lanes(const double* p, int64_t n) {
+  return (Native<double>)_mm512_maskz_loadu_pd(__mmask8(_bzhi_u32(0xff, unsigned(n))), p);
+}
+OLIVINE_INLINE void store_lanes(float* p, Native<float> v, int64_t n) {
+  _mm512_mask_storeu_ps(p, __mmask16(_bzhi_u32(0xffff, unsigned(n))), (__m512)v);
+}
+OLIVINE_INLINE void store_lanes(double* p, Native<double> v, int64_t n) {
+  _mm512_mask_storeu_pd(p, __mmask8(_bzhi_u32(0xff, unsigned(n))), (__m512d)v);
+}
+#elif defined(__AVX2__)
+OLIVINE_INLINE __m256i first_lanes(float, int64_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(int(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+OLIVINE_INLINE __m256i first_lanes(double, int64_t n) {
+  return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+OLIVINE_INLINE Native<float> load_lanes(const float* p, int64_t n) {
+  return (Native<float>)_mm256_maskload_ps(p, first_lanes(0.f, n));
+}
+OLIVINE_INLINE Native<double> load_lanes(const double* p, int64_t n) {
+  return (Native<double>)_mm256_maskload_pd(p, first_lanes(0., n));
+}
+OLIVINE_INLINE void store_lanes(float* p, Native<float> v, int64_t n) {
+  _mm256_maskstore_ps(p, first_lanes(0.f, n), (__m256)v);
+}
+OLIVINE_INLINE void store_lanes(double* p, Native<double> v, int64_t n) {
+  _mm256_maskstore_pd(p, first_lanes(0., n), (__m256d)v);
+}
+#else
+template <class T>
+OLIVINE_INLINE Native<T> load_lanes(const T* p, int64_t n) {
+  T lanes[kFftLanes<T>] = {};
+#pragma GCC unroll 8
+  for (int64_t i = 0; i < kFftLanes<T>; ++i) {
+    if (i < n) lanes[i] = p[i];
+  }
+  return load_native<T>(lanes);
+}
+template <class T>
+OLIVINE_INLINE void store_lanes(T* p, Native<T> v, int64_t n) {
+#pragma GCC unroll 8
+  for (int64_t i = 0; i < kFftLanes<T>; ++i) {
+    if (i < n) p[i] = v[i];
+  }
+}
+#endif
+
+// The first `count` complex numbers; the other lanes are zero.
 template <class T>
 OLIVINE_INLINE Pair<T> load_complex(const T* p, int64_t count) {
-  if (count == kFftLanes<T>) return load_complex(p);
-  T lanes[2 * kFftLanes<T>] = {};
-  copy(p, 2 * count, lanes);
-  return load_complex(lanes);
+  constexpr int64_t lanes = kFftLanes<T>;
+  if (count == lanes) return load_complex(p);
+  const Native<T> a = load_lanes(p, smaller(2 * count, lanes));
+  const Native<T> b = load_lanes(p + lanes, larger(2 * count - lanes, 0));
+  return {evens<T>(a, b), odds<T>(a, b)};
 }
 template <class T>
 OLIVINE_INLINE void store_complex(T* p, Pair<T> a, int64_t count) {
-  if (count == kFftLanes<T>) return store_complex(p, a);
-  T lanes[2 * kFftLanes<T>];
-  store_complex(lanes, a);
-  copy(lanes, 2 * count, p);
+  constexpr int64_t lanes = kFftLanes<T>;
+  if (count == lanes) return store_complex(p, a);
+  store_lanes(p, zip_low<T>(a.re, a.im), smaller(2 * count, lanes));
+  store_lanes(p + lanes, zip_high<T>(a.re, a.im), larger(2 * count - lanes, 0));
 }
 template <class T>
 OLIVINE_INLINE Pair<T> scaled(Pair<T> a, T by) {
@@ -366,6 +419,13 @@ bool prefers_blocks(const FftPlan<T>& p, bool contiguous) {
   return p.n <= 1024 && vectors * lanes > 4 * p.n;
 }
 
+// The same of this many lines.
+template <class T>
+bool takes_blocks(const FftPlan<T>& p, bool contiguous, int64_t lines) {
+  return prefers_blocks(p, contiguous) &&
+         (p.method == FftMethod::columns || lines >= kFftLanes<T> / 2);
+}
+
 template <class T>
 void copy_lines(const LaneLines<T>& from, int64_t n, const LaneLines<T>& to) {
   for (int64_t i = 0; i < n; ++i) {
@@ -382,8 +442,7 @@ void transform_lines(const LineTask<T>& task, const Lines<T>& in, const Lines<T>
   constexpr int64_t lanes = kFftLanes<T>;
   const FftPlan<T>& p = task.plan;
   const bool contiguous = in.step == 1 && out.step == 1;
-  const bool blocks =
-      prefers_blocks(p, contiguous) && (p.method == FftMethod::columns || end - begin >= lanes / 2);
+  const bool blocks = takes_blocks(p, contiguous, end - begin);
   const bool moved = !blocks && !contiguous;
   const int64_t size = work_size(p);
   ScratchBytes scratch(size + (moved ? 2 * lanes * p.n : 0), sizeof(T));

@@ -101,30 +101,55 @@ OLIVINE_INLINE void merge_vectors(Native<U> (&v)[n]) {
   }
 }
 
+// The first n lanes, or none or all; the others hold the greatest key, and are not stored.
+#if defined(__AVX512BW__)
+OLIVINE_INLINE unsigned lane_mask(int64_t n) {
+  return _bzhi_u32(0xffff, unsigned(smaller(larger(n, 0), 16)));
+}
+OLIVINE_INLINE Native<uint32_t> load_keys(const uint32_t* p, int64_t n) {
+  return (Native<uint32_t>)_mm512_mask_loadu_epi32(_mm512_set1_epi32(-1), __mmask16(lane_mask(n)),
+                                                   p);
+}
+OLIVINE_INLINE Native<uint64_t> load_keys(const uint64_t* p, int64_t n) {
+  return (Native<uint64_t>)_mm512_mask_loadu_epi64(_mm512_set1_epi64(-1), __mmask8(lane_mask(n)),
+                                                   p);
+}
+OLIVINE_INLINE void store_keys(uint32_t* p, Native<uint32_t> v, int64_t n) {
+  _mm512_mask_storeu_epi32(p, __mmask16(lane_mask(n)), (__m512i)v);
+}
+OLIVINE_INLINE void store_keys(uint64_t* p, Native<uint64_t> v, int64_t n) {
+  _mm512_mask_storeu_epi64(p, __mmask8(lane_mask(n)), (__m512i)v);
+}
+#else
+template <class U>
+OLIVINE_INLINE Native<U> load_keys(const U* p, int64_t n) {
+  if (n >= kSortLanes<U>) return load_native<U>(p);
+  U keys[kSortLanes<U>];
+#pragma GCC unroll 8
+  for (int i = 0; i < kSortLanes<U>; ++i) keys[i] = i < n ? p[i] : U(~U{0});
+  return load_native<U>(keys);
+}
+template <class U>
+OLIVINE_INLINE void store_keys(U* p, Native<U> v, int64_t n) {
+  if (n >= kSortLanes<U>) return store_native(p, v);
+#pragma GCC unroll 8
+  for (int i = 0; i < kSortLanes<U>; ++i) {
+    if (i < n) p[i] = v[i];
+  }
+}
+#endif
+
 // n keys that fill at most kVectors vectors.
 template <class U, int kVectors>
 void sort_vectors(const U* from, int64_t n, U* to) {
   constexpr int lanes = kSortLanes<U>;
   Native<U> v[kVectors];
-  if (n == kVectors * lanes) {
 #pragma GCC unroll 16
-    for (int i = 0; i < kVectors; ++i) v[i] = load_native<U>(from + i * lanes);
-  } else {
-    U keys[kVectors * lanes];
-    copy(from, n, keys);
-    fill(keys + n, kVectors * lanes - n, U(~U{0}));
-#pragma GCC unroll 16
-    for (int i = 0; i < kVectors; ++i) v[i] = load_native<U>(keys + i * lanes);
-  }
+  for (int i = 0; i < kVectors; ++i) v[i] = load_keys(from + i * lanes, n - i * lanes);
   sort_lanes<U, 2>(v);
   merge_vectors<U, 2>(v);
-  int i = 0;
-  for (; (i + 1) * lanes <= n; ++i) store_native(to + i * lanes, v[i]);
-  if (i * lanes < n) {
-    U last[lanes];
-    store_native(last, v[i]);
-    copy(last, n - i * lanes, to + i * lanes);
-  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kVectors; ++i) store_keys(to + i * lanes, v[i], n - i * lanes);
 }
 
 #if defined(__AVX512BW__)
@@ -221,12 +246,14 @@ int64_t split_keys(const U* a, int64_t n, U pivot, U* b) {
   constexpr int64_t lanes = kSortLanes<U>;
   U *low = b, *high = b + n;
   int64_t i = 0;
+  // Without branches: both places are free.
   for (; i < n % lanes; ++i) {
-    if (a[i] < pivot) {
-      *low++ = a[i];
-    } else {
-      *--high = a[i];
-    }
+    const U key = a[i];
+    const bool below = key < pivot;
+    *low = key;
+    high[-1] = key;
+    low += below;
+    high -= !below;
   }
   const Native<U> p = pivot - Native<U>{};
   for (; i + 4 * lanes <= n; i += 4 * lanes) {

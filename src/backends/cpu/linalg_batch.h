@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <complex>
 #include <limits>
 #include <mutex>
@@ -142,15 +143,27 @@ bool all_finite(const T* a, int64_t n) {
   return std::all_of(sums, sums + kLanes, [](R sum) { return sum == R(0); });
 }
 
+// Whether n elements `step` apart are +0; in lanes, so that the compiler makes vectors of them.
+template <class T>
+bool all_zero(const T* p, int64_t step, int64_t n) {
+  using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+  constexpr int64_t kLanes = 16;
+  Bits bits[kLanes] = {};
+  int64_t i = 0;
+  for (; step == 1 && i + kLanes <= n; i += kLanes) {
+    for (int64_t l = 0; l < kLanes; ++l) bits[l] |= std::bit_cast<Bits>(p[i + l]);
+  }
+  for (; i < n; ++i) bits[0] |= std::bit_cast<Bits>(p[i * step]);
+  return std::all_of(bits, bits + kLanes, [](Bits b) { return b == 0; });
+}
+
 // Ends at the first row that differs, so that other matrices cost nothing.
 template <class T>
 bool is_identity(MatrixRef<const T> a, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
-    const T* row = a.data + i * a.row_step;
-    if (row[i * a.column_step] != T(1)) return false;
-    int others = 0;
-    for (int64_t j = 0; j < n; ++j) others += row[j * a.column_step] != T(0);
-    if (others != 1) return false;
+    const T *row = a.data + i * a.row_step, *one = row + i * a.column_step;
+    if (*one != T(1) || !all_zero(row, a.column_step, i)) return false;
+    if (!all_zero(one + a.column_step, a.column_step, n - i - 1)) return false;
   }
   return true;
 }

@@ -157,6 +157,13 @@ void plan_split(OwnedPlan<T>& plan, int64_t first, int lanes) {
   for (int64_t b = 0; b < blocks; ++b) {
     for (int64_t k = 0; k < first; ++k, q += 2) roots.write(b * lanes * k % n, q);
   }
+  if (n >= kShortestNested && n <= kLongestColumn) {
+    q = plan.table(2 * n);
+    plan.nested_roots = q;
+    for (int64_t j = 0; j < second; ++j) {
+      for (int64_t k = 0; k < first; ++k, q += 2) roots.write(j * k, q);
+    }
+  }
   q = plan.table(2 * first * lanes);
   plan.lane_roots = q;
   T w[2];

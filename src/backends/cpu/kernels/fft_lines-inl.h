@@ -279,8 +279,9 @@ int64_t work_size(const FftPlan<T>& p) {
   if (p.method == FftMethod::columns) return whole;
   if (p.method == FftMethod::chirp) return 2 * p.inner->n + work_size(*p.inner);
   const int64_t longer = larger(p.first.n, p.second.n);
-  return larger(whole, block_size<T>(p.second.n) * parts(p.first.n, kFftLanes<T>) +
-                           2 * block_size<T>(longer));
+  const int64_t nested = p.nested_roots ? block_size<T>(p.n + p.first.n + 2 * longer) : 0;
+  return larger(larger(whole, nested), block_size<T>(p.second.n) * parts(p.first.n, kFftLanes<T>) +
+                                           2 * block_size<T>(longer));
 }
 
 // Columns [block * lanes, …) of a split line, into the blocks of its rows at `rows`.
@@ -382,10 +383,46 @@ void chirp_line(const LineTask<T>& task, const T* in, T* out, T* work) {
   multiply_complex(work, false, p.chirp, task.scale, task.swap, p.n, out);
 }
 
+// The lines from element j on, every `by` elements.
+template <class T>
+LaneLines<T> every(LaneLines<T> lines, int64_t j, int64_t by) {
+  for (int64_t l = 0; l < lines.count; ++l) lines.line[l] += 2 * j * lines.step;
+  lines.step *= by;
+  return lines;
+}
+
+// By the split of the plan: passes over a whole block would go through the L2 cache, those over a
+// column or a row of its matrix stay in the L1 cache.
+template <class T>
+void transform_nested(const LineTask<T>& task, const LaneLines<T>& in, const LaneLines<T>& out,
+                      T* work) {
+  constexpr int64_t element = 2 * kFftLanes<T>;
+  const FftPlan<T>& p = task.plan;
+  const int64_t first = p.first.n, second = p.second.n;
+  const int64_t row = (second + 1) * element;  // one more: rows begin in different sets of a cache
+  T *a = work + first * row, *b = a + element * larger(first, second);
+  for (int64_t j = 0; j < second; ++j) {
+    load_block(every(in, j, second), first, task.swap, a);
+    const T* done = transform_columns(p.first, a, b);
+    const T* root = p.nested_roots + 2 * j * first;
+    T* to = work + j * element;
+    for (int64_t k = 0; k < first; ++k) {
+      store_pair(to + k * row, product(load_pair(done + k * element), root + 2 * k));
+    }
+  }
+  for (int64_t k = 0; k < first; ++k) {
+    const T* done = transform_columns(p.second, work + k * row, a);
+    store_block(done, second, task.swap, task.scale, every(out, k, first));
+  }
+}
+
 template <class T>
 void transform_block(const LineTask<T>& task, const LaneLines<T>& in, const LaneLines<T>& out,
                      T* work) {
   const int64_t n = task.plan.n;
+  if (task.plan.nested_roots && in.step > 1 && out.step > 1) {
+    return transform_nested(task, in, out, work);
+  }
   load_block(in, n, task.swap, work);
   const T* done = transform_columns(task.plan.whole, work, work + block_size<T>(n));
   store_block(done, n, task.swap, task.scale, out);

@@ -44,6 +44,7 @@ struct FftPlan {
   FftColumns<T> whole;  // n == 0: too long or not smooth
   // split: element (k, j) is multiplied by w_n^(k * j), j = block * lanes + lane.
   FftColumns<T> first, second;
+  const T* split_roots = nullptr;  // [block][k][re, im][lane], or null if long; then products of:
   const T* block_roots = nullptr;  // [block][k]: w_n^(block * lanes * k)
   const T* lane_roots = nullptr;   // [k][re, im][lane]: w_n^(lane * k)
   // Of lines whose lanes are different lines: the same matrix, [j][k]: w_n^(k * j). Or null.

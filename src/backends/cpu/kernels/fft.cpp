@@ -71,23 +71,28 @@ void finish_half(const T* z, int64_t m, const T* roots, T* x) {
   x[1] = 0;
   x[2 * m] = re - im;
   x[2 * m + 1] = 0;
-  const auto step = [&](int64_t k, int64_t count, auto flip) {
+  const auto step = [&]<bool kWhole>(int64_t k, std::bool_constant<kWhole>) {
+    constexpr int64_t count = kWhole ? lanes : 1;
     const int64_t at = m - k - count + 1;
-    const Pair<T> a = load_complex(z + 2 * k, count), b = flip(load_complex(z + 2 * at, count));
+    const Pair<T> a = load_complex(z + 2 * k, count);
+    const Pair<T> b = kWhole ? load_backwards(z + 2 * at) : load_complex(z + 2 * at, count);
     const Pair<T> e = scaled(Pair<T>{a.re + b.re, a.im - b.im}, T(0.5));
     const Pair<T> o = scaled(Pair<T>{a.re - b.re, a.im + b.im}, T(0.5));
     const Pair<T> t = turned(product(o, load_complex(roots + 2 * k, count)));
     const Pair<T> y = e - t;
     store_complex(x + 2 * k, e + t, count);
-    store_complex(x + 2 * at, flip(Pair<T>{y.re, -y.im}), count);
+    const Pair<T> mirrored{y.re, -y.im};
+    if constexpr (kWhole) {
+      store_backwards(x + 2 * at, mirrored);
+    } else {
+      store_complex(x + 2 * at, mirrored, count);
+    }
   };
   int64_t k = 1;
   for (; 2 * (k + lanes - 1) < m; k += lanes) {
-    step(k, lanes, [](Pair<T> a) {
-      return Pair<T>{backwards<T>(a.re, a.re), backwards<T>(a.im, a.im)};
-    });
+    step(k, std::true_type());
   }
-  for (; 2 * k <= m; ++k) step(k, 1, [](Pair<T> a) { return a; });
+  for (; 2 * k <= m; ++k) step(k, std::false_type());
 }
 
 // The reverse: z[k] for k < m from X[k] for k <= m; imaginary parts of X[0] and X[m] do not count.
@@ -96,23 +101,28 @@ void begin_half(const T* x, int64_t m, const T* roots, T* z) {
   constexpr int64_t lanes = kFftLanes<T>;
   z[0] = x[0] + x[2 * m];
   z[1] = x[0] - x[2 * m];
-  const auto step = [&](int64_t k, int64_t count, auto flip) {
+  const auto step = [&]<bool kWhole>(int64_t k, std::bool_constant<kWhole>) {
+    constexpr int64_t count = kWhole ? lanes : 1;
     const int64_t at = m - k - count + 1;
-    const Pair<T> a = load_complex(x + 2 * k, count), b = flip(load_complex(x + 2 * at, count));
+    const Pair<T> a = load_complex(x + 2 * k, count);
+    const Pair<T> b = kWhole ? load_backwards(x + 2 * at) : load_complex(x + 2 * at, count);
     const Pair<T> w = load_complex(roots + 2 * k, count);
     const Pair<T> e{a.re + b.re, a.im - b.im}, d{a.re - b.re, a.im + b.im};
     const Pair<T> t = turned(product(d, Pair<T>{w.re, -w.im}));
     const Pair<T> y = e + t;
     store_complex(z + 2 * k, e - t, count);
-    store_complex(z + 2 * at, flip(Pair<T>{y.re, -y.im}), count);
+    const Pair<T> mirrored{y.re, -y.im};
+    if constexpr (kWhole) {
+      store_backwards(z + 2 * at, mirrored);
+    } else {
+      store_complex(z + 2 * at, mirrored, count);
+    }
   };
   int64_t k = 1;
   for (; 2 * (k + lanes - 1) < m; k += lanes) {
-    step(k, lanes, [](Pair<T> a) {
-      return Pair<T>{backwards<T>(a.re, a.re), backwards<T>(a.im, a.im)};
-    });
+    step(k, std::true_type());
   }
-  for (; 2 * k <= m; ++k) step(k, 1, [](Pair<T> a) { return a; });
+  for (; 2 * k <= m; ++k) step(k, std::false_type());
 }
 
 // Contiguous lines: n real values each in `in`, n / 2 + 1 complex ones in `out`.

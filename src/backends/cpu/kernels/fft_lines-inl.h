@@ -35,8 +35,14 @@ OLIVINE_SHUFFLE(zip_low, LIST(0, 2), LIST(0, 4, 1, 5), LIST(0, 8, 1, 9, 2, 10, 3
                 LIST(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23))
 OLIVINE_SHUFFLE(zip_high, LIST(1, 3), LIST(2, 6, 3, 7), LIST(4, 12, 5, 13, 6, 14, 7, 15),
                 LIST(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31))
-OLIVINE_SHUFFLE(backwards, LIST(1, 0), LIST(3, 2, 1, 0), LIST(7, 6, 5, 4, 3, 2, 1, 0),
-                LIST(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0))
+OLIVINE_SHUFFLE(evens_backwards, LIST(2, 0), LIST(6, 4, 2, 0), LIST(14, 12, 10, 8, 6, 4, 2, 0),
+                LIST(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0))
+OLIVINE_SHUFFLE(odds_backwards, LIST(3, 1), LIST(7, 5, 3, 1), LIST(15, 13, 11, 9, 7, 5, 3, 1),
+                LIST(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1))
+OLIVINE_SHUFFLE(zip_high_backwards, LIST(1, 3), LIST(3, 7, 2, 6), LIST(7, 15, 6, 14, 5, 13, 4, 12),
+                LIST(15, 31, 14, 30, 13, 29, 12, 28, 11, 27, 10, 26, 9, 25, 8, 24))
+OLIVINE_SHUFFLE(zip_low_backwards, LIST(0, 2), LIST(1, 5, 0, 4), LIST(3, 11, 2, 10, 1, 9, 0, 8),
+                LIST(7, 23, 6, 22, 5, 21, 4, 20, 3, 19, 2, 18, 1, 17, 0, 16))
 #undef LIST
 #undef OLIVINE_SHUFFLE
 
@@ -55,6 +61,18 @@ OLIVINE_INLINE void store_complex(T* p, Pair<T> a) {
   store_native(p, zip_low<T>(a.re, a.im));
   store_native(p + kFftLanes<T>, zip_high<T>(a.re, a.im));
 }
+// The same, the last one first.
+template <class T>
+OLIVINE_INLINE Pair<T> load_backwards(const T* p) {
+  const Native<T> a = load_native<T>(p), b = load_native<T>(p + kFftLanes<T>);
+  return {evens_backwards<T>(a, b), odds_backwards<T>(a, b)};
+}
+template <class T>
+OLIVINE_INLINE void store_backwards(T* p, Pair<T> a) {
+  store_native(p, zip_high_backwards<T>(a.re, a.im));
+  store_native(p + kFftLanes<T>, zip_low_backwards<T>(a.re, a.im));
+}
+
 // The first `n` lanes of a vector, at most all; the others are zero, and are not stored.
 #if defined(__AVX512BW__)
 OLIVINE_INLINE Native<float> load_lanes(const float* p, int64_t n) {
@@ -285,8 +303,10 @@ int64_t work_size(const FftPlan<T>& p) {
 }
 
 // Columns [block * lanes, …) of a split line, into the blocks of its rows at `rows`.
-template <class T>
-void split_columns(const LineTask<T>& task, const T* in, int64_t block, T* rows, T* work) {
+// root_of(k): roots for the lanes of element k of the columns.
+template <class T, class F>
+OLIVINE_INLINE void split_columns(const LineTask<T>& task, const T* in, int64_t block, T* rows,
+                                  T* work, F root_of) {
   constexpr int64_t lanes = kFftLanes<T>;
   const FftPlan<T>& p = task.plan;
   const int64_t first = p.first.n, second = p.second.n;
@@ -294,15 +314,13 @@ void split_columns(const LineTask<T>& task, const T* in, int64_t block, T* rows,
   load_columns(in + 2 * block * lanes, second, first, count, task.swap, work);
   const T* done = transform_columns(p.first, work, work + block_size<T>(first));
   for (int64_t k = 0; k < first; k += lanes) {
-    const T* root = p.block_roots + 2 * (block * first + k);
     const int64_t valid = smaller(lanes, first - k);
     Native<T> re[lanes], im[lanes];
 #pragma GCC unroll 16
     for (int64_t i = 0; i < lanes; ++i) {
       Pair<T> x{};
       if (i < valid) {
-        x = product(load_pair(done + (k + i) * 2 * lanes),
-                    product(load_pair(p.lane_roots + (k + i) * 2 * lanes), root + 2 * i));
+        x = product(load_pair(done + (k + i) * 2 * lanes), root_of(k + i));
       }
       re[i] = x.re;
       im[i] = x.im;
@@ -317,6 +335,20 @@ void split_columns(const LineTask<T>& task, const T* in, int64_t block, T* rows,
       for (int64_t l = 0; l < count; ++l) store_pair<T>(to + l * 2 * lanes, {re[l], im[l]});
     }
   }
+}
+
+template <class T>
+void split_columns(const LineTask<T>& task, const T* in, int64_t block, T* rows, T* work) {
+  constexpr int64_t element = 2 * kFftLanes<T>;
+  const FftPlan<T>& p = task.plan;
+  const int64_t at = block * p.first.n;
+  if (p.split_roots) {
+    return split_columns(task, in, block, rows, work,
+                         [&](int64_t k) { return load_pair(p.split_roots + (at + k) * element); });
+  }
+  split_columns(task, in, block, rows, work, [&](int64_t k) {
+    return product(load_pair(p.lane_roots + k * element), p.block_roots + 2 * (at + k));
+  });
 }
 
 template <class T>

@@ -162,3 +162,38 @@ def test_unique_fills_with_the_smallest_and_clips_positions():
     for kwargs in ({"size": -1}, {"size": 2}, {"size": 2, "fill_value": mx.array([1, 2])}):
         with pytest.raises(ValueError, match=r"\[unique\]"):
             mx.unique(mx.array([]), **kwargs)
+
+
+def orders(n, rng):
+    """Rows that quicksorts find hard, and ones they find easy."""
+    half = np.arange(n // 2)
+    return {
+        "random": rng.integers(0, 1 << 31, n),
+        "few": rng.integers(0, 4, n),
+        "equal": np.full(n, 7),
+        "sorted": np.arange(n),
+        "reversed": np.arange(n)[::-1],
+        "organ pipe": np.concatenate([half, np.arange(n - n // 2)[::-1]]),
+    }
+
+
+@pytest.mark.parametrize("name", ["float32", "float64", "int32", "uint32", "int64", "uint64"])
+def test_rows_of_every_length_and_order_are_sorted(name):
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 7, 15, 16, 17, 63, 64, 65, 127, 129, 255, 257, 513, 1023, 4097, 131072, 200001):
+        for order, row in orders(n, rng).items():
+            x = row.astype(name)
+            assert np.array_equal(to_np(mx.sort(to_mx(x))), np.sort(x)), (n, order)
+    for shape, axis in (((300, 37), 0), ((140000, 3), 0), ((37, 300), 1)):
+        x = rng.integers(0, 1 << 31, shape).astype(name)
+        assert np.array_equal(to_np(mx.sort(to_mx(x), axis=axis)), np.sort(x, axis=axis))
+
+
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_long_rows_keep_signs_of_zero_and_put_nan_last(name):
+    x = np.random.default_rng(0).standard_normal(150000).astype(name)
+    x[:400:4], x[1:400:4], x[2:400:4], x[3:400:4] = np.nan, -0.0, np.inf, -np.inf
+    x[500:600] = 0.0
+    got = to_np(mx.sort(to_mx(x)))
+    assert np.array_equal(got, np.sort(x), equal_nan=True)
+    assert np.signbit(got[got == 0]).tolist() == [True] * 100 + [False] * 100

@@ -152,10 +152,31 @@ void plan_split(OwnedPlan<T>& plan, int64_t first, int lanes) {
   factorize(second, radices);
   plan_columns(plan, plan.second, second, radices);
   const Roots<T> roots(n);
-  T* q = plan.table(2 * blocks * first);
+  T* q = nullptr;
+  if (n <= kLongestColumn) {
+    q = plan.table(2 * blocks * first * lanes);
+    plan.split_roots = q;
+    T root[2];
+    for (int64_t at = 0; at < blocks * first; ++at, q += 2 * lanes) {
+      const int64_t b = at / first, k = at % first;
+      for (int l = 0; l < lanes; ++l) {
+        roots.write((b * lanes + l) * k % n, root);
+        q[l] = root[0];
+        q[lanes + l] = root[1];
+      }
+    }
+  }
+  q = plan.table(2 * blocks * first);
   plan.block_roots = q;
   for (int64_t b = 0; b < blocks; ++b) {
     for (int64_t k = 0; k < first; ++k, q += 2) roots.write(b * lanes * k % n, q);
+  }
+  if (n >= kShortestNested && n <= kLongestColumn) {
+    q = plan.table(2 * n);
+    plan.nested_roots = q;
+    for (int64_t j = 0; j < second; ++j) {
+      for (int64_t k = 0; k < first; ++k, q += 2) roots.write(j * k, q);
+    }
   }
   q = plan.table(2 * first * lanes);
   plan.lane_roots = q;

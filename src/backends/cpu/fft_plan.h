@@ -16,6 +16,8 @@ inline constexpr int kLargestRadix = 127;
 inline constexpr int kMostStages = 64;
 // Longest line whose columns are transformed whole where many lines lie side by side.
 inline constexpr int64_t kLongestColumn = 4096;
+// Shorter ones fit into the L1 cache.
+inline constexpr int64_t kShortestNested = 256;
 
 // One pass: n = radix * l1 * ido; ido values share a factor of the twiddles.
 template <class T>
@@ -42,8 +44,11 @@ struct FftPlan {
   FftColumns<T> whole;  // n == 0: too long or not smooth
   // split: element (k, j) is multiplied by w_n^(k * j), j = block * lanes + lane.
   FftColumns<T> first, second;
+  const T* split_roots = nullptr;  // [block][k][re, im][lane], or null if long; then products of:
   const T* block_roots = nullptr;  // [block][k]: w_n^(block * lanes * k)
   const T* lane_roots = nullptr;   // [k][re, im][lane]: w_n^(lane * k)
+  // Of lines whose lanes are different lines: the same matrix, [j][k]: w_n^(k * j). Or null.
+  const T* nested_roots = nullptr;
   // chirp: exp(-i pi k^2 / n), and the transform of its conjugate over the inner length, scaled.
   const T* chirp = nullptr;
   const T* filter = nullptr;

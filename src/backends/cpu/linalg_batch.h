@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <complex>
 #include <limits>
 #include <mutex>
@@ -40,6 +41,12 @@ MatrixRef<T> row_major(T* data, int64_t columns) {
 template <class T>
 void copy_matrix(MatrixRef<const T> from, MatrixRef<T> to, int64_t rows, int64_t columns) {
   constexpr int64_t kSide = 16;
+  if (from.column_step == 1 && to.column_step == 1) {
+    for (int64_t i = 0; i < rows; ++i) {
+      std::copy_n(from.data + i * from.row_step, columns, to.data + i * to.row_step);
+    }
+    return;
+  }
   for (int64_t i0 = 0; i0 < rows; i0 += kSide) {
     const int64_t i1 = std::min(rows, i0 + kSide);
     for (int64_t j0 = 0; j0 < columns; j0 += kSide) {
@@ -125,9 +132,40 @@ template <class T>
 bool all_finite(const T* a, int64_t n) {
   using R = lapack::Real<T>;
   const R* p = reinterpret_cast<const R*>(a);
-  R sum = 0;
-  for (int64_t i = 0; i < n * int64_t(sizeof(T) / sizeof(R)); ++i) sum += p[i] * R(0);
-  return sum == R(0);
+  const int64_t count = n * int64_t(sizeof(T) / sizeof(R));
+  constexpr int64_t kLanes = 16;
+  R sums[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (int64_t l = 0; l < kLanes; ++l) sums[l] += p[i + l] * R(0);
+  }
+  for (; i < count; ++i) sums[0] += p[i] * R(0);
+  return std::all_of(sums, sums + kLanes, [](R sum) { return sum == R(0); });
+}
+
+// Whether n elements `step` apart are +0; in lanes, so that the compiler makes vectors of them.
+template <class T>
+bool all_zero(const T* p, int64_t step, int64_t n) {
+  using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+  constexpr int64_t kLanes = 16;
+  Bits bits[kLanes] = {};
+  int64_t i = 0;
+  for (; step == 1 && i + kLanes <= n; i += kLanes) {
+    for (int64_t l = 0; l < kLanes; ++l) bits[l] |= std::bit_cast<Bits>(p[i + l]);
+  }
+  for (; i < n; ++i) bits[0] |= std::bit_cast<Bits>(p[i * step]);
+  return std::all_of(bits, bits + kLanes, [](Bits b) { return b == 0; });
+}
+
+// Ends at the first row that differs, so that other matrices cost nothing.
+template <class T>
+bool is_identity(MatrixRef<const T> a, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    const T *row = a.data + i * a.row_step, *one = row + i * a.column_step;
+    if (*one != T(1) || !all_zero(row, a.column_step, i)) return false;
+    if (!all_zero(one + a.column_step, a.column_step, n - i - 1)) return false;
+  }
+  return true;
 }
 
 template <class T>

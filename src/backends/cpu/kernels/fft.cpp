@@ -62,33 +62,37 @@ void complex_axis(const Axis& x, bool inverse, T scale, T* in, T* out) {
 // ---- Real lines: n values are n / 2 complex ones, E + i O, of which even and odd elements' halves
 // of the spectrum are made.
 
-// Z[k] for k < m becomes X[k] = E + w^k O for k <= m.
+// X[k] = E + w^k O for k <= m from Z[k] for k < m, which may lie in the same place.
 template <class T>
-void finish_half(T* x, int64_t m, const T* roots) {
+void finish_half(const T* z, int64_t m, const T* roots, T* x) {
   constexpr int64_t lanes = kFftLanes<T>;
-  const T re = x[0], im = x[1];
+  const T re = z[0], im = z[1];
   x[0] = re + im;
   x[1] = 0;
   x[2 * m] = re - im;
   x[2 * m + 1] = 0;
-  const auto step = [&](int64_t k, int64_t count, auto flip) {
-    T* low = x + 2 * k;
-    T* high = x + 2 * (m - k - count + 1);
-    const Pair<T> a = load_complex(low, count), b = flip(load_complex(high, count));
+  const auto step = [&]<bool kWhole>(int64_t k, std::bool_constant<kWhole>) {
+    constexpr int64_t count = kWhole ? lanes : 1;
+    const int64_t at = m - k - count + 1;
+    const Pair<T> a = load_complex(z + 2 * k, count);
+    const Pair<T> b = kWhole ? load_backwards(z + 2 * at) : load_complex(z + 2 * at, count);
     const Pair<T> e = scaled(Pair<T>{a.re + b.re, a.im - b.im}, T(0.5));
     const Pair<T> o = scaled(Pair<T>{a.re - b.re, a.im + b.im}, T(0.5));
     const Pair<T> t = turned(product(o, load_complex(roots + 2 * k, count)));
     const Pair<T> y = e - t;
-    store_complex(low, e + t, count);
-    store_complex(high, flip(Pair<T>{y.re, -y.im}), count);
+    store_complex(x + 2 * k, e + t, count);
+    const Pair<T> mirrored{y.re, -y.im};
+    if constexpr (kWhole) {
+      store_backwards(x + 2 * at, mirrored);
+    } else {
+      store_complex(x + 2 * at, mirrored, count);
+    }
   };
   int64_t k = 1;
   for (; 2 * (k + lanes - 1) < m; k += lanes) {
-    step(k, lanes, [](Pair<T> a) {
-      return Pair<T>{backwards<T>(a.re, a.re), backwards<T>(a.im, a.im)};
-    });
+    step(k, std::true_type());
   }
-  for (; 2 * k <= m; ++k) step(k, 1, [](Pair<T> a) { return a; });
+  for (; 2 * k <= m; ++k) step(k, std::false_type());
 }
 
 // The reverse: z[k] for k < m from X[k] for k <= m; imaginary parts of X[0] and X[m] do not count.
@@ -97,23 +101,28 @@ void begin_half(const T* x, int64_t m, const T* roots, T* z) {
   constexpr int64_t lanes = kFftLanes<T>;
   z[0] = x[0] + x[2 * m];
   z[1] = x[0] - x[2 * m];
-  const auto step = [&](int64_t k, int64_t count, auto flip) {
+  const auto step = [&]<bool kWhole>(int64_t k, std::bool_constant<kWhole>) {
+    constexpr int64_t count = kWhole ? lanes : 1;
     const int64_t at = m - k - count + 1;
-    const Pair<T> a = load_complex(x + 2 * k, count), b = flip(load_complex(x + 2 * at, count));
+    const Pair<T> a = load_complex(x + 2 * k, count);
+    const Pair<T> b = kWhole ? load_backwards(x + 2 * at) : load_complex(x + 2 * at, count);
     const Pair<T> w = load_complex(roots + 2 * k, count);
     const Pair<T> e{a.re + b.re, a.im - b.im}, d{a.re - b.re, a.im + b.im};
     const Pair<T> t = turned(product(d, Pair<T>{w.re, -w.im}));
     const Pair<T> y = e + t;
     store_complex(z + 2 * k, e - t, count);
-    store_complex(z + 2 * at, flip(Pair<T>{y.re, -y.im}), count);
+    const Pair<T> mirrored{y.re, -y.im};
+    if constexpr (kWhole) {
+      store_backwards(z + 2 * at, mirrored);
+    } else {
+      store_complex(z + 2 * at, mirrored, count);
+    }
   };
   int64_t k = 1;
   for (; 2 * (k + lanes - 1) < m; k += lanes) {
-    step(k, lanes, [](Pair<T> a) {
-      return Pair<T>{backwards<T>(a.re, a.re), backwards<T>(a.im, a.im)};
-    });
+    step(k, std::true_type());
   }
-  for (; 2 * k <= m; ++k) step(k, 1, [](Pair<T> a) { return a; });
+  for (; 2 * k <= m; ++k) step(k, std::false_type());
 }
 
 // Contiguous lines: n real values each in `in`, n / 2 + 1 complex ones in `out`.
@@ -121,8 +130,24 @@ template <class T>
 void lines_to_half(const FftPlan<T>& plan, int64_t n, T scale, T* in, T* out, int64_t lines) {
   const int64_t half = n / 2 + 1;
   if (n % 2 == 0) {
-    transform_lines<T>({*plan.inner, false, scale}, {in, 1, 1, n / 2}, {out, 1, 1, half}, 0, lines);
-    for (int64_t l = 0; l < lines; ++l) finish_half(out + 2 * half * l, n / 2, plan.half_roots);
+    const int64_t m = n / 2;
+    const LineTask<T> task{*plan.inner, false, scale};
+    if (takes_blocks(*plan.inner, true, lines)) {
+      transform_lines<T>(task, {in, 1, 1, m}, {out, 1, 1, half}, 0, lines);
+      for (int64_t l = 0; l < lines; ++l) {
+        T* x = out + 2 * half * l;
+        finish_half(x, m, plan.half_roots, x);
+      }
+      return;
+    }
+    // Where the last step finds it aligned and near.
+    const int64_t size = (work_size(*plan.inner) + 15) / 16 * 16;
+    ScratchBytes scratch(size + 2 * m, sizeof(T));
+    T *work = static_cast<T*>(scratch.data()), *line = work + size;
+    for (int64_t l = 0; l < lines; ++l) {
+      transform_line<T>(task, in + n * l, line, work);
+      finish_half(line, m, plan.half_roots, out + 2 * half * l);
+    }
     return;
   }
   ScratchBytes scratch(2 * n * lines, sizeof(T));

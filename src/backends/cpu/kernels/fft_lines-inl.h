@@ -35,8 +35,14 @@ OLIVINE_SHUFFLE(zip_low, LIST(0, 2), LIST(0, 4, 1, 5), LIST(0, 8, 1, 9, 2, 10, 3
                 LIST(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23))
 OLIVINE_SHUFFLE(zip_high, LIST(1, 3), LIST(2, 6, 3, 7), LIST(4, 12, 5, 13, 6, 14, 7, 15),
                 LIST(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31))
-OLIVINE_SHUFFLE(backwards, LIST(1, 0), LIST(3, 2, 1, 0), LIST(7, 6, 5, 4, 3, 2, 1, 0),
-                LIST(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0))
+OLIVINE_SHUFFLE(evens_backwards, LIST(2, 0), LIST(6, 4, 2, 0), LIST(14, 12, 10, 8, 6, 4, 2, 0),
+                LIST(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0))
+OLIVINE_SHUFFLE(odds_backwards, LIST(3, 1), LIST(7, 5, 3, 1), LIST(15, 13, 11, 9, 7, 5, 3, 1),
+                LIST(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1))
+OLIVINE_SHUFFLE(zip_high_backwards, LIST(1, 3), LIST(3, 7, 2, 6), LIST(7, 15, 6, 14, 5, 13, 4, 12),
+                LIST(15, 31, 14, 30, 13, 29, 12, 28, 11, 27, 10, 26, 9, 25, 8, 24))
+OLIVINE_SHUFFLE(zip_low_backwards, LIST(0, 2), LIST(1, 5, 0, 4), LIST(3, 11, 2, 10, 1, 9, 0, 8),
+                LIST(7, 23, 6, 22, 5, 21, 4, 20, 3, 19, 2, 18, 1, 17, 0, 16))
 #undef LIST
 #undef OLIVINE_SHUFFLE
 
@@ -55,20 +61,85 @@ OLIVINE_INLINE void store_complex(T* p, Pair<T> a) {
   store_native(p, zip_low<T>(a.re, a.im));
   store_native(p + kFftLanes<T>, zip_high<T>(a.re, a.im));
 }
-// The first `count` of them; the other lanes are zero.
+// The same, the last one first.
+template <class T>
+OLIVINE_INLINE Pair<T> load_backwards(const T* p) {
+  const Native<T> a = load_native<T>(p), b = load_native<T>(p + kFftLanes<T>);
+  return {evens_backwards<T>(a, b), odds_backwards<T>(a, b)};
+}
+template <class T>
+OLIVINE_INLINE void store_backwards(T* p, Pair<T> a) {
+  store_native(p, zip_high_backwards<T>(a.re, a.im));
+  store_native(p + kFftLanes<T>, zip_low_backwards<T>(a.re, a.im));
+}
+
+// The first `n` lanes of a vector, at most all; the others are zero, and are not stored.
+#if defined(__AVX512BW__)
+OLIVINE_INLINE Native<float> load_lanes(const float* p, int64_t n) {
+  return (Native<float>)_mm512_maskz_loadu_ps(__mmask16(_bzhi_u32(0xffff, unsigned(n))), p);
+}
+OLIVINE_INLINE Native<double> load_lanes(const double* p, int64_t n) {
+  return (Native<double>)_mm512_maskz_loadu_pd(__mmask8(_bzhi_u32(0xff, unsigned(n))), p);
+}
+OLIVINE_INLINE void store_lanes(float* p, Native<float> v, int64_t n) {
+  _mm512_mask_storeu_ps(p, __mmask16(_bzhi_u32(0xffff, unsigned(n))), (__m512)v);
+}
+OLIVINE_INLINE void store_lanes(double* p, Native<double> v, int64_t n) {
+  _mm512_mask_storeu_pd(p, __mmask8(_bzhi_u32(0xff, unsigned(n))), (__m512d)v);
+}
+#elif defined(__AVX2__)
+OLIVINE_INLINE __m256i first_lanes(float, int64_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(int(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+OLIVINE_INLINE __m256i first_lanes(double, int64_t n) {
+  return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+OLIVINE_INLINE Native<float> load_lanes(const float* p, int64_t n) {
+  return (Native<float>)_mm256_maskload_ps(p, first_lanes(0.f, n));
+}
+OLIVINE_INLINE Native<double> load_lanes(const double* p, int64_t n) {
+  return (Native<double>)_mm256_maskload_pd(p, first_lanes(0., n));
+}
+OLIVINE_INLINE void store_lanes(float* p, Native<float> v, int64_t n) {
+  _mm256_maskstore_ps(p, first_lanes(0.f, n), (__m256)v);
+}
+OLIVINE_INLINE void store_lanes(double* p, Native<double> v, int64_t n) {
+  _mm256_maskstore_pd(p, first_lanes(0., n), (__m256d)v);
+}
+#else
+template <class T>
+OLIVINE_INLINE Native<T> load_lanes(const T* p, int64_t n) {
+  T lanes[kFftLanes<T>] = {};
+#pragma GCC unroll 8
+  for (int64_t i = 0; i < kFftLanes<T>; ++i) {
+    if (i < n) lanes[i] = p[i];
+  }
+  return load_native<T>(lanes);
+}
+template <class T>
+OLIVINE_INLINE void store_lanes(T* p, Native<T> v, int64_t n) {
+#pragma GCC unroll 8
+  for (int64_t i = 0; i < kFftLanes<T>; ++i) {
+    if (i < n) p[i] = v[i];
+  }
+}
+#endif
+
+// The first `count` complex numbers; the other lanes are zero.
 template <class T>
 OLIVINE_INLINE Pair<T> load_complex(const T* p, int64_t count) {
-  if (count == kFftLanes<T>) return load_complex(p);
-  T lanes[2 * kFftLanes<T>] = {};
-  copy(p, 2 * count, lanes);
-  return load_complex(lanes);
+  constexpr int64_t lanes = kFftLanes<T>;
+  if (count == lanes) return load_complex(p);
+  const Native<T> a = load_lanes(p, smaller(2 * count, lanes));
+  const Native<T> b = load_lanes(p + lanes, larger(2 * count - lanes, 0));
+  return {evens<T>(a, b), odds<T>(a, b)};
 }
 template <class T>
 OLIVINE_INLINE void store_complex(T* p, Pair<T> a, int64_t count) {
-  if (count == kFftLanes<T>) return store_complex(p, a);
-  T lanes[2 * kFftLanes<T>];
-  store_complex(lanes, a);
-  copy(lanes, 2 * count, p);
+  constexpr int64_t lanes = kFftLanes<T>;
+  if (count == lanes) return store_complex(p, a);
+  store_lanes(p, zip_low<T>(a.re, a.im), smaller(2 * count, lanes));
+  store_lanes(p + lanes, zip_high<T>(a.re, a.im), larger(2 * count - lanes, 0));
 }
 template <class T>
 OLIVINE_INLINE Pair<T> scaled(Pair<T> a, T by) {
@@ -226,13 +297,16 @@ int64_t work_size(const FftPlan<T>& p) {
   if (p.method == FftMethod::columns) return whole;
   if (p.method == FftMethod::chirp) return 2 * p.inner->n + work_size(*p.inner);
   const int64_t longer = larger(p.first.n, p.second.n);
-  return larger(whole, block_size<T>(p.second.n) * parts(p.first.n, kFftLanes<T>) +
-                           2 * block_size<T>(longer));
+  const int64_t nested = p.nested_roots ? block_size<T>(p.n + p.first.n + 2 * longer) : 0;
+  return larger(larger(whole, nested), block_size<T>(p.second.n) * parts(p.first.n, kFftLanes<T>) +
+                                           2 * block_size<T>(longer));
 }
 
 // Columns [block * lanes, …) of a split line, into the blocks of its rows at `rows`.
-template <class T>
-void split_columns(const LineTask<T>& task, const T* in, int64_t block, T* rows, T* work) {
+// root_of(k): roots for the lanes of element k of the columns.
+template <class T, class F>
+OLIVINE_INLINE void split_columns(const LineTask<T>& task, const T* in, int64_t block, T* rows,
+                                  T* work, F root_of) {
   constexpr int64_t lanes = kFftLanes<T>;
   const FftPlan<T>& p = task.plan;
   const int64_t first = p.first.n, second = p.second.n;
@@ -240,15 +314,13 @@ void split_columns(const LineTask<T>& task, const T* in, int64_t block, T* rows,
   load_columns(in + 2 * block * lanes, second, first, count, task.swap, work);
   const T* done = transform_columns(p.first, work, work + block_size<T>(first));
   for (int64_t k = 0; k < first; k += lanes) {
-    const T* root = p.block_roots + 2 * (block * first + k);
     const int64_t valid = smaller(lanes, first - k);
     Native<T> re[lanes], im[lanes];
 #pragma GCC unroll 16
     for (int64_t i = 0; i < lanes; ++i) {
       Pair<T> x{};
       if (i < valid) {
-        x = product(load_pair(done + (k + i) * 2 * lanes),
-                    product(load_pair(p.lane_roots + (k + i) * 2 * lanes), root + 2 * i));
+        x = product(load_pair(done + (k + i) * 2 * lanes), root_of(k + i));
       }
       re[i] = x.re;
       im[i] = x.im;
@@ -263,6 +335,20 @@ void split_columns(const LineTask<T>& task, const T* in, int64_t block, T* rows,
       for (int64_t l = 0; l < count; ++l) store_pair<T>(to + l * 2 * lanes, {re[l], im[l]});
     }
   }
+}
+
+template <class T>
+void split_columns(const LineTask<T>& task, const T* in, int64_t block, T* rows, T* work) {
+  constexpr int64_t element = 2 * kFftLanes<T>;
+  const FftPlan<T>& p = task.plan;
+  const int64_t at = block * p.first.n;
+  if (p.split_roots) {
+    return split_columns(task, in, block, rows, work,
+                         [&](int64_t k) { return load_pair(p.split_roots + (at + k) * element); });
+  }
+  split_columns(task, in, block, rows, work, [&](int64_t k) {
+    return product(load_pair(p.lane_roots + k * element), p.block_roots + 2 * (at + k));
+  });
 }
 
 template <class T>
@@ -329,10 +415,46 @@ void chirp_line(const LineTask<T>& task, const T* in, T* out, T* work) {
   multiply_complex(work, false, p.chirp, task.scale, task.swap, p.n, out);
 }
 
+// The lines from element j on, every `by` elements.
+template <class T>
+LaneLines<T> every(LaneLines<T> lines, int64_t j, int64_t by) {
+  for (int64_t l = 0; l < lines.count; ++l) lines.line[l] += 2 * j * lines.step;
+  lines.step *= by;
+  return lines;
+}
+
+// By the split of the plan: passes over a whole block would go through the L2 cache, those over a
+// column or a row of its matrix stay in the L1 cache.
+template <class T>
+void transform_nested(const LineTask<T>& task, const LaneLines<T>& in, const LaneLines<T>& out,
+                      T* work) {
+  constexpr int64_t element = 2 * kFftLanes<T>;
+  const FftPlan<T>& p = task.plan;
+  const int64_t first = p.first.n, second = p.second.n;
+  const int64_t row = (second + 1) * element;  // one more: rows begin in different sets of a cache
+  T *a = work + first * row, *b = a + element * larger(first, second);
+  for (int64_t j = 0; j < second; ++j) {
+    load_block(every(in, j, second), first, task.swap, a);
+    const T* done = transform_columns(p.first, a, b);
+    const T* root = p.nested_roots + 2 * j * first;
+    T* to = work + j * element;
+    for (int64_t k = 0; k < first; ++k) {
+      store_pair(to + k * row, product(load_pair(done + k * element), root + 2 * k));
+    }
+  }
+  for (int64_t k = 0; k < first; ++k) {
+    const T* done = transform_columns(p.second, work + k * row, a);
+    store_block(done, second, task.swap, task.scale, every(out, k, first));
+  }
+}
+
 template <class T>
 void transform_block(const LineTask<T>& task, const LaneLines<T>& in, const LaneLines<T>& out,
                      T* work) {
   const int64_t n = task.plan.n;
+  if (task.plan.nested_roots && in.step > 1 && out.step > 1) {
+    return transform_nested(task, in, out, work);
+  }
   load_block(in, n, task.swap, work);
   const T* done = transform_columns(task.plan.whole, work, work + block_size<T>(n));
   store_block(done, n, task.swap, task.scale, out);
@@ -366,6 +488,13 @@ bool prefers_blocks(const FftPlan<T>& p, bool contiguous) {
   return p.n <= 1024 && vectors * lanes > 4 * p.n;
 }
 
+// The same of this many lines.
+template <class T>
+bool takes_blocks(const FftPlan<T>& p, bool contiguous, int64_t lines) {
+  return prefers_blocks(p, contiguous) &&
+         (p.method == FftMethod::columns || lines >= kFftLanes<T> / 2);
+}
+
 template <class T>
 void copy_lines(const LaneLines<T>& from, int64_t n, const LaneLines<T>& to) {
   for (int64_t i = 0; i < n; ++i) {
@@ -382,8 +511,7 @@ void transform_lines(const LineTask<T>& task, const Lines<T>& in, const Lines<T>
   constexpr int64_t lanes = kFftLanes<T>;
   const FftPlan<T>& p = task.plan;
   const bool contiguous = in.step == 1 && out.step == 1;
-  const bool blocks =
-      prefers_blocks(p, contiguous) && (p.method == FftMethod::columns || end - begin >= lanes / 2);
+  const bool blocks = takes_blocks(p, contiguous, end - begin);
   const bool moved = !blocks && !contiguous;
   const int64_t size = work_size(p);
   ScratchBytes scratch(size + (moved ? 2 * lanes * p.n : 0), sizeof(T));

@@ -1,0 +1,186 @@
+// LU and triangular solutions by recursion: a half, a product, the other half.
+#include "backends/cpu/dense/blocked.h"
+
+#include <algorithm>
+
+#include "backends/cpu/dense/share.h"
+#include "backends/cpu/scratch.h"
+#include "runtime/interrupt.h"
+
+namespace olivine::cpu::blocked {
+namespace {
+
+double cost(int64_t n, int64_t columns) {
+  return static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(columns);
+}
+
+// About half, in whole panels.
+int64_t half(int64_t n) { return (n / 2 + kPanel - 1) / kPanel * kPanel; }
+
+// b <- t^-1 b on the calling thread and those that share its products.
+template <class T>
+void solve_in_place(const Triangle<T>& t, T* b, int64_t stride, int64_t columns) {
+  if (t.n <= kPanel) {
+    poll_interrupt();
+    return panels<T>().solve({t.data, t.row_step, t.column_step, t.n, t.upper, t.unit}, b, stride,
+                             columns);
+  }
+  const int64_t top = half(t.n), rest = t.n - top;
+  const T* corner = t.data + top * (t.row_step + t.column_step);
+  const Triangle<T> head{t.data, t.row_step, t.column_step, top, t.upper, t.unit};
+  const Triangle<T> tail{corner, t.row_step, t.column_step, rest, t.upper, t.unit};
+  T* lower_rows = b + top * stride;
+  if (t.upper) {
+    solve_in_place(tail, lower_rows, stride, columns);
+    const Matrix side{t.data + top * t.column_step, t.row_step, t.column_step};
+    subtract_product(top, columns, rest, side, lower_rows, stride, b, stride);
+    solve_in_place(head, b, stride, columns);
+  } else {
+    solve_in_place(head, b, stride, columns);
+    const Matrix side{t.data + top * t.row_step, t.row_step, t.column_step};
+    subtract_product(rest, columns, top, side, b, stride, lower_rows, stride);
+    solve_in_place(tail, lower_rows, stride, columns);
+  }
+}
+
+// ---- LU
+
+template <class T>
+struct Factorization {
+  int64_t m, n;
+  T* a;
+  int64_t stride;
+  int64_t* pivots;
+  T* panel;  // scratch for two
+  int64_t zero = 0;
+
+  T* at(int64_t i, int64_t j) const { return a + i * stride + j; }
+  void columns(int64_t begin, int64_t end);
+  void narrow(int64_t begin, int64_t end);
+  // To columns [begin, end), what was done to columns [first, last).
+  void exchange(int64_t first, int64_t last, int64_t begin, int64_t end) const;
+  void update(int64_t first, int64_t last, int64_t begin, int64_t end) const;
+};
+
+template <class T>
+void Factorization<T>::narrow(int64_t begin, int64_t end) {
+  poll_interrupt();
+  const int64_t rows = m - begin, width = end - begin;
+  for (int64_t i = 0; i < rows; ++i) {
+    T* to = panel + i * kPanel;
+    std::copy_n(at(begin + i, begin), width, to);
+    std::fill(to + width, to + kPanel, T(0));
+  }
+  const int64_t at_zero = panels<T>().lu(panel, panel + rows * kPanel, rows, width, pivots + begin);
+  if (at_zero && !zero) zero = begin + at_zero;
+  for (int64_t i = 0; i < rows; ++i) {
+    std::copy_n(panel + i * kPanel, width, at(begin + i, begin));
+  }
+  for (int64_t i = begin; i < end; ++i) pivots[i] += begin;
+}
+
+template <class T>
+void Factorization<T>::exchange(int64_t first, int64_t last, int64_t begin, int64_t end) const {
+  for (int64_t i = first; i < last; ++i) {
+    if (pivots[i] != i) std::swap_ranges(at(i, begin), at(i, end), at(pivots[i], begin));
+  }
+}
+
+template <class T>
+void Factorization<T>::update(int64_t first, int64_t last, int64_t begin, int64_t end) const {
+  const Triangle<T> unit{at(first, first), stride, 1, last - first, false, true};
+  for_slabs(cost(last - first, end - begin), end - begin, [&](int64_t from, int64_t to) {
+    exchange(first, last, begin + from, begin + to);
+    solve_in_place(unit, at(first, begin + from), stride, to - from);
+  });
+  if (last == m) return;
+  subtract_product(m - last, end - begin, last - first, {at(last, first), stride, 1},
+                   at(first, begin), stride, at(last, begin), stride);
+}
+
+template <class T>
+void Factorization<T>::columns(int64_t begin, int64_t end) {
+  if (end - begin <= kPanel) return narrow(begin, end);
+  const int64_t mid = begin + half(end - begin);
+  columns(begin, mid);
+  update(begin, mid, mid, end);
+  columns(mid, end);
+  exchange(mid, end, begin, mid);
+}
+
+// ---- Systems
+
+// Columns [begin, end) of the solution, in x with end - begin columns.
+template <class T>
+void load_slab(const System<T>& s, const RightSide<T>& right, int64_t begin, int64_t end, T* x) {
+  const int64_t n = s.first.n, width = end - begin;
+  for (int64_t i = 0; i < n; ++i, x += width) {
+    const int64_t row = s.order_before ? s.order_before[i] : i;
+    const T* from = right.data + row * right.row_step + begin * right.column_step;
+    if (right.column_step == 1) {
+      std::copy_n(from, width, x);
+    } else {
+      for (int64_t j = 0; j < width; ++j) x[j] = from[j * right.column_step];
+    }
+  }
+}
+
+template <class T>
+void solve_slab(const System<T>& s, const RightSide<T>& right, int64_t begin, int64_t end, T* out) {
+  const int64_t n = s.first.n, width = end - begin;
+  ScratchBytes scratch(n * width, sizeof(T));
+  T* x = static_cast<T*>(scratch.data());
+  Triangle<T> first = s.first;
+  int64_t skipped = 0;
+  if (right.data) {
+    load_slab(s, right, begin, end, x);
+  } else {
+    // Of a triangle's inverse only one side of the diagonal is not zero.
+    std::fill_n(x, n * width, T(0));
+    for (int64_t j = begin; j < end; ++j) x[j * width + j - begin] = T(1);
+    if (first.upper) {
+      first.n = end;
+    } else {
+      skipped = begin;
+      first.data += skipped * (first.row_step + first.column_step);
+      first.n -= skipped;
+    }
+  }
+  solve_in_place(first, x + skipped * width, width, width);
+  if (s.has_second) solve_in_place(s.second, x, width, width);
+  for (int64_t i = 0; i < n; ++i) {
+    T* to = out + (s.order_after ? s.order_after[i] : i) * right.columns;
+    if (right.data || !s.order_before) {
+      std::copy_n(x + i * width, width, to + begin);
+    } else {
+      // The identity was not reordered: the columns of the result are.
+      for (int64_t j = 0; j < width; ++j) to[s.order_before[begin + j]] = x[i * width + j];
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+int64_t lu(int64_t m, int64_t n, T* a, int64_t stride, int64_t* pivots) {
+  const int64_t k = std::min(m, n);
+  if (k == 0) return 0;
+  ScratchBytes panel(2 * m * kPanel, sizeof(T));
+  Factorization<T> f{m, n, a, stride, pivots, static_cast<T*>(panel.data())};
+  f.columns(0, k);
+  if (n > k) f.update(0, k, k, n);
+  return f.zero;
+}
+
+template <class T>
+void solve(const System<T>& system, const RightSide<T>& right, T* out) {
+  for_slabs(system.first.n, right.columns,
+            [&](int64_t begin, int64_t end) { solve_slab(system, right, begin, end, out); });
+}
+
+template int64_t lu(int64_t, int64_t, float*, int64_t, int64_t*);
+template int64_t lu(int64_t, int64_t, double*, int64_t, int64_t*);
+template void solve(const System<float>&, const RightSide<float>&, float*);
+template void solve(const System<double>&, const RightSide<double>&, double*);
+
+}  // namespace olivine::cpu::blocked

@@ -1,0 +1,75 @@
+// What blocked factorizations share: the panels of the instruction set, products, slabs of columns.
+#pragma once
+
+#include <algorithm>
+
+#include "backends/cpu/dense/panels.h"
+#include "backends/cpu/gemm/gemm.h"
+#include "runtime/thread_pool.h"
+
+namespace olivine::cpu::blocked {
+
+inline constexpr int64_t kWidestSlab = 128;  // columns of a task
+inline constexpr int64_t kNarrowestSlab = 32;
+inline constexpr double kSharedWork = 3e5;  // multiplications from which threads share slabs
+
+template <class T>
+const PanelKernels<T>& panels() {
+#define OLIVINE_PANELS(isa)     \
+  if constexpr (sizeof(T) == 4) \
+    return isa::panels_float;   \
+  else                          \
+    return isa::panels_double;
+  switch (cpu_isa()) {
+#if OLIVINE_HAS_ISA_AVX512
+    case Isa::avx512_bf16:
+    case Isa::avx512:
+      OLIVINE_PANELS(avx512)
+#endif
+#if OLIVINE_HAS_ISA_AVX2
+    case Isa::avx2:
+      OLIVINE_PANELS(avx2)
+#endif
+    default:
+      OLIVINE_PANELS(plain)
+  }
+#undef OLIVINE_PANELS
+}
+
+// c = a b, or c - a b, where b and c are row-major.
+template <class T>
+void multiply(int64_t m, int64_t n, int64_t k, Matrix a, const T* b, int64_t b_stride, T* c,
+              int64_t c_stride, bool subtract = false) {
+  GemmArgs args;
+  args.dtype = dtype_of<T>;
+  args.m = m;
+  args.n = n;
+  args.k = k;
+  args.a = a;
+  args.b = {b, b_stride, 1};
+  args.c = c;
+  args.c_row_stride = c_stride;
+  if (subtract) args.addend = {c, c_stride, 1};
+  if (subtract) args.alpha = -1;
+  gemm(args);
+}
+template <class T>
+void subtract_product(int64_t m, int64_t n, int64_t k, Matrix a, const T* b, int64_t b_stride, T* c,
+                      int64_t c_stride) {
+  multiply(m, n, k, a, b, b_stride, c, c_stride, true);
+}
+
+// body(begin, end) over columns, in slabs for each thread where so many multiplications pay.
+template <class F>
+void for_slabs(double work, int64_t columns, F&& body) {
+  int64_t width = columns;
+  if (work >= kSharedWork) {
+    const int64_t fair = (columns / (2 * thread_count()) + kNarrowestSlab - 1) / kNarrowestSlab;
+    width = std::clamp(fair * kNarrowestSlab, kNarrowestSlab, kWidestSlab);
+  }
+  parallel_for(columns, width, [&](int64_t begin, int64_t end) {
+    for (; begin < end; begin += width) body(begin, std::min(begin + width, end));
+  });
+}
+
+}  // namespace olivine::cpu::blocked

@@ -16,8 +16,8 @@
 // rows) sets the pointers and calls the loops one after another (Worker).
 //
 // Loops whose operands lie in cache leave the memory bus idle, and those that read or write arrays
-// wait for it. So while a tile is computed, the lines of the next one are fetched, a share before
-// each step.
+// wait for it. So while a tile is computed, the lines of the next one are fetched to the second
+// cache, a share before each step.
 #include "backends/cpu/fused.h"
 
 #include <cstring>
@@ -32,8 +32,8 @@
 namespace olivine::cpu {
 namespace {
 
-// Small enough that a tile and the next one's operands lie in the first-level cache together.
-constexpr int64_t kSlotBytes = 4096;
+// Small enough that a step's share of the next tile's lines does not wait for the ones before.
+constexpr int64_t kSlotBytes = 3072;
 // Less than this is likely in the caches already.
 constexpr int64_t kFetchFrom = 2 << 20;
 constexpr int64_t kLine = 64;
@@ -453,7 +453,7 @@ void Worker::fetch_share(size_t step, int64_t n) const {
     const int64_t bytes = n * b_.values[v].itemsize;
     const char* next = p_[v] + bytes;
     const int64_t from = bytes * i / steps / kLine, to = bytes * (i + 1) / steps / kLine;
-    for (int64_t line = from; line < to; ++line) __builtin_prefetch(next + line * kLine);
+    for (int64_t line = from; line < to; ++line) __builtin_prefetch(next + line * kLine, 0, 2);
   }
 }
 

@@ -404,3 +404,10 @@ def test_tensordot_refuses_axes_of_a_buffer_with_several_axes():
     a = mx.ones((5,))
     with pytest.raises(TypeError, match="a pair of lists of int for axes; got memoryview"):
         mx.tensordot(a, a, memoryview(bytes(24)).cast("i", (2, 3)))
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16])
+def test_a_vector_whose_size_in_bytes_overflows_is_refused(dtype):
+    x = mx.broadcast_to(mx.array(1, dtype), (2**62,))
+    with pytest.raises(MemoryError, match="does not fit"):
+        mx.eval(x @ x)

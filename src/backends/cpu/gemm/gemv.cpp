@@ -63,7 +63,7 @@ void add_parts(T* sums, int64_t parts, int64_t n) {
 // x, contiguous in the type computed in.
 BufferRef convert_vector(const Product& product, const VectorProduct& v) {
   const int64_t k = product.args.k;
-  BufferRef x = allocate(k * product.kernels.packed_size);
+  BufferRef x = allocate(checked_mul(k, product.kernels.packed_size));
   product.kernels.pack_a({.src = v.x,
                           .line_stride = v.x_stride,
                           .k_stride = 0,

@@ -283,7 +283,8 @@ double Product::flops() const {
 void multiply_packed(const Product& product) { Tiles(product).run(); }
 
 void multiply_nothing(const Product& product) {
-  const int64_t row_bytes = product.args.n * product.kernels.parts * product.kernels.packed_size;
+  const int64_t row_bytes =
+      checked_mul(product.args.n, product.kernels.parts * product.kernels.packed_size);
   BufferRef zeros = allocate(row_bytes);
   std::fill_n(bytes(zeros), row_bytes, 0);
   finish(product, zeros->data, 0, 0, product.args.m, 0, product.args.n);

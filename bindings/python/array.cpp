@@ -292,7 +292,14 @@ PyObject* array___array__(Arguments& in) {
     if (!memory.is_valid()) throw nb::python_error();
     result = numpy.attr("asarray")(memory);
   }
-  if (!in.none(1)) result = result.attr("astype")(nb::handle(in.raw(1)), nb::arg("copy") = false);
+  if (!in.none(1)) {
+    nb::object type = numpy.attr("dtype")(nb::handle(in.raw(1)));
+    // Elements of no bytes would take no memory, but NumPy as long as their number.
+    if (type.attr("itemsize").equal(nb::int_(0)) && type.attr("kind").equal(nb::str("V"))) {
+      in.mismatch(1, "a dtype with a size");
+    }
+    result = result.attr("astype")(type, nb::arg("copy") = false);
+  }
   if (in.raw(2) == Py_True) result = result.attr("copy")();
   return result.release().ptr();
 }

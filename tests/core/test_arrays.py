@@ -339,3 +339,11 @@ def test_what_is_no_dlpack_capsule_is_refused():
 
     with pytest.raises(ValueError, match="expected a capsule named 'dltensor'.*got another int"):
         mx.from_dlpack(Other())
+
+
+def test_conversion_to_elements_without_bytes_is_refused():
+    # NumPy would count through them for minutes, and Ctrl-C could not end it.
+    x = mx.broadcast_to(mx.array(1, mx.uint8), (2**40,))
+    with pytest.raises(TypeError, match=r"\[__array__\] expected a dtype with a size"):
+        x.__array__([])
+    assert mx.array([1, 2], mx.uint8).__array__("S").tolist() == [b"1", b"2"]

@@ -145,6 +145,11 @@ def test_sinusoidal_encoding_spaces_frequencies_in_the_logarithm(options, turn, 
     assert layer.parameters() == {}
 
 
+def test_sinusoidal_encoding_says_what_it_expects():
+    with pytest.raises(TypeError, match="expected array or scalar"):
+        nn.SinusoidalPositionalEncoding(8)({"k": 1})
+
+
 @pytest.mark.parametrize("offset", [0, 3])
 def test_alibi_penalizes_distance_by_head(offset):
     scores = normal(2, 4, 5, 8)

@@ -68,7 +68,7 @@ class SinusoidalPositionalEncoding(Module):
         self.cos_first = cos_first
 
     def __call__(self, x):
-        angle = x[..., None] * self._frequencies
+        angle = mx.expand_dims(x, -1) * self._frequencies
         halves = [mx.sin(angle), mx.cos(angle)]
         if self.cos_first:
             halves.reverse()

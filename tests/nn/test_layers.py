@@ -1,5 +1,7 @@
 """Linear, embedding, dropout, containers and positional encodings against NumPy."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -182,3 +184,11 @@ def test_convolutions_with_groups_start_within_one_over_root_of_a_group(make):
     fan_in = 2 * 3 ** (layer.weight.ndim - 2)
     bound = np.sqrt(1 / fan_in)
     assert 0.99 * bound < np.abs(np.array(layer.weight)).max() <= bound
+
+
+@pytest.mark.parametrize("kernel_size", [2.5, 0, Fraction(1, 3), "3", (3, -1)])
+def test_convolutions_refuse_sizes_that_are_no_counts(kernel_size):
+    with pytest.raises(ValueError, match=r"\[convolution\] expected kernel_size"):
+        nn.Conv2d(4, 4, kernel_size)
+    with pytest.raises(ValueError, match=r"\[convolution\] expected in_channels"):
+        nn.Conv2d(0, 4, 3)

@@ -15,6 +15,9 @@ def per_axis(value, count: int) -> tuple:
 
 def initial_weight(in_channels: int, out_channels: int, kernel_size: tuple, groups: int = 1):
     """Uniform within `sqrt(1 / fan_in)`, of shape `(out, *kernel_size, in / groups)`."""
+    for name, size in [("in_channels", in_channels), *(("kernel_size", k) for k in kernel_size)]:
+        if not hasattr(size, "__index__") or size < 1:
+            raise ValueError(f"[convolution] expected {name} of integers >= 1; got {size!r}")
     shape = (out_channels, *kernel_size, in_channels // groups)
     bound = math.sqrt(1 / math.prod(shape[1:]))
     return mx.random.uniform(low=-bound, high=bound, shape=shape)

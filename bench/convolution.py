@@ -11,7 +11,7 @@ import os
 
 import numpy as np
 
-from bench.runner import WORKLOADS, available, measure, workload
+from bench.runner import WORKLOADS, available, measure_rates, workload
 
 DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
 PASSES = ("forward", "input", "weight")
@@ -121,11 +121,7 @@ def rates(which, name, rounds, threads, dtypes):
     f32 = WORKLOADS[f"conv_{which}_f32_{name}"]
     jobs = {library: (f32, library) for library in available(["olivine", "torch"])}
     jobs |= {d: (WORKLOADS[f"conv_{which}_{d}_{name}"], "olivine") for d in dtypes}
-    results = measure(jobs, rounds, threads)
-    return {
-        column: 0.0 if isinstance(r, str) else jobs[column][0].work / r[0]
-        for column, r in results.items()
-    }
+    return measure_rates(jobs, rounds, threads)
 
 
 def main():

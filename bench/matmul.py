@@ -11,7 +11,7 @@ import os
 
 import numpy as np
 
-from bench.runner import WORKLOADS, available, measure, workload
+from bench.runner import WORKLOADS, available, measure_rates, workload
 
 WIDTH, ROWS = 384, 8 * 256  # of the training step in bench/training.py
 DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
@@ -117,11 +117,7 @@ def rates(name, rounds, threads):
     libraries = available(["olivine", "numpy", "machine"])
     jobs = {library: (WORKLOADS[f"product_f32_{name}"], library) for library in libraries}
     jobs |= {short: (WORKLOADS[f"product_{short}_{name}"], "olivine") for short in ("bf16", "f16")}
-    results = measure(jobs, rounds, threads)
-    return {
-        column: 0.0 if isinstance(r, str) else jobs[column][0].work / r[0]
-        for column, r in results.items()
-    }
+    return measure_rates(jobs, rounds, threads)
 
 
 def main():

@@ -172,3 +172,12 @@ def measure(jobs, rounds, threads):
             middle = statistics.median(times)
             out[job] = (middle, (max(times) - min(times)) / middle)
     return out
+
+
+def measure_rates(jobs, rounds, threads):
+    """Units of work per second by job, 0 for one that failed; see `measure`."""
+    results = measure(jobs, rounds, threads)
+    return {
+        name: 0.0 if isinstance(r, str) else jobs[name][0].work / r[0]
+        for name, r in results.items()
+    }

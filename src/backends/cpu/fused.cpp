@@ -7,8 +7,7 @@
 //   uniform   one element for the whole tile, computed once (broadcast operands and what follows
 //             from them alone)
 //   periodic  an operand that repeats its elements (a value per channel, the channels last), or
-//   what
-//             follows from such alone: laid out once, for tiles to begin at any of its elements
+//             what follows from such alone: laid out once, for tiles to begin at any of them
 //   packed    a strided operand, gathered into a slot of its own for each tile
 //   turned    a transposed operand, of which a few rows are gathered at once
 //   slot      a result

@@ -63,6 +63,10 @@ install_packages() {
 }
 
 python=$(find_python "$@") || die "no Python 3.10 or newer found; name one: make PYTHON=/path/to/it"
+# An activated .venv is found first, and is about to be removed: use the Python it was made with.
+case $(command -v "$python") in "$venv"/*)
+  python=$("$python" -c 'import sys; print(sys._base_executable)') ;;
+esac
 cxx=${CXX:-$(command -v g++ || command -v clang++ || true)}
 [ -n "$cxx" ] || die "no C++ compiler found; please install g++ 12 or newer, or set CXX"
 python_package=python$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')

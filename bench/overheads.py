@@ -183,6 +183,53 @@ def _(library):
     return step
 
 
+# ---- Forward pass of a small network of nn's layers.
+
+perceptron = workload("forward_of_a_small_mlp")
+MLP_SIZES = ((64, 128), (128, 128), (128, 10))
+
+
+@perceptron.on(*LAZY)
+def _(library):
+    mx, nn = core(library), importlib.import_module(f"{library}.nn")
+    first, second, third = (nn.Linear(*sizes) for sizes in MLP_SIZES)
+    model = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), third)
+    x = mx.array(random(32, 64))
+    mx.eval(model.parameters())
+    return lambda: mx.eval(model(x))
+
+
+@perceptron.on("torch")
+def _(library):
+    import torch
+
+    first, second, third = (torch.nn.Linear(*sizes) for sizes in MLP_SIZES)
+    model = torch.nn.Sequential(first, torch.nn.ReLU(), second, torch.nn.ReLU(), third)
+    x = torch.from_numpy(random(32, 64))
+
+    def step():
+        with torch.inference_mode():
+            model(x)
+
+    return step
+
+
+@perceptron.on("jax")
+def _(library):
+    import jax
+
+    weights = [(random(*sizes), random(sizes[1])) for sizes in MLP_SIZES]
+    (w1, b1), (w2, b2), (w3, b3) = jax.tree.map(jax.numpy.asarray, weights)
+
+    @jax.jit
+    def model(x):
+        h = jax.nn.relu(jax.nn.relu(x @ w1 + b1) @ w2 + b2)
+        return h @ w3 + b3
+
+    x = jax.numpy.asarray(random(32, 64))
+    return lambda: model(x).block_until_ready()
+
+
 # ---- Matrix products of one size and dtype.
 
 

@@ -26,8 +26,10 @@ LIBRARIES = {
     "machine": "numpy",
 }
 MODULES = (
+    "bench.startup",
     "bench.overheads",
     "bench.training",
+    "bench.memory",
     "bench.matmul",
     "bench.attention",
     "bench.convolution",
@@ -41,8 +43,14 @@ class Workload:
     name: str
     work: float = 0.0  # units of work per call
     unit: str = ""  # of the work: "GB", "GFLOP", "token"
+    limit: str = ""  # the figure of bench/limits.cpp that bounds the rate: "copy", "read", "f32"
     slow: bool = False  # one call takes long: few samples
+    page: bool = True  # a row of docs/benchmarks.md
     setups: dict = field(default_factory=dict)
+
+    @property
+    def module(self):
+        return next(iter(self.setups.values())).__module__
 
     def on(self, *libraries):
         """Decorator: the function sets the workload up for these libraries."""
@@ -101,8 +109,10 @@ def serve(library):
                     first, second = second, timed(step, 1)
                 calls = max(1, int(SAMPLE_SECONDS / max(second, 1e-7)))
                 answer = {"seconds": second}
-            else:
+            elif request["do"] == "time":
                 answer = {"seconds": timed(step, calls)}
+            else:
+                step, answer = None, {}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"[:200]}
         answers.write(json.dumps(answer) + "\n")
@@ -110,6 +120,7 @@ def serve(library):
 
 class Worker:
     def __init__(self, library, threads):
+        self.library, self.threads = library, threads
         env = {**os.environ, "JAX_PLATFORMS": "cpu", "OLIVINE_NUM_THREADS": str(threads)}
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             env[name] = str(threads)
@@ -143,19 +154,44 @@ class Worker:
         self.process.communicate()
 
 
-def measure(jobs, rounds, threads):
+class Workers:
+    """Processes that are used again by the next measurement; close() ends them."""
+
+    def __init__(self):
+        self.idle = []
+
+    def take(self, library, threads):
+        for worker in self.idle:
+            if (worker.library, worker.threads) == (library, threads):
+                self.idle.remove(worker)
+                return worker
+        return Worker(library, threads)
+
+    def give(self, worker):
+        if worker.process.poll() is None:
+            self.idle.append(worker)
+        else:
+            worker.close()
+
+    def close(self):
+        while self.idle:
+            self.idle.pop().close()
+
+
+def measure(jobs, rounds, threads, pool=None):
     """Job -> (median seconds, spread) or an error text; jobs: name -> (workload, library)."""
     workers, samples, out = {}, {}, {}
+    own = pool is None
+    pool = pool or Workers()
     try:
         for job, (work, library) in jobs.items():
-            workers[job] = Worker(library, threads)
+            workers[job] = pool.take(library, threads)
             answer = workers[job].ask(do="setup", name=work.name)
             if "error" in answer:
                 out[job] = answer["error"]
-                workers.pop(job).close()
             else:
                 samples[job] = []
-        order = list(workers)
+        order = list(samples)
         slow = any(work.slow for work, _ in jobs.values())
         for turn in range(min(rounds, 3) if slow else rounds):
             for job in order[turn % max(len(order), 1) :] + order[: turn % max(len(order), 1)]:
@@ -164,9 +200,13 @@ def measure(jobs, rounds, threads):
                     out[job] = answer["error"]
                 else:
                     samples[job].append(answer["seconds"])
+        for worker in workers.values():
+            worker.ask(do="forget")
     finally:
         for worker in workers.values():
-            worker.close()
+            pool.give(worker)
+        if own:
+            pool.close()
     for job, times in samples.items():
         if times and job not in out:
             middle = statistics.median(times)

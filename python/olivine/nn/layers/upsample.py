@@ -7,79 +7,24 @@ with indices and weights that depend on the sizes alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Literal
-
-import numpy as np
 
 import olivine.core as mx
 from olivine.nn.layers.base import Module
 
 
-def _positions(size: int, scale: float, align_corners: bool) -> np.ndarray:
-    """Where the outputs lie, in units of the input's indices."""
-    count = int(size * scale)
-    i = np.arange(count, dtype=np.float64)
-    if align_corners:
-        return i * ((size - 1) / (count - 1)) if count > 1 else i
-    return (size - 1) / 2 + (i - (count - 1) / 2) / scale
+def _interpolate(x, scale_factor, align_corners, antialias, method):
+    from olivine.nn.layers.resampling import taps
 
-
-def _triangle(x: np.ndarray) -> np.ndarray:
-    return np.maximum(1 - np.abs(x), 0)
-
-
-def _cubic(a: float) -> Callable[[np.ndarray], np.ndarray]:
-    """Keys' convolution kernel (1981) with slope `a` at 1."""
-
-    def kernel(x):
-        x = np.abs(x)
-        near = ((a + 2) * x - (a + 3)) * x * x + 1
-        far = a * (((x - 5) * x + 8) * x - 4)
-        return np.where(x <= 1, near, np.where(x < 2, far, 0))
-
-    return kernel
-
-
-def _interpolating_taps(positions, size, radius, kernel):
-    """Indices and weights, each (outputs, 2 radius); indices beyond the ends mean the ends."""
-    first = np.floor(positions)[:, None] + np.arange(1 - radius, radius + 1)
-    return np.clip(first, 0, size - 1), kernel(positions[:, None] - first)
-
-
-def _antialiasing_taps(positions, size, scale, radius, kernel):
-    """Taps of the kernel stretched to the spacing of the outputs; the weights sum to 1."""
-    stretch = max(1 / scale, 1.0)
-    centers = positions[:, None] + 0.5
-    support = radius * stretch
-    first = np.maximum(np.floor(centers - support + 0.5), 0)
-    last = np.minimum(np.floor(centers + support + 0.5), size)
-    taps = first + np.arange(max(int((last - first).max()), 1))
-    weights = np.where(taps < last, kernel((taps - centers + 0.5) / stretch), 0)
-    return np.minimum(taps, size - 1), weights / weights.sum(axis=1, keepdims=True)
-
-
-def _resample(x: mx.array, axis: int, indices: np.ndarray, weights: np.ndarray) -> mx.array:
-    shape = (-1, *(1,) * (x.ndim - axis - 1))
-    total = None
-    for tap in range(indices.shape[1]):
-        weight = mx.array(weights[:, tap].astype(np.float32)).reshape(shape).astype(x.dtype)
-        part = mx.take(x, mx.array(indices[:, tap].astype(np.int32)), axis=axis) * weight
-        total = part if total is None else total + part
-    return total
-
-
-def _interpolate(x, scale_factor, align_corners, antialias, radius, kernel, soft_kernel):
     for axis, scale in enumerate(_per_axis(x, scale_factor), start=1):
-        size = x.shape[axis]
-        positions = _positions(size, scale, align_corners)
-        if antialias:
-            taps = _antialiasing_taps(positions, size, scale, radius, soft_kernel)
-        else:
-            if radius == 1:
-                positions = np.clip(positions, 0, size - 1)
-            taps = _interpolating_taps(positions, size, radius, kernel)
-        x = _resample(x, axis, *taps)
+        indices, weights = taps(x.shape[axis], scale, align_corners, antialias, method)
+        shape = (-1, *(1,) * (x.ndim - axis - 1))
+        total = None
+        for tap in range(indices.shape[1]):
+            weight = mx.array(weights[:, tap]).reshape(shape).astype(x.dtype)
+            part = mx.take(x, mx.array(indices[:, tap]), axis=axis) * weight
+            total = part if total is None else total + part
+        x = total
     return x
 
 
@@ -98,15 +43,6 @@ def _per_axis(x: mx.array, scale_factor) -> tuple:
     return tuple(scales)
 
 
-def _nearest(size: int, count: int) -> np.ndarray:
-    """The input that each of `count` outputs takes; in float32, which decides ties as in MLX."""
-    i = np.arange(count, dtype=np.float32)
-    ratio = np.float32(size / max(count, 1))
-    half = np.float32(0.5)
-    at = np.round((i + half) * ratio - half) if count > size else np.floor(i * ratio)
-    return np.clip(at, 0, size - 1).astype(np.int32)
-
-
 def upsample_nearest(x: mx.array, scale_factor: tuple):
     """Each output takes one input along every axis.
 
@@ -117,7 +53,9 @@ def upsample_nearest(x: mx.array, scale_factor: tuple):
         if scale == int(scale):
             x = mx.repeat(x, int(scale), axis=axis)
         else:
-            indices = _nearest(x.shape[axis], int(x.shape[axis] * scale))
+            from olivine.nn.layers.resampling import nearest
+
+            indices = nearest(x.shape[axis], int(x.shape[axis] * scale))
             x = mx.take(x, mx.array(indices), axis=axis)
     return x
 
@@ -130,7 +68,7 @@ def upsample_linear(
     Outputs are `1 / scale` apart and share their centre with the inputs, or with `align_corners`
     their first and last elements. `antialias` widens the kernel when scaling down.
     """
-    return _interpolate(x, scale_factor, align_corners, antialias, 1, _triangle, _triangle)
+    return _interpolate(x, scale_factor, align_corners, antialias, "linear")
 
 
 def upsample_cubic(
@@ -141,7 +79,7 @@ def upsample_cubic(
     The slope of the kernel is -0.75, or -0.5 with `antialias`. Source: Keys, "Cubic convolution
     interpolation for digital image processing" (1981).
     """
-    return _interpolate(x, scale_factor, align_corners, antialias, 2, _cubic(-0.75), _cubic(-0.5))
+    return _interpolate(x, scale_factor, align_corners, antialias, "cubic")
 
 
 class Upsample(Module):

@@ -23,6 +23,8 @@ void KernelTable::add_loops(const char* op, Dtype dtype, Loops loops) {
   row(op).loops[static_cast<size_t>(dtype.index())] = loops;
 }
 
+void KernelTable::add_rounded_loops(const char* op, Loops loops) { row(op).rounded = loops; }
+
 const Kernel* KernelTable::kernel(int op, Dtype dtype) const {
   if (static_cast<size_t>(op) >= rows_.size()) return nullptr;
   const Kernel& k = rows_[static_cast<size_t>(op)].kernels[static_cast<size_t>(dtype.index())];
@@ -33,6 +35,12 @@ const Loops* KernelTable::loops(int op, Dtype dtype) const {
   if (static_cast<size_t>(op) >= rows_.size()) return nullptr;
   const Loops& l = rows_[static_cast<size_t>(op)].loops[static_cast<size_t>(dtype.index())];
   return l.v || l.vv || l.vvv ? &l : nullptr;
+}
+
+const Loops* KernelTable::rounded_loops(int op) const {
+  if (static_cast<size_t>(op) >= rows_.size()) return nullptr;
+  const Loops& l = rows_[static_cast<size_t>(op)].rounded;
+  return l.v || l.vv ? &l : nullptr;
 }
 
 }  // namespace olivine::cpu

@@ -28,17 +28,21 @@ class KernelTable {
   void add(const char* op, Dtype dtype, Kernel k);
   void add_all(const char* op, std::initializer_list<Dtype> dtypes, Kernel k);
   void add_loops(const char* op, Dtype dtype, Loops loops);
+  // An op on floats that hold bfloat16 values, with results rounded to such values.
+  void add_rounded_loops(const char* op, Loops loops);
   // Rounds floats to what a 16-bit dtype can hold.
   void add_rounding(Dtype half, Loops::Unary loop) { rounding_[half == bfloat16].v = loop; }
 
   const Kernel* kernel(int op, Dtype dtype) const;
   const Loops* loops(int op, Dtype dtype) const;
+  const Loops* rounded_loops(int op) const;  // null: the op has none
   const Loops* rounding(Dtype half) const { return &rounding_[half == bfloat16]; }
 
  private:
   struct Row {
     std::array<Kernel, Dtype::kCount> kernels{};
     std::array<Loops, Dtype::kCount> loops{};
+    Loops rounded{};
   };
   std::vector<Row> rows_;  // by op id
   Loops rounding_[2];

@@ -9,23 +9,10 @@
 #include <limits>
 #include <type_traits>
 
+#include "backends/cpu/half_vector-inl.h"
 #include "olivine/dtype.h"
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
 namespace olivine::cpu::OLIVINE_ISA {
-
-#if defined(__AVX512BW__)
-inline constexpr int kVectorBytes = 64;
-#elif defined(__AVX2__)
-inline constexpr int kVectorBytes = 32;
-#else
-inline constexpr int kVectorBytes = 16;
-#endif
-
-#define OLIVINE_INLINE __attribute__((always_inline)) inline
 
 // Own versions of small std templates: those would be weak symbols, which the linker may take from
 // the build for another instruction set.
@@ -114,70 +101,23 @@ OLIVINE_INLINE T narrow(A x) {
 
 // ---- Native vectors.
 
-// GCC 12 makes several instructions of a conversion of lanes where AVX-512 has one.
-using HalfWords = VecOf<uint16_t, kVectorBytes / 4>::type;
-OLIVINE_INLINE Native<uint32_t> widen_words(HalfWords h) {
-#if defined(__AVX512BW__)
-  return (Native<uint32_t>)_mm512_maskz_cvtepu16_epi32(0xffff, (__m256i)h);
-#else
-  return __builtin_convertvector(h, Native<uint32_t>);
-#endif
-}
-OLIVINE_INLINE HalfWords narrow_words(Native<uint32_t> u) {
-#if defined(__AVX512BW__)
-  return (HalfWords)_mm512_maskz_cvtepi32_epi16(0xffff, (__m512i)u);
-#else
-  return __builtin_convertvector(u, HalfWords);
-#endif
-}
-
 template <class A, class T>
 OLIVINE_INLINE Native<A> load_native(const T* p) {
-  constexpr int L = kVectorBytes / int(sizeof(A));
   if constexpr (sizeof(A) == sizeof(T)) {
     Native<A> v;
     std::memcpy(&v, p, sizeof v);
     return v;
-  } else if constexpr (std::is_same_v<T, bfloat16_t>) {
-    typename VecOf<uint16_t, L>::type h;
-    std::memcpy(&h, p, sizeof h);
-    return (Native<float>)(widen_words(h) << 16);
-  } else if constexpr (std::is_same_v<T, float16_t>) {
-#if defined(__AVX512BW__)
-    // The masked form: g++ 12 warns about the plain one's undefined source register.
-    auto h = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    return (Native<float>)_mm512_maskz_cvtph_ps(0xffff, h);
-#elif defined(__AVX2__)
-    return (Native<float>)_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-#else
-    Native<float> v{};
-    for (int i = 0; i < L; ++i) v[i] = to_float(p[i]);
-    return v;
-#endif
+  } else if constexpr (is_half<T>) {
+    return load_halves(p);
   } else {
-    typename VecOf<T, L>::type t;
+    typename VecOf<T, kVectorBytes / int(sizeof(A))>::type t;
     std::memcpy(&t, p, sizeof t);
     return __builtin_convertvector(t, Native<A>);
   }
 }
 
-OLIVINE_INLINE void store_native(float16_t* p, Native<float> v) {
-#if defined(__AVX512BW__)
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_maskz_cvtps_ph(0xffff, (__m512)v, 0));
-#elif defined(__AVX2__)
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph((__m256)v, 0));
-#else
-  for (int i = 0; i < kVectorBytes / 4; ++i) p[i] = to_float16(v[i]);
-#endif
-}
-// Rounds to nearest even; NaN stays NaN.
-OLIVINE_INLINE void store_native(bfloat16_t* p, Native<float> v) {
-  Native<uint32_t> b = (Native<uint32_t>)v;
-  Native<uint32_t> r = (b + 0x7fff + ((b >> 16) & 1)) >> 16;
-  r = (Native<uint32_t>)(v != v) ? ((b >> 16) | 0x40) : r;
-  const HalfWords h = narrow_words(r);
-  std::memcpy(p, &h, sizeof h);
-}
+OLIVINE_INLINE void store_native(float16_t* p, Native<float> v) { store_halves(p, v); }
+OLIVINE_INLINE void store_native(bfloat16_t* p, Native<float> v) { store_halves(p, v); }
 template <class A>
 OLIVINE_INLINE void store_native(A* p, Native<A> v) {
   std::memcpy(p, &v, sizeof v);

@@ -40,6 +40,8 @@ class Planner {
     int plain = kNone;      // in its own dtype
     int wide = kNone;       // 16-bit floats as floats
     int unrounded = kNone;  // the same before rounding
+    int op = kNone;         // the op that computed `unrounded` for this value alone
+    size_t step = 0;        // and its step
   };
 
   void plan(const Instr& i);
@@ -109,6 +111,8 @@ void Planner::plan_wide(const Instr& i) {
                           : i.arity == 2 ? emit(l, {src[0], src[1]}, itemsize)
                                          : emit(l, {src[0], src[1], src[2]}, itemsize);
   (!is_half(i.out) ? f.plain : keeps_digits(op) ? f.wide : f.unrounded) = result;
+  f.op = i.op;
+  f.step = out_.steps.size() - 1;
   forms_.push_back(f);
 }
 
@@ -124,7 +128,14 @@ uint16_t Planner::plain(uint16_t value) {
 }
 
 uint16_t Planner::wide(uint16_t value) {
-  const Forms f = forms_[value];
+  Forms f = forms_[value];
+  if (f.wide == kNone && f.op != kNone && f.dtype == bfloat16) {
+    // The step may round its result itself; who narrowed it gets the same from the rounded one.
+    if (const Loops* rounded = table_.rounded_loops(f.op)) {
+      out_.steps[f.step].loops = rounded;
+      forms_[value].wide = f.wide = f.unrounded;
+    }
+  }
   if (f.wide == kNone) {
     const bool narrow = f.unrounded == kNone;
     const Loops* l = narrow ? cast(f.dtype, float32) : table_.rounding(f.dtype);

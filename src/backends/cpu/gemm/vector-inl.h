@@ -5,25 +5,12 @@
 #include <type_traits>
 #include <utility>
 
-#if defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
+#include "backends/cpu/half_vector-inl.h"
 #include "olivine/dtype.h"
 
 // Everything here has internal linkage, so no other file can end up with this one's instructions.
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
-
-#if defined(__AVX512F__)
-constexpr int kVectorBytes = 64;
-// The masked intrinsics avoid a false warning of GCC 12 about the unmasked ones.
-constexpr __mmask16 kAllLanes = 0xffff;
-#elif defined(__AVX2__)
-constexpr int kVectorBytes = 32;
-#else
-constexpr int kVectorBytes = 16;
-#endif
 
 template <class T>
 struct VectorOf {
@@ -49,9 +36,6 @@ struct ComputeOf<bfloat16_t> {
 };
 template <class S>
 using Compute = typename ComputeOf<S>::type;
-
-using HalfBits = uint16_t __attribute__((vector_size(kVectorBytes / 2)));
-using FloatBits = Vec<uint32_t>;
 
 constexpr int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -79,82 +63,13 @@ inline Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
 #endif
 }
 
-inline FloatBits select(FloatBits mask, FloatBits yes, FloatBits no) {
-  return (mask & yes) | (~mask & no);
-}
-
-// GCC 12 makes several instructions of a conversion of lanes where AVX-512 has one.
-inline FloatBits widen(HalfBits h) {
-#if defined(__AVX512F__)
-  return (FloatBits)_mm512_maskz_cvtepu16_epi32(kAllLanes, (__m256i)h);
-#else
-  return __builtin_convertvector(h, FloatBits);
-#endif
-}
-inline HalfBits narrow(FloatBits u) {
-#if defined(__AVX512F__)
-  return (HalfBits)_mm512_maskz_cvtepi32_epi16(kAllLanes, (__m512i)u);
-#else
-  return __builtin_convertvector(u, HalfBits);
-#endif
-}
-
-inline Vec<float> from_bits(bfloat16_t, HalfBits h) { return (Vec<float>)(widen(h) << 16); }
-inline HalfBits to_bits(bfloat16_t, Vec<float> x) {
-#if defined(__AVX512BF16__)
-  // The instruction rounds alike, but takes subnormal numbers as zero.
-  constexpr int kSubnormal = 0x20;
-  if (__builtin_expect(_mm512_fpclass_ps_mask(x, kSubnormal) == 0, 1)) {
-    return (HalfBits)_mm512_maskz_cvtneps_pbh(kAllLanes, x);
-  }
-#endif
-  FloatBits u = (FloatBits)x;
-  FloatBits rounded = u + 0x7fff + ((u >> 16) & 1);
-  return narrow(select((FloatBits)(x != x), u | 0x400000, rounded) >> 16);
-}
-
-inline Vec<float> from_bits(float16_t, HalfBits h) {
-#if defined(__AVX512F__)
-  return _mm512_maskz_cvtph_ps(kAllLanes, (__m256i)h);
-#elif defined(__AVX2__)
-  return _mm256_cvtph_ps((__m128i)h);
-#else
-  // The scaling makes subnormals exact; infinities and NaN get the full exponent back.
-  FloatBits u = __builtin_convertvector(h, FloatBits);
-  FloatBits magnitude = u & 0x7fff;
-  FloatBits scaled = (FloatBits)((Vec<float>)(magnitude << 13) * 0x1p112f);
-  FloatBits special = (FloatBits)(magnitude >= 0x7c00) & 0x7f800000;
-  return (Vec<float>)(scaled | special | ((u & 0x8000) << 16));
-#endif
-}
-inline HalfBits to_bits(float16_t, Vec<float> x) {
-#if defined(__AVX512F__)
-  return (HalfBits)_mm512_maskz_cvtps_ph(kAllLanes, x,
-                                         _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-#elif defined(__AVX2__)
-  return (HalfBits)_mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-#else
-  FloatBits u = (FloatBits)x;
-  FloatBits magnitude = u & 0x7fffffff;
-  FloatBits normal = (magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13;
-  // Adding 0.5 aligns the last bit with the smallest subnormal, and rounds.
-  FloatBits tiny = (FloatBits)((Vec<float>)magnitude + 0.5f) - 0x3f000000;
-  FloatBits r = select((FloatBits)(magnitude < 0x38800000), tiny, normal);
-  r = select((FloatBits)(magnitude >= 0x477ff000), FloatBits{} + 0x7c00, r);
-  r = select((FloatBits)(magnitude > 0x7f800000), FloatBits{} + 0x7e00, r);
-  return __builtin_convertvector(r | ((u >> 16) & 0x8000), HalfBits);
-#endif
-}
-
 template <class S>
 constexpr bool kIsHalf = sizeof(S) == 2;
 
 template <class S>
 inline Vec<Compute<S>> load(const S* p) {
   if constexpr (kIsHalf<S>) {
-    HalfBits h;
-    __builtin_memcpy(&h, p, sizeof h);
-    return from_bits(S{}, h);
+    return load_halves(p);
   } else {
     Vec<S> v;
     __builtin_memcpy(&v, p, sizeof v);
@@ -164,8 +79,7 @@ inline Vec<Compute<S>> load(const S* p) {
 template <class S>
 inline void store(S* p, Vec<Compute<S>> v) {
   if constexpr (kIsHalf<S>) {
-    HalfBits h = to_bits(S{}, v);
-    __builtin_memcpy(p, &h, sizeof h);
+    store_halves(p, v);
   } else {
     __builtin_memcpy(p, &v, sizeof v);
   }

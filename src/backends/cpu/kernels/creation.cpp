@@ -10,9 +10,9 @@ namespace {
 template <class T, class V>
 OLIVINE_OP T cast(V v) {
   if constexpr (std::is_same_v<T, bfloat16_t>) {
-    return float_to_bfloat16(static_cast<float>(v));
+    return float_to_half(bfloat16_t{}, static_cast<float>(v));
   } else if constexpr (std::is_same_v<T, float16_t>) {
-    return float_to_float16(static_cast<float>(v));
+    return float_to_half(float16_t{}, static_cast<float>(v));
   } else if constexpr (scalar::is_complex_v<T>) {
     return T{static_cast<decltype(T::re)>(v), 0};
   } else if constexpr (std::is_integral_v<T> && !std::is_integral_v<V>) {

@@ -1,7 +1,7 @@
 // Loops over element-wise functors, and their registration for the dtypes of a class.
 //
-// The 16-bit floats reuse the float loops: a block is widened, computed and rounded back, so a
-// fused chain rounds after every op, as separate ops do.
+// 16-bit floats are computed as floats and rounded after every op: bfloat16 in pairs of neighbours,
+// float16, and ops with rare elements, in blocks that go through the float loops.
 #pragma once
 
 #include "backends/cpu/kernel_table.h"
@@ -135,6 +135,72 @@ void half_binary(const void* pa, const void* pb, void* po, int64_t n) {
   }
 }
 
+template <class F>
+inline constexpr bool has_rare = requires {
+  F::rare(0.f);
+}
+|| requires { F::rare(0.f, 0.f); };
+
+// ---- bfloat16 in pairs
+
+struct PairVector {
+  const bfloat16_t* data;
+  OLIVINE_OP uint32_t pair(int64_t i) const {
+    return reinterpret_cast<const Bfloat16Pair*>(data)[i];
+  }
+  OLIVINE_OP float low(int64_t i) const { return low_of(pair(i)); }
+  OLIVINE_OP float high(int64_t i) const { return high_of(pair(i)); }
+  OLIVINE_OP float at(int64_t i) const { return half_to_float(data[i]); }
+};
+struct PairScalar {
+  float value;
+  OLIVINE_OP float low(int64_t) const { return value; }
+  OLIVINE_OP float high(int64_t) const { return value; }
+  OLIVINE_OP float at(int64_t) const { return value; }
+};
+OLIVINE_OP PairVector pair_vector(const void* p) { return {static_cast<const bfloat16_t*>(p)}; }
+OLIVINE_OP PairScalar pair_scalar(const void* p) {
+  return {half_to_float(*static_cast<const bfloat16_t*>(p))};
+}
+
+template <class F, class... X>
+OLIVINE_OP void loop_pairs(void* po, int64_t n, X... x) {
+  auto* o = static_cast<Bfloat16Pair*>(po);
+  OLIVINE_INDEPENDENT
+  for (int64_t i = 0; i < n / 2; ++i) {
+    o[i] = rounded_pair(F{}(x.low(i)...), F{}(x.high(i)...));
+  }
+  if (n % 2) {
+    static_cast<bfloat16_t*>(po)[n - 1] = float_to_half(bfloat16_t{}, F{}(x.at(n - 1)...));
+  }
+}
+template <class F>
+void pairs_v(const void* a, void* o, int64_t n) {
+  loop_pairs<F>(o, n, pair_vector(a));
+}
+template <class F>
+void pairs_vv(const void* a, const void* b, void* o, int64_t n) {
+  loop_pairs<F>(o, n, pair_vector(a), pair_vector(b));
+}
+template <class F>
+void pairs_sv(const void* a, const void* b, void* o, int64_t n) {
+  loop_pairs<F>(o, n, pair_scalar(a), pair_vector(b));
+}
+template <class F>
+void pairs_vs(const void* a, const void* b, void* o, int64_t n) {
+  loop_pairs<F>(o, n, pair_vector(a), pair_scalar(b));
+}
+
+// F on floats that hold bfloat16 values, its result rounded to one.
+template <class F>
+struct RoundedToBfloat16 {
+  static_assert(!has_rare<F>);
+  template <class... X>
+  OLIVINE_OP float operator()(X... x) const {
+    return high_of(rounded_computed(F{}(x...)));
+  }
+};
+
 // ---- Registration
 
 template <class F, class A>
@@ -148,11 +214,18 @@ void add_binary(KernelTable& t, const char* op, Dtype dtype) {
 
 template <class H, class F>
 Loops half_unary_loops() {
+  if constexpr (std::is_same_v<H, bfloat16_t> && std::is_same_v<Result1<F, float>, float> &&
+                !has_rare<F>) {
+    return {.v = pairs_v<F>};
+  }
   return {.v = half_v<H, Result1<F, float>, loop_v<F, float>>};
 }
 template <class H, class F>
 Loops half_binary_loops() {
   using R = Result2<F, float>;
+  if constexpr (std::is_same_v<H, bfloat16_t> && std::is_same_v<R, float> && !has_rare<F>) {
+    return {.vv = pairs_vv<F>, .sv = pairs_sv<F>, .vs = pairs_vs<F>};
+  }
   return {.vv = half_binary<H, R, loop_vv<F, float>, false, false>,
           .sv = half_binary<H, R, loop_sv<F, float>, true, false>,
           .vs = half_binary<H, R, loop_vs<F, float>, false, true>};
@@ -171,6 +244,17 @@ void add_binary_floats(KernelTable& t, const char* op) {
   add_binary<F, double>(t, op, float64);
   t.add_loops(op, float16, half_binary_loops<float16_t, F>());
   t.add_loops(op, bfloat16, half_binary_loops<bfloat16_t, F>());
+}
+// Loops that leave floats which hold bfloat16 values, for chains of such ops.
+template <class F>
+void add_unary_rounded(KernelTable& t, const char* op) {
+  t.add_rounded_loops(op, {.v = loop_v<RoundedToBfloat16<F>, float>});
+}
+template <class F>
+void add_binary_rounded(KernelTable& t, const char* op) {
+  using G = RoundedToBfloat16<F>;
+  t.add_rounded_loops(op,
+                      {.vv = loop_vv<G, float>, .sv = loop_sv<G, float>, .vs = loop_vs<G, float>});
 }
 
 // Where the sign of an integer doesn't matter, both types share the unsigned loops.

@@ -69,12 +69,23 @@ void register_unary(KernelTable& t) {
   add_unary_complex<Imag>(t, "imag");
 }
 
+// Ops so short that a pass of rounding would take longer than they do.
+void register_rounded(KernelTable& t) {
+  add_binary_rounded<Add>(t, "add");
+  add_binary_rounded<Subtract>(t, "subtract");
+  add_binary_rounded<Multiply>(t, "multiply");
+  add_binary_rounded<Divide>(t, "divide");
+  add_unary_rounded<Square>(t, "square");
+  add_unary_rounded<Reciprocal>(t, "reciprocal");
+}
+
 }  // namespace
 
 void register_elementwise_arithmetic(KernelTable& t) {
   register_binary(t);
   register_order(t);
   register_unary(t);
+  register_rounded(t);
 }
 
 }  // namespace olivine::cpu::OLIVINE_ISA

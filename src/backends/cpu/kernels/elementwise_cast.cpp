@@ -92,30 +92,24 @@ void loop_half(const void* pa, void* po, int64_t n) {
   }
 }
 
+OLIVINE_INLINE FloatLanes rounded(bfloat16_t, FloatLanes x) {
+  return (FloatLanes)(rounded_to_upper_half(x) & 0xffff0000);
+}
+OLIVINE_INLINE FloatLanes rounded(float16_t h, FloatLanes x) { return floats_of(h, bits_of(h, x)); }
+
 template <class H>
 void loop_round(const void* pa, void* po, int64_t n) {
-  const float* a = static_cast<const float*>(pa);
-  float* o = static_cast<float*>(po);
-  H h[kHalfBlock];
-  for (int64_t i = 0; i < n; i += kHalfBlock) {
-    const int64_t m = n - i < kHalfBlock ? n - i : kHalfBlock;
-    narrow(a + i, h, m);
-    widen(h, o + i, m);
-  }
-}
-template <>
-void loop_round<bfloat16_t>(const void* pa, void* po, int64_t n) {
+  constexpr int64_t lanes = kVectorBytes / 4;
   const float* a = static_cast<const float*>(pa);
   float* o = static_cast<float*>(po);
   int64_t i = 0;
-#if defined(__AVX512BW__)
-  for (; i + 16 <= n; i += 16) {
-    const Words r = rounded_to_upper_half(_mm512_loadu_ps(a + i)) & 0xffff0000;
-    _mm512_storeu_si512(o + i, (__m512i)r);
+  for (; i + lanes <= n; i += lanes) {
+    FloatLanes x;
+    __builtin_memcpy(&x, a + i, sizeof x);
+    x = rounded(H{}, x);
+    __builtin_memcpy(o + i, &x, sizeof x);
   }
-#endif
-  OLIVINE_INDEPENDENT
-  for (; i < n; ++i) o[i] = half_to_float(float_to_bfloat16(a[i]));
+  for (; i < n; ++i) o[i] = half_to_float(float_to_half(H{}, a[i]));
 }
 
 // Registers the conversions of every type to To.

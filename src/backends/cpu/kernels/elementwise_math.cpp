@@ -14,8 +14,9 @@ template <class F, class Scalar>
 void add_lanes(KernelTable& t, const char* op) {
   t.add_loops(op, float32, {.v = lanes_v<F>});
   add_unary<Scalar, double>(t, op, float64);
-  t.add_loops(op, float16, {.v = half_lanes_v<float16_t, F>});
-  t.add_loops(op, bfloat16, {.v = half_lanes_v<bfloat16_t, F>});
+  t.add_loops(op, float16, {.v = float16_lanes_v<F>});
+  t.add_loops(op, bfloat16, {.v = bfloat16_lanes_v<F>});
+  t.add_rounded_loops(op, {.v = lanes_v<RoundedLanes<F>>});
 }
 void register_hot(KernelTable& t) {
   add_lanes<ExpLanes, Exp>(t, "exp");
@@ -29,6 +30,9 @@ void register_hot(KernelTable& t) {
   add_unary_floats<Tanh>(t, "tanh");
   add_unary_floats<Erf>(t, "erf");
   add_unary_floats<Sigmoid>(t, "sigmoid");
+  add_unary_rounded<Exp>(t, "exp");
+  add_unary_rounded<Tanh>(t, "tanh");
+  add_unary_rounded<Sigmoid>(t, "sigmoid");
 }
 #endif
 
@@ -38,6 +42,8 @@ void register_elementwise_math(KernelTable& t) {
   register_hot(t);
   add_unary_floats<Sqrt>(t, "sqrt");
   add_unary_floats<Rsqrt>(t, "rsqrt");
+  add_unary_rounded<Sqrt>(t, "sqrt");
+  add_unary_rounded<Rsqrt>(t, "rsqrt");
   add_unary_floats<Expm1>(t, "expm1");
   add_unary_floats<Log>(t, "log");
   add_unary_floats<Log2>(t, "log2");

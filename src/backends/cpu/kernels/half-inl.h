@@ -3,12 +3,9 @@
 
 #include <cstdint>
 
+#include "backends/cpu/half_vector-inl.h"
 #include "backends/scalar_ops.h"
 #include "olivine/dtype.h"
-
-#if defined(__F16C__) || defined(__AVX512BW__)
-#include <immintrin.h>
-#endif
 
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
@@ -18,7 +15,7 @@ inline constexpr int64_t kHalfBlock = 512;
 OLIVINE_OP float half_to_float(bfloat16_t h) {
   return scalar::bits<float>(static_cast<uint32_t>(h.bits) << 16);
 }
-OLIVINE_OP bfloat16_t float_to_bfloat16(float x) {
+OLIVINE_OP bfloat16_t float_to_half(bfloat16_t, float x) {
   const uint32_t u = scalar::bits<uint32_t>(x);
   const uint32_t rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
   const uint32_t quiet_nan = (u >> 16) | 0x40;
@@ -36,7 +33,7 @@ OLIVINE_OP float half_to_float(float16_t h) {
   // A signalling NaN becomes quiet, as in hardware.
   return scalar::bits<float>(r | sign | (magnitude > 0x7c00 ? 0x400000u : 0u));
 }
-OLIVINE_OP float16_t float_to_float16(float x) {
+OLIVINE_OP float16_t float_to_half(float16_t, float x) {
   const uint32_t u = scalar::bits<uint32_t>(x);
   const uint32_t sign = (u >> 16) & 0x8000;
   const uint32_t a = u & 0x7fffffff;
@@ -50,87 +47,46 @@ OLIVINE_OP float16_t float_to_float16(float x) {
   return {static_cast<uint16_t>(r | sign)};
 }
 
-#if defined(__AVX512BW__)
-// In GCC's vectors: its intrinsics for the same make it warn about their unused lanes.
-using Words = uint32_t __attribute__((vector_size(64)));
-
-// Floats whose upper halves are those of v rounded to bfloat16.
-OLIVINE_OP Words rounded_to_upper_half(__m512 v) {
-  const Words u = (Words)v;
-  const Words rounded = u + (((u >> 16) & 1) + 0x7fff);
-  const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
-  return (Words)_mm512_mask_blend_epi32(nan, (__m512i)rounded, (__m512i)(u | 0x400000));
-}
-OLIVINE_OP __m512i upper_halves(Words low, Words high) {
-  const __m512i odd =
-      _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27,
-                       25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
-  return _mm512_maskz_permutex2var_epi16(~0u, (__m512i)low, odd, (__m512i)high);
-}
-#endif
-
-[[maybe_unused, gnu::noinline]] void widen(const bfloat16_t* a, float* o, int64_t n) {
+// Blocks. Never inlined: they are called from as many places as there are loops.
+template <class H>
+[[gnu::noinline]] void widen(const H* a, float* o, int64_t n) {
+  constexpr int64_t lanes = kVectorBytes / 4;
   int64_t i = 0;
-#if defined(__AVX512BW__)
-  for (; i + 16 <= n; i += 16) {
-    const __m256i h = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + i));
-    const Words wide = (Words)_mm512_maskz_cvtepu16_epi32(0xffff, h);
-    _mm512_storeu_si512(o + i, (__m512i)(wide << 16));
+  for (; i + lanes <= n; i += lanes) {
+    const FloatLanes x = load_halves(a + i);
+    __builtin_memcpy(o + i, &x, sizeof x);
   }
-#endif
   for (; i < n; ++i) o[i] = half_to_float(a[i]);
 }
-[[maybe_unused, gnu::noinline]] void narrow(const float* a, bfloat16_t* o, int64_t n) {
+template <class H>
+[[gnu::noinline]] void narrow(const float* a, H* o, int64_t n) {
+  constexpr int64_t lanes = kVectorBytes / 4;
   int64_t i = 0;
-#if defined(__AVX512BW__)
-  for (; i + 32 <= n; i += 32) {
-    const Words low = rounded_to_upper_half(_mm512_loadu_ps(a + i));
-    const Words high = rounded_to_upper_half(_mm512_loadu_ps(a + i + 16));
-    _mm512_storeu_si512(o + i, upper_halves(low, high));
+  for (; i + lanes <= n; i += lanes) {
+    FloatLanes x;
+    __builtin_memcpy(&x, a + i, sizeof x);
+    store_halves(o + i, x);
   }
-#endif
-  for (; i < n; ++i) o[i] = float_to_bfloat16(a[i]);
+  for (; i < n; ++i) o[i] = float_to_half(H{}, a[i]);
 }
 
-#if defined(__F16C__)
-// Rounding mode 0 is to nearest even. The masked forms differ only in what the compiler thinks of
-// the unused lanes.
-[[maybe_unused, gnu::noinline]] void widen(const float16_t* a, float* o, int64_t n) {
-  int64_t i = 0;
-#if defined(__AVX512F__)
-  for (; i + 16 <= n; i += 16) {
-    const __m256i h = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a + i));
-    _mm512_storeu_ps(o + i, _mm512_maskz_cvtph_ps(0xffff, h));
-  }
-#endif
-  for (; i + 8 <= n; i += 8) {
-    const __m128i h = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + i));
-    _mm256_storeu_ps(o + i, _mm256_cvtph_ps(h));
-  }
-  for (; i < n; ++i) o[i] = _cvtsh_ss(a[i].bits);
+// ---- Two neighbouring bfloat16 as one word, the second in its upper half: with nothing but 32-bit
+// lanes a compiler makes good vectors of a loop that widens, computes and rounds.
+
+using Bfloat16Pair = uint32_t __attribute__((may_alias, aligned(2)));
+
+OLIVINE_OP float low_of(uint32_t pair) { return scalar::bits<float>(pair << 16); }
+OLIVINE_OP float high_of(uint32_t pair) { return scalar::bits<float>(pair & 0xffff0000); }
+
+// The upper half is x rounded. For what was computed from bfloat16 only: the lower half of a NaN is
+// then zero, and nothing is carried out of it.
+OLIVINE_OP uint32_t rounded_computed(float x) {
+  const uint32_t u = scalar::bits<uint32_t>(x);
+  return u + (((u >> 16) & 1) + 0x7fff);
 }
-[[maybe_unused, gnu::noinline]] void narrow(const float* a, float16_t* o, int64_t n) {
-  int64_t i = 0;
-#if defined(__AVX512F__)
-  for (; i + 16 <= n; i += 16) {
-    const __m256i h = _mm512_maskz_cvtps_ph(0xffff, _mm512_loadu_ps(a + i), 0);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(o + i), h);
-  }
-#endif
-  for (; i + 8 <= n; i += 8) {
-    const __m128i h = _mm256_cvtps_ph(_mm256_loadu_ps(a + i), 0);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(o + i), h);
-  }
-  for (; i < n; ++i) o[i].bits = _cvtss_sh(a[i], 0);
+OLIVINE_OP uint32_t rounded_pair(float low, float high) {
+  return rounded_computed(low) >> 16 | (rounded_computed(high) & 0xffff0000);
 }
-#else
-[[maybe_unused, gnu::noinline]] void widen(const float16_t* a, float* o, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) o[i] = half_to_float(a[i]);
-}
-[[maybe_unused, gnu::noinline]] void narrow(const float* a, float16_t* o, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) o[i] = float_to_float16(a[i]);
-}
-#endif
 
 }  // namespace
 }  // namespace olivine::cpu::OLIVINE_ISA

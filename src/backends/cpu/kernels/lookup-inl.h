@@ -341,30 +341,42 @@ void lanes_v(const void* pa, void* po, int64_t n) {
 }
 
 // The same on 16-bit floats, widened and rounded in registers.
-OLIVINE_LANES __m512 widened(bfloat16_t, __m256i h) {
-  return (__m512)((Words)_mm512_maskz_cvtepu16_epi32(kAll, h) << 16);
-}
-OLIVINE_LANES __m512 widened(float16_t, __m256i h) { return _mm512_maskz_cvtph_ps(kAll, h); }
-OLIVINE_LANES void store_narrowed(bfloat16_t* o, __mmask32 mask, __m512 x, __m512 y) {
-  const Words low = rounded_to_upper_half(x), high = rounded_to_upper_half(y);
-  _mm512_mask_storeu_epi16(o, mask, upper_halves(low, high));
-}
-OLIVINE_LANES void store_narrowed(float16_t* o, __mmask32 mask, __m512 x, __m512 y) {
-  _mm256_mask_storeu_epi16(o, static_cast<__mmask16>(mask), _mm512_maskz_cvtps_ph(kAll, x, 0));
-  _mm256_mask_storeu_epi16(o + 16, static_cast<__mmask16>(mask >> 16),
-                           _mm512_maskz_cvtps_ph(kAll, y, 0));
+template <class F>
+void float16_lanes_v(const void* pa, void* po, int64_t n) {
+  const float16_t* a = static_cast<const float16_t*>(pa);
+  float16_t* o = static_cast<float16_t*>(po);
+  const F f;
+  for (int64_t i = 0; i < n; i += 16) {
+    const __mmask16 mask = n - i < 16 ? static_cast<__mmask16>((1u << (n - i)) - 1) : kAll;
+    const __m512 x = _mm512_maskz_cvtph_ps(kAll, _mm256_maskz_loadu_epi16(mask, a + i));
+    _mm256_mask_storeu_epi16(o + i, mask, _mm512_maskz_cvtps_ph(kAll, f(x), 0));
+  }
 }
 
-template <class H, class F>
-void half_lanes_v(const void* pa, void* po, int64_t n) {
-  const H* a = static_cast<const H*>(pa);
-  H* o = static_cast<H*>(po);
+// Lanes computed from bfloat16 only; see rounded_computed.
+OLIVINE_LANES WordLanes rounded_lanes(__m512 x) {
+  const WordLanes u = (WordLanes)x;
+  return u + (((u >> 16) & 1) + 0x7fff);
+}
+template <class F>
+struct RoundedLanes {
+  F f;
+  OLIVINE_LANES __m512 operator()(__m512 x) const {
+    return (__m512)(rounded_lanes(f(x)) & 0xffff0000);
+  }
+};
+template <class F>
+void bfloat16_lanes_v(const void* pa, void* po, int64_t n) {
+  const bfloat16_t* a = static_cast<const bfloat16_t*>(pa);
+  bfloat16_t* o = static_cast<bfloat16_t*>(po);
   const F f;
   for (int64_t i = 0; i < n; i += 32) {
     const __mmask32 mask = n - i < 32 ? (1u << (n - i)) - 1 : ~0u;
-    const __m256i low = _mm256_maskz_loadu_epi16(static_cast<__mmask16>(mask), a + i);
-    const __m256i high = _mm256_maskz_loadu_epi16(static_cast<__mmask16>(mask >> 16), a + i + 16);
-    store_narrowed(o + i, mask, f(widened(H{}, low)), f(widened(H{}, high)));
+    const WordLanes pairs = (WordLanes)_mm512_maskz_loadu_epi16(mask, a + i);
+    const WordLanes low = rounded_lanes(f((__m512)(pairs << 16))) >> 16;
+    const WordLanes high = rounded_lanes(f((__m512)(pairs & 0xffff0000)));
+    const __m512i both = _mm512_mask_mov_epi16((__m512i)low, 0xaaaaaaaa, (__m512i)high);
+    _mm512_mask_storeu_epi16(o + i, mask, both);
   }
 }
 

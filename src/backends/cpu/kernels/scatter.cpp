@@ -24,11 +24,11 @@ OLIVINE_OP T combine(T a, T b) {
 }
 template <class F>
 OLIVINE_OP bfloat16_t combine(bfloat16_t a, bfloat16_t b) {
-  return float_to_bfloat16(F{}(half_to_float(a), half_to_float(b)));
+  return float_to_half(bfloat16_t{}, F{}(half_to_float(a), half_to_float(b)));
 }
 template <class F>
 OLIVINE_OP float16_t combine(float16_t a, float16_t b) {
-  return float_to_float16(F{}(half_to_float(a), half_to_float(b)));
+  return float_to_half(float16_t{}, F{}(half_to_float(a), half_to_float(b)));
 }
 
 // out[i * out_step] = F(out[…], in[i * in_step])

@@ -5,8 +5,8 @@
 // argsort carries an index beside each key. Long rows are cut into chunks whose histograms say
 // where each chunk's keys go, so the result does not depend on the number of threads. Keys of four
 // and eight bytes without an index need no stable sort: sort_values-inl.h has a quicksort.
-// partition finds the kth key by radix from the most significant byte, then splits around it in
-// order.
+// partition is in select-inl.h.
+#include "backends/cpu/kernels/select-inl.h"
 #include "backends/cpu/kernels/sort_values-inl.h"
 
 namespace olivine::cpu::OLIVINE_ISA {
@@ -78,59 +78,6 @@ void sort_complex(const KernelCall& call) {
         static_cast<uint32_t*>(call.out[0].data)[at + i * step] = order[i];
       } else {
         static_cast<Complex<F>*>(call.out[0].data)[at + i * step] = in[at + order[i] * step];
-      }
-    }
-  });
-}
-
-// ---- partition
-
-template <class U>
-struct Selected {
-  U key;
-  int64_t less, equal;  // how many keys are smaller, and the same
-};
-
-// The key that sorting would put at `kth`; `candidates` is overwritten.
-template <class U>
-Selected<U> select_key(U* candidates, int64_t n, int64_t kth) {
-  int64_t less = 0;
-  for (int shift = 8 * int(sizeof(U)) - 8; shift >= 0; shift -= 8) {
-    uint32_t count[256] = {};
-    for (int64_t i = 0; i < n; ++i) ++count[(candidates[i] >> shift) & 255];
-    int digit = 0;
-    for (; less + count[digit] <= kth; ++digit) less += count[digit];
-    int64_t m = 0;
-    for (int64_t i = 0; i < n; ++i) {
-      U key = candidates[i];
-      candidates[m] = key;
-      m += int((key >> shift) & 255) == digit;
-    }
-    n = m;
-  }
-  return {candidates[0], less, n};
-}
-
-template <class T, bool kIndices>
-void partition_kernel(const KernelCall& call) {
-  using U = KeyOf<T>;
-  const Extents x(call);
-  const int64_t kth = call.as<SortParams>().kth;
-  const T* in = static_cast<const T*>(call.in[0].data);
-  if (x.outer * x.n * x.inner == 0) return;
-  for_rows(x, 2 * sizeof(U), [&](int64_t at, int64_t step, void* scratch) {
-    U* keys = static_cast<U*>(scratch);
-    U* candidates = keys + x.n;
-    for (int64_t i = 0; i < x.n; ++i) candidates[i] = keys[i] = tied_key(in[at + i * step]);
-    const Selected<U> s = select_key(candidates, x.n, kth);
-    int64_t to[3] = {0, s.less, s.less + s.equal};
-    for (int64_t i = 0; i < x.n; ++i) {
-      const int part = int(keys[i] >= s.key) + int(keys[i] > s.key);
-      const int64_t o = at + to[part]++ * step;
-      if constexpr (kIndices) {
-        static_cast<uint32_t*>(call.out[0].data)[o] = uint32_t(i);
-      } else {
-        static_cast<T*>(call.out[0].data)[o] = in[at + i * step];
       }
     }
   });

@@ -45,29 +45,33 @@ constexpr uint32_t kInfinityBits<float> = 0x7f800000;
 template <>
 constexpr uint64_t kInfinityBits<double> = 0x7ff0000000000000;
 
-// -0 comes before +0; every NaN has the highest key.
+// The key of an element's bits, without branches.
 template <class T>
-OLIVINE_INLINE KeyOf<T> sort_key(T x) {
+OLIVINE_INLINE KeyOf<T> key_of_bits(KeyOf<T> bits) {
   using U = KeyOf<T>;
-  U bits = __builtin_bit_cast(U, x);
   if constexpr (is_float<T>) {
-    U key = bits & kSign<T> ? U(~bits) : U(bits | kSign<T>);
-    return U(bits & U(~kSign<T>)) > kInfinityBits<T> ? U(~U{0}) : key;
+    const U flipped = U(U(0) - U(bits >> (8 * sizeof(T) - 1))) | kSign<T>;
+    return U(bits & U(~kSign<T>)) > kInfinityBits<T> ? U(~U{0}) : U(bits ^ flipped);
   } else if constexpr (std::is_signed_v<T>) {
     return bits ^ kSign<T>;
   } else {
     return bits;
   }
 }
+// -0 comes before +0; every NaN has the highest key.
+template <class T>
+OLIVINE_INLINE KeyOf<T> sort_key(T x) {
+  return key_of_bits<T>(__builtin_bit_cast(KeyOf<T>, x));
+}
 // The same, but zeros of either sign tie.
 template <class T>
+OLIVINE_INLINE KeyOf<T> tied_key_of_bits(KeyOf<T> bits) {
+  if constexpr (is_float<T>) bits = bits == kSign<T> ? KeyOf<T>(0) : bits;
+  return key_of_bits<T>(bits);
+}
+template <class T>
 OLIVINE_INLINE KeyOf<T> tied_key(T x) {
-  using U = KeyOf<T>;
-  if constexpr (is_float<T>) {
-    U bits = __builtin_bit_cast(U, x);
-    x = __builtin_bit_cast(T, bits == kSign<T> ? U{0} : bits);
-  }
-  return sort_key(x);
+  return tied_key_of_bits<T>(__builtin_bit_cast(KeyOf<T>, x));
 }
 template <class T>
 OLIVINE_INLINE T element_of_key(KeyOf<T> key) {

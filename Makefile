@@ -24,7 +24,7 @@ test: build
 	$(BIN)/python tools/run_tests.py --jobs $(JOBS) $(TEST_ARGS)
 
 bench: build
-	$(BIN)/python -m bench $(BENCH_ARGS)
+	$(BIN)/python -m bench.page $(BENCH_ARGS)
 
 format: setup
 	git ls-files '*.h' '*.cpp' | grep -v /generated/ | xargs -r $(BIN)/clang-format -i

@@ -1,4 +1,4 @@
-"""Prints a table of times and ratios: `python -m bench [NAME...] [--libraries ...] [--rounds N]`."""
+"""Prints a table of times and ratios: `python -m bench [NAME...] [--libraries ...]`."""
 
 import argparse
 import os

@@ -52,6 +52,7 @@ def attention(name, short, shape):
     dtype, queries = DTYPES[short], shape[3]
     unit = "GB" if is_decode(queries) else "GFLOP"
     row = workload(f"attention_{short}_{name}", work=work_of(dtype, *shape), unit=unit)
+    row.limit = "read" if is_decode(queries) else "f32"
     scale = shape[5] ** -0.5
 
     @row.on("olivine")

@@ -1,8 +1,8 @@
-"""Memory-bound work: element-wise, reductions, norms, copies, indexing, sorting, scans, random numbers.
+"""Memory-bound work: element-wise, reductions, norms, copies, indexing, sorting, scans, random.
 
-Every row is one function of arrays of 64 MiB in float32 or 32 MiB in bfloat16, unless its shapes say
-otherwise; its bytes are counted once per array that is read or written. JAX compiles the function,
-the others run it as it is written.
+Every row is one function of arrays of 64 MiB in float32 or 32 MiB in bfloat16, unless its shapes
+say otherwise; its bytes are counted once per array that is read or written. JAX compiles the
+function, the others run it as it is written.
 """
 
 import functools

@@ -1,6 +1,6 @@
 """Fifty common ops in bfloat16 and float16 beside float32: `python -m bench.precision [NAME...]`.
 
-Operands are 2048 x 1024, which stay in the caches, where conversions are not hidden behind memory.
+Operands are 2048 x 1024 and stay in the caches, where memory hides no conversion.
 Dtypes take turns; a cell is the median time in 16 bits over that in float32, so at most 1 is wanted.
 `--isa` runs everything with the kernels of an older instruction set.
 """
@@ -103,9 +103,7 @@ def ops(mx, nn):
         "attention": lambda d: fast.scaled_dot_product_attention(
             d.q, d.q, d.q, scale=0.125, mask="causal"
         ),
-        "rope": lambda d: fast.rope(
-            d.q, SIZE, traditional=False, base=1e4, scale=1.0, offset=0
-        ),
+        "rope": lambda d: fast.rope(d.q, SIZE, traditional=False, base=1e4, scale=1.0, offset=0),
         "random_uniform": lambda d: mx.random.uniform(shape=(ROWS, COLUMNS), dtype=d.dtype),
         "random_normal": lambda d: mx.random.normal((ROWS, COLUMNS), dtype=d.dtype),
     }

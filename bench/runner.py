@@ -45,7 +45,6 @@ class Workload:
     unit: str = ""  # of the work: "GB", "GFLOP", "token"
     limit: str = ""  # the figure of bench/limits.cpp that bounds the rate: "copy", "read", "f32"
     slow: bool = False  # one call takes long: few samples
-    page: bool = True  # a row of docs/benchmarks.md
     setups: dict = field(default_factory=dict)
 
     @property

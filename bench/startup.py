@@ -1,7 +1,7 @@
 """What is paid once: importing the package, and the first call of a compiled function.
 
-A step of the import rows is a whole process; one of the first-call rows compiles a function that was
-never seen before, the forward pass and gradient of a transformer block, and runs it once.
+A step of the import row is a whole process; one of the first-call row compiles a function that is
+new each time, the value and gradient of a transformer block, and runs it once.
 """
 
 import importlib

@@ -1,6 +1,6 @@
 """A whole training step: a transformer language model of 6 layers, width 384, 8 sequences of 256.
 
-Pre-norm blocks with 6 heads, causal attention and a GELU of four times the width; learned positions;
+Pre-norm blocks with 6 heads, causal attention, a GELU of four times the width, learned positions,
 cross entropy over 4,096 tokens; AdamW. Weights and data are the same in every library.
 """
 

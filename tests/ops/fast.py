@@ -230,6 +230,23 @@ def test_rope_takes_offsets_per_row_and_frequencies(traditional):
     assert_close(got, want.astype(np.float32), "float32", 4, "freqs", span=1)
 
 
+@pytest.mark.parametrize("traditional", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "float64"])
+def test_rope_of_rows_that_lie_apart(dtype, traditional):
+    """Many positions and heads, more features than are turned, views of another order."""
+    tol = 300 if dtype == "float32" else 4  # angles reach 150 radians, rounded to a float
+    x = rounded(np.random.default_rng(5).standard_normal((2, 300, 7, 90)), dtype)
+    kwargs = {"traditional": traditional, "base": 100.0, "scale": 0.5, "offset": 3}
+    heads_first = np.ascontiguousarray(x.transpose(0, 2, 1, 3)).astype(np.float64)
+    want = rounded(rope(heads_first, 70, **kwargs), dtype)
+    got = mx.fast.rope(mx.transpose(to_mx(x), (0, 2, 1, 3)), 70, **kwargs)
+    assert_close(got, want, dtype, tol, "transposed", span=2)
+    features_apart = to_mx(np.ascontiguousarray(heads_first.swapaxes(2, 3)).astype(x.dtype))
+    got = mx.fast.rope(mx.swapaxes(features_apart, 2, 3), 70, **kwargs)
+    assert_close(got, want, dtype, tol, "features apart", span=2)
+    assert np.array_equal(to_np(got)[..., 70:], to_np(to_mx(want))[..., 70:])
+
+
 def test_norms_keep_single_precision_inside():
     x = rounded(np.random.default_rng(4).uniform(90, 110, (4, 4096)), "bfloat16")
     want = rounded(layer_norm(x.astype(np.float64)), "bfloat16")

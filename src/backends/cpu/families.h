@@ -21,6 +21,7 @@
   X(arg_reduction)              \
   X(softmax)                    \
   X(norm)                       \
+  X(rope)                       \
   X(attention)                  \
   X(hadamard)                   \
   X(scan)                       \

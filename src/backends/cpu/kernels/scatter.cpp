@@ -31,12 +31,29 @@ OLIVINE_OP float16_t combine(float16_t a, float16_t b) {
   return float_to_half(float16_t{}, F{}(half_to_float(a), half_to_float(b)));
 }
 
+template <class T>
+inline constexpr bool is_half_float = std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>;
+
+// o[i] = F(o[i], u[i])
+template <class F, class H>
+void combine_halves(H* o, const H* u, int64_t n) {
+  float x[kHalfBlock], y[kHalfBlock];
+  for (int64_t i = 0; i < n; i += kHalfBlock) {
+    const int64_t m = n - i < kHalfBlock ? n - i : kHalfBlock;
+    widen(o + i, x, m);
+    widen(u + i, y, m);
+    for (int64_t j = 0; j < m; ++j) x[j] = F{}(x[j], y[j]);
+    narrow(x, o + i, m);
+  }
+}
+
 // out[i * out_step] = F(out[…], in[i * in_step])
 template <class F, class T>
 void combine_run(void* out, int64_t out_step, const void* in, int64_t in_step, int64_t n) {
   T* o = static_cast<T*>(out);
   const T* u = static_cast<const T*>(in);
   if (out_step == 1 && in_step == 1) {
+    if constexpr (is_half_float<T> && !std::is_same_v<F, Set>) return combine_halves<F>(o, u, n);
     for (int64_t i = 0; i < n; ++i) o[i] = combine<F>(o[i], u[i]);
   } else {
     for (int64_t i = 0; i < n; ++i) o[i * out_step] = combine<F>(o[i * out_step], u[i * in_step]);

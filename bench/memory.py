@@ -131,6 +131,30 @@ def tanh_gelu(m):
 
 
 row("gelu_of_eight_ops", one, tanh_gelu, 2 * COUNT)
+
+
+def horner(m):
+    def polynomial(x):
+        y = x
+        for i in range(12):
+            y = y * x + 0.1 * i
+        return y
+
+    return polynomial
+
+
+def complex_squares(m):
+    def iterate(x):
+        a, b, c, d = x * 0.1, x * 0.2, x * 0.1, x * 0.2
+        for _ in range(10):
+            a, b = a * a - b * b + c, 2 * a * b + d
+        return a + b
+
+    return iterate
+
+
+row("polynomial_of_24_ops", one, horner, 2 * COUNT)
+row("chain_of_75_ops", one, complex_squares, 2 * COUNT)
 row("swiglu", two, lambda m: lambda x, y: x / (1 + m.exp(-x)) * y, 3 * COUNT)
 
 

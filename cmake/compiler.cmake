@@ -30,4 +30,7 @@ add_library(olivine_options INTERFACE)
 target_include_directories(
   olivine_options INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
 target_link_libraries(olivine_options INTERFACE nlohmann_json::nlohmann_json)
+if(XBYAK_INCLUDE)
+  target_include_directories(olivine_options SYSTEM INTERFACE ${XBYAK_INCLUDE})
+endif()
 target_compile_options(olivine_options INTERFACE -Wall -Wextra -fno-semantic-interposition)

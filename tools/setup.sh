@@ -37,6 +37,9 @@ missing_packages() {
   local include
   "$cxx" -fsyntax-only -x c++ - <<<'#include <nlohmann/json.hpp>' 2>/dev/null ||
     echo nlohmann-json3-dev
+  if [ "$(uname -m)" = x86_64 ]; then
+    "$cxx" -fsyntax-only -x c++ - <<<'#include <xbyak/xbyak.h>' 2>/dev/null || echo libxbyak-dev
+  fi
   "$cxx" -x c++ - -o /dev/null -lgtest -pthread 2>/dev/null <<'CODE' || echo libgtest-dev
 #include <gtest/gtest.h>
 int main() { testing::InitGoogleTest(); }

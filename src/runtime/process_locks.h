@@ -20,6 +20,7 @@ enum class Lock {
   backend,   // making the backend
   plans,     // of Fourier transforms
   openblas,  // loading it
+  runs,      // machine code of element-wise runs
   streams,   // the table of them
   names,     // of ops
   records,   // the list of them

@@ -14,8 +14,8 @@ namespace olivine {
 namespace {
 
 // Bounds that keep a program's tiles in cache and its operands addressable.
-constexpr size_t kMaxMembers = 48;
-constexpr int32_t kMaxLeaves = 24;
+constexpr size_t kMaxMembers = 128;
+constexpr int32_t kMaxLeaves = 96;
 // Longest chain of ops that is computed again rather than stored.
 constexpr int32_t kMaxRecompute = 16;
 

@@ -22,6 +22,7 @@
 #include <cstring>
 #include <new>
 
+#include "backends/cpu/arithmetic_run.h"
 #include "backends/cpu/tile.h"
 #include "backends/cpu/widening.h"
 #include "core/error.h"
@@ -35,6 +36,8 @@ namespace {
 constexpr int64_t kSlotBytes = 3072;
 // Less than this is likely in the caches already.
 constexpr int64_t kFetchFrom = 2 << 20;
+// Elements of a program that are worth looking for machine code of its runs.
+constexpr int64_t kRunsFrom = 1 << 15;
 constexpr int64_t kLine = 64;
 // Shorter rows are gathered into tiles of several rows.
 constexpr int64_t kMinRow = 256;
@@ -45,13 +48,13 @@ constexpr int64_t kRowBlock = 16;
 constexpr int64_t kTurnedPitch = kSlotBytes + kLine;
 constexpr size_t kCellBytes = 16;
 
-enum class Form : uint8_t { v, vv, sv, vs, vvv, fill, copy };
+enum class Form : uint8_t { v, vv, sv, vs, vvv, fill, copy, run };
 
 struct Exec {
   Form form;
   bool uniform;      // one element, not a tile
   uint8_t itemsize;  // of fill and copy
-  uint16_t dst;
+  uint16_t dst;      // of a run: its number
   uint16_t src[3];
   const Loops* loops;
 };
@@ -105,8 +108,12 @@ struct Binding {
   SmallVector<uint16_t, 8> fetched;  // values read or written in order, fetched ahead
   SmallVector<Exec, 8> prologue;     // once per chunk
   SmallVector<Exec, 16> body;        // once per tile
+  std::vector<std::shared_ptr<const CompiledRun>> runs;
 
  private:
+  void join_runs();
+  void join_run(size_t begin, size_t end, SmallVector<Exec, 16>& joined);
+  bool is_read_outside(uint16_t value, size_t begin, size_t end) const;
   void place_leaves(std::span<const View> in);
   void place_outputs(std::span<const View> in, std::span<const View> out);
   void choose_fetched();
@@ -212,6 +219,7 @@ Binding::Binding(const FusedProgram& p, std::span<const View> in, std::span<cons
   }
   place_leaves(in);
   place_outputs(in, out);
+  if (rows * inner >= kRunsFrom) join_runs();
   choose_fetched();
   pieces = (inner + p.tile - 1) / p.tile;
   units = (rows + row_block - 1) / row_block * pieces;
@@ -323,6 +331,73 @@ void Binding::choose_fetched() {
     bytes += rows * inner * values[v].itemsize;
   }
   if (bytes < kFetchFrom) fetched.clear();
+}
+
+int arity(Form f) {
+  if (f == Form::vvv) return 3;
+  return f == Form::vv || f == Form::sv || f == Form::vs ? 2 : 1;
+}
+
+bool Binding::is_read_outside(uint16_t value, size_t begin, size_t end) const {
+  if (values[value].place == Place::direct) return true;
+  for (size_t i = 0; i < body.size(); ++i) {
+    if (i >= begin && i < end) continue;
+    for (int k = 0; k < arity(body[i].form); ++k) {
+      if (body[i].src[k] == value) return true;
+    }
+  }
+  return false;
+}
+
+// Replaces neighbouring steps of short float ops by their machine code.
+void Binding::join_runs() {
+  const auto is_short = [&](const Exec& e) {
+    return !e.uniform && e.loops && e.loops->arithmetic != Arithmetic::none;
+  };
+  SmallVector<Exec, 16> joined;
+  for (size_t i = 0; i < body.size();) {
+    size_t end = i;
+    while (end < body.size() && is_short(body[end])) ++end;
+    if (end == i) {
+      joined.push_back(body[i++]);
+      continue;
+    }
+    join_run(i, end, joined);
+    i = end;
+  }
+  if (!runs.empty()) body = std::move(joined);
+}
+
+// What has no code as a whole is tried in halves.
+void Binding::join_run(size_t begin, size_t end, SmallVector<Exec, 16>& joined) {
+  std::vector<RunStep> steps;
+  // A program of other steps too fetches ahead between them.
+  const bool fetches = end - begin == body.size() && row_block == 1 &&
+                       rows * inner * int64_t{sizeof(float)} >= kFetchFrom / 2;
+  const auto follows = [&](uint16_t v) { return fetches && values[v].in_order; };
+  for (size_t i = begin; i < end; ++i) {
+    const Exec& e = body[i];
+    const bool binary = arity(e.form) > 1;
+    steps.push_back({e.loops->arithmetic,
+                     e.loops->rounded,
+                     is_read_outside(e.dst, begin, end),
+                     {e.form == Form::sv, e.form == Form::vs},
+                     e.dst,
+                     {e.src[0], binary ? e.src[1] : uint16_t{0}},
+                     follows(e.dst),
+                     {follows(e.src[0]), binary && follows(e.src[1])}});
+  }
+  std::shared_ptr<const CompiledRun> run = end - begin > 1 ? compile_run(steps) : nullptr;
+  if (run) {
+    joined.push_back({Form::run, false, 0, static_cast<uint16_t>(runs.size()), {}, nullptr});
+    runs.push_back(std::move(run));
+  } else if (end - begin < 4) {
+    for (size_t i = begin; i < end; ++i) joined.push_back(body[i]);
+  } else {
+    const size_t middle = begin + (end - begin) / 2;
+    join_run(begin, middle, joined);
+    join_run(middle, end, joined);
+  }
 }
 
 void Binding::add_step(size_t i) {
@@ -447,12 +522,16 @@ void Worker::run(int64_t begin, int64_t end) {
 // Fetches a step's share of the lines that follow the tile of n elements.
 void Worker::fetch_share(size_t step, int64_t n) const {
   asm volatile("");  // GCC drops calls of a function that only prefetches
-  const int64_t steps = static_cast<int64_t>(b_.body.size()), i = static_cast<int64_t>(step);
+  // In parts of 2^-16: a division for every step would take as long as a short op.
+  const uint32_t steps = static_cast<uint32_t>(b_.body.size()), part = 65536 / steps;
+  const uint32_t i = static_cast<uint32_t>(step);
   for (uint16_t v : b_.fetched) {
     const int64_t bytes = n * b_.values[v].itemsize;
     const char* next = p_[v] + bytes;
-    const int64_t from = bytes * i / steps / kLine, to = bytes * (i + 1) / steps / kLine;
-    for (int64_t line = from; line < to; ++line) __builtin_prefetch(next + line * kLine, 0, 2);
+    const uint32_t lines = static_cast<uint32_t>(bytes / kLine);
+    const uint32_t from = lines * i * part >> 16;
+    const uint32_t to = i + 1 == steps ? lines : lines * (i + 1) * part >> 16;
+    for (uint32_t line = from; line < to; ++line) __builtin_prefetch(next + line * kLine, 0, 2);
   }
 }
 
@@ -502,6 +581,7 @@ void Worker::set_row(int64_t row, int64_t row_end, int64_t column, int64_t n) {
 }
 
 void Worker::execute(const Exec& e, int64_t n) const {
+  if (e.form == Form::run) return (*b_.runs[e.dst])(p_.data(), n);
   if (e.uniform) n = 1;
   void* dst = p_[e.dst];
   const void* a = p_[e.src[0]];
@@ -518,6 +598,8 @@ void Worker::execute(const Exec& e, int64_t n) const {
       return e.loops->vvv(a, p_[e.src[1]], p_[e.src[2]], dst, n);
     case Form::fill:
       return fill(a, e.itemsize, n, dst);
+    case Form::run:
+      return;
     case Form::copy:
       std::memcpy(dst, a, static_cast<size_t>(n) * e.itemsize);
       return;

@@ -12,6 +12,23 @@
 
 namespace olivine::cpu {
 
+// Short float ops, of which arithmetic_run.h makes machine code. Binary ones come first.
+enum class Arithmetic : uint8_t {
+  none,
+  add,
+  subtract,
+  multiply,
+  divide,
+  maximum,
+  minimum,
+  negative,
+  abs,
+  square,
+  sqrt,
+  rsqrt,
+  reciprocal,
+};
+
 // Contiguous loops of an elementwise op. `n` elements; null: that form does not exist.
 struct Loops {
   using Unary = void (*)(const void* a, void* out, int64_t n);
@@ -20,6 +37,8 @@ struct Loops {
   Unary v = nullptr;
   Binary vv = nullptr, sv = nullptr, vs = nullptr;  // s: the operand is one element
   Ternary vvv = nullptr;
+  Arithmetic arithmetic = Arithmetic::none;  // what the loops do to floats, if it is one of those
+  bool rounded = false;                      // and then round to what bfloat16 can hold
 };
 
 class KernelTable {

@@ -203,13 +203,45 @@ struct RoundedToBfloat16 {
 
 // ---- Registration
 
+// What F does to floats, if machine code may do it in the loop's place.
+template <class F>
+inline constexpr Arithmetic arithmetic_of = Arithmetic::none;
+template <>
+inline constexpr Arithmetic arithmetic_of<Add> = Arithmetic::add;
+template <>
+inline constexpr Arithmetic arithmetic_of<Subtract> = Arithmetic::subtract;
+template <>
+inline constexpr Arithmetic arithmetic_of<Multiply> = Arithmetic::multiply;
+template <>
+inline constexpr Arithmetic arithmetic_of<Divide> = Arithmetic::divide;
+template <>
+inline constexpr Arithmetic arithmetic_of<Maximum> = Arithmetic::maximum;
+template <>
+inline constexpr Arithmetic arithmetic_of<Minimum> = Arithmetic::minimum;
+template <>
+inline constexpr Arithmetic arithmetic_of<Negative> = Arithmetic::negative;
+template <>
+inline constexpr Arithmetic arithmetic_of<Abs> = Arithmetic::abs;
+template <>
+inline constexpr Arithmetic arithmetic_of<Square> = Arithmetic::square;
+template <>
+inline constexpr Arithmetic arithmetic_of<Reciprocal> = Arithmetic::reciprocal;
+
+template <class F, class A>
+inline constexpr Arithmetic arithmetic_on =
+    std::is_same_v<A, float> ? arithmetic_of<F> : Arithmetic::none;
+
 template <class F, class A>
 void add_unary(KernelTable& t, const char* op, Dtype dtype) {
-  t.add_loops(op, dtype, {.v = loop_v<F, A>});
+  t.add_loops(op, dtype, {.v = loop_v<F, A>, .arithmetic = arithmetic_on<F, A>});
 }
 template <class F, class A>
 void add_binary(KernelTable& t, const char* op, Dtype dtype) {
-  t.add_loops(op, dtype, {.vv = loop_vv<F, A>, .sv = loop_sv<F, A>, .vs = loop_vs<F, A>});
+  t.add_loops(op, dtype,
+              {.vv = loop_vv<F, A>,
+               .sv = loop_sv<F, A>,
+               .vs = loop_vs<F, A>,
+               .arithmetic = arithmetic_on<F, A>});
 }
 
 template <class H, class F>
@@ -248,13 +280,18 @@ void add_binary_floats(KernelTable& t, const char* op) {
 // Loops that leave floats which hold bfloat16 values, for chains of such ops.
 template <class F>
 void add_unary_rounded(KernelTable& t, const char* op) {
-  t.add_rounded_loops(op, {.v = loop_v<RoundedToBfloat16<F>, float>});
+  t.add_rounded_loops(
+      op,
+      {.v = loop_v<RoundedToBfloat16<F>, float>, .arithmetic = arithmetic_of<F>, .rounded = true});
 }
 template <class F>
 void add_binary_rounded(KernelTable& t, const char* op) {
   using G = RoundedToBfloat16<F>;
-  t.add_rounded_loops(op,
-                      {.vv = loop_vv<G, float>, .sv = loop_sv<G, float>, .vs = loop_vs<G, float>});
+  t.add_rounded_loops(op, {.vv = loop_vv<G, float>,
+                           .sv = loop_sv<G, float>,
+                           .vs = loop_vs<G, float>,
+                           .arithmetic = arithmetic_of<F>,
+                           .rounded = true});
 }
 
 // Where the sign of an integer doesn't matter, both types share the unsigned loops.

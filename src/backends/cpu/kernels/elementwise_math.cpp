@@ -8,6 +8,11 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
+template <>
+inline constexpr Arithmetic arithmetic_of<Sqrt> = Arithmetic::sqrt;
+template <>
+inline constexpr Arithmetic arithmetic_of<Rsqrt> = Arithmetic::rsqrt;
+
 #if defined(__AVX512BW__)
 // F: on floats, Scalar: on doubles.
 template <class F, class Scalar>

@@ -31,11 +31,12 @@ class FixedScratch {
   FixedScratch(const PackedProduct& p, int64_t chunk, int64_t rows)
       : stride_(fixed_group_stride(p.matrix.row_groups)),
         bytes_(tasks_of(p.k, chunk) * chunk),
-        planes_(checked_mul(rows, kPlanes * bytes_), 1),
+        planes_(checked_mul(rows, row_bytes(bytes_)), 1),
         groups_(checked_mul(rows, 2 * stride_), sizeof(float)),
         counts_(rows, 1) {
     x_.k = p.k;
     x_.plane_bytes = bytes_;
+    x_.row_bytes = row_bytes(bytes_);
     x_.group_stride = stride_;
     x_.planes = static_cast<int8_t*>(planes_.data());
     x_.units = static_cast<float*>(groups_.data());
@@ -45,6 +46,9 @@ class FixedScratch {
   FixedRows& rows() { return x_; }
 
  private:
+  // A line more, so that rows do not meet in the sets of a cache.
+  static int64_t row_bytes(int64_t plane) { return kPlanes * plane + 64; }
+
   int64_t stride_, bytes_;
   ScratchBytes planes_, groups_, counts_;
   FixedRows x_;
@@ -53,7 +57,7 @@ class FixedScratch {
 FixedRows some_rows(const FixedRows& x, int64_t first, int64_t count) {
   FixedRows part = x;
   part.rows = count;
-  part.planes += first * kPlanes * x.plane_bytes;
+  part.planes += first * x.row_bytes;
   part.units += first * x.group_stride;
   part.sums += first * x.group_stride;
   part.plane_count += first;

@@ -16,6 +16,7 @@ inline constexpr int kPlanes = 3;
 struct FixedRows {
   int64_t rows = 0, k = 0;
   int64_t plane_bytes = 0;   // of a plane of a row: k and zeros up to whole chunks
+  int64_t row_bytes = 0;     // from a row's planes to the next one's
   int64_t group_stride = 0;  // groups of a row, and zeros
   int8_t* planes = nullptr;  // [row][plane][byte], the highest plane first, in a chunk's order
   float* units = nullptr;    // [row][group]: what the lowest bit of the third plane stands for

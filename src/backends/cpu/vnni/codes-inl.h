@@ -19,6 +19,25 @@ inline constexpr int kChunk = 64 * kFields<c>;
 template <Code c>
 inline constexpr int kChunkWords = kChunk<c>* bits_of(c) / 32;
 
+// Adds products of four unsigned bytes with four signed ones to each lane. Not the intrinsic,
+// around which g++ 12 copies registers.
+OLIVINE_INLINE void add_products(__m512i& sum, __m512i codes, __m512i x) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(x));
+}
+
+// op over all lanes, in each of them. The intrinsics for it make g++ 12 warn.
+template <class F>
+OLIVINE_INLINE __m512i fold_words(__m512i v, F op) {
+  v = op(v, _mm512_maskz_shuffle_i32x4(0xffff, v, v, 0x4e));
+  v = op(v, _mm512_maskz_shuffle_i32x4(0xffff, v, v, 0xb1));
+  v = op(v, _mm512_maskz_shuffle_epi32(0xffff, v, _MM_PERM_BADC));
+  return op(v, _mm512_maskz_shuffle_epi32(0xffff, v, _MM_PERM_CDAB));
+}
+OLIVINE_INLINE __m512 sum_lanes(__m512 v) {
+  return (__m512)fold_words((__m512i)v,
+                            [](__m512i a, __m512i b) { return (__m512i)((__m512)a + (__m512)b); });
+}
+
 // What a code counts as: e2m1 is doubled, and moved to where no value is negative.
 template <Code c>
 inline constexpr int kLargest = c == Code::e2m1 ? 24 : (1 << bits_of(c)) - 1;
@@ -73,7 +92,7 @@ OLIVINE_INLINE __m512i field(__m512i chunk) {
   chunk = _mm512_and_si512(chunk, _mm512_set1_epi8((1 << bits) - 1));
   if constexpr (c == Code::e2m1) {
     const __m128i values = _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0);
-    chunk = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(values), chunk);
+    chunk = _mm512_shuffle_epi8(_mm512_maskz_broadcast_i32x4(0xffff, values), chunk);
   }
   return chunk;
 }

@@ -20,7 +20,7 @@ OLIVINE_INLINE void add_plane(const __m512i (&codes)[kFields<c>][N], const int8_
   for (int f = 0; f < kFields<c>; ++f) {
     const __m512i v = _mm512_load_si512(x + 64 * f);
 #pragma GCC unroll 4
-    for (int j = 0; j < N; ++j) sum[j] = _mm512_dpbusd_epi32(sum[j], codes[f][j], v);
+    for (int j = 0; j < N; ++j) add_products(sum[j], codes[f][j], v);
   }
 }
 template <int N>
@@ -113,7 +113,7 @@ OLIVINE_INLINE float scale_row(const float* scales, const float* biases, const f
                                       (_mm512_load_ps(units + g) * _mm512_set1_ps(step)));
     acc = _mm512_fmadd_ps(_mm512_load_ps(biases + g), _mm512_load_ps(sums + g), acc);
   }
-  return _mm512_reduce_add_ps(acc);
+  return _mm512_cvtss_f32(sum_lanes(acc));
 }
 
 template <Code c, int P, int N>
@@ -133,7 +133,7 @@ void dot_row(const FixedProductArgs& a, int64_t r, int64_t n, float* work) {
     dot.words[j] = m.words + (n + j) * m.row_words;
   }
   dot.ahead = N * m.row_words;
-  dot.x = x.planes + r * kPlanes * x.plane_bytes;
+  dot.x = x.planes + r * x.row_bytes;
   dot.plane_bytes = x.plane_bytes;
   const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const int in_lane = kChunk<c> / 16;
@@ -142,8 +142,8 @@ void dot_row(const FixedProductArgs& a, int64_t r, int64_t n, float* work) {
       _mm512_set1_epi32(__builtin_ctz(int(size))));
   dot.run(m.row_words, size);
   for (int j = 0; j < N; ++j) {
-    const float v = _mm512_reduce_add_ps(dot.acc[j]) + results[j];
-    store_results(a.dtype, a.out, r * a.out_stride + n + j, 1, _mm512_set1_ps(v));
+    const __m512 v = sum_lanes(dot.acc[j]) + _mm512_set1_ps(results[j]);
+    store_results(a.dtype, a.out, r * a.out_stride + n + j, 1, v);
   }
 }
 

@@ -22,7 +22,10 @@ OLIVINE_INLINE uint32_t unit_exponent(const T* x, int64_t size) {
     largest =
         _mm512_maskz_max_epu32(0xffff, largest, _mm512_and_si512(v, _mm512_set1_epi32(0x7fffffff)));
   }
-  const uint32_t bits = _mm512_reduce_max_epu32(largest);
+  const auto max = [](__m512i a, __m512i b) __attribute__((always_inline)) {
+    return _mm512_maskz_max_epu32(0xffff, a, b);
+  };
+  const uint32_t bits = uint32_t(_mm512_cvtsi512_si32(fold_words(largest, max)));
   const uint32_t raised = __builtin_bit_cast(uint32_t, __builtin_bit_cast(float, bits) * kHeadroom);
   if (bits >= kInfinity || raised >= kInfinity) return 0;
   const uint32_t exponent = raised >> 23;
@@ -61,8 +64,8 @@ OLIVINE_INLINE void put_fields(__m512i plane, int8_t* to) {
 template <int F>
 OLIVINE_INLINE void put_planes(const __m512i* q, int8_t* to, int64_t plane_bytes) {
   const __m512i digits = _mm512_set1_epi32(0x808080);
-  const __m512i turn =
-      _mm512_broadcast_i32x4(_mm_setr_epi8(2, 6, 10, 14, 1, 5, 9, 13, 0, 4, 8, 12, 3, 7, 11, 15));
+  const __m512i turn = _mm512_maskz_broadcast_i32x4(
+      0xffff, _mm_setr_epi8(2, 6, 10, 14, 1, 5, 9, 13, 0, 4, 8, 12, 3, 7, 11, 15));
   __m512i v[4];
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
@@ -108,7 +111,10 @@ bool fill_planes(const Row& row, const T* x, float lost) {
       in_group += 16;
       if (in_group == row.size) {
         if (losses * kLostParts > row.size) return false;
-        row.sums[g] = float(_mm512_reduce_add_epi32(sum)) * row.units[g];
+        const auto add = [](__m512i a, __m512i b) __attribute__((always_inline)) {
+          return _mm512_add_epi32(a, b);
+        };
+        row.sums[g] = float(_mm512_cvtsi512_si32(fold_words(sum, add))) * row.units[g];
         sum = _mm512_setzero_si512();
         in_group = losses = 0;
         ++g;
@@ -141,7 +147,7 @@ void prepare_rows(const FixedPrepareArgs& a) {
     const Row row{to.k,
                   a.format.group_size,
                   to.plane_bytes,
-                  to.planes + r * kPlanes * to.plane_bytes,
+                  to.planes + r * to.row_bytes,
                   to.units + r * to.group_stride,
                   to.sums + r * to.group_stride};
     fill(row.units + groups, to.group_stride - groups, 0.0F);

@@ -114,7 +114,7 @@ void unpack_tile(const PackedMatrix& m, int64_t row, int64_t k, int64_t depth, W
 struct Rows {
   const int8_t* planes;
   const float *units, *sums;
-  int64_t plane_bytes, group_stride;
+  int64_t plane_bytes, row_bytes, group_stride;
   float* acc;  // [row][32 columns]
 };
 
@@ -132,8 +132,8 @@ OLIVINE_INLINE void add_group(const Weights& w, const uint8_t* codes, const int8
         int32_t four;
         std::memcpy(&four, at + r * row_bytes, 4);
         const __m512i v = _mm512_set1_epi32(four);
-        sum[r][0] = _mm512_dpbusd_epi32(sum[r][0], low, v);
-        sum[r][1] = _mm512_dpbusd_epi32(sum[r][1], high, v);
+        add_products(sum[r][0], low, v);
+        add_products(sum[r][1], high, v);
       }
     }
   }
@@ -141,7 +141,6 @@ OLIVINE_INLINE void add_group(const Weights& w, const uint8_t* codes, const int8
 
 template <int P, int R>
 void multiply_rows(const Weights& w, const Rows& x) {
-  const int64_t row_bytes = kPlanes * x.plane_bytes;
   for (int64_t g = 0; g < w.groups; ++g) {
     const int64_t step = g / w.groups_in_chunk * w.chunk_steps + g % w.groups_in_chunk * w.lanes;
     const uint8_t* codes = w.codes + step * 4 * kFixedColumns;
@@ -149,21 +148,23 @@ void multiply_rows(const Weights& w, const Rows& x) {
     __m512i sum[R][2] = {};
     __m512 low[R][2];
     if constexpr (P == 3) {
-      add_group<R>(w, codes, planes + 2 * x.plane_bytes, row_bytes, sum);
+      add_group<R>(w, codes, planes + 2 * x.plane_bytes, x.row_bytes, sum);
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 2
         for (int h = 0; h < 2; ++h) {
           low[r][h] = _mm512_maskz_cvtepi32_ps(0xffff, sum[r][h]);
           sum[r][h] = _mm512_setzero_si512();
         }
       }
     }
-    add_group<R>(w, codes, planes, row_bytes, sum);
+    add_group<R>(w, codes, planes, x.row_bytes, sum);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 2
       for (int h = 0; h < 2; ++h) sum[r][h] = _mm512_maskz_slli_epi32(0xffff, sum[r][h], 8);
     }
-    add_group<R>(w, codes, planes + x.plane_bytes, row_bytes, sum);
+    add_group<R>(w, codes, planes + x.plane_bytes, x.row_bytes, sum);
     const __m512 scales[2] = {_mm512_load_ps(w.scales + g * kFixedColumns),
                               _mm512_load_ps(w.scales + g * kFixedColumns + 16)};
     const __m512 biases[2] = {_mm512_load_ps(w.biases + g * kFixedColumns),
@@ -172,6 +173,8 @@ void multiply_rows(const Weights& w, const Rows& x) {
     for (int r = 0; r < R; ++r) {
       const float unit = x.units[r * x.group_stride + g] * (P == 2 ? 256 : 1);
       const __m512 total = _mm512_set1_ps(x.sums[r * x.group_stride + g]);
+
+#pragma GCC unroll 2
       for (int h = 0; h < 2; ++h) {
         float* acc = x.acc + r * kFixedColumns + 16 * h;
         __m512 v = _mm512_maskz_cvtepi32_ps(0xffff, sum[r][h]);
@@ -186,10 +189,11 @@ void multiply_rows(const Weights& w, const Rows& x) {
 template <int R>
 void multiply_block(const Weights& w, const FixedRows& x, int64_t row, float* acc) {
   const int64_t group = row * x.group_stride;
-  const Rows rows{x.planes + row * kPlanes * x.plane_bytes,
+  const Rows rows{x.planes + row * x.row_bytes,
                   x.units + group,
                   x.sums + group,
                   x.plane_bytes,
+                  x.row_bytes,
                   x.group_stride,
                   acc + row * kFixedColumns};
   bool three = false;

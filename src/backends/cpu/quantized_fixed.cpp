@@ -65,9 +65,13 @@ FixedRows some_rows(const FixedRows& x, int64_t first, int64_t count) {
 }
 
 void multiply_dot(const PackedProduct& p, const FixedRows& x) {
-  parallel_for(p.n, std::max<int64_t>(1, kTask / p.k), [&](int64_t begin, int64_t end) {
+  const int64_t units = tasks_of(p.n, kFixedDotColumns);
+  const int64_t share = tasks_of(units, int64_t{2} * thread_count());
+  const int64_t grain = std::clamp<int64_t>(kTask / (p.k * kFixedDotColumns), 1, share);
+  parallel_for(units, grain, [&](int64_t begin, int64_t end) {
     ScratchBytes work(fixed_dot_work(p.matrix.row_groups), 1);
-    kernels()->dot({p.matrix, x, begin, end, p.dtype, p.out, p.n, work.data()});
+    kernels()->dot({p.matrix, x, begin * kFixedDotColumns, std::min(p.n, end * kFixedDotColumns),
+                    p.dtype, p.out, p.n, work.data()});
   });
 }
 

@@ -56,7 +56,7 @@ inline constexpr int64_t kFixedDotColumns = 4;  // of the result, that dot() com
 
 constexpr int64_t fixed_group_stride(int64_t groups) { return (groups + 31) / 16 * 16; }
 constexpr int64_t fixed_dot_work(int64_t groups) {
-  return 3 * kFixedDotColumns * fixed_group_stride(groups) * int64_t(sizeof(float));
+  return kFixedDotColumns * fixed_group_stride(groups) * int64_t(sizeof(float));
 }
 // Codes; scales and biases, for groups of 16 values; sums.
 constexpr int64_t fixed_tile_work(int64_t rows) {

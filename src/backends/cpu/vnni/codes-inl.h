@@ -6,7 +6,7 @@
 
 #include <immintrin.h>
 
-#include "backends/cpu/kernels/quantized_scales-inl.h"
+#include "backends/cpu/kernels/quantized-inl.h"
 #include "backends/cpu/quantized_fixed.h"
 
 namespace olivine::cpu::OLIVINE_ISA {
@@ -33,9 +33,14 @@ OLIVINE_INLINE __m512i fold_words(__m512i v, F op) {
   v = op(v, _mm512_maskz_shuffle_epi32(0xffff, v, _MM_PERM_BADC));
   return op(v, _mm512_maskz_shuffle_epi32(0xffff, v, _MM_PERM_CDAB));
 }
-OLIVINE_INLINE __m512 sum_lanes(__m512 v) {
-  return (__m512)fold_words((__m512i)v,
-                            [](__m512i a, __m512i b) { return (__m512i)((__m512)a + (__m512)b); });
+// The sums of four, in the first four lanes.
+OLIVINE_INLINE __m512 sum_lanes(__m512 a, __m512 b, __m512 c, __m512 d) {
+  const __m512 ab = _mm512_maskz_unpacklo_ps(0xffff, a, b) + _mm512_maskz_unpackhi_ps(0xffff, a, b);
+  const __m512 cd = _mm512_maskz_unpacklo_ps(0xffff, c, d) + _mm512_maskz_unpackhi_ps(0xffff, c, d);
+  __m512 v =
+      _mm512_maskz_shuffle_ps(0xffff, ab, cd, 0x44) + _mm512_maskz_shuffle_ps(0xffff, ab, cd, 0xee);
+  v += _mm512_maskz_shuffle_f32x4(0xffff, v, v, 0x4e);
+  return v + _mm512_maskz_shuffle_f32x4(0xffff, v, v, 0xb1);
 }
 
 // What a code counts as: e2m1 is doubled, and moved to where no value is negative.
@@ -97,27 +102,52 @@ OLIVINE_INLINE __m512i field(__m512i chunk) {
   return chunk;
 }
 
-// `count` scales of a row as floats for byte codes, and what goes with the sums of x.
+// ---- Scales and biases: 16 or fewer from position `at` on, zeros where `some` has none.
+
+OLIVINE_INLINE __m512 load_some(Dtype dtype, const char* from, int64_t at, __mmask16 some) {
+  if (dtype == float32) return _mm512_maskz_loadu_ps(some, from + 4 * at);
+  const __m256i halves = _mm256_maskz_loadu_epi16(some, from + 2 * at);
+  if (dtype == float16) return _mm512_maskz_cvtph_ps(0xffff, halves);
+  return (__m512)_mm512_maskz_slli_epi32(0xffff, _mm512_maskz_cvtepu16_epi32(0xffff, halves), 16);
+}
+// For byte codes.
 template <Code c>
-void byte_scales(const PackedMatrix& m, int64_t row, int64_t first, int64_t count, float* scales,
-                 float* biases) {
-  row_scales(m, row, first, count, scales);
-  if constexpr (c == Code::e2m1) {
-    for (int64_t g = 0; g < count; ++g) {
-      biases[g] = scales[g] * -kE2m1Zero;
-      scales[g] *= kE2m1Step;
-    }
+OLIVINE_INLINE __m512 load_scales(const PackedMatrix& m, int64_t at, __mmask16 some) {
+  if constexpr (c != Code::e2m1) return load_some(m.scale_dtype, m.scales, at, some);
+  const __m512i codes = _mm512_maskz_cvtepu8_epi32(some, _mm_maskz_loadu_epi8(some, m.scales + at));
+  __m512 scales;
+  if (m.format.mode == QuantMode::nvfp4) {
+    scales = (__m512)e4m3_values((Native<uint32_t>)codes) * _mm512_set1_ps(m.global);
   } else {
-    row_biases(m, row, first, count, biases);
+    scales = (__m512)_mm512_maskz_slli_epi32(some, codes, 23);
+    scales = _mm512_mask_blend_ps(_mm512_mask_testn_epi32_mask(some, codes, codes), scales,
+                                  _mm512_set1_ps(0x1p-127F));
   }
+  return scales * _mm512_set1_ps(kE2m1Step);
+}
+// What goes with the sums of x.
+template <Code c>
+OLIVINE_INLINE __m512 load_biases(const PackedMatrix& m, int64_t at, __mmask16 some,
+                                  __m512 scales) {
+  if constexpr (c == Code::e2m1) return scales * _mm512_set1_ps(-kE2m1Zero / kE2m1Step);
+  return load_some(m.scale_dtype, m.biases, at, some);
+}
+OLIVINE_INLINE __mmask16 first_lanes(int64_t n) {
+  return n >= 16 ? 0xffff : __mmask16((1u << n) - 1);
 }
 
 template <class T>
 OLIVINE_INLINE void store_first_of(void* out, int64_t at, int64_t n, __m512 v) {
-  if (n >= 16) return store_native(static_cast<T*>(out) + at, (Native<float>)v);
-  T lanes[16];
-  store_native(lanes, (Native<float>)v);
-  for (int64_t i = 0; i < n; ++i) static_cast<T*>(out)[at + i] = lanes[i];
+  T* to = static_cast<T*>(out) + at;
+  if (n >= 16) return store_native(to, (Native<float>)v);
+  if constexpr (sizeof(T) == 4) {
+    _mm512_mask_storeu_ps(to, first_lanes(n), v);
+  } else {
+    T lanes[16];
+    store_native(lanes, (Native<float>)v);
+    _mm256_mask_storeu_epi16(to, first_lanes(n),
+                             _mm256_loadu_si256(reinterpret_cast<const __m256i*>(lanes)));
+  }
 }
 // The first n of 16 results.
 OLIVINE_INLINE void store_results(Dtype dtype, void* out, int64_t at, int64_t n, __m512 v) {

@@ -9,6 +9,9 @@ namespace {
 
 template <Code c>
 inline constexpr int kColumns = kFields<c> == 8 ? 2 : int(kFixedDotColumns);
+// log2 of the codes of a lane.
+template <Code c>
+inline constexpr int kLaneShift = __builtin_ctz(kChunk<c> / 16);
 // Whether 24 bits of x times the codes of a chunk can exceed a lane.
 template <Code c>
 inline constexpr bool kSplits = 4.0 * kFields<c>* kLargest<c> * 0x7f7f7f > 0x7fffffff;
@@ -92,7 +95,6 @@ struct Dot {
 
   void run(int64_t row_words, int64_t group_size) {
     const int64_t chunks = row_words / kChunkWords<c>;
-    for (int j = 0; j < N; ++j) acc[j] = _mm512_setzero_ps();
     if (kChunk<c> >= group_size) {
       const int64_t step = kChunk<c> / group_size;
       for (int64_t i = 0; i < chunks; ++i) chunk<true>(i, i * step, 0);
@@ -104,64 +106,56 @@ struct Dot {
   }
 };
 
-// Of a row of x: products of scales and units, and the sum of the biases' part.
-OLIVINE_INLINE float scale_row(const float* scales, const float* biases, const float* units,
-                               const float* sums, int64_t stride, float step, float* products) {
+// Products of a row's scales and the units of x; returns the biases' part of the sum, spread over
+// lanes.
+template <Code c>
+OLIVINE_INLINE __m512 scale_row(const PackedMatrix& m, int64_t row, const float* units,
+                                const float* sums, float step, float* products) {
+  const int64_t groups = m.row_groups, first = row * groups;
   __m512 acc = _mm512_setzero_ps();
-  for (int64_t g = 0; g < stride; g += 16) {
-    _mm512_store_ps(products + g, _mm512_load_ps(scales + g) *
-                                      (_mm512_load_ps(units + g) * _mm512_set1_ps(step)));
-    acc = _mm512_fmadd_ps(_mm512_load_ps(biases + g), _mm512_load_ps(sums + g), acc);
+  for (int64_t g = 0; g < groups; g += 16) {
+    const __mmask16 some = first_lanes(groups - g);
+    const __m512 scales = load_scales<c>(m, first + g, some);
+    const __m512 biases = load_biases<c>(m, first + g, some, scales);
+    _mm512_store_ps(products + g, scales * (_mm512_load_ps(units + g) * _mm512_set1_ps(step)));
+    acc = _mm512_fmadd_ps(biases, _mm512_load_ps(sums + g), acc);
   }
-  return _mm512_cvtss_f32(sum_lanes(acc));
+  return acc;
 }
 
 template <Code c, int P, int N>
-void dot_row(const FixedProductArgs& a, int64_t r, int64_t n, float* work) {
+void dot_columns(const FixedProductArgs& a, int64_t r, int64_t n) {
   const PackedMatrix& m = a.matrix;
   const FixedRows& x = a.x;
   const int64_t stride = x.group_stride, size = m.format.group_size;
-  float* products = work + 2 * N * stride;
-  float results[N];
   Dot<c, P, N> dot;
   for (int j = 0; j < N; ++j) {
-    const float *scales = work + 2 * j * stride, *biases = scales + stride;
-    float* to = products + j * stride;
-    results[j] = scale_row(scales, biases, x.units + r * stride, x.sums + r * stride, stride,
-                           P == 2 ? 256 : 1, to);
-    dot.scales[j] = to;
+    float* products = static_cast<float*>(a.work) + j * stride;
+    dot.acc[j] = scale_row<c>(m, n + j, x.units + r * stride, x.sums + r * stride, P == 2 ? 256 : 1,
+                              products);
+    dot.scales[j] = products;
     dot.words[j] = m.words + (n + j) * m.row_words;
   }
   dot.ahead = N * m.row_words;
   dot.x = x.planes + r * x.row_bytes;
   dot.plane_bytes = x.plane_bytes;
-  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const int in_lane = kChunk<c> / 16;
-  dot.groups = _mm512_maskz_srlv_epi32(
-      0xffff, _mm512_maskz_mullo_epi32(0xffff, lanes, _mm512_set1_epi32(in_lane)),
-      _mm512_set1_epi32(__builtin_ctz(int(size))));
+  const __m512i codes = _mm512_maskz_slli_epi32(
+      0xffff, _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+      kLaneShift<c>);
+  dot.groups = _mm512_maskz_srli_epi32(0xffff, codes, uint32_t(__builtin_ctz(uint32_t(size))));
   dot.run(m.row_words, size);
-  for (int j = 0; j < N; ++j) {
-    const __m512 v = sum_lanes(dot.acc[j]) + _mm512_set1_ps(results[j]);
-    store_results(a.dtype, a.out, r * a.out_stride + n + j, 1, v);
-  }
+  const __m512 sums =
+      sum_lanes(dot.acc[0], dot.acc[N > 1], dot.acc[N > 2 ? 2 : 0], dot.acc[N > 2 ? 3 : 0]);
+  store_results(a.dtype, a.out, r * a.out_stride + n, N, sums);
 }
 
 template <Code c, int N>
-void dot_columns(const FixedProductArgs& a, int64_t n) {
-  float* work = static_cast<float*>(a.work);
-  const int64_t groups = a.matrix.row_groups, stride = a.x.group_stride;
-  for (int j = 0; j < N; ++j) {
-    float *scales = work + 2 * j * stride, *biases = scales + stride;
-    fill(scales + groups, stride - groups, 0.0F);
-    fill(biases + groups, stride - groups, 0.0F);
-    byte_scales<c>(a.matrix, n + j, 0, groups, scales, biases);
-  }
+void dot_rows(const FixedProductArgs& a, int64_t n) {
   for (int64_t r = 0; r < a.x.rows; ++r) {
     if (a.x.plane_count[r] == 2) {
-      dot_row<c, 2, N>(a, r, n, work);
+      dot_columns<c, 2, N>(a, r, n);
     } else if (a.x.plane_count[r] == 3) {
-      dot_row<c, 3, N>(a, r, n, work);
+      dot_columns<c, 3, N>(a, r, n);
     }
   }
 }
@@ -169,8 +163,8 @@ void dot_columns(const FixedProductArgs& a, int64_t n) {
 template <Code c>
 void dot_all(const FixedProductArgs& a) {
   int64_t n = a.begin;
-  for (; n + kColumns<c> <= a.end; n += kColumns<c>) dot_columns<c, kColumns<c>>(a, n);
-  for (; n < a.end; ++n) dot_columns<c, 1>(a, n);
+  for (; n + kColumns<c> <= a.end; n += kColumns<c>) dot_rows<c, kColumns<c>>(a, n);
+  for (; n < a.end; ++n) dot_rows<c, 1>(a, n);
 }
 
 }  // namespace

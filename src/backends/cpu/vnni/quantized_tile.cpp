@@ -50,15 +50,18 @@ struct Weights {
 };
 
 template <Code c, int f>
-void unpack_fields(const uint32_t* const* rows, int64_t chunk, __mmask16 words, uint8_t* out) {
+void unpack_fields(const uint32_t* const* rows, int64_t chunk, __mmask16 words, int64_t ahead,
+                   uint8_t* out) {
   __m512i v[16];
   for (int r = 0; r < 16; ++r) {
-    v[r] = field<c, f>(load_chunk<c, false>(rows[r] + chunk * kChunkWords<c>, words));
+    const uint32_t* from = rows[r] + chunk * kChunkWords<c>;
+    v[r] = field<c, f>(load_chunk<c, false>(from, words));
+    if (f == 0) __builtin_prefetch(from + ahead);
   }
   transpose_words(v);
   for (int t = 0; t < 16; ++t) _mm512_store_si512(out + t * 4 * kFixedColumns, v[t]);
   if constexpr (f + 1 < kFields<c>) {
-    unpack_fields<c, f + 1>(rows, chunk, words, out + 16 * 4 * kFixedColumns);
+    unpack_fields<c, f + 1>(rows, chunk, words, ahead, out + 16 * 4 * kFixedColumns);
   }
 }
 
@@ -70,22 +73,37 @@ void unpack_rows(const PackedMatrix& m, int64_t row, int64_t k, int64_t depth, u
   for (int r = 0; r < 16; ++r) {
     rows[r] = m.words + smaller(row + r, m.rows - 1) * m.row_words + first;
   }
+  // What is read next, here or in the tile that follows.
+  const int64_t part = kFixedDepth / kChunk<c> * kChunkWords<c>;
+  const bool last = first + part >= m.row_words;
+  const int64_t ahead = last ? kFixedColumns * m.row_words - first : part;
   const int64_t chunks = (depth + kChunk<c> - 1) / kChunk<c>;
   for (int64_t i = 0; i < chunks; ++i) {
     const int64_t words = smaller(kChunkWords<c>, m.row_words - first - i * kChunkWords<c>);
-    unpack_fields<c, 0>(rows, i, __mmask16((1u << words) - 1), out + i * kChunk<c> * kFixedColumns);
+    unpack_fields<c, 0>(rows, i, __mmask16((1u << words) - 1), ahead,
+                        out + i * kChunk<c> * kFixedColumns);
   }
 }
 
-// Of 16 rows, to [group][32 columns].
-void spread_columns(const float (*from)[80], int64_t groups, float* to) {
+// Scales and biases of 16 rows, from group `first` on, to [group][32 columns].
+template <Code c>
+void unpack_scales(const PackedMatrix& m, int64_t row, int64_t first, int64_t groups, float* scales,
+                   float* biases) {
   for (int64_t g = 0; g < groups; g += 16) {
-    __m512i v[16];
-    for (int r = 0; r < 16; ++r) v[r] = _mm512_loadu_si512(from[r] + g);
-    transpose_words(v);
     const int64_t count = smaller(16, groups - g);
+    const __mmask16 some = first_lanes(count);
+    __m512i s[16], b[16];
+    for (int r = 0; r < 16; ++r) {
+      const int64_t at = smaller(row + r, m.rows - 1) * m.row_groups + first + g;
+      const __m512 v = load_scales<c>(m, at, some);
+      s[r] = (__m512i)v;
+      b[r] = (__m512i)load_biases<c>(m, at, some, v);
+    }
+    transpose_words(s);
+    transpose_words(b);
     for (int64_t t = 0; t < count; ++t) {
-      _mm512_store_si512(to + (g + t) * kFixedColumns, v[t]);
+      _mm512_store_si512(scales + (g + t) * kFixedColumns, s[t]);
+      _mm512_store_si512(biases + (g + t) * kFixedColumns, b[t]);
     }
   }
 }
@@ -95,13 +113,8 @@ void unpack_tile(const PackedMatrix& m, int64_t row, int64_t k, int64_t depth, W
   const int64_t size = m.format.group_size, first = k / size;
   w.groups = depth / size;
   for (int half = 0; half < 2; ++half) {
-    float scales[16][80], biases[16][80];
-    for (int r = 0; r < 16; ++r) {
-      const int64_t from = smaller(row + 16 * half + r, m.rows - 1);
-      byte_scales<c>(m, from, first, w.groups, scales[r], biases[r]);
-    }
-    spread_columns(scales, w.groups, w.scales + 16 * half);
-    spread_columns(biases, w.groups, w.biases + 16 * half);
+    unpack_scales<c>(m, row + 16 * half, first, w.groups, w.scales + 16 * half,
+                     w.biases + 16 * half);
     unpack_rows<c>(m, row + 16 * half, k, depth, w.codes + 64 * half);
   }
   w.groups_in_chunk = larger(1, kChunk<c> / size);

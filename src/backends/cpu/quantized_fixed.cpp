@@ -69,9 +69,8 @@ void multiply_dot(const PackedProduct& p, const FixedRows& x) {
   const int64_t share = tasks_of(units, int64_t{2} * thread_count());
   const int64_t grain = std::clamp<int64_t>(kTask / (p.k * kFixedDotColumns), 1, share);
   parallel_for(units, grain, [&](int64_t begin, int64_t end) {
-    ScratchBytes work(fixed_dot_work(p.matrix.row_groups), 1);
     kernels()->dot({p.matrix, x, begin * kFixedDotColumns, std::min(p.n, end * kFixedDotColumns),
-                    p.dtype, p.out, p.n, work.data()});
+                    p.dtype, p.out, p.n});
   });
 }
 

@@ -40,7 +40,7 @@ struct FixedProductArgs {
   Dtype dtype = float32;
   void* out = nullptr;
   int64_t out_stride = 0;
-  void* work = nullptr;  // fixed_dot_work() or fixed_tile_work() bytes, 64-byte aligned
+  void* work = nullptr;  // fixed_tile_work() bytes, 64-byte aligned, for a tile
 };
 
 struct FixedKernels {
@@ -55,9 +55,6 @@ inline constexpr int64_t kFixedDepth = 1024;    // codes of a row that a tile un
 inline constexpr int64_t kFixedDotColumns = 4;  // of the result, that dot() computes at once
 
 constexpr int64_t fixed_group_stride(int64_t groups) { return (groups + 31) / 16 * 16; }
-constexpr int64_t fixed_dot_work(int64_t groups) {
-  return kFixedDotColumns * fixed_group_stride(groups) * int64_t(sizeof(float));
-}
 // Codes; scales and biases, for groups of 16 values; sums.
 constexpr int64_t fixed_tile_work(int64_t rows) {
   return kFixedColumns * (kFixedDepth + 2 * (kFixedDepth / 16) * int64_t(sizeof(float)) +

@@ -49,12 +49,12 @@ struct Dot {
   int64_t ahead;  // words from a row to the one whose turn comes next
   const int8_t* x;
   int64_t plane_bytes;
-  const float* scales[N];
-  __m512i groups;  // of the lanes, from the first of a chunk
+  int shift;         // log2 of the size of a group
+  __m512 scales[N];  // of 16 groups
   __m512 acc[N];
 
   template <bool whole>
-  OLIVINE_INLINE void chunk(int64_t i, int64_t group, __mmask16 valid) {
+  OLIVINE_INLINE void chunk(int64_t i, __mmask16 valid) {
     constexpr int F = kFields<c>;
     __m512i raw[N], codes[F][N], sum[N];
 #pragma GCC unroll 4
@@ -85,68 +85,55 @@ struct Dot {
         v[j] = _mm512_fmadd_ps(v[j], _mm512_set1_ps(256), _mm512_maskz_cvtepi32_ps(0xffff, sum[j]));
       }
     }
+    // Lanes of the 16 groups: the permutation takes the lowest four bits.
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i first = _mm512_set1_epi32(int32_t(i) * kChunk<c>);
+    const __m512i before =
+        _mm512_add_epi32(first, _mm512_maskz_slli_epi32(0xffff, lanes, kLaneShift<c>));
+    const __m512i group = _mm512_maskz_srli_epi32(0xffff, before, uint32_t(shift));
 #pragma GCC unroll 4
     for (int j = 0; j < N; ++j) {
-      const __m512 scale =
-          _mm512_maskz_permutexvar_ps(0xffff, groups, _mm512_loadu_ps(scales[j] + group));
-      acc[j] = _mm512_fmadd_ps(v[j], scale, acc[j]);
+      acc[j] = _mm512_fmadd_ps(v[j], _mm512_maskz_permutexvar_ps(0xffff, group, scales[j]), acc[j]);
     }
-  }
-
-  void run(int64_t row_words, int64_t group_size) {
-    const int64_t chunks = row_words / kChunkWords<c>;
-    if (kChunk<c> >= group_size) {
-      const int64_t step = kChunk<c> / group_size;
-      for (int64_t i = 0; i < chunks; ++i) chunk<true>(i, i * step, 0);
-    } else {
-      for (int64_t i = 0; i < chunks; ++i) chunk<true>(i, i * kChunk<c> / group_size, 0);
-    }
-    const int64_t rest = row_words % kChunkWords<c>;
-    if (rest > 0) chunk<false>(chunks, chunks * kChunk<c> / group_size, (1u << rest) - 1);
   }
 };
-
-// Products of a row's scales and the units of x; returns the biases' part of the sum, spread over
-// lanes.
-template <Code c>
-OLIVINE_INLINE __m512 scale_row(const PackedMatrix& m, int64_t row, const float* units,
-                                const float* sums, float step, float* products) {
-  const int64_t groups = m.row_groups, first = row * groups;
-  __m512 acc = _mm512_setzero_ps();
-  for (int64_t g = 0; g < groups; g += 16) {
-    const __mmask16 some = first_lanes(groups - g);
-    const __m512 scales = load_scales<c>(m, first + g, some);
-    const __m512 biases = load_biases<c>(m, first + g, some, scales);
-    _mm512_store_ps(products + g, scales * (_mm512_load_ps(units + g) * _mm512_set1_ps(step)));
-    acc = _mm512_fmadd_ps(biases, _mm512_load_ps(sums + g), acc);
-  }
-  return acc;
-}
 
 template <Code c, int P, int N>
 void dot_columns(const FixedProductArgs& a, int64_t r, int64_t n) {
   const PackedMatrix& m = a.matrix;
   const FixedRows& x = a.x;
-  const int64_t stride = x.group_stride, size = m.format.group_size;
+  const float *units = x.units + r * x.group_stride, *sums = x.sums + r * x.group_stride;
   Dot<c, P, N> dot;
   for (int j = 0; j < N; ++j) {
-    float* products = static_cast<float*>(a.work) + j * stride;
-    dot.acc[j] = scale_row<c>(m, n + j, x.units + r * stride, x.sums + r * stride, P == 2 ? 256 : 1,
-                              products);
-    dot.scales[j] = products;
     dot.words[j] = m.words + (n + j) * m.row_words;
+    dot.acc[j] = _mm512_setzero_ps();
   }
   dot.ahead = N * m.row_words;
   dot.x = x.planes + r * x.row_bytes;
   dot.plane_bytes = x.plane_bytes;
-  const __m512i codes = _mm512_maskz_slli_epi32(
-      0xffff, _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-      kLaneShift<c>);
-  dot.groups = _mm512_maskz_srli_epi32(0xffff, codes, uint32_t(__builtin_ctz(uint32_t(size))));
-  dot.run(m.row_words, size);
-  const __m512 sums =
+  dot.shift = __builtin_ctz(uint32_t(m.format.group_size));
+  const int64_t block = 16 * m.format.group_size / kChunk<c>;  // chunks of 16 groups
+  const int64_t chunks = m.row_words / kChunkWords<c>, rest = m.row_words % kChunkWords<c>;
+  for (int64_t g = 0, i = 0; g < m.row_groups; g += 16) {
+    const __mmask16 some = first_lanes(m.row_groups - g);
+    const __m512 unit = _mm512_load_ps(units + g) * _mm512_set1_ps(P == 2 ? 256 : 1);
+    const __m512 sum = _mm512_load_ps(sums + g);
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) {
+      const int64_t at = (n + j) * m.row_groups + g;
+      const __m512 scales = load_scales<c>(m, at, some);
+      dot.acc[j] = _mm512_fmadd_ps(load_biases<c>(m, at, some, scales), sum, dot.acc[j]);
+      dot.scales[j] = scales * unit;
+    }
+    const int64_t end = smaller(i + block, chunks);
+    for (; i < end; ++i) dot.template chunk<true>(i, 0);
+    if (rest > 0 && i == chunks && g + 16 >= m.row_groups) {
+      dot.template chunk<false>(i, __mmask16((1u << rest) - 1));
+    }
+  }
+  const __m512 sums_of_lanes =
       sum_lanes(dot.acc[0], dot.acc[N > 1], dot.acc[N > 2 ? 2 : 0], dot.acc[N > 2 ? 3 : 0]);
-  store_results(a.dtype, a.out, r * a.out_stride + n, N, sums);
+  store_results(a.dtype, a.out, r * a.out_stride + n, N, sums_of_lanes);
 }
 
 template <Code c, int N>

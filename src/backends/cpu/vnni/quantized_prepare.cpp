@@ -9,8 +9,9 @@ namespace {
 constexpr float kHeadroom = 1.004F;                             // more than 2^23 / 0x7f7f7f
 constexpr uint32_t kInfinity = 0x7f800000, kSmallestUnit = 27;  // its exponent: 2^-100
 // A value is lost when rounding changes it by more than this part: half the last place of its dtype
-// or less with 16 bits, and with 24 what leaves the sum of a group as good as that of floats.
-constexpr float kLost16Bfloat = 0x1p-9F, kLost16Half = 0x1p-12F, kLost24 = 0x1p-12F;
+// or less with 16 bits. With 24, what is left of small values is still as good as bfloat16, and the
+// error as small as that of adding floats to the largest value.
+constexpr float kLost16Bfloat = 0x1p-9F, kLost16Half = 0x1p-12F, kLost24 = 0x1p-9F;
 constexpr int kLostParts = 4;  // one value in so many may be lost
 
 // The unit of a group by its exponent, 0 if there is none.

@@ -89,17 +89,25 @@ OLIVINE_INLINE __m512i load_chunk(const uint32_t* from, __mmask16 words) {
   return v;
 }
 
+// What codes of e2m1 count as, in each quarter: whatever lies above a code selects a quarter.
+struct E2m1Table {
+  alignas(64) uint8_t value[64];
+  constexpr E2m1Table() : value() {
+    constexpr uint8_t doubled[8] = {0, 1, 2, 3, 4, 6, 8, 12};
+    for (int i = 0; i < 64; ++i) value[i] = i & 8 ? 12 - doubled[i & 7] : 12 + doubled[i & 7];
+  }
+};
+inline constexpr E2m1Table kE2m1Table{};
+
 template <Code c, int f>
 OLIVINE_INLINE __m512i field(__m512i chunk) {
   constexpr int bits = bits_of(c);
   if constexpr (bits == 8) return chunk;
   if constexpr (f > 0) chunk = _mm512_maskz_srli_epi32(0xffff, chunk, f * bits);
-  chunk = _mm512_and_si512(chunk, _mm512_set1_epi8((1 << bits) - 1));
   if constexpr (c == Code::e2m1) {
-    const __m128i values = _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0);
-    chunk = _mm512_shuffle_epi8(_mm512_maskz_broadcast_i32x4(0xffff, values), chunk);
+    return _mm512_maskz_permutexvar_epi8(~0ull, chunk, _mm512_load_si512(kE2m1Table.value));
   }
-  return chunk;
+  return _mm512_and_si512(chunk, _mm512_set1_epi8((1 << bits) - 1));
 }
 
 // ---- Scales and biases: 16 or fewer from position `at` on, zeros where `some` has none.

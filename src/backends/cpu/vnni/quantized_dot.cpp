@@ -49,8 +49,9 @@ struct Dot {
   int64_t ahead;  // words from a row to the one whose turn comes next
   const int8_t* x;
   int64_t plane_bytes;
-  int shift;         // log2 of the size of a group
-  __m512 scales[N];  // of 16 groups
+  __m512i first_code;  // of each lane, within its row
+  __m128i shift;       // log2 of the size of a group
+  __m512 scales[N];    // of 16 groups
   __m512 acc[N];
 
   template <bool whole>
@@ -85,12 +86,9 @@ struct Dot {
         v[j] = _mm512_fmadd_ps(v[j], _mm512_set1_ps(256), _mm512_maskz_cvtepi32_ps(0xffff, sum[j]));
       }
     }
-    // Lanes of the 16 groups: the permutation takes the lowest four bits.
-    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512i first = _mm512_set1_epi32(int32_t(i) * kChunk<c>);
-    const __m512i before =
-        _mm512_add_epi32(first, _mm512_maskz_slli_epi32(0xffff, lanes, kLaneShift<c>));
-    const __m512i group = _mm512_maskz_srli_epi32(0xffff, before, uint32_t(shift));
+    // The permutation takes the lowest four bits: which of the 16 groups.
+    const __m512i group = _mm512_maskz_srl_epi32(0xffff, first_code, shift);
+    first_code = _mm512_add_epi32(first_code, _mm512_set1_epi32(kChunk<c>));
 #pragma GCC unroll 4
     for (int j = 0; j < N; ++j) {
       acc[j] = _mm512_fmadd_ps(v[j], _mm512_maskz_permutexvar_ps(0xffff, group, scales[j]), acc[j]);
@@ -111,7 +109,10 @@ void dot_columns(const FixedProductArgs& a, int64_t r, int64_t n) {
   dot.ahead = N * m.row_words;
   dot.x = x.planes + r * x.row_bytes;
   dot.plane_bytes = x.plane_bytes;
-  dot.shift = __builtin_ctz(uint32_t(m.format.group_size));
+  dot.first_code = _mm512_maskz_slli_epi32(
+      0xffff, _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+      kLaneShift<c>);
+  dot.shift = _mm_cvtsi32_si128(__builtin_ctz(uint32_t(m.format.group_size)));
   const int64_t block = 16 * m.format.group_size / kChunk<c>;  // chunks of 16 groups
   const int64_t chunks = m.row_words / kChunkWords<c>, rest = m.row_words % kChunkWords<c>;
   for (int64_t g = 0, i = 0; g < m.row_groups; g += 16) {

@@ -218,11 +218,13 @@ void multiply_block(const Weights& w, const FixedRows& x, int64_t row, float* ac
   }
 }
 
+// The rows after the last whole block.
 template <int R>
-int64_t multiply_blocks(const Weights& w, const FixedRows& x, int64_t row, float* acc) {
-  for (; row + R <= x.rows; row += R) multiply_block<R>(w, x, row, acc);
-  if constexpr (R > 1) row = multiply_blocks<R / 2>(w, x, row, acc);
-  return row;
+void multiply_rest(const Weights& w, const FixedRows& x, int64_t row, float* acc) {
+  if constexpr (R > 0) {
+    if (x.rows - row == R) return multiply_block<R>(w, x, row, acc);
+    multiply_rest<R - 1>(w, x, row, acc);
+  }
 }
 
 template <Code c>
@@ -241,7 +243,9 @@ void tile(const FixedProductArgs& a) {
     x.planes += k;
     x.units += k / size;
     x.sums += k / size;
-    multiply_blocks<kBlock>(w, x, 0, acc);
+    int64_t row = 0;
+    for (; row + kBlock <= x.rows; row += kBlock) multiply_block<kBlock>(w, x, row, acc);
+    multiply_rest<kBlock - 1>(w, x, row, acc);
   }
   for (int64_t r = 0; r < a.x.rows; ++r) {
     for (int64_t j = 0; j < a.end - a.begin; j += 16) {

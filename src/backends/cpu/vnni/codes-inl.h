@@ -1,7 +1,8 @@
 // Codes as unsigned bytes, 64 of them in a register, in the order of the planes of x.
 //
-// A chunk is what 64 bytes of packed codes hold, or 64 codes of 3, 5 or 6 bits. Codes that divide a
-// byte are taken apart by shifts: field f of a chunk has the codes f, f + F, f + 2 F and so on.
+// A chunk is what 64 bytes of packed codes hold, or 128 codes of 3 bits, or 64 of 5 or 6. It is
+// taken apart into F fields: of codes that divide a byte, field f has the codes f, f + F, f + 2 F
+// and so on; of 3 bits, it has every other four.
 #pragma once
 
 #include <immintrin.h>
@@ -13,7 +14,11 @@ namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
 template <Code c>
-inline constexpr int kFields = 8 % bits_of(c) == 0 ? 8 / bits_of(c) : 1;
+inline constexpr int kFields = c == Code::u3         ? 2
+                               : 8 % bits_of(c) == 0 ? 8 / bits_of(c)
+                                                     : 1;
+template <Code c>
+inline constexpr int kNeighbours = c == Code::u3 ? 4 : 1;  // codes that stay together in a field
 template <Code c>
 inline constexpr int kChunk = 64 * kFields<c>;
 template <Code c>
@@ -56,15 +61,19 @@ OLIVINE_INLINE void with_byte_code(const QuantFormat& format, F f) {
   });
 }
 
+// Of codes that do not divide a byte: those of two lanes to each word of 64 bits, then to bytes.
 template <Code c>
 struct Spread {
-  alignas(64) uint8_t bytes[64];   // codes 8 i to 8 i + 7 to word i of 64 bits
-  alignas(64) uint8_t shifts[64];  // then each code to a byte
+  alignas(64) uint8_t bytes[64];
+  alignas(64) uint8_t shifts[kFields<c>][64];
   constexpr Spread() : bytes(), shifts() {
     for (int i = 0; i < 64; ++i) {
-      const int at = i / 8 * bits_of(c) + i % 8;
+      const int at = i / 8 * kFields<c> * bits_of(c) + i % 8;
       bytes[i] = at < 64 ? at : 63;
-      shifts[i] = i % 8 * bits_of(c);
+      for (int f = 0; f < kFields<c>; ++f) {
+        const int code = (i % 8 / 4 * kFields<c> + f) * 4 + i % 4;
+        shifts[f][i] = code * bits_of(c);
+      }
     }
   }
 };
@@ -84,7 +93,6 @@ OLIVINE_INLINE __m512i load_chunk(const uint32_t* from, __mmask16 words) {
   }
   if constexpr (8 % bits_of(c) != 0) {
     v = _mm512_maskz_permutexvar_epi8(~0ull, _mm512_load_si512(kSpread<c>.bytes), v);
-    v = _mm512_maskz_multishift_epi64_epi8(~0ull, _mm512_load_si512(kSpread<c>.shifts), v);
   }
   return v;
 }
@@ -103,7 +111,12 @@ template <Code c, int f>
 OLIVINE_INLINE __m512i field(__m512i chunk) {
   constexpr int bits = bits_of(c);
   if constexpr (bits == 8) return chunk;
-  if constexpr (f > 0) chunk = _mm512_maskz_srli_epi32(0xffff, chunk, f * bits);
+  if constexpr (8 % bits != 0) {
+    chunk =
+        _mm512_maskz_multishift_epi64_epi8(~0ull, _mm512_load_si512(kSpread<c>.shifts[f]), chunk);
+  } else if constexpr (f > 0) {
+    chunk = _mm512_maskz_srli_epi32(0xffff, chunk, f * bits);
+  }
   if constexpr (c == Code::e2m1) {
     return _mm512_maskz_permutexvar_epi8(~0ull, chunk, _mm512_load_si512(kE2m1Table.value));
   }

@@ -35,22 +35,25 @@ OLIVINE_INLINE uint32_t unit_exponent(const T* x, int64_t size) {
 OLIVINE_INLINE float power(uint32_t exponent) { return __builtin_bit_cast(float, exponent << 23); }
 
 // From bytes as the transposition in put_planes() leaves them to the order of fields.
-template <int F>
+template <Code c>
 struct Order {
   alignas(64) uint8_t from[64];
   constexpr Order() : from() {
+    constexpr int F = kFields<c>, N = kNeighbours<c>;
     for (int to = 0; to < 64; ++to) {
-      const int natural = to % (64 / F) * F + to / (64 / F);
+      const int in_field = to % (64 / F), field = to / (64 / F);
+      const int natural = (in_field / N * F + field) * N + in_field % N;
       from[to] = natural % 16 / 4 * 16 + natural / 16 * 4 + natural % 4;
     }
   }
 };
-template <int F>
-inline constexpr Order<F> kOrder{};
+template <Code c>
+inline constexpr Order<c> kOrder{};
 
-template <int F>
+template <Code c>
 OLIVINE_INLINE void put_fields(__m512i plane, int8_t* to) {
-  plane = _mm512_maskz_permutexvar_epi8(~0ull, _mm512_load_si512(kOrder<F>.from), plane);
+  constexpr int F = kFields<c>;
+  plane = _mm512_maskz_permutexvar_epi8(~0ull, _mm512_load_si512(kOrder<c>.from), plane);
   if constexpr (F == 1) {
     _mm512_storeu_si512(to, plane);
   } else {
@@ -62,7 +65,7 @@ OLIVINE_INLINE void put_fields(__m512i plane, int8_t* to) {
 }
 
 // 64 integers to bytes of the planes.
-template <int F>
+template <Code c>
 OLIVINE_INLINE void put_planes(const __m512i* q, int8_t* to, int64_t plane_bytes) {
   const __m512i digits = _mm512_set1_epi32(0x808080);
   const __m512i turn = _mm512_maskz_broadcast_i32x4(
@@ -73,13 +76,13 @@ OLIVINE_INLINE void put_planes(const __m512i* q, int8_t* to, int64_t plane_bytes
     v[i] = _mm512_xor_si512(_mm512_add_epi32(q[i], digits), digits);
     v[i] = _mm512_shuffle_epi8(v[i], turn);
   }
-  const __m512i a = _mm512_maskz_unpacklo_epi32(0xffff, v[0], v[1]);
-  const __m512i b = _mm512_maskz_unpacklo_epi32(0xffff, v[2], v[3]);
-  const __m512i c = _mm512_maskz_unpackhi_epi32(0xffff, v[0], v[1]);
-  const __m512i d = _mm512_maskz_unpackhi_epi32(0xffff, v[2], v[3]);
-  put_fields<F>(_mm512_maskz_unpacklo_epi64(0xff, a, b), to);
-  put_fields<F>(_mm512_maskz_unpackhi_epi64(0xff, a, b), to + plane_bytes);
-  put_fields<F>(_mm512_maskz_unpacklo_epi64(0xff, c, d), to + 2 * plane_bytes);
+  const __m512i low = _mm512_maskz_unpacklo_epi32(0xffff, v[0], v[1]);
+  const __m512i low2 = _mm512_maskz_unpacklo_epi32(0xffff, v[2], v[3]);
+  const __m512i high = _mm512_maskz_unpackhi_epi32(0xffff, v[0], v[1]);
+  const __m512i high2 = _mm512_maskz_unpackhi_epi32(0xffff, v[2], v[3]);
+  put_fields<c>(_mm512_maskz_unpacklo_epi64(0xff, low, low2), to);
+  put_fields<c>(_mm512_maskz_unpackhi_epi64(0xff, low, low2), to + plane_bytes);
+  put_fields<c>(_mm512_maskz_unpacklo_epi64(0xff, high, high2), to + 2 * plane_bytes);
 }
 
 struct Row {
@@ -89,7 +92,7 @@ struct Row {
 };
 
 // Whether a quarter of a group at most is lost with integers of 8 * P bits.
-template <int P, int F, class T>
+template <int P, Code c, class T>
 bool fill_planes(const Row& row, const T* x, float lost) {
   const __m512 sign = _mm512_set1_ps(-0.0F), part = _mm512_set1_ps(lost);
   constexpr float step = P == 2 ? 256 : 1;
@@ -121,12 +124,13 @@ bool fill_planes(const Row& row, const T* x, float lost) {
         ++g;
       }
     }
-    put_planes<F>(q, row.planes + at / (64 * F) * (64 * F) + at % (64 * F) / F, row.plane_bytes);
+    put_planes<c>(q, row.planes + at / kChunk<c> * kChunk<c> + at % kChunk<c> / kFields<c>,
+                  row.plane_bytes);
   }
   return true;
 }
 
-template <int F, class T>
+template <Code c, class T>
 int prepare_row(const Row& row, const T* x) {
   for (int64_t g = 0; g * row.size < row.k; ++g) {
     const uint32_t exponent = unit_exponent(x + g * row.size, row.size);
@@ -135,12 +139,12 @@ int prepare_row(const Row& row, const T* x) {
   }
   if constexpr (!std::is_same_v<T, float>) {
     const float lost = std::is_same_v<T, bfloat16_t> ? kLost16Bfloat : kLost16Half;
-    if (fill_planes<2, F>(row, x, lost)) return 2;
+    if (fill_planes<2, c>(row, x, lost)) return 2;
   }
-  return fill_planes<3, F>(row, x, kLost24) ? 3 : 0;
+  return fill_planes<3, c>(row, x, kLost24) ? 3 : 0;
 }
 
-template <int F, class T>
+template <Code c, class T>
 void prepare_rows(const FixedPrepareArgs& a) {
   const FixedRows& to = a.out;
   const int64_t groups = to.k / a.format.group_size;
@@ -153,7 +157,7 @@ void prepare_rows(const FixedPrepareArgs& a) {
                   to.sums + r * to.group_stride};
     fill(row.units + groups, to.group_stride - groups, 0.0F);
     fill(row.sums + groups, to.group_stride - groups, 0.0F);
-    const int planes = prepare_row<F>(row, static_cast<const T*>(a.x) + r * to.k);
+    const int planes = prepare_row<c>(row, static_cast<const T*>(a.x) + r * to.k);
     to.plane_count[r] = uint8_t(planes);
     if (planes > 0) continue;
     std::memset(row.planes, 0, static_cast<size_t>(kPlanes * to.plane_bytes));
@@ -162,28 +166,31 @@ void prepare_rows(const FixedPrepareArgs& a) {
   }
 }
 
-template <int F>
-void prepare_fields(const FixedPrepareArgs& a) {
+template <Code c>
+void prepare_codes(const FixedPrepareArgs& a) {
   switch (a.dtype.val()) {
     case Dtype::Val::float16:
-      return prepare_rows<F, float16_t>(a);
+      return prepare_rows<c, float16_t>(a);
     case Dtype::Val::bfloat16:
-      return prepare_rows<F, bfloat16_t>(a);
+      return prepare_rows<c, bfloat16_t>(a);
     default:
-      return prepare_rows<F, float>(a);
+      return prepare_rows<c, float>(a);
   }
 }
 
+// Codes in the same order share what is made for them.
 void prepare(const FixedPrepareArgs& a) {
   switch (a.format.bits) {
     case 1:
-      return prepare_fields<8>(a);
+      return prepare_codes<Code::u1>(a);
     case 2:
-      return prepare_fields<4>(a);
+      return prepare_codes<Code::u2>(a);
+    case 3:
+      return prepare_codes<Code::u3>(a);
     case 4:
-      return prepare_fields<2>(a);
+      return prepare_codes<Code::u4>(a);
     default:
-      return prepare_fields<1>(a);
+      return prepare_codes<Code::u8>(a);
   }
 }
 

@@ -1,8 +1,9 @@
 # CPU kernels: each source is compiled once per instruction set, with OLIVINE_ISA naming the set.
 #
 # backends/cpu/kernels/*.cpp is built for plain, avx2 and avx512; backends/cpu/gemm/*_isa.cpp also
-# for avx512_bf16, and backends/cpu/vnni/*.cpp for that alone. Code in these files lives in namespace olivine::cpu::OLIVINE_ISA, and the core
-# sees OLIVINE_HAS_ISA_<NAME> for every set that is built. Nothing is compiled with -march=native.
+# for avx512_bf16, and backends/cpu/vnni/*.cpp for that alone. Code in these files lives in namespace
+# olivine::cpu::OLIVINE_ISA, and the core sees OLIVINE_HAS_ISA_<NAME> for every set that is built.
+# Nothing is compiled with -march=native.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(default_isas plain avx2 avx512 avx512_bf16)
 else()

@@ -10,7 +10,7 @@
 namespace olivine::cpu {
 namespace {
 
-constexpr int64_t kDotRows = 3;         // of x, up to which reading the weights is what takes time
+constexpr int64_t kDotRows = 4;         // of x, up to which reading the weights is what takes time
 constexpr int64_t kTask = 1 << 16;      // codes that a task of few rows reads
 constexpr int64_t kPrepared = 1 << 14;  // values of x that a task prepares
 constexpr int64_t kRowBlock = 256;      // of x, prepared at once

@@ -120,7 +120,7 @@ OLIVINE_INLINE __m512i field(__m512i chunk) {
   if constexpr (c == Code::e2m1) {
     return _mm512_maskz_permutexvar_epi8(~0ull, chunk, _mm512_load_si512(kE2m1Table.value));
   }
-  return _mm512_and_si512(chunk, _mm512_set1_epi8((1 << bits) - 1));
+  return _mm512_and_si512(chunk, _mm512_set1_epi8(char((1 << bits) - 1)));
 }
 
 // ---- Scales and biases: 16 or fewer from position `at` on, zeros where `some` has none.

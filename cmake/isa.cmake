@@ -1,8 +1,9 @@
 # CPU kernels: each source is compiled once per instruction set, with OLIVINE_ISA naming the set.
 #
 # backends/cpu/kernels/*.cpp is built for plain, avx2 and avx512; backends/cpu/gemm/*_isa.cpp also
-# for avx512_bf16. Code in these files lives in namespace olivine::cpu::OLIVINE_ISA, and the core
-# sees OLIVINE_HAS_ISA_<NAME> for every set that is built. Nothing is compiled with -march=native.
+# for avx512_bf16, and backends/cpu/vnni/*.cpp for that alone. Code in these files lives in namespace
+# olivine::cpu::OLIVINE_ISA, and the core sees OLIVINE_HAS_ISA_<NAME> for every set that is built.
+# Nothing is compiled with -march=native.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(default_isas plain avx2 avx512 avx512_bf16)
 else()
@@ -26,13 +27,14 @@ endif()
 
 file(GLOB kernel_sources CONFIGURE_DEPENDS src/backends/cpu/kernels/*.cpp)
 file(GLOB gemm_sources CONFIGURE_DEPENDS src/backends/cpu/gemm/*_isa.cpp)
+file(GLOB vnni_sources CONFIGURE_DEPENDS src/backends/cpu/vnni/*.cpp)
 
 # The order of this list is the link order: oldest instruction set first.
 set(OLIVINE_ISA_TARGETS)
 foreach(isa IN LISTS OLIVINE_ISAS)
   set(sources ${kernel_sources} ${gemm_sources})
   if(isa STREQUAL "avx512_bf16")
-    set(sources ${gemm_sources})
+    set(sources ${gemm_sources} ${vnni_sources})
   endif()
   if(sources)
     set(target olivine_kernels_${isa})

@@ -1,6 +1,5 @@
 """Quantized weights: packing against MLX's, products against dense ones, derivatives, errors."""
 
-import itertools
 import tempfile
 from pathlib import Path
 
@@ -196,15 +195,89 @@ def test_products_agree_with_dequantized_weights(fmt, name, transpose):
         assert got.dtype == mx_dtype(name)
 
 
-@pytest.mark.parametrize("fmt", [("affine", 4, 64), ("affine", 3, 32), ("nvfp4", 4, 16)], ids=str)
-def test_products_of_odd_sizes(fmt):
+@each_format
+@pytest.mark.parametrize("name", DTYPES)
+def test_products_of_odd_sizes(fmt, name):
     group = fmt[2]
-    for k, n, rows in itertools.product((group, 3 * group, 9 * group), (1, 5, 131), (1, 3, 33)):
-        packed = mx.quantize(weights((n, k)), **keywords(fmt))
-        x = weights((rows, k), seed=rows)
+    for k, n, rows in ((1, 1, 3), (3, 5, 1), (3, 131, 33), (9, 131, 2), (9, 5, 15), (9, 34, 1)):
+        k *= group
+        packed = mx.quantize(weights((n, k), name), **keywords(fmt))
+        x = weights((rows, k), name, seed=rows)
         want = to_np(x).astype(np.float64) @ dense(packed, fmt).T
         got = mx.quantized_matmul(x, *parts(packed), **keywords(fmt))
-        assert_close(got, want, "float32", 20, f"{rows} {k} {n}", span=8)
+        assert_close(got, want, name, 20, f"{rows} {k} {n}", span=8)
+
+
+@each_format
+def test_products_with_long_rows(fmt):
+    """Longer than what is unpacked at once, and more of them than are prepared at once."""
+    k = 1024 + 3 * fmt[2]
+    packed = mx.quantize(weights((40, k)), **keywords(fmt))
+    values = dense(packed, fmt)
+    for rows in (1, 5, 300):
+        x = weights((rows, k), seed=rows)
+        got = mx.quantized_matmul(x, *parts(packed), **keywords(fmt))
+        assert_close(got, to_np(x).astype(np.float64) @ values.T, "float32", 20, f"{rows}", span=16)
+
+
+@pytest.mark.parametrize("fmt", [("affine", 8, 64), ("affine", 4, 32), ("mxfp4", 4, 32)], ids=str)
+@pytest.mark.parametrize("name", DTYPES)
+def test_products_of_wide_ranges(fmt, name):
+    """Errors stay small beside the largest possible sum, whatever the range within a group."""
+    rng = np.random.default_rng(12)
+    k = 256
+    packed = mx.quantize(weights((48, k), name), **keywords(fmt))
+    # Scales as floats, so that values are not rounded to 16 bits.
+    wide = [packed[0], *(p if p.dtype == mx.uint8 else p.astype(mx.float32) for p in packed[1:])]
+    values = dense(wide, fmt)
+    x = rng.standard_normal((12, k))
+    x[1] *= 2.0 ** rng.integers(-12, 4, k)
+    x[2] *= (
+        2.0 ** rng.integers(-24, -1, k) if name == "float16" else 2.0 ** rng.integers(-60, 60, k)
+    )
+    x[3, ::37] *= 1000
+    x[4] *= 1e-7 if name == "float16" else 1e-37
+    x[5, :64] = 0
+    x[6] = 0
+    x[7, 1:] *= 1e-6
+    x[8] = np.maximum(x[8], 0) ** 4
+    x[9] = 1
+    x[10] *= 1e3 if name == "float16" else 1e30
+    x[11, 5] = -3e4
+    x = to_mx(x, name)
+    exact = to_np(x).astype(np.float64)
+    want = exact @ values.T
+    size = np.sum(np.abs(exact), -1, keepdims=True) * np.max(np.abs(values), -1)
+    eps = {"float32": 2.0**-23, "bfloat16": 2.0**-8, "float16": 2.0**-11}[name]
+    least = {"float32": 2.0**-140, "bfloat16": 2.0**-133, "float16": 2.0**-24}[name]
+    for rows in (slice(0, 12), *(slice(r, r + 1) for r in range(12))):
+        got = mx.quantized_matmul(x[rows], *parts(packed), **keywords(fmt))
+        error = np.abs(to_np(got).astype(np.float64) - want[rows])
+        bound = eps * np.abs(want[rows]) + 16 * 2.0**-23 * size[rows] + least
+        if name != "float32" and len(error) > 1:  # panels of weights in 16 bits
+            bound += eps / 2 * size[rows]
+        assert (error <= bound).all(), f"{rows}: {np.max(error / bound, -1)}"
+
+
+@pytest.mark.parametrize("fmt", [("affine", 4, 64), ("affine", 3, 32), ("nvfp4", 4, 16)], ids=str)
+@pytest.mark.parametrize("name", DTYPES)
+def test_values_that_are_not_finite_spoil_their_row_alone(fmt, name):
+    packed = mx.quantize(weights((40, 256), name), **keywords(fmt))
+    x = to_np(weights((9, 256), name)).copy()
+
+    def product(x):
+        return to_np(mx.quantized_matmul(to_mx(x, name), *parts(packed), **keywords(fmt)))
+
+    for rows in (1, 2, 9):
+        clean = product(x[:rows])
+        for value in (np.inf, -np.inf, np.nan):
+            spoiled = x[:rows].copy()
+            spoiled[rows // 2, 70] = value
+            got = product(spoiled)
+            assert not np.isfinite(got[rows // 2]).any() or fmt[0] != "affine"
+            assert np.isnan(got[rows // 2]).all() or not np.isnan(value)
+            others = np.arange(rows) != rows // 2
+            np.testing.assert_array_equal(got[others], clean[others])
 
 
 def test_products_broadcast_leading_axes():

@@ -11,6 +11,7 @@
 #include "backends/cpu/gather_matmul.h"
 #include "backends/cpu/gemm/gemm.h"
 #include "backends/cpu/kernel_table.h"
+#include "backends/cpu/quantized_fixed.h"
 #include "backends/cpu/scratch.h"
 #include "core/size.h"
 #include "runtime/thread_pool.h"
@@ -130,17 +131,9 @@ void run_dequantize(const KernelCall& c) {
 
 // ---- Products
 
-// Contiguous rows of x with one matrix.
-struct Product {
-  const PackedMatrix& matrix;
-  Dtype dtype;
-  bool transpose;
-  const char* x;
-  int64_t m, k, n;
-  char* out;
-};
+}  // namespace
 
-void multiply_few(const Product& p) {
+void multiply_few(const PackedProduct& p) {
   const int64_t groups = p.matrix.row_groups;
   ScratchBytes prepared(checked_mul(p.m, prepared_size(p.k, groups)), sizeof(float));
   float* x = static_cast<float*>(prepared.data());
@@ -161,8 +154,10 @@ void multiply_few(const Product& p) {
   });
 }
 
+namespace {
+
 // Columns [begin, end) of the result.
-void multiply_panel(const Product& p, int64_t begin, int64_t end, void* panel) {
+void multiply_panel(const PackedProduct& p, int64_t begin, int64_t end, void* panel) {
   const int64_t cols = end - begin;
   DequantizeArgs unpack{.matrix = p.matrix, .dtype = p.dtype, .exact = false};
   GemmArgs g;
@@ -189,10 +184,12 @@ void multiply_panel(const Product& p, int64_t begin, int64_t end, void* panel) {
   gemm(g);
 }
 
-void multiply(const Product& p) {
+void multiply(const PackedProduct& p) {
   if (p.m == 0 || p.n == 0) return;
   if (p.k == 0) {
     std::memset(p.out, 0, static_cast<size_t>(p.m * p.n * size_of(p.dtype)));
+  } else if (has_fixed_product(p)) {
+    multiply_fixed(p);
   } else if (p.transpose && p.m <= kernels().few_rows) {
     multiply_few(p);
   } else {

@@ -66,6 +66,16 @@ struct DotArgs {
   float* work = nullptr;  // room for kDotWork * row_groups
 };
 
+// Contiguous rows of x with one matrix.
+struct PackedProduct {
+  const PackedMatrix& matrix;
+  Dtype dtype;
+  bool transpose;
+  const char* x;
+  int64_t m, k, n;
+  char* out;
+};
+
 using QuantizeFn = void (*)(const QuantizeArgs&);
 struct QuantizedKernels {
   void (*dequantize)(const DequantizeArgs&);
@@ -83,6 +93,9 @@ OLIVINE_DECLARE_QUANTIZED_KERNELS(plain)
 OLIVINE_DECLARE_QUANTIZED_KERNELS(avx2)
 OLIVINE_DECLARE_QUANTIZED_KERNELS(avx512)
 #undef OLIVINE_DECLARE_QUANTIZED_KERNELS
+
+// Dot products of floats, for few rows of x.
+void multiply_few(const PackedProduct& p);
 
 // Floats of a prepared row, its group sums included.
 constexpr int64_t prepared_size(int64_t k, int64_t groups) { return (k + 31) / 32 * 32 + groups; }

@@ -1,0 +1,134 @@
+// Products with packed weights by integer dot products: blocks of rows of x, and the work of tasks.
+#include "backends/cpu/quantized_fixed.h"
+
+#include <algorithm>
+
+#include "backends/cpu/scratch.h"
+#include "core/size.h"
+#include "runtime/thread_pool.h"
+
+namespace olivine::cpu {
+namespace {
+
+constexpr int64_t kDotRows = 4;         // of x, up to which reading the weights is what takes time
+constexpr int64_t kTask = 1 << 16;      // codes that a task of few rows reads
+constexpr int64_t kPrepared = 1 << 14;  // values of x that a task prepares
+constexpr int64_t kRowBlock = 256;      // of x, prepared at once
+constexpr int64_t kTileRows = 128;      // of x, at most, that a tile has
+
+const FixedKernels* kernels() {
+#if OLIVINE_HAS_ISA_AVX512_BF16
+  if (cpu_isa() == Isa::avx512_bf16) return &avx512_bf16::fixed_kernels;
+#endif
+  return nullptr;
+}
+
+int64_t tasks_of(int64_t size, int64_t most) { return (size + most - 1) / most; }
+
+// Memory for rows of fixed point.
+class FixedScratch {
+ public:
+  FixedScratch(const PackedProduct& p, int64_t chunk, int64_t rows)
+      : stride_(fixed_group_stride(p.matrix.row_groups)),
+        bytes_(tasks_of(p.k, chunk) * chunk),
+        planes_(checked_mul(rows, row_bytes(bytes_)), 1),
+        groups_(checked_mul(rows, 2 * stride_), sizeof(float)),
+        counts_(rows, 1) {
+    x_.k = p.k;
+    x_.plane_bytes = bytes_;
+    x_.row_bytes = row_bytes(bytes_);
+    x_.group_stride = stride_;
+    x_.planes = static_cast<int8_t*>(planes_.data());
+    x_.units = static_cast<float*>(groups_.data());
+    x_.sums = x_.units + rows * stride_;
+    x_.plane_count = static_cast<uint8_t*>(counts_.data());
+  }
+  FixedRows& rows() { return x_; }
+
+ private:
+  // A line more, so that rows do not meet in the sets of a cache.
+  static int64_t row_bytes(int64_t plane) { return kPlanes * plane + 64; }
+
+  int64_t stride_, bytes_;
+  ScratchBytes planes_, groups_, counts_;
+  FixedRows x_;
+};
+
+FixedRows some_rows(const FixedRows& x, int64_t first, int64_t count) {
+  FixedRows part = x;
+  part.rows = count;
+  part.planes += first * x.row_bytes;
+  part.units += first * x.group_stride;
+  part.sums += first * x.group_stride;
+  part.plane_count += first;
+  return part;
+}
+
+void multiply_dot(const PackedProduct& p, const FixedRows& x) {
+  const int64_t units = tasks_of(p.n, kFixedDotColumns);
+  const int64_t share = tasks_of(units, int64_t{2} * thread_count());
+  const int64_t grain = std::clamp<int64_t>(kTask / (p.k * kFixedDotColumns), 1, share);
+  parallel_for(units, grain, [&](int64_t begin, int64_t end) {
+    kernels()->dot({p.matrix, x, begin * kFixedDotColumns, std::min(p.n, end * kFixedDotColumns),
+                    p.dtype, p.out, p.n});
+  });
+}
+
+void multiply_tiles(const PackedProduct& p, const FixedRows& x) {
+  const int64_t columns = tasks_of(p.n, kFixedColumns);
+  const int64_t blocks = tasks_of(x.rows, kTileRows), rows = tasks_of(x.rows, blocks);
+  const int64_t itemsize = static_cast<int64_t>(p.dtype.size());
+  parallel_for(blocks * columns, 1, [&](int64_t begin, int64_t end) {
+    ScratchBytes work(fixed_tile_work(rows), 1);
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t first = task / columns * rows, column = task % columns * kFixedColumns;
+      if (first >= x.rows) continue;
+      const FixedRows part = some_rows(x, first, std::min(rows, x.rows - first));
+      kernels()->tile({p.matrix, part, column, std::min(p.n, column + kFixedColumns), p.dtype,
+                       p.out + first * p.n * itemsize, p.n, work.data()});
+    }
+  });
+}
+
+// Rows that are no fixed point, one at a time so that others make no difference.
+void multiply_rest(const PackedProduct& p, const FixedRows& x) {
+  const int64_t itemsize = static_cast<int64_t>(p.dtype.size());
+  for (int64_t r = 0; r < x.rows; ++r) {
+    if (x.plane_count[r] > 0) continue;
+    PackedProduct row = p;
+    row.m = 1;
+    row.x += r * p.k * itemsize;
+    row.out += r * p.n * itemsize;
+    multiply_few(row);
+  }
+}
+
+}  // namespace
+
+bool has_fixed_product(const PackedProduct& p) {
+  return kernels() && p.transpose && kernels()->chunk(p.matrix.format) > 0;
+}
+
+void multiply_fixed(const PackedProduct& p) {
+  const int64_t itemsize = static_cast<int64_t>(p.dtype.size());
+  const int64_t most = std::min(p.m, kRowBlock);
+  FixedScratch scratch(p, kernels()->chunk(p.matrix.format), most);
+  FixedRows& x = scratch.rows();
+  for (int64_t first = 0; first < p.m; first += most) {
+    PackedProduct part = p;
+    part.m = x.rows = std::min(most, p.m - first);
+    part.x += first * p.k * itemsize;
+    part.out += first * p.n * itemsize;
+    parallel_for(part.m, std::max<int64_t>(1, kPrepared / p.k), [&](int64_t begin, int64_t end) {
+      kernels()->prepare({p.matrix.format, p.dtype, part.x, begin, end - begin, x});
+    });
+    if (part.m <= kDotRows) {
+      multiply_dot(part, x);
+    } else {
+      multiply_tiles(part, x);
+    }
+    multiply_rest(part, x);
+  }
+}
+
+}  // namespace olivine::cpu

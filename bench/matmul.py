@@ -15,7 +15,7 @@ from bench.runner import WORKLOADS, available, measure_rates, workload
 
 WIDTH, ROWS = 384, 8 * 256  # of the training step in bench/training.py
 DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
-# name: m, n, k and which operands are given as transposes
+# name: m, n, k, which operands are given as transposes, and how many products if not one
 SHAPES = {
     **{f"square_{n}": (n, n, n, "") for n in (64, 128, 256, 512, 1024, 2048)},
     "up": (ROWS, 4 * WIDTH, WIDTH, ""),
@@ -26,6 +26,12 @@ SHAPES = {
     "up_gradient_of_w": (WIDTH, 4 * WIDTH, ROWS, "a"),
     "down_gradient_of_w": (4 * WIDTH, WIDTH, ROWS, "a"),
     "head_gradient_of_w": (WIDTH, 4096, ROWS, "a"),
+    "linear_128": (128, 4096, 4096, "b"),
+    "wide_64": (64, 8192, 512, ""),
+    "tall_64": (16384, 64, 64, ""),
+    **{f"batch_of_{n}": (n, n, n, "", 2**22 // n**2) for n in (8, 24, 32, 64, 128)},
+    "batch_of_64_by_transposes": (64, 64, 64, "b", 1024),
+    "batch_of_50": (50, 50, 50, "", 1024),
     "skinny_32": (32, 4096, 4096, ""),
     "narrow_32": (4096, 32, 4096, ""),
     "vector_matrix": (1, 4096, 4096, ""),
@@ -54,27 +60,34 @@ def openblas():
     return function, lambda a: a.ctypes.data_as(floats)
 
 
-def operands(m, n, k, transposed):
+def operands(m, n, k, transposed, batch=1):
     """Both operands as they lie in memory."""
     rng = np.random.default_rng(0)
-    a = rng.standard_normal((k, m) if "a" in transposed else (m, k))
-    b = rng.standard_normal((n, k) if "b" in transposed else (k, n))
+    lead = (batch,) if batch > 1 else ()
+    a = rng.standard_normal(lead + ((k, m) if "a" in transposed else (m, k)))
+    b = rng.standard_normal(lead + ((n, k) if "b" in transposed else (k, n)))
     return a.astype(np.float32), b.astype(np.float32)
 
 
-def product(name, m, n, k, transposed):
+def product(name, m, n, k, transposed, batch=1):
     def define(title):
-        return workload(f"product_{title}", work=2e-9 * m * n * k, unit="GFLOP")
+        return workload(f"product_{title}", work=2e-9 * batch * m * n * k, unit="GFLOP")
+
+    def as_multiplied(a, b):
+        a = a.swapaxes(-1, -2) if "a" in transposed else a
+        return a, b.swapaxes(-1, -2) if "b" in transposed else b
 
     def lazy(dtype):
         def setup(library):
             import olivine.core as mx
 
-            a, b = (mx.array(x).astype(getattr(mx, dtype)) for x in operands(m, n, k, transposed))
+            given = operands(m, n, k, transposed, batch)
+            a, b = (mx.array(x).astype(getattr(mx, dtype)) for x in given)
             mx.eval(a, b)
 
             def step():
-                mx.eval((a.T if "a" in transposed else a) @ (b.T if "b" in transposed else b))
+                left, right = as_multiplied(a, b)
+                mx.eval(left @ right)
 
             return step
 
@@ -86,10 +99,12 @@ def product(name, m, n, k, transposed):
 
     @f32.on("numpy")
     def _(library):
-        a, b = operands(m, n, k, transposed)
-        c = np.empty((m, n), np.float32)
-        a, b = a.T if "a" in transposed else a, b.T if "b" in transposed else b
+        a, b = as_multiplied(*operands(m, n, k, transposed, batch))
+        c = np.empty(np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) + (m, n), np.float32)
         return lambda: np.matmul(a, b, out=c)
+
+    if batch > 1:
+        return
 
     @f32.on("machine")
     def _(library):
@@ -115,7 +130,8 @@ for shape_name, shape in SHAPES.items():
 def rates(name, rounds, threads):
     """GFLOP/s by column, of one shape; the samples of all columns are interleaved."""
     libraries = available(["olivine", "numpy", "machine"])
-    jobs = {library: (WORKLOADS[f"product_f32_{name}"], library) for library in libraries}
+    f32 = WORKLOADS[f"product_f32_{name}"]
+    jobs = {library: (f32, library) for library in libraries if library in f32.setups}
     jobs |= {short: (WORKLOADS[f"product_{short}_{name}"], "olivine") for short in ("bf16", "f16")}
     return measure_rates(jobs, rounds, threads)
 
@@ -129,16 +145,17 @@ def main():
     print(f"GFLOP/s, medians of {options.rounds} interleaved samples, {options.threads} threads.\n")
     print("| shape | m n k | OpenBLAS | NumPy | f32 | f32 / OpenBLAS | bf16 / f32 | f16 / f32 |")
     print("|---" * 8 + "|")
-    for name, (m, n, k, transposed) in SHAPES.items():
+    for name, (m, n, k, transposed, *batch) in SHAPES.items():
         if options.names and not any(text in name for text in options.names):
             continue
         rate = rates(name, options.rounds, options.threads)
         f32 = rate["olivine"]
-        cells = [name, f"{m} {n} {k} {transposed and 'T:' + transposed}"]
+        size = " x ".join(map(str, batch + [f"{m} {n} {k}"]))
+        cells = [name, f"{size} {transposed and 'T:' + transposed}"]
         cells += [f"{rate.get(column, 0):.0f}" for column in ("machine", "numpy", "olivine")]
         cells += [
-            f"{part / whole:.2f}"
-            for part, whole in ((f32, rate["machine"]), (rate["bf16"], f32), (rate["f16"], f32))
+            f"{part / whole:.2f}" if whole else "—"
+            for part, whole in ((f32, rate.get("machine")), (rate["bf16"], f32), (rate["f16"], f32))
         ]
         print("| " + " | ".join(cells) + " |", flush=True)
 

@@ -2,6 +2,8 @@
 #include "backends/cpu/gemm/gemm.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -167,6 +169,8 @@ TYPED_TEST(GemmTyped, agrees_across_blocks) {
                            {13, 2100, 30},
                            {13, 35, 4000},
                            {140, 290, 400},
+                           {50, 700, 1000},
+                           {1000, 40, 130},
                            {1, 5000, 300},
                            {3000, 1, 70},
                            {1, 3, 20000}}) {
@@ -185,7 +189,7 @@ TYPED_TEST(GemmTyped, agrees_across_blocks) {
 }
 
 TYPED_TEST(GemmTyped, batches_with_broadcast_operands) {
-  const int64_t m = 5, n = 9, k = 11, outer = 3, inner = 4;
+  const int64_t m = 25, n = 39, k = 11, outer = 3, inner = 4;
   auto a = random_values<TypeParam>(outer * inner * m * k, 1);
   auto b = random_values<TypeParam>(outer * k * n, 2);
   for (Isa isa : available_isas()) {
@@ -222,8 +226,13 @@ TYPED_TEST(GemmTyped, batches_with_broadcast_operands) {
 TYPED_TEST(GemmTyped, results_do_not_depend_on_threads) {
   const int threads = thread_count();
   for (Isa isa : available_isas()) {
-    for (auto [m, n, k] :
-         {std::array<int64_t, 3>{300, 333, 450}, {1, 3000, 900}, {2500, 1, 800}, {64, 64, 4000}}) {
+    for (auto [m, n, k, transposed] : {std::array<int64_t, 4>{300, 333, 450, 0},
+                                       {100, 333, 450, 1},
+                                       {1, 3000, 900, 0},
+                                       {2500, 1, 800, 0},
+                                       {64, 64, 4000, 0},
+                                       {1500, 70, 90, 0},
+                                       {1500, 70, 90, 1}}) {
       auto a = random_values<TypeParam>(m * k, 1), b = random_values<TypeParam>(k * n, 2);
       std::vector<TypeParam> one(m * n), other(m * n);
       GemmArgs args{.dtype = dtype_of<TypeParam>,
@@ -231,7 +240,7 @@ TYPED_TEST(GemmTyped, results_do_not_depend_on_threads) {
                     .n = n,
                     .k = k,
                     .a = {a.data(), k, 1},
-                    .b = {b.data(), n, 1},
+                    .b = {b.data(), transposed ? 1 : n, transposed ? k : 1},
                     .c = one.data(),
                     .c_row_stride = n};
       set_thread_count(1);
@@ -337,6 +346,40 @@ TEST(Gemm, writes_only_its_columns) {
       EXPECT_EQ(c[i * 40 + 33], -7);
     }
   }
+}
+
+// The last elements of the operands are the last ones of their pages.
+TYPED_TEST(GemmTyped, reads_nothing_past_the_operands) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE)), size = sizeof(TypeParam);
+  const auto mapped = [&] {
+    void* p = mmap(nullptr, 3 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    mprotect(static_cast<char*>(p) + 2 * page, page, PROT_NONE);
+    return static_cast<char*>(p);
+  };
+  char *a = mapped(), *b = mapped(), *c = mapped();
+  const auto last = [&](char* p, int64_t n) {
+    return reinterpret_cast<TypeParam*>(p + 2 * page - static_cast<size_t>(n) * size);
+  };
+  for (Isa isa : available_isas()) {
+    for (int64_t m : {2, 8, 13}) {
+      for (int64_t n : {2, 8, 19}) {
+        for (int64_t k : {1, 8, 13}) {
+          for (bool flip : {false, true}) {
+            gemm({.dtype = dtype_of<TypeParam>,
+                  .m = m,
+                  .n = n,
+                  .k = k,
+                  .a = {last(a, m * k), flip ? 1 : k, flip ? m : 1},
+                  .b = {last(b, k * n), flip ? 1 : n, flip ? k : 1},
+                  .c = last(c, m * n),
+                  .c_row_stride = n},
+                 isa);
+          }
+        }
+      }
+    }
+  }
+  for (char* p : {a, b, c}) munmap(p, 3 * page);
 }
 
 TEST(Gemm, adds_to_c_in_place) {

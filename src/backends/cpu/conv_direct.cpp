@@ -19,6 +19,7 @@ namespace {
 
 constexpr int64_t kBlockSteps = 256;              // whose weights stay in the L1 cache
 constexpr int64_t kTaskBytes = int64_t{1} << 19;  // of lines of x
+constexpr int64_t kTaskWeights = 640 << 10;       // bytes of weights
 constexpr int64_t kLongest = 1024;                // outputs of a row
 constexpr int64_t kTasks = 16;                    // for an even load, where there is enough work
 constexpr int64_t kPackGrain = 1 << 16;           // weights that a task packs at least
@@ -108,8 +109,8 @@ void DirectConv::add_pieces() {
   blocks_.push_back(pieces_.size());
 }
 
-// Weights are the larger part to read where there are many, so their panels are shared out before
-// rows are.
+// A task takes all panels of channels whose weights stay in the L2 cache, for each of them would
+// need its own copy of the lines; then tasks share rows, and panels further only if rows are few.
 void DirectConv::choose_tasks() {
   const ConvAxis& w = p_[2];
   width_tasks_ = ceil_div(w.count, kLongest);
@@ -122,12 +123,14 @@ void DirectConv::choose_tasks() {
       row_flops * static_cast<double>(all_rows_ * width_tasks_) * static_cast<double>(groups_);
   const int64_t tasks = static_cast<int64_t>(std::min<double>(kTasks, flops / kTaskFlops)) + 1;
   const int64_t others = width_tasks_ * groups_;
-  rows_ = std::clamp<int64_t>(kTaskBytes / line, 1, all_rows_);
-  panel_tasks_ =
-      std::clamp<int64_t>(ceil_div(tasks, ceil_div(all_rows_, rows_) * others), 1, panels_);
-  rows_ = std::min(rows_, ceil_div(all_rows_ * others * panel_tasks_, tasks));
-  row_tasks_ = ceil_div(all_rows_, rows_);
+  const int64_t panel_bytes = width_of_panel_ * k_ * call_.packed();
+  panel_tasks_ = ceil_div(panels_, std::max<int64_t>(1, kTaskWeights / panel_bytes));
+  if (spread_) panel_tasks_ = std::min(tasks, panels_);  // each has lines of its own
+  row_tasks_ = std::min(ceil_div(tasks, others * panel_tasks_), all_rows_);
+  row_tasks_ = std::max(row_tasks_, ceil_div(all_rows_, std::max<int64_t>(1, kTaskBytes / line)));
   rows_ = ceil_div(all_rows_, row_tasks_);
+  row_tasks_ = ceil_div(all_rows_, rows_);
+  panel_tasks_ = std::clamp(ceil_div(tasks, others * row_tasks_), panel_tasks_, panels_);
 }
 
 void DirectConv::pack(const ConvWeights& w) {
@@ -176,11 +179,11 @@ void DirectConv::run(const ConvWeights& w) {
 }
 
 void DirectConv::run_task(int64_t task) const {
-  const int64_t part = task % panel_tasks_;
-  int64_t rest = task / panel_tasks_;
+  const int64_t row = task % row_tasks_ * rows_;
+  int64_t rest = task / row_tasks_;
   const int64_t i = rest % width_tasks_;
   rest /= width_tasks_;
-  const int64_t row = rest % row_tasks_ * rows_, group = rest / row_tasks_;
+  const int64_t part = rest % panel_tasks_, group = rest / panel_tasks_;
   const ConvRows rows{row, std::min(row + rows_, all_rows_), i * width_,
                       std::min((i + 1) * width_, p_[2].count)};
   if (rows.begin >= rows.end || rows.left >= rows.right) return;

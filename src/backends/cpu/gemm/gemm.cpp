@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "backends/cpu/gemm/product.h"
+#include "backends/cpu/scratch.h"
 #include "core/size.h"
 #include "runtime/thread_pool.h"
 
@@ -65,6 +66,8 @@ void multiply(const Product& product) {
     multiply_nothing(product);
   } else if (has_vector(product)) {
     multiply_vector(product);
+  } else if (suits_direct(product)) {
+    multiply_direct(product);
   } else {
     multiply_packed(product);
   }
@@ -118,10 +121,22 @@ void gemm(const GemmArgs& original, Isa isa) {
   if (count == 1) return multiply(first);
   int64_t grain = static_cast<int64_t>(std::clamp(kTaskFlops / (flops + 1), 1.0, 1e9));
   if (Product::is_small(flops * static_cast<double>(count))) grain = count;
+  const bool shares = flops >= kLargeProduct && count < 4 * thread_count();
+  const bool direct = !shares && !has_vector(first) && suits_direct(first);
   const auto run = [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) multiply({args, kernels, operands_at(args, i)});
+    ScratchBytes scratch(direct ? direct_scratch(first) : 0, 1);
+    Operands next = operands_at(args, begin);
+    for (int64_t i = begin; i < end; ++i) {
+      const Product product{args, kernels, next};
+      next = operands_at(args, std::min(i + 1, count - 1));
+      if (direct) {
+        multiply_direct(product, next, static_cast<char*>(scratch.data()));
+      } else {
+        multiply(product);
+      }
+    }
   };
-  if (flops >= kLargeProduct && count < 4 * thread_count()) {
+  if (shares) {
     run(0, count);  // the threads share each product
   } else {
     parallel_for(count, grain, run);

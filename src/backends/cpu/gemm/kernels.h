@@ -22,6 +22,19 @@ struct PackArgs {
 
 // Rows [first, last) of panel i of `count` that share `size` lines evenly.
 constexpr int64_t split(int64_t i, int64_t count, int64_t size) { return i * size / count; }
+// Where a block along k begins: even, so that steps can be packed in pairs.
+constexpr int64_t block_bound(int64_t i, int64_t count, int64_t k) {
+  return i == count ? k : split(i, count, k) / 2 * 2;
+}
+
+// Memory to fetch to the L2 cache, a little at a time: runs of `lines` cache lines.
+struct Fetch {
+  const char* next = nullptr;
+  int64_t lines = 0, left = 0;  // of a run; of this one
+  int64_t gap = 0;              // bytes from the end of a run to the next
+  int64_t all = 0;              // lines to come
+  int64_t rate = 0;             // lines for each kPrefetchSteps steps
+};
 
 // acc (+)= a @ b, or out = acc + a @ b, over k packed steps, for panels [row_begin, row_end) of the
 // row_panels that share `rows` lines of a evenly, and for `cols` columns in panels of nr, the last
@@ -44,8 +57,25 @@ struct MultiplyArgs {
   // the last.
   const char* ahead;
   int64_t ahead_panels, ahead_panel, ahead_line;
+  Fetch* fetch;  // more such memory, or null
 };
 inline constexpr int kPrefetchSteps = 16;
+
+// c (+)= a @ b over k <= k_block steps, of a and b in the type computed in. Columns of b lie side
+// by side, in panels of nr.
+struct DirectArgs {
+  const void *a, *b;
+  int64_t a_row, a_step, b_step, b_panel;  // from one row, step or panel to the next
+  int64_t rows, cols, k;
+  void* c;
+  int64_t c_row;
+  bool accumulate;
+  // Memory to fetch to the L2 cache meanwhile: what the next product of a batch uses.
+  struct Range {
+    const char* begin;
+    int64_t bytes;
+  } ahead[3];
+};
 
 // c = alpha * acc + beta * addend, converted to the dtype; cols counts elements of c.
 struct FinishArgs {
@@ -80,6 +110,9 @@ struct GemmKernels {
   // Null if complex. Contiguous along k, and along n.
   void (*gemv_dot)(const GemvArgs&);
   void (*gemv_axpy)(const GemvArgs&);
+  // Null if complex. To the dtype, and to the type computed in.
+  void (*multiply_direct)(const DirectArgs&);
+  void (*sum_direct)(const DirectArgs&);
   // Null if complex.
   RunsFunction add_runs;
   SpreadFunction spread;

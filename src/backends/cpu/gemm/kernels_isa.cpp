@@ -1,4 +1,5 @@
 // The table of matrix-product kernels of one instruction set.
+#include "backends/cpu/gemm/direct-inl.h"
 #include "backends/cpu/gemm/finish-inl.h"
 #include "backends/cpu/gemm/gemv-inl.h"
 #include "backends/cpu/gemm/kernels.h"
@@ -26,18 +27,28 @@ constexpr GemmKernels real_kernels() {
           finish<S, 1>,
           gemv_dot<S>,
           gemv_axpy<S>,
+          multiply_direct<S>,
+          multiply_direct<T>,
           sizeof(T) == 4 ? add_runs_f32 : add_runs_f64,
           sizeof(T) == 4 ? spread_f32 : spread_f64};
 }
 
 template <class T>
 constexpr GemmKernels complex_kernels() {
-  return {kMaxRows,          kMaxVectors * kLanes<T>,
-          kKBlock<T>,        2,
-          sizeof(T),         pack_complex_a<T>,
-          pack_complex_b<T>, multiply<T>,
-          finish<T, 2>,      nullptr,
-          nullptr,           nullptr,
+  return {kMaxRows,
+          kMaxVectors * kLanes<T>,
+          kKBlock<T>,
+          2,
+          sizeof(T),
+          pack_complex_a<T>,
+          pack_complex_b<T>,
+          multiply<T>,
+          finish<T, 2>,
+          nullptr,
+          nullptr,
+          nullptr,
+          nullptr,
+          nullptr,
           nullptr};
 }
 

@@ -18,11 +18,25 @@ constexpr int kMaxRows = 4;
 constexpr int kMaxVectors = 2;
 constexpr int kAhead = 8;  // steps that the panel of b is prefetched ahead
 
-// What one call reads ahead: lines `step` bytes apart, or nothing if null.
+// What one call reads ahead: lines `step` bytes apart, or nothing if null, and more. Passed by
+// reference: a copy would wait until the stores before it are done.
 struct Ahead {
   const char* line;
   int64_t step;
+  Fetch* more;
 };
+
+inline void fetch_some(Fetch& f) {
+  for (int64_t i = min(f.rate, f.all); i > 0; --i) {
+    __builtin_prefetch(f.next, 0, 2);
+    f.next += 64;
+    --f.all;
+    if (--f.left == 0) {
+      f.left = f.lines;
+      f.next += f.gap;
+    }
+  }
+}
 
 // Where the products of two panels go: sums (+)= a @ b, or out = sums (+)= a @ b if out is not
 // null.
@@ -48,10 +62,13 @@ inline void store_rows(S* to, int64_t stride, const Vec<Compute<S>> (&v)[rows][v
 // by side, and the steps of b are b_step apart.
 template <class S, int rows, int vectors>
 void multiply_panels(const Compute<S>* a, const Compute<S>* b, int64_t b_step, int64_t k,
-                     const Target<S>& to, Ahead ahead) {
+                     const Target<S>& to, const Ahead& from) {
   using T = Compute<S>;
   constexpr int lanes = kLanes<T>;
   Vec<T> acc[rows][vectors] = {};
+  const char* ahead = from.line;
+  const int64_t ahead_step = from.step;
+  Fetch* const more = from.more;
   if (to.sums) {
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
@@ -65,10 +82,11 @@ void multiply_panels(const Compute<S>* a, const Compute<S>* b, int64_t b_step, i
   }
   for (int64_t done = 0; done < k; done += kPrefetchSteps) {
     const int64_t steps = min(kPrefetchSteps, k - done);
-    if (ahead.line) {
-      __builtin_prefetch(ahead.line, 0, 2);
-      ahead.line += ahead.step;
+    if (ahead) {
+      __builtin_prefetch(ahead, 0, 2);
+      ahead += ahead_step;
     }
+    if (more) fetch_some(*more);
     for (int64_t p = 0; p < steps; ++p) {
       Vec<T> bv[vectors];
 #pragma GCC unroll 2
@@ -102,7 +120,7 @@ void multiply_panels(const Compute<S>* a, const Compute<S>* b, int64_t b_step, i
 
 template <class S>
 using PanelFunction = void (*)(const Compute<S>*, const Compute<S>*, int64_t, int64_t,
-                               const Target<S>&, Ahead);
+                               const Target<S>&, const Ahead&);
 
 template <class S, int rows>
 constexpr void fill_panel_functions(PanelFunction<S> (&table)[kMaxRows][kMaxVectors]) {
@@ -168,7 +186,7 @@ void multiply(const MultiplyArgs& args) {
       Target<S> to = row;
       if (to.sums) to.sums += col;
       if (to.out) to.out += col;
-      Ahead ahead{args.ahead, args.ahead_line};
+      Ahead ahead{args.ahead, args.ahead_line, args.fetch};
       if (ahead.line) {
         ahead.line =
             col / nr < args.ahead_panels ? ahead.line + col / nr * args.ahead_panel : nullptr;

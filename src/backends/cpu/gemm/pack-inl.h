@@ -82,55 +82,81 @@ void pack_adjacent(const PackArgs& args) {
   }
 }
 
-// Steps [p, p + steps) of `count` lines that are contiguous along k; pieces of 16 bytes are written
-// whole, which runs up to kPiece - count elements past the lines.
+// As many lines as a vector has lanes, and steps of them.
+template <class T>
+struct Square {
+  const T* lines[kLanes<T>];
+  alignas(64) T copies[kLanes<T> * kLanes<T>];
+  alignas(64) T zeros[kLanes<T>] = {};
+};
+
+// Steps [0, steps) of `count` lines: where they lie, if all of it may be read, else a copy, with
+// zeros for what is not there.
 template <class S>
-inline void pack_piece(const S* src, int64_t line_stride, int64_t count, int64_t steps,
-                       Compute<S>* dst, int64_t width) {
+inline void find_lines(const S* src, int64_t line_stride, int64_t count, int64_t steps,
+                       Square<Compute<S>>& square) {
   using T = Compute<S>;
-  constexpr int lanes = kLanes<T>, size = kPiece<T>;
-  Vec<T> v[size];
-#pragma GCC unroll 4
-  for (int i = 0; i < size; ++i) {
+  constexpr int lanes = kLanes<T>;
+  for (int i = 0; i < lanes; ++i) {
     const S* line = src + i * line_stride;
-    v[i] = i >= count ? Vec<T>{} : steps == lanes ? load(line) : load_some(line, steps);
+    T* copy = square.copies + i * lanes;
+    if (i >= count) {
+      square.lines[i] = square.zeros;
+      continue;
+    }
+    if constexpr (!kIsHalf<S>) {
+      if (steps == lanes) {
+        square.lines[i] = line;
+        continue;
+      }
+    }
+    square.lines[i] = copy;
+    store(copy, steps == lanes ? load(line) : load_some(line, steps));
   }
-  transpose_pieces(v);
-  if (steps == lanes) {
-#pragma GCC unroll 16
-    for (int q = 0; q < lanes; ++q) store_piece<T>(dst + q * width, v[q % size], q / size);
-  } else {
-#pragma GCC unroll 16
-    for (int q = 0; q < lanes; ++q) {
-      if (q < steps) store_piece<T>(dst + q * width, v[q % size], q / size);
+}
+
+// Writes each step of a square as a vector, of which only `width` lanes count.
+template <class T>
+inline void store_steps(const Square<T>& square, int64_t steps, T* dst, int64_t dst_step,
+                        int64_t width) {
+  constexpr int lanes = kLanes<T>, size = kPiece<T>;
+  const auto mask = first_lanes<T>(width);
+  for (int64_t p = 0; p < steps; p += size, dst += size * dst_step) {
+    Vec<T> v[size];
+#pragma GCC unroll 4
+    for (int i = 0; i < size; ++i) v[i] = load_pieces<T>(square.lines + i, size, p);
+    transpose_pieces(v);
+    if (steps - p >= size && width == lanes) {
+#pragma GCC unroll 4
+      for (int q = 0; q < size; ++q) store(dst + q * dst_step, v[q]);
+    } else {
+#pragma GCC unroll 4
+      for (int q = 0; q < size; ++q) {
+        if (q < steps - p) store(dst + q * dst_step, v[q], mask);
+      }
     }
   }
 }
 
-// Each line contiguous. The last lines go first, because what is written past them is then
-// overwritten by the first ones of the next step; past the last step there is room.
+// Each line contiguous.
 template <class S>
 void pack_transposed(const PackArgs& args) {
   using T = Compute<S>;
-  constexpr int lanes = kLanes<T>, size = kPiece<T>;
+  constexpr int lanes = kLanes<T>;
   const S* src = static_cast<const S*>(args.src);
   T* dst = static_cast<T*>(args.dst);
-  const int64_t pieces = (args.packed_width + size - 1) / size;
-  for (int64_t p = 0; p < args.k; p += lanes) {
-    const int64_t steps = min(lanes, args.k - p);
-    for (int64_t g = pieces - 1; g >= 0; --g) {
-      const int64_t first = g * size;
+  Square<T> square;
+  for (int64_t first = 0; first < args.packed_width; first += lanes) {
+    const int64_t count = min(lanes, args.width - first);
+    for (int64_t p = 0; p < args.k; p += lanes) {
+      const int64_t steps = min(lanes, args.k - p);
       const S* lines = src + first * args.line_stride + p;
-      T* to = dst + p * args.packed_width + first;
-      const int64_t count = min(size, args.width - first);
-      if (count == size && steps == lanes) {
-#pragma GCC unroll 4
-        for (int i = 0; i < size; ++i)
-          __builtin_prefetch(lines + i * args.line_stride + kPackAhead);
-        pack_piece<S>(lines, args.line_stride, size, lanes, to, args.packed_width);
-      } else {
-        pack_piece<S>(lines, args.line_stride, count, steps, to, args.packed_width);
+      for (int64_t i = 0; i < count; ++i) {
+        __builtin_prefetch(lines + i * args.line_stride + 128);
       }
+      find_lines<S>(lines, args.line_stride, count, steps, square);
+      store_steps<T>(square, steps, dst + p * args.packed_width + first, args.packed_width,
+                     min(lanes, args.packed_width - first));
     }
   }
 }

@@ -3,7 +3,10 @@
 // A task packs a block along k of its columns of b once, then group after group of its rows of a,
 // so that both are in the core's own caches when they are used; nothing waits for other tasks.
 // Every task packs anew what it shares with others, so tiles are as large as the caches and an
-// even load allow. The block bounds along k depend on k alone: the sums do not depend on the tiles.
+// even load allow. If a has few rows and lines of b run along k, a is packed once for all tasks,
+// and b a few columns at a time: those to come are fetched meanwhile, which for more columns at
+// once would evict each other, as their distance is often a power of two. The block bounds along k
+// depend on k alone: the sums do not depend on the tiles.
 #include "backends/cpu/gemm/product.h"
 
 #include <algorithm>
@@ -21,7 +24,12 @@ constexpr int64_t kTileColPanels = 16;
 constexpr int64_t kTileRowPanels = 176;
 constexpr int64_t kSkinnyRowPanels = 4;  // rows of a so few that b is used as it lies
 constexpr int64_t kMostWaves = 8;
+constexpr int64_t kFlatBytes = 1 << 19;  // of a block of a that is packed before all tiles
+constexpr int64_t kMostFlat = 1 << 24;   // elements of a
+constexpr int64_t kLeastFlatPanels = 8;  // of b
+constexpr int64_t kFlatPanels = 2;       // of b, packed at a time
 constexpr double kPackCost = 20;
+constexpr int64_t kMostFetched = 8;         // cache lines in kPrefetchSteps steps
 constexpr double kWaiting = 0.05;           // of a tile
 constexpr int64_t kInPlaceBytes = 1 << 18;  // b is small enough to be used as it lies
 
@@ -40,11 +48,15 @@ class Tiles {
   struct Tile;
 
   bool may_use_b_in_place() const;
+  bool is_flat() const;
+  void pack_all_rows();
   void choose_tiles();
   int64_t k_bound(int64_t block) const;
   int64_t row_of(int64_t panel) const { return split(panel, row_panels_, args_.m); }
   void run_tile(int64_t index) const;
+  Tile tile_at(int64_t index) const;
   void run_block(const Tile& tile, int64_t block) const;
+  Fetch next_of_b(const Tile& tile, int64_t block) const;
   void read_ahead(MultiplyArgs& args, int64_t k_begin) const;
   void multiply_group(const MultiplyArgs& group) const;
   void pack_rows(int64_t panel, int64_t k_begin, int64_t k_end, char* to) const;
@@ -60,14 +72,19 @@ class Tiles {
   const bool direct_;    // c itself holds the sums
   const bool in_place_;  // only the last columns of b are packed, if any
   const bool serial_;
+  const bool flat_;  // a is packed before all tiles
+  BufferRef all_rows_;
   int64_t row_tiles_ = 1, col_tiles_ = 1;
   int64_t group_panels_ = 1;  // of a, packed at a time
 };
 
 struct Tiles::Tile {
+  int64_t index;
   int64_t panel_begin, panel_end;  // of a
   int64_t row, rows, col, cols;
-  char *a, *b, *sums;  // scratch
+  int64_t col_begin, col_end;  // of the whole tile, if this is a part of its columns
+  char *a, *b, *sums;          // scratch
+  int64_t sum_stride;
 };
 
 Tiles::Tiles(const Product& product)
@@ -81,8 +98,10 @@ Tiles::Tiles(const Product& product)
       plain_(args_.alpha == 1 && !product.at.addend),
       direct_(plain_ && args_.dtype.size() >= 4),
       in_place_(may_use_b_in_place()),
-      serial_(Product::is_small(product.flops())) {
+      serial_(Product::is_small(product.flops())),
+      flat_(is_flat()) {
   choose_tiles();
+  if (flat_) group_panels_ = row_panels_;
   // Skinny: every panel of b is used for all rows while it is near.
   if (in_place_ && row_panels_ <= kSkinnyRowPanels) group_panels_ = kSkinnyRowPanels;
 }
@@ -95,6 +114,13 @@ bool Tiles::may_use_b_in_place() const {
          static_cast<double>(args_.k) * static_cast<double>(n_ * size) <= kInPlaceBytes;
 }
 
+bool Tiles::is_flat() const {
+  if (in_place_ || serial_ || kernels_.parts != 1) return false;
+  return args_.b.row_stride == 1 && args_.b.col_stride != 1 && col_panels_ >= kLeastFlatPanels &&
+         args_.m * kernels_.k_block * kernels_.packed_size <= kFlatBytes &&
+         checked_mul(args_.m, args_.k) <= kMostFlat;
+}
+
 // The cheapest of some ways to give each thread `waves` tiles: packing one element costs as much as
 // kPackCost steps of products, and the last tiles keep some threads waiting.
 void Tiles::choose_tiles() {
@@ -102,6 +128,10 @@ void Tiles::choose_tiles() {
   col_tiles_ = ceil_div(col_panels_, kTileColPanels);
   if (serial_) return;
   const int64_t threads = thread_count();
+  if (flat_) {
+    col_tiles_ = std::min(ceil_div(col_tiles_, threads) * threads, ceil_div(col_panels_, 2));
+    return;
+  }
   const int64_t least_rows = row_tiles_,
                 most_cols = std::min(col_panels_, col_tiles_ + 4 * threads);
   double best = 0;
@@ -121,44 +151,70 @@ void Tiles::choose_tiles() {
   }
 }
 
-// Even, so that steps can be packed in pairs.
-int64_t Tiles::k_bound(int64_t block) const {
-  return block == k_blocks_ ? args_.k : split(block, k_blocks_, args_.k) / 2 * 2;
+int64_t Tiles::k_bound(int64_t block) const { return block_bound(block, k_blocks_, args_.k); }
+
+void Tiles::pack_all_rows() {
+  all_rows_ = allocate(padded(checked_mul(args_.m, args_.k * kernels_.packed_size)));
+  parallel_for(k_blocks_, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t k_begin = k_bound(block), k_end = k_bound(block + 1);
+      for (int64_t i = 0; i < row_panels_; ++i) {
+        const int64_t at = args_.m * k_begin + row_of(i) * (k_end - k_begin);
+        pack_rows(i, k_begin, k_end, bytes(all_rows_) + at * kernels_.packed_size);
+      }
+    }
+  });
 }
 
 void Tiles::run() {
+  if (flat_) pack_all_rows();
   const int64_t tiles = row_tiles_ * col_tiles_;
   parallel_for(tiles, serial_ ? tiles : 1, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) run_tile(t);
   });
 }
 
-void Tiles::run_tile(int64_t index) const {
+Tiles::Tile Tiles::tile_at(int64_t index) const {
   const int64_t i = index % row_tiles_, j = index / row_tiles_;
   Tile tile{};
+  tile.index = index;
   tile.panel_begin = split(i, row_tiles_, row_panels_);
   tile.panel_end = split(i + 1, row_tiles_, row_panels_);
   tile.col = split(j, col_tiles_, col_panels_) * kernels_.nr;
   tile.row = row_of(tile.panel_begin);
   tile.rows = row_of(tile.panel_end) - tile.row;
   tile.cols = std::min(split(j + 1, col_tiles_, col_panels_) * kernels_.nr, n_) - tile.col;
+  tile.col_begin = tile.col;
+  tile.col_end = tile.col + tile.cols;
+  return tile;
+}
 
+void Tiles::run_tile(int64_t index) const {
+  Tile tile = tile_at(index);
   const int64_t panels = group_panels_;
   const int64_t k = (ceil_div(args_.k, k_blocks_) + 2) * kernels_.parts;
   const int64_t step = kernels_.packed_size;
-  const int64_t b_cols = in_place_ ? kernels_.nr : ceil_div(tile.cols, kernels_.nr) * kernels_.nr;
+  const int64_t b_panels = in_place_ ? 1 : flat_ ? kFlatPanels : ceil_div(tile.cols, kernels_.nr);
   const int64_t sum_rows = k_blocks_ > 1 ? tile.rows : panels * kernels_.mr;
-  const int64_t a_bytes = padded(panels * kernels_.mr * k * step),
-                b_bytes = padded(b_cols * k * step);
+  const int64_t a_bytes = flat_ ? 0 : padded(panels * kernels_.mr * k * step),
+                b_bytes = padded(b_panels * kernels_.nr * k * step);
   const bool no_sums = direct_ || (plain_ && k_blocks_ == 1);
   const int64_t sum_bytes = no_sums ? 0 : checked_mul(sum_rows, tile.cols * step);
   BufferRef scratch = allocate(a_bytes + b_bytes + sum_bytes);
   tile.a = bytes(scratch);
   tile.b = tile.a + a_bytes;
   tile.sums = no_sums ? nullptr : tile.b + b_bytes;
+  tile.sum_stride = tile.cols;
+  const int64_t width = flat_ ? kFlatPanels * kernels_.nr : tile.cols;
   for (int64_t block = 0; block < k_blocks_; ++block) {
     poll_interrupt();
-    run_block(tile, block);
+    for (int64_t col = 0; col < tile.cols; col += width) {
+      Tile part = tile;
+      part.col += col;
+      part.cols = std::min(width, tile.cols - col);
+      if (tile.sums) part.sums += col * step;
+      run_block(part, block);
+    }
   }
 }
 
@@ -183,15 +239,17 @@ void Tiles::run_block(const Tile& tile, int64_t block) const {
     args.b_step = args_.b.row_stride;
     args.b_narrow = tile.b;
   }
-  args.a = tile.a;
-  args.acc_stride = direct_ ? args_.c_row_stride * kernels_.parts : tile.cols;
+  args.a = flat_ ? bytes(all_rows_) + args_.m * k_begin * size : tile.a;
+  Fetch fetch = next_of_b(tile, block);
+  if (fetch.all > 0) args.fetch = &fetch;
+  args.acc_stride = direct_ ? args_.c_row_stride * kernels_.parts : tile.sum_stride;
   const bool last = block + 1 == k_blocks_;
   const int64_t c_size = static_cast<int64_t>(args_.dtype.size());
   for (int64_t p = tile.panel_begin; p < tile.panel_end; p += group_panels_) {
     args.row_begin = p;
     args.row_end = std::min(p + group_panels_, tile.panel_end);
     const int64_t row = row_of(p), rows = row_of(args.row_end) - row;
-    for (int64_t i = p; i < args.row_end; ++i) {
+    for (int64_t i = p; i < args.row_end && !flat_; ++i) {
       pack_rows(i, k_begin, k_end, tile.a + (row_of(i) - row) * k * size);
     }
     char* acc = tile.sums;
@@ -205,13 +263,48 @@ void Tiles::run_block(const Tile& tile, int64_t block) const {
       args.out_stride = args_.c_row_stride;
       args.out = product_.at.c + c_size * (row * args.out_stride + tile.col);
     }
-    read_ahead(args, k_begin);
+    if (!flat_) read_ahead(args, k_begin);
     multiply_group(args);
     if (last && !plain_) {
       finish(product_, acc, args.acc_stride, row, rows, tile.col / kernels_.parts,
              tile.cols / kernels_.parts);
     }
   }
+}
+
+// The block of b to be packed next: of this tile, or of the one that this thread will likely take.
+Fetch Tiles::next_of_b(const Tile& tile, int64_t block) const {
+  if (in_place_) return {};
+  int64_t next = block, col = tile.col + tile.cols, end = tile.col_end;
+  if (col == end) {
+    col = tile.col_begin;
+    ++next;
+  }
+  if (next == k_blocks_) {
+    const int64_t index = tile.index + (serial_ ? 1 : thread_count());
+    if (index >= row_tiles_ * col_tiles_) return {};
+    next = 0;
+    col = tile_at(index).col;
+    end = tile_at(index).col_end;
+  }
+  const int64_t cols = flat_ ? std::min<int64_t>(end - col, kFlatPanels * kernels_.nr) : end - col;
+  const int64_t size = static_cast<int64_t>(args_.dtype.size());
+  const int64_t k_begin = k_bound(next), steps = k_bound(next + 1) - k_begin;
+  const Matrix& b = args_.b;
+  const bool rows = b.col_stride == 1;
+  const int64_t step = (rows ? b.row_stride : b.col_stride) * size;
+  if (!rows && b.row_stride != 1) return {};
+  const int64_t runs = rows ? steps : cols / kernels_.parts;
+  Fetch fetch;
+  fetch.next =
+      product_.at.b + (col / kernels_.parts * b.col_stride + k_begin * b.row_stride) * size;
+  fetch.lines = fetch.left = ceil_div((rows ? cols / kernels_.parts : steps) * size, 64);
+  fetch.gap = step - 64 * fetch.lines;
+  fetch.all = runs * fetch.lines;
+  const int64_t calls = (tile.panel_end - tile.panel_begin) * ceil_div(tile.cols, kernels_.nr);
+  const int64_t times = calls * ceil_div(k_bound(block + 1) - k_bound(block), kPrefetchSteps);
+  fetch.rate = std::min(ceil_div(fetch.all, times), kMostFetched);
+  return fetch;
 }
 
 // The next panel of a is fetched to the L2 cache while this one is multiplied.
@@ -235,7 +328,7 @@ void Tiles::read_ahead(MultiplyArgs& args, int64_t k_begin) const {
 
 // In a group of several panels each panel of b meets all of them while it is in the L1 cache.
 void Tiles::multiply_group(const MultiplyArgs& group) const {
-  if (group.row_end - group.row_begin == 1) return kernels_.multiply(group);
+  if (flat_ || group.row_end - group.row_begin == 1) return kernels_.multiply(group);
   MultiplyArgs args = group;
   for (int64_t col = 0; col < group.cols; col += kernels_.nr) {
     args.cols = std::min<int64_t>(kernels_.nr, group.cols - col);

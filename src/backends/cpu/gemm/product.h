@@ -21,11 +21,18 @@ struct Product {
 
   double flops() const;
   // Waking other threads up would not pay for this many operations.
-  static bool is_small(double flops) { return flops < 12e6; }
+  static bool is_small(double flops) { return flops < 1.5e6; }
 };
 
 // Any k > 0.
 void multiply_packed(const Product& product);
+// Small matrices: suits_direct() says so. The second does all of c on this thread, with
+// direct_scratch() bytes.
+bool suits_direct(const Product& product);
+void multiply_direct(const Product& product);
+// `next` is the product that follows.
+void multiply_direct(const Product& product, const Operands& next, char* scratch);
+int64_t direct_scratch(const Product& product);
 // m == 1 or n == 1, and the matrix has unit stride along one axis: has_vector() says so.
 bool has_vector(const Product& product);
 void multiply_vector(const Product& product);

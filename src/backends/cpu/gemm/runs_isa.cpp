@@ -6,6 +6,10 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
+// Where rows lie side by side, neither operand is read in the order of memory, and both mostly come
+// from the L2 cache.
+constexpr int kStepsAhead = 4;
+
 // What lies side by side in a.
 enum Adjacent { kSteps, kRows, kLaneValues, kAdjacents };
 
@@ -24,6 +28,10 @@ void add_tile(const RunsArgs& args, const T* a_first, T* to, int64_t stride, boo
       Vec<T> bv[vectors];
 #pragma GCC unroll 2
       for (int j = 0; j < vectors; ++j) bv[j] = load(b + j * lanes);
+      if constexpr (adjacent == kRows) {
+        __builtin_prefetch(a + kStepsAhead * a_step);
+        for (int j = 0; j < vectors; ++j) __builtin_prefetch(b + kStepsAhead * b_step + j * lanes);
+      }
 #pragma GCC unroll 16
       for (int i = 0; i < rows; ++i) {
         const Vec<T> av = adjacent == kLaneValues ? load(a + i * a_row) : broadcast(a[i * a_row]);

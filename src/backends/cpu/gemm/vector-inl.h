@@ -85,18 +85,103 @@ inline void store(S* p, Vec<Compute<S>> v) {
   }
 }
 
-// The first `count` lanes, from elements `stride` apart; the others are zero.
+// Picks the first lanes of a vector, none if the count is negative: loads and stores with it touch
+// no other memory.
+#if defined(__AVX512F__)
+template <class T>
+using FirstLanes = std::conditional_t<sizeof(T) == 4, __mmask16, __mmask8>;
+template <class T>
+inline FirstLanes<T> first_lanes(int64_t count) {
+  return static_cast<FirstLanes<T>>(count > 0 ? (uint32_t{1} << count) - 1 : 0);
+}
+inline Vec<float> load(const float* p, __mmask16 lanes) { return _mm512_maskz_loadu_ps(lanes, p); }
+inline Vec<double> load(const double* p, __mmask8 lanes) { return _mm512_maskz_loadu_pd(lanes, p); }
+inline void store(float* p, Vec<float> v, __mmask16 lanes) { _mm512_mask_storeu_ps(p, lanes, v); }
+inline void store(double* p, Vec<double> v, __mmask8 lanes) { _mm512_mask_storeu_pd(p, lanes, v); }
 template <class S>
-inline Vec<Compute<S>> load_some(const S* p, int64_t count, int64_t stride = 1) {
+inline Vec<float> load_half(const S* p, __mmask16 lanes) {
+  return floats_of(S{}, (HalfLanes)_mm256_maskz_loadu_epi16(lanes, p));
+}
+template <class S>
+inline void store_half(S* p, Vec<float> v, __mmask16 lanes) {
+  _mm256_mask_storeu_epi16(p, lanes, (__m256i)bits_of(S{}, v));
+}
+#elif defined(__AVX2__)
+template <class T>
+using FirstLanes = Vec<std::conditional_t<sizeof(T) == 4, int32_t, int64_t>>;
+template <class T>
+inline FirstLanes<T> first_lanes(int64_t count) {
+  FirstLanes<T> index;
+  for (int i = 0; i < kLanes<T>; ++i) index[i] = i;
+  return index < static_cast<decltype(+index[0])>(count);
+}
+inline Vec<float> load(const float* p, FirstLanes<float> lanes) {
+  return _mm256_maskload_ps(p, (__m256i)lanes);
+}
+inline Vec<double> load(const double* p, FirstLanes<double> lanes) {
+  return _mm256_maskload_pd(p, (__m256i)lanes);
+}
+inline void store(float* p, Vec<float> v, FirstLanes<float> lanes) {
+  _mm256_maskstore_ps(p, (__m256i)lanes, v);
+}
+inline void store(double* p, Vec<double> v, FirstLanes<double> lanes) {
+  _mm256_maskstore_pd(p, (__m256i)lanes, v);
+}
+#else
+template <class T>
+struct FirstLanes {
+  int64_t count;
+};
+template <class T>
+inline FirstLanes<T> first_lanes(int64_t count) {
+  return {count};
+}
+template <class T>
+inline Vec<T> load(const T* p, FirstLanes<T> lanes) {
+  T values[kLanes<T>] = {};
+  for (int64_t i = 0; i < lanes.count; ++i) values[i] = p[i];
+  return load(values);
+}
+template <class T>
+inline void store(T* p, Vec<T> v, FirstLanes<T> lanes) {
+  for (int64_t i = 0; i < lanes.count; ++i) p[i] = v[i];
+}
+#endif
+
+// The first `count` lanes; the others are zero.
+template <class S>
+inline Vec<Compute<S>> load_some(const S* p, int64_t count) {
+  if constexpr (!kIsHalf<S>) {
+    return load(p, first_lanes<S>(count));
+  } else {
+#if defined(__AVX512F__)
+    return load_half(p, first_lanes<float>(count));
+#else
+    S lanes[kLanes<float>] = {};
+    for (int64_t i = 0; i < count; ++i) lanes[i] = p[i];
+    return load(lanes);
+#endif
+  }
+}
+template <class S>
+inline Vec<Compute<S>> load_some(const S* p, int64_t count, int64_t stride) {
   S lanes[kLanes<Compute<S>>] = {};
   for (int64_t i = 0; i < count; ++i) lanes[i] = p[i * stride];
   return load(lanes);
 }
 template <class S>
 inline void store_some(S* p, Vec<Compute<S>> v, int64_t count) {
-  S lanes[kLanes<Compute<S>>];
-  store(lanes, v);
-  for (int64_t i = 0; i < count; ++i) p[i] = lanes[i];
+  if constexpr (!kIsHalf<S>) {
+    store(p, v, first_lanes<S>(count));
+  } else {
+#if defined(__AVX512F__)
+    store_half(p, v, first_lanes<float>(count));
+#else
+    S lanes[kLanes<float>];
+    store(lanes, v);
+    for (int64_t i = 0; i < count; ++i) p[i] = lanes[i];
+#endif
+  }
 }
 
 // The last `count` lanes; the others become zero.
@@ -124,38 +209,27 @@ inline T sum(Vec<T> v) {
 
 // A vector is made of pieces of 16 bytes.
 template <class T>
-struct PieceOf {
-  typedef T type __attribute__((vector_size(16)));
-};
-template <class T>
-using Piece = typename PieceOf<T>::type;
-template <class T>
 constexpr int kPiece = 16 / static_cast<int>(sizeof(T));
 
-template <class T, int... I>
-inline Piece<T> piece(Vec<T> v, int index, std::integer_sequence<int, I...>) {
-  constexpr int pieces = kVectorBytes / 16;
-  Piece<T> out{};
-  switch (index % pieces) {
-    case 0:
-      out = __builtin_shufflevector(v, v, I...);
-      break;
-    case 1:
-      if constexpr (pieces > 1) out = __builtin_shufflevector(v, v, (kPiece<T> + I)...);
-      break;
-    case 2:
-      if constexpr (pieces > 2) out = __builtin_shufflevector(v, v, (2 * kPiece<T> + I)...);
-      break;
-    case 3:
-      if constexpr (pieces > 2) out = __builtin_shufflevector(v, v, (3 * kPiece<T> + I)...);
-      break;
-  }
-  return out;
-}
+// A vector of the pieces at `at`, `at + step` and so on.
 template <class T>
-inline void store_piece(T* p, Vec<T> v, int index) {
-  Piece<T> out = piece<T>(v, index, std::make_integer_sequence<int, kPiece<T>>{});
-  __builtin_memcpy(p, &out, sizeof out);
+inline Vec<T> load_pieces(const T* const* at, [[maybe_unused]] int step, int64_t offset) {
+#if defined(__AVX512F__)
+  const auto from = [&](int i) {
+    return _mm_castps_si128(_mm_loadu_ps(reinterpret_cast<const float*>(at[i * step] + offset)));
+  };
+  __m512i v = _mm512_castsi128_si512(from(0));
+  v = _mm512_inserti32x4(v, from(1), 1);
+  v = _mm512_inserti32x4(v, from(2), 2);
+  return (Vec<T>)_mm512_inserti32x4(v, from(3), 3);
+#elif defined(__AVX2__)
+  const auto from = [&](int i) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at[i * step] + offset));
+  };
+  return (Vec<T>)_mm256_inserti128_si256(_mm256_castsi128_si256(from(0)), from(1), 1);
+#else
+  return load(at[0] + offset);
+#endif
 }
 
 // Within each piece: the first, or the second, half of a's elements, each followed by b's. A
@@ -173,8 +247,7 @@ inline Vec<T> interleave(Vec<T> a, Vec<T> b) {
   return interleave<T, unit, second>(a, b, std::make_integer_sequence<int, kLanes<T>>{});
 }
 
-// Transposes the square in each piece of kPiece vectors: piece i of vector j then holds lane
-// kPiece * i + j of all.
+// Transposes the square that piece i of all kPiece vectors make, for each i.
 inline void transpose_pieces(Vec<float> (&v)[4]) {
   const Vec<float> a = interleave<float, 1, false>(v[0], v[1]);
   const Vec<float> b = interleave<float, 1, true>(v[0], v[1]);

@@ -1,8 +1,9 @@
 // Fourier transforms along axes of row-contiguous data: complex ones, and between n real values and
 // their n / 2 + 1 first complex ones.
 //
-// Start at fft_kernel. fft_lines-inl.h transforms lines, fft_columns-inl.h does the arithmetic, and
-// ../fft_plan.h says by which method.
+// Start at fft_kernel. fft_lines-inl.h transforms lines, fft_together-inl.h a few at once,
+// fft_blocks-inl.h loads and stores, fft_columns-inl.h does the arithmetic, and ../fft_plan.h says by
+// which method.
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/kernels/fft_lines-inl.h"
 #include "ops/fft_params.h"
@@ -54,7 +55,7 @@ void complex_axis(const Axis& x, bool inverse, T scale, T* in, T* out) {
   const Plan<T> plan(x.n);
   const LineTask<T> task{*plan, inverse, scale};
   const bool single = x.inner == 1 && !prefers_blocks(*plan, true);
-  for_lines(x.lines, x.n, single ? 1 : kFftLanes<T>, [&](int64_t begin, int64_t end) {
+  for_lines(x.lines, x.n, single ? plan->together : kFftLanes<T>, [&](int64_t begin, int64_t end) {
     transform_lines(task, x.over(in), x.over(out), begin, end);
   });
 }
@@ -142,11 +143,15 @@ void lines_to_half(const FftPlan<T>& plan, int64_t n, T scale, T* in, T* out, in
     }
     // Where the last step finds it aligned and near.
     const int64_t size = (work_size(*plan.inner) + 15) / 16 * 16;
-    ScratchBytes scratch(size + 2 * m, sizeof(T));
+    const int64_t together = plan.inner->together;
+    ScratchBytes scratch(size + 2 * m * together, sizeof(T));
     T *work = static_cast<T*>(scratch.data()), *line = work + size;
-    for (int64_t l = 0; l < lines; ++l) {
-      transform_line<T>(task, in + n * l, line, work);
-      finish_half(line, m, plan.half_roots, out + 2 * half * l);
+    for (int64_t l = 0; l < lines; l += together) {
+      const int64_t count = smaller(together, lines - l);
+      transform_run<T>(task, in + n * l, m, line, m, count, work);
+      for (int64_t g = 0; g < count; ++g) {
+        finish_half(line + 2 * m * g, m, plan.half_roots, out + 2 * half * (l + g));
+      }
     }
     return;
   }

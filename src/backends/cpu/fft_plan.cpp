@@ -255,10 +255,14 @@ void plan_real(OwnedPlan<T>& plan, int lanes, typename FftPlanRef<T>::Transform 
   plan.keeps = find_plan<T>(plan.n / 2, false, lanes, transform);
   plan.inner = plan.keeps.get();
   const int64_t count = plan.n / 4 + 1;
-  T* q = plan.table(2 * count);
+  T *q = plan.table(2 * count), root[2];
   plan.half_roots = q;
   const Roots<T> roots(plan.n);
-  for (int64_t k = 0; k < count; ++k, q += 2) roots.write(k, q);
+  for (int64_t k = 0; k < count; ++k) {
+    roots.write(k, root);
+    q[k] = root[0];
+    q[count + k] = root[1];
+  }
 }
 
 template <class T>

@@ -54,15 +54,15 @@ struct FftPlan {
   // Of lines whose lanes are different lines: the same matrix, [j][k]: w_n^(k * j). Or null.
   const T* nested_roots = nullptr;
   // Lines of lanes * rest.n / together values, so many together: their elements rest.n apart are
-  // transformed, and become lanes of columns of rest.n. [block][k][re, im][lane]: w_n^(k * j), where
-  // element (k, j) has j = block * lanes + lane. Not planned if rest.n == 0.
+  // transformed, and become lanes of columns of rest.n. [block][k][re, im][lane]: w_n^(k * j),
+  // where element (k, j) has j = block * lanes + lane. Not planned if rest.n == 0.
   int together = 1;
   FftColumns<T> rest;
   const T* rest_roots = nullptr;
   // chirp: exp(-i pi k^2 / n), and the transform of its conjugate over the inner length, scaled.
   const T* chirp = nullptr;
   const T* filter = nullptr;
-  // real: w_n^k for k <= n / 4; the inner plan has length n / 2.
+  // real: real parts of w_n^k for k <= n / 4, then imaginary ones; the inner plan has length n / 2.
   const T* half_roots = nullptr;
   const FftPlan* inner = nullptr;
 };

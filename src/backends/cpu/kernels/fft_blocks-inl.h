@@ -37,6 +37,35 @@ OLIVINE_SHUFFLE(zip_low_backwards, LIST(0, 2), LIST(1, 5, 0, 4), LIST(3, 11, 2, 
 #undef OLIVINE_SHUFFLE
 
 template <class T>
+OLIVINE_INLINE Native<T> backwards(Native<T> a) {
+  if constexpr (kFftLanes<T> == 2) return __builtin_shufflevector(a, a, 1, 0);
+  if constexpr (kFftLanes<T> == 4) return __builtin_shufflevector(a, a, 3, 2, 1, 0);
+  if constexpr (kFftLanes<T> == 8) return __builtin_shufflevector(a, a, 7, 6, 5, 4, 3, 2, 1, 0);
+  if constexpr (kFftLanes<T> == 16) {
+    return __builtin_shufflevector(a, a, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+  }
+}
+
+// Past the caches; `p` is aligned. The stores of a thread end with end_streaming.
+OLIVINE_INLINE void store_streaming(void* p, Native<float> x) {
+#if defined(__AVX512BW__)
+  _mm512_stream_ps(static_cast<float*>(p), (__m512)x);
+#elif defined(__AVX2__)
+  _mm256_stream_ps(static_cast<float*>(p), (__m256)x);
+#else
+  store_native(static_cast<float*>(p), x);
+#endif
+}
+OLIVINE_INLINE void store_streaming(void* p, Native<double> x) {
+  store_streaming(p, (Native<float>)x);
+}
+inline void end_streaming() {
+#if defined(__AVX2__)
+  _mm_sfence();
+#endif
+}
+
+template <class T>
 OLIVINE_INLINE Pair<T> swapped(Pair<T> a, bool swap) {
   return swap ? Pair<T>{a.im, a.re} : a;
 }
@@ -313,6 +342,7 @@ struct LineTask {
   const FftPlan<T>& plan;
   bool swap;
   T scale;
+  bool streams = false;  // writes past the caches, where lines begin at vectors
 };
 
 template <class T>

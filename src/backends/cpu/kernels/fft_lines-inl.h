@@ -239,12 +239,11 @@ void transform_line(const LineTask<T>& task, const T* in, T* out, T* work) {
 
 // ---- Several lines
 
-// Contiguous lines, `lines` of them, that begin so many complex numbers apart. A line of `in` may be
-// the same as that of `out`.
+// Contiguous lines, `lines` of them, that begin so many complex numbers apart. A line of `in` may
+// be the same as that of `out`.
 template <class T>
 void transform_run(const LineTask<T>& task, const T* in, int64_t in_step, T* out, int64_t out_step,
                    int64_t lines, T* work) {
-  constexpr int lanes = kFftLanes<T>;
   const FftPlan<T>& p = task.plan;
   for (int64_t l = 0; l < lines;) {
     const int64_t count = smaller(lines - l, p.together);
@@ -253,20 +252,12 @@ void transform_run(const LineTask<T>& task, const T* in, int64_t in_step, T* out
       ++l;
       continue;
     }
-    // Missing lines repeat the last one.
-    FewLines<const T> from;
-    FewLines<T> to;
-    for (int64_t g = 0; g < kMostTogether; ++g) {
-      const int64_t line = l + smaller(g, count - 1);
-      from.line[g] = in + 2 * in_step * line;
-      to.line[g] = out + 2 * out_step * line;
-    }
-    if (p.together == 1) {
-      transform_together<lanes>(task, from, to, work);
-    } else if (p.together == 2) {
-      transform_together<(lanes > 2 ? lanes / 2 : 2)>(task, from, to, work);
+    const auto from = few_lines(in + 2 * in_step * l, in_step, count);
+    const auto to = few_lines(out + 2 * out_step * l, out_step, count);
+    if (task.swap) {
+      transform_together<LineForm<true, true, false, false>>(task, from, to, work);
     } else {
-      transform_together<(lanes > 4 ? lanes / 4 : 2)>(task, from, to, work);
+      transform_together<LineForm<false, false, false, false>>(task, from, to, work);
     }
     l += count;
   }

@@ -246,6 +246,12 @@ void even_from_half(const FftPlan<T>& plan, const LineTask<T>& task, const T* in
   }
 }
 
+// The last step costs least after lines that were transformed together.
+template <class T>
+bool goes_by_lines(const FftPlan<T>& inner, int64_t lines) {
+  return inner.rest.n > 0 || !takes_blocks(inner, true, lines);
+}
+
 // Contiguous lines: n real values each in `in`, n / 2 + 1 complex ones in `out`.
 template <class T>
 void lines_to_half(const FftPlan<T>& plan, int64_t n, T scale, T* in, T* out, int64_t lines) {
@@ -253,7 +259,7 @@ void lines_to_half(const FftPlan<T>& plan, int64_t n, T scale, T* in, T* out, in
   if (n % 2 == 0) {
     const int64_t m = n / 2;
     const LineTask<T> task{*plan.inner, false, scale / 2};
-    if (!takes_blocks(*plan.inner, true, lines)) return even_to_half(plan, task, in, out, lines);
+    if (goes_by_lines(*plan.inner, lines)) return even_to_half(plan, task, in, out, lines);
     transform_lines<T>(task, {in, 1, 1, m}, {out, 1, 1, half}, 0, lines);
     for (int64_t l = 0; l < lines; ++l) {
       T* x = out + 2 * half * l;
@@ -276,7 +282,7 @@ template <class T>
 void lines_from_half(const FftPlan<T>& plan, int64_t n, T scale, const T* in, T* out,
                      int64_t lines) {
   const int64_t half = n / 2 + 1, length = n % 2 ? n : n / 2;
-  if (n % 2 == 0 && !takes_blocks(*plan.inner, true, lines)) {
+  if (n % 2 == 0 && goes_by_lines(*plan.inner, lines)) {
     return even_from_half<T>(plan, {*plan.inner, true, scale}, in, out, lines);
   }
   ScratchBytes scratch(2 * length * lines, sizeof(T));

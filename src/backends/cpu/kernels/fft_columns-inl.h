@@ -268,7 +268,7 @@ void run_odd_pass(const FftStage<T>& s, const T* in, T* out) {
   }
 }
 
-inline bool has_pass(int radix) { return radix <= 5 || radix == 7 || radix == 8 || radix == 16; }
+inline bool has_pass(int radix) { return radix <= 5 || radix == 7 || radix == 8; }
 
 template <class T, class Source, class Sink>
 void run_any_pass(const FftStage<T>& s, const Source& in, const Sink& out) {
@@ -285,8 +285,6 @@ void run_any_pass(const FftStage<T>& s, const Source& in, const Sink& out) {
       return run_pass<7>(s, in, out);
     case 8:
       return run_pass<8>(s, in, out);
-    case 16:
-      return run_pass<16>(s, in, out);
     default:
       if constexpr (std::is_same_v<Source, BlockSource<T>> && std::is_same_v<Sink, BlockSink<T>>) {
         run_odd_pass(s, in.data, out.data);

@@ -268,7 +268,9 @@ template <class T>
 bool prefers_blocks(const FftPlan<T>& p, bool contiguous) {
   if (p.method == FftMethod::columns) return true;
   if (p.whole.n == 0) return false;
-  if (!contiguous || p.n <= kShortLine) return true;
+  if (!contiguous) return true;
+  if (p.rest.n > 0) return 2 * p.rest.n < kFftLanes<T>;  // else a few at a time fill vectors
+  if (p.n <= kShortLine) return true;
   constexpr int64_t lanes = kFftLanes<T>;
   const int64_t vectors =
       parts(p.second.n, lanes) * p.first.n + parts(p.first.n, lanes) * p.second.n;

@@ -88,7 +88,7 @@ void begin_together(const FftPlan<T>& p, const FewLines<const T>& in, const FewL
 }
 
 // Element i of the columns is elements [first * i, first * (i + 1)) of the lines.
-template <int kFirst, class Form, class T>
+template <int kFirst, bool kSwap, bool kSplit, class T>
 struct TogetherSink {
   FewLines<T> out;
   int64_t n;
@@ -97,8 +97,8 @@ struct TogetherSink {
   OLIVINE_INLINE void store(int64_t i, Pair<T> x) const {
     constexpr int lanes = kFftLanes<T>, together = lanes / kFirst;
     x = scaled(x, scale);
-    if (Form::swap_out) x = {x.im, x.re};
-    if constexpr (Form::split_out) {
+    if (kSwap) x = {x.im, x.re};
+    if constexpr (kSplit) {
 #pragma GCC unroll 4
       for (int g = 0; g < together; ++g) {
         store_part<kFirst>(x.re, g, out.line[g] + kFirst * i);
@@ -139,8 +139,9 @@ void transform_lanes(const LineTask<T>& task, const FewLines<const T>& in, const
   const FftPlan<T>& p = task.plan;
   T *a = work, *b = a + block_size<T>(p.rest.n);
   begin_together<kFirst, Form>(p, in, out, a);
-  transform_columns(p.rest, BlockSource<T>{a}, b, a,
-                    TogetherSink<kFirst, Form, T>{out, p.n, task.scale, task.streams});
+  transform_columns(
+      p.rest, BlockSource<T>{a}, b, a,
+      TogetherSink<kFirst, Form::swap_out, Form::split_out, T>{out, p.n, task.scale, task.streams});
 }
 
 template <class Form, class T>

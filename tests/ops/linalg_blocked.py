@@ -9,7 +9,7 @@ from tests.support import run_python, to_mx, to_np
 L = mx.linalg
 REAL = ("float32", "float64")
 EPS = {"float32": 2.0**-23, "float64": 2.0**-52}
-# Panels have 32 columns, and smaller matrices than 17 x 17 take another way; from 171 on, LU
+# Panels have 32 columns, and smaller matrices than 17 x 17 take another way; from 257 on, LU
 # factorizes panels beside updates.
 ORDERS = (16, 17, 31, 32, 33, 64, 65, 97, 130, 200, 333)
 

@@ -45,9 +45,8 @@ void solve_in_place(const Triangle<T>& t, T* b, int64_t stride, int64_t columns)
 
 // ---- LU
 
-constexpr int64_t kWide = 64;       // columns of a panel of panels
-constexpr int64_t kSlabs = 4;       // into which the other columns are cut, if they are many
-constexpr double kLookAhead = 5e6;  // order squared times rows from which threads share the work
+constexpr int64_t kWide = 128;  // columns of a panel of panels
+constexpr int64_t kSlabs = 4;   // into which the other columns are cut, if they are many
 
 template <class T>
 struct Factorization {
@@ -201,7 +200,7 @@ int64_t lu(int64_t m, int64_t n, T* a, int64_t stride, int64_t* pivots) {
   if (k == 0) return 0;
   ScratchBytes panel((2 * m + 16) * kPanel, sizeof(T));
   Factorization<T> f{m, n, a, stride, pivots, static_cast<T*>(panel.data())};
-  if (cost(k, m) >= kLookAhead && k > 2 * kWide) {
+  if (k > 2 * kWide) {
     f.look_ahead(k);
   } else {
     f.columns(0, k);

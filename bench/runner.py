@@ -32,6 +32,8 @@ MODULES = (
     "bench.memory",
     "bench.matmul",
     "bench.attention",
+    "bench.fft",
+    "bench.linalg",
     "bench.convolution",
     "bench.quantized",
 )

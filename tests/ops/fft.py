@@ -139,8 +139,10 @@ SIZES = [
     300,
     509,
     720,
+    1000,
     1009,
     1536,
+    2000,
     2187,
     4096,
     6561,
@@ -155,7 +157,7 @@ def relative_error(got, want):
 
 
 @pytest.mark.parametrize("name", COMPLEX)
-@pytest.mark.parametrize("shape", [(1, 1), (20, 1), (1, 3), (1, 37)])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 1), (20, 1), (1, 3), (1, 37)])
 def test_every_size_is_as_accurate_as_numpy(name, shape):
     rng = np.random.default_rng(5)
     for n in SIZES:
@@ -185,6 +187,15 @@ def test_long_lines():
             relative_error(mx.fft.rfft(to_mx(x.real)), np.fft.rfft(x.real.astype(np.float64)))
             < 4e-7
         )
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_results_larger_than_caches(name):
+    rng = np.random.default_rng(6)
+    for shape in ((800, 720), (801, 1000), (500, 1001)):
+        x = (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(name)
+        want = np.fft.fft(x.astype(np.complex128))
+        assert relative_error(mx.fft.fft(to_mx(x)), want) < (4e-7 if name == "complex64" else 1e-14)
 
 
 def test_a_line_does_not_depend_on_its_neighbours():

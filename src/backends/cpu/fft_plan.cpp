@@ -152,21 +152,8 @@ void plan_split(OwnedPlan<T>& plan, int64_t first, int lanes) {
   factorize(second, radices);
   plan_columns(plan, plan.second, second, radices);
   const Roots<T> roots(n);
-  T* q = nullptr;
-  if (n <= kLongestColumn) {
-    q = plan.table(2 * blocks * first * lanes);
-    plan.split_roots = q;
-    T root[2];
-    for (int64_t at = 0; at < blocks * first; ++at, q += 2 * lanes) {
-      const int64_t b = at / first, k = at % first;
-      for (int l = 0; l < lanes; ++l) {
-        roots.write((b * lanes + l) * k % n, root);
-        q[l] = root[0];
-        q[lanes + l] = root[1];
-      }
-    }
-  }
-  q = plan.table(2 * blocks * first);
+  if (n <= kLongestColumn) plan.split_roots = block_roots(plan, first, blocks, lanes);
+  T* q = plan.table(2 * blocks * first);
   plan.block_roots = q;
   for (int64_t b = 0; b < blocks; ++b) {
     for (int64_t k = 0; k < first; ++k, q += 2) roots.write(b * lanes * k % n, q);
@@ -188,6 +175,36 @@ void plan_split(OwnedPlan<T>& plan, int64_t first, int lanes) {
       q[lanes + l] = w[1];
     }
   }
+}
+
+// [block][k][re, im][lane] of w_n^(k * (block * lanes + lane)).
+template <class T>
+T* block_roots(OwnedPlan<T>& plan, int64_t first, int64_t blocks, int lanes) {
+  const Roots<T> roots(plan.n);
+  T *q = plan.table(2 * blocks * first * lanes), *table = q, root[2];
+  for (int64_t at = 0; at < blocks * first; ++at, q += 2 * lanes) {
+    const int64_t b = at / first, k = at % first;
+    for (int l = 0; l < lanes; ++l) {
+      roots.write((b * lanes + l) * k % plan.n, root);
+      q[l] = root[0];
+      q[lanes + l] = root[1];
+    }
+  }
+  return table;
+}
+
+// Where the length allows it.
+template <class T>
+void plan_together(OwnedPlan<T>& plan, int lanes) {
+  int first = lanes;
+  while (first > 1 && plan.n % first != 0) first /= 2;
+  const int64_t rest = plan.n / first;
+  if (first < 2 || first < lanes / kMostTogether || rest > kLongestRest || rest < 2) return;
+  plan.together = lanes / first;
+  std::vector<int> radices;
+  factorize(rest, radices);
+  plan_columns(plan, plan.rest, rest, radices);
+  plan.rest_roots = block_roots(plan, first, (rest + lanes - 1) / lanes, lanes);
 }
 
 // The shortest length >= least of the form 2^a 3^b 5^c, a >= 8.
@@ -238,10 +255,14 @@ void plan_real(OwnedPlan<T>& plan, int lanes, typename FftPlanRef<T>::Transform 
   plan.keeps = find_plan<T>(plan.n / 2, false, lanes, transform);
   plan.inner = plan.keeps.get();
   const int64_t count = plan.n / 4 + 1;
-  T* q = plan.table(2 * count);
+  T *q = plan.table(2 * count), root[2];
   plan.half_roots = q;
   const Roots<T> roots(plan.n);
-  for (int64_t k = 0; k < count; ++k, q += 2) roots.write(k, q);
+  for (int64_t k = 0; k < count; ++k) {
+    roots.write(k, root);
+    q[k] = root[0];
+    q[count + k] = root[1];
+  }
 }
 
 template <class T>
@@ -262,6 +283,7 @@ std::shared_ptr<const OwnedPlan<T>> build(int64_t n, bool real, int lanes,
     if (first > 1) {
       plan->method = FftMethod::split;
       plan_split(*plan, first, lanes);
+      plan_together(*plan, lanes);
     }
     if (first == 1 || n <= kLongestColumn) plan_columns(*plan, plan->whole, n, radices);
   }

@@ -3,6 +3,7 @@
 // Every method ends in transforms of short columns that lie side by side, one per vector lane:
 //   columns  the lanes are different lines
 //   split    n = first * second: one line is a matrix whose columns, then rows, are transformed
+//            (or, `together`: several short lines, of which a few vectors fill all lanes)
 //   chirp    lengths with a large prime factor: a convolution of a longer, smooth length
 //   (Bluestein)
 // Plans are immutable, cached and shared. T is float or double; complex numbers are pairs of T.
@@ -16,6 +17,9 @@ inline constexpr int kLargestRadix = 127;
 inline constexpr int kMostStages = 64;
 // Longest line whose columns are transformed whole where many lines lie side by side.
 inline constexpr int64_t kLongestColumn = 4096;
+// Longest columns of lines that are taken together.
+inline constexpr int64_t kLongestRest = 256;
+inline constexpr int kMostTogether = 4;
 // Shorter ones fit into the L1 cache.
 inline constexpr int64_t kShortestNested = 256;
 
@@ -49,10 +53,16 @@ struct FftPlan {
   const T* lane_roots = nullptr;   // [k][re, im][lane]: w_n^(lane * k)
   // Of lines whose lanes are different lines: the same matrix, [j][k]: w_n^(k * j). Or null.
   const T* nested_roots = nullptr;
+  // Lines of lanes * rest.n / together values, so many together: their elements rest.n apart are
+  // transformed, and become lanes of columns of rest.n. [block][k][re, im][lane]: w_n^(k * j),
+  // where element (k, j) has j = block * lanes + lane. Not planned if rest.n == 0.
+  int together = 1;
+  FftColumns<T> rest;
+  const T* rest_roots = nullptr;
   // chirp: exp(-i pi k^2 / n), and the transform of its conjugate over the inner length, scaled.
   const T* chirp = nullptr;
   const T* filter = nullptr;
-  // real: w_n^k for k <= n / 4; the inner plan has length n / 2.
+  // real: real parts of w_n^k for k <= n / 4, then imaginary ones; the inner plan has length n / 2.
   const T* half_roots = nullptr;
   const FftPlan* inner = nullptr;
 };

@@ -45,6 +45,9 @@ void solve_in_place(const Triangle<T>& t, T* b, int64_t stride, int64_t columns)
 
 // ---- LU
 
+constexpr int64_t kWide = 128;  // columns of a panel of panels
+constexpr int64_t kSlabs = 4;   // into which the other columns are cut, if they are many
+
 template <class T>
 struct Factorization {
   int64_t m, n;
@@ -56,6 +59,7 @@ struct Factorization {
 
   T* at(int64_t i, int64_t j) const { return a + i * stride + j; }
   void columns(int64_t begin, int64_t end);
+  void look_ahead(int64_t count);
   void narrow(int64_t begin, int64_t end);
   // To columns [begin, end), what was done to columns [first, last).
   void exchange(int64_t first, int64_t last, int64_t begin, int64_t end) const;
@@ -106,6 +110,35 @@ void Factorization<T>::columns(int64_t begin, int64_t end) {
   update(begin, mid, mid, end);
   columns(mid, end);
   exchange(mid, end, begin, mid);
+}
+
+// Panel after panel. While one thread factorizes the next panel, which it updates first, the others
+// update what lies to its right.
+template <class T>
+void Factorization<T>::look_ahead(int64_t count) {
+  const int64_t width = std::clamp((n - kWide) / kSlabs / kPanel * kPanel, kWide, kWidestSlab);
+  columns(0, std::min(kWide, count));
+  for (int64_t begin = 0; begin < count; begin += kWide) {
+    const int64_t end = std::min(begin + kWide, count), next = std::min(end + kWide, count);
+    const int64_t slabs = (n - next + width - 1) / width;
+    parallel_for(slabs + 1, 1, [&](int64_t task, int64_t stop) {
+      for (; task < stop; ++task) {
+        if (task == 0) {
+          if (end == count) continue;
+          update(begin, end, end, next);
+          columns(end, next);
+        } else {
+          const int64_t from = next + (task - 1) * width;
+          update(begin, end, from, std::min(from + width, n));
+        }
+      }
+    });
+  }
+  parallel_for(count / kWide, 4, [&](int64_t panel, int64_t stop) {
+    for (; panel < stop; ++panel) {
+      exchange((panel + 1) * kWide, count, panel * kWide, (panel + 1) * kWide);
+    }
+  });
 }
 
 // ---- Systems
@@ -165,17 +198,25 @@ template <class T>
 int64_t lu(int64_t m, int64_t n, T* a, int64_t stride, int64_t* pivots) {
   const int64_t k = std::min(m, n);
   if (k == 0) return 0;
-  ScratchBytes panel(2 * m * kPanel, sizeof(T));
+  ScratchBytes panel((2 * m + 16) * kPanel, sizeof(T));
   Factorization<T> f{m, n, a, stride, pivots, static_cast<T*>(panel.data())};
-  f.columns(0, k);
-  if (n > k) f.update(0, k, k, n);
+  if (k > 2 * kWide) {
+    f.look_ahead(k);
+  } else {
+    f.columns(0, k);
+    if (n > k) f.update(0, k, k, n);
+  }
   return f.zero;
 }
 
 template <class T>
 void solve(const System<T>& system, const RightSide<T>& right, T* out) {
-  for_slabs(system.first.n, right.columns,
-            [&](int64_t begin, int64_t end) { solve_slab(system, right, begin, end, out); });
+  // The sums of an inverse depend on where a slab begins.
+  constexpr int64_t kParts = 4;
+  const auto slab = [&](int64_t begin, int64_t end) { solve_slab(system, right, begin, end, out); };
+  const double work = cost(system.first.n, right.columns);
+  if (right.data) return for_slabs(work, right.columns, slab);
+  for_slabs(work, right.columns, slab, kParts);
 }
 
 template int64_t lu(int64_t, int64_t, float*, int64_t, int64_t*);

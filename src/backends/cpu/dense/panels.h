@@ -23,8 +23,8 @@ template <class T>
 struct PanelKernels {
   // LU with row exchanges of a packed panel. Pivots count from 0, within the panel; returns the
   // number of the first column that has only zeros to divide by, from 1, else 0.
-  // `sums`: memory for another panel.
-  int64_t (*lu)(T* a, T* sums, int64_t rows, int64_t columns, int64_t* pivots);
+  // `other`: memory for another panel whose rows are a multiple of 16.
+  int64_t (*lu)(T* a, T* other, int64_t rows, int64_t columns, int64_t* pivots);
   // Householder QR of a packed panel, columns <= rows: R and, below its diagonal, the vectors,
   // whose first elements are 1. The largest elements of the matrix are near 1 in size.
   void (*qr)(T* a, int64_t rows, int64_t columns, T* tau);

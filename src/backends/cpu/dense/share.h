@@ -59,12 +59,13 @@ void subtract_product(int64_t m, int64_t n, int64_t k, Matrix a, const T* b, int
   multiply(m, n, k, a, b, b_stride, c, c_stride, true);
 }
 
-// body(begin, end) over columns, in slabs for each thread where so many multiplications pay.
+// body(begin, end) over columns, in slabs for each thread where so many multiplications pay. With
+// `parts` there are about so many, whatever the number of threads.
 template <class F>
-void for_slabs(double work, int64_t columns, F&& body) {
+void for_slabs(double work, int64_t columns, F&& body, int64_t parts = 2 * thread_count()) {
   int64_t width = columns;
   if (work >= kSharedWork) {
-    const int64_t fair = (columns / (2 * thread_count()) + kNarrowestSlab - 1) / kNarrowestSlab;
+    const int64_t fair = (columns / parts + kNarrowestSlab - 1) / kNarrowestSlab;
     width = std::clamp(fair * kNarrowestSlab, kNarrowestSlab, kWidestSlab);
   }
   parallel_for(columns, width, [&](int64_t begin, int64_t end) {

@@ -1,8 +1,9 @@
 // Fourier transforms along axes of row-contiguous data: complex ones, and between n real values and
 // their n / 2 + 1 first complex ones.
 //
-// Start at fft_kernel. fft_lines-inl.h transforms lines, fft_columns-inl.h does the arithmetic, and
-// ../fft_plan.h says by which method.
+// Start at fft_kernel. fft_lines-inl.h transforms lines, fft_together-inl.h a few at once,
+// fft_blocks-inl.h loads and stores, fft_columns-inl.h does the arithmetic, and ../fft_plan.h says
+// by which method.
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/kernels/fft_lines-inl.h"
 #include "ops/fft_params.h"
@@ -10,7 +11,8 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
-constexpr int64_t kTask = 16384;  // elements that a task takes at least
+constexpr int64_t kTask = 16384;        // elements that a task takes at least
+constexpr int64_t kStreamed = 4 << 20;  // bytes from which results would push others out of caches
 
 template <class T>
 void transform_filter(const FftPlan<T>& plan, T* line) {
@@ -23,14 +25,15 @@ struct Plan : FftPlanRef<T> {
       : FftPlanRef<T>(n, real, kFftLanes<T>, transform_filter<T>) {}
 };
 
-// Shares lines out: long ones go one by one, with all threads on each.
+// Shares lines out, so many of them and at least `at_least` times: long ones go one by one, with
+// all threads on each.
 template <class F>
-void for_lines(int64_t lines, int64_t n, int64_t together, F&& body) {
+void for_lines(int64_t lines, int64_t n, int64_t together, int64_t at_least, F&& body) {
   if (n >= kSharedLine) {
     for (int64_t l = 0; l < lines; l += together) body(l, smaller(l + together, lines));
     return;
   }
-  parallel_for(lines, together * parts(kTask, n * together), body);
+  parallel_for(lines, together * larger(parts(kTask, n * together), at_least), body);
 }
 
 // An array as lines along one axis.
@@ -49,80 +52,204 @@ struct Axis {
   }
 };
 
+// `streams`: results are not read again soon.
 template <class T>
-void complex_axis(const Axis& x, bool inverse, T scale, T* in, T* out) {
+void complex_axis(const Axis& x, bool inverse, T scale, T* in, T* out, bool streams = false) {
   const Plan<T> plan(x.n);
-  const LineTask<T> task{*plan, inverse, scale};
+  const int64_t bytes = x.lines * x.n * int64_t(2 * sizeof(T));
+  streams = streams && out != in && x.inner == 1 && bytes >= kStreamed &&
+            2 * x.n % kFftLanes<T> == 0 && reinterpret_cast<uintptr_t>(out) % kVectorBytes == 0;
+  const LineTask<T> task{*plan, inverse, scale, streams};
   const bool single = x.inner == 1 && !prefers_blocks(*plan, true);
-  for_lines(x.lines, x.n, single ? 1 : kFftLanes<T>, [&](int64_t begin, int64_t end) {
-    transform_lines(task, x.over(in), x.over(out), begin, end);
-  });
+  // Blocks side by side share cache lines, which threads should not write at the same time.
+  const int64_t blocks = parts(x.lines, kFftLanes<T>);
+  const int64_t at_least = x.inner == 1 ? 1 : larger(1, smaller(blocks / 8, 4));
+  for_lines(x.lines, x.n, single ? plan->together : kFftLanes<T>, at_least,
+            [&](int64_t begin, int64_t end) {
+              transform_lines(task, x.over(in), x.over(out), begin, end);
+              if (streams) end_streaming();
+            });
 }
 
 // ---- Real lines: n values are n / 2 complex ones, E + i O, of which even and odd elements' halves
 // of the spectrum are made.
 
-// X[k] = E + w^k O for k <= m from Z[k] for k < m, which may lie in the same place.
+// Complex numbers in memory: pairs, or all real parts before the imaginary ones.
 template <class T>
-void finish_half(const T* z, int64_t m, const T* roots, T* x) {
+struct PairForm {
+  using V = std::remove_const_t<T>;
+  T* data;
+  OLIVINE_INLINE Pair<V> load(int64_t k, int64_t count) const {
+    return load_complex<V>(data + 2 * k, count);
+  }
+  OLIVINE_INLINE Pair<V> load_back(int64_t k) const { return load_backwards<V>(data + 2 * k); }
+  OLIVINE_INLINE void store(int64_t k, Pair<V> x, int64_t count) const {
+    store_complex<V>(data + 2 * k, x, count);
+  }
+  OLIVINE_INLINE void store_back(int64_t k, Pair<V> x) const {
+    store_backwards<V>(data + 2 * k, x);
+  }
+};
+template <class T>
+struct SplitForm {
+  using V = std::remove_const_t<T>;
+  T *re, *im;
+  OLIVINE_INLINE Pair<V> load(int64_t k, int64_t count) const {
+    if (count == kFftLanes<V>) return {load_native<V>(re + k), load_native<V>(im + k)};
+    return {load_lanes(re + k, count), load_lanes(im + k, count)};
+  }
+  OLIVINE_INLINE Pair<V> load_back(int64_t k) const {
+    const Pair<V> x = load(k, kFftLanes<V>);
+    return {backwards<V>(x.re), backwards<V>(x.im)};
+  }
+  OLIVINE_INLINE void store(int64_t k, Pair<V> x, int64_t count) const {
+    if (count == kFftLanes<V>) {
+      store_native(re + k, x.re);
+      store_native(im + k, x.im);
+    } else {
+      store_lanes(re + k, x.re, count);
+      store_lanes(im + k, x.im, count);
+    }
+  }
+  OLIVINE_INLINE void store_back(int64_t k, Pair<V> x) const {
+    store(k, {backwards<V>(x.re), backwards<V>(x.im)}, kFftLanes<V>);
+  }
+};
+
+// body(k, at, count) for the elements [k, k + count) of a half of the spectrum from 1 on, which go
+// with [at, at + count) of the other in reverse.
+template <class T, class F>
+OLIVINE_INLINE void for_mirrored(int64_t m, F&& body) {
   constexpr int64_t lanes = kFftLanes<T>;
-  const T re = z[0], im = z[1];
+  int64_t k = 1;
+  for (; 2 * (k + lanes - 1) < m; k += lanes) {
+    body(k, m - k - lanes + 1, std::integral_constant<int64_t, lanes>());
+  }
+  for (; 2 * k <= m; ++k) body(k, m - k, std::integral_constant<int64_t, 1>());
+}
+
+// X[k] = E + w^k O for k <= m from the halves of Z[k] for k < m, which may lie in the same place.
+template <class T, class Form>
+void finish_half(const Form& z, int64_t m, const T* roots, T* x) {
+  const SplitForm<const T> root{roots, roots + m / 2 + 1};
+  const PairForm<T> out{x};
+  const Pair<T> first = z.load(0, 1);
+  const T re = 2 * first.re[0], im = 2 * first.im[0];
   x[0] = re + im;
   x[1] = 0;
   x[2 * m] = re - im;
   x[2 * m + 1] = 0;
-  const auto step = [&]<bool kWhole>(int64_t k, std::bool_constant<kWhole>) {
-    constexpr int64_t count = kWhole ? lanes : 1;
-    const int64_t at = m - k - count + 1;
-    const Pair<T> a = load_complex(z + 2 * k, count);
-    const Pair<T> b = kWhole ? load_backwards(z + 2 * at) : load_complex(z + 2 * at, count);
-    const Pair<T> e = scaled(Pair<T>{a.re + b.re, a.im - b.im}, T(0.5));
-    const Pair<T> o = scaled(Pair<T>{a.re - b.re, a.im + b.im}, T(0.5));
-    const Pair<T> t = turned(product(o, load_complex(roots + 2 * k, count)));
-    const Pair<T> y = e - t;
-    store_complex(x + 2 * k, e + t, count);
-    const Pair<T> mirrored{y.re, -y.im};
-    if constexpr (kWhole) {
-      store_backwards(x + 2 * at, mirrored);
-    } else {
-      store_complex(x + 2 * at, mirrored, count);
-    }
-  };
-  int64_t k = 1;
-  for (; 2 * (k + lanes - 1) < m; k += lanes) {
-    step(k, std::true_type());
-  }
-  for (; 2 * k <= m; ++k) step(k, std::false_type());
+  for_mirrored<T>(
+      m, [&]<int64_t kCount>(int64_t k, int64_t at, std::integral_constant<int64_t, kCount>) {
+        const Pair<T> a = z.load(k, kCount), b = kCount > 1 ? z.load_back(at) : z.load(at, kCount);
+        const Pair<T> e{a.re + b.re, a.im - b.im}, o{a.re - b.re, a.im + b.im};
+        const Pair<T> t = product(o, root.load(k, kCount));
+        out.store(k, {e.re + t.im, e.im - t.re}, kCount);
+        const Pair<T> mirrored{e.re - t.im, -t.re - e.im};
+        if constexpr (kCount > 1) {
+          out.store_back(at, mirrored);
+          prefetch_vectors(x + 2 * (m + 1 + k));
+          prefetch_vectors(x + 2 * (m + 1 + at));
+        } else {
+          out.store(at, mirrored, kCount);
+        }
+      });
 }
 
 // The reverse: z[k] for k < m from X[k] for k <= m; imaginary parts of X[0] and X[m] do not count.
-template <class T>
-void begin_half(const T* x, int64_t m, const T* roots, T* z) {
-  constexpr int64_t lanes = kFftLanes<T>;
-  z[0] = x[0] + x[2 * m];
-  z[1] = x[0] - x[2 * m];
-  const auto step = [&]<bool kWhole>(int64_t k, std::bool_constant<kWhole>) {
-    constexpr int64_t count = kWhole ? lanes : 1;
-    const int64_t at = m - k - count + 1;
-    const Pair<T> a = load_complex(x + 2 * k, count);
-    const Pair<T> b = kWhole ? load_backwards(x + 2 * at) : load_complex(x + 2 * at, count);
-    const Pair<T> w = load_complex(roots + 2 * k, count);
+template <class T, class Form>
+void begin_half(const T* x, int64_t m, const T* roots, const Form& z) {
+  const SplitForm<const T> root{roots, roots + m / 2 + 1};
+  const PairForm<const T> in{x};
+  z.store(0, {all_lanes<T>(x[0] + x[2 * m]), all_lanes<T>(x[0] - x[2 * m])}, 1);
+  for_mirrored<T>(m, [&]<int64_t kCount>(int64_t k, int64_t at,
+                                         std::integral_constant<int64_t, kCount>) {
+    const Pair<T> a = in.load(k, kCount), b = kCount > 1 ? in.load_back(at) : in.load(at, kCount);
+    const Pair<T> w = root.load(k, kCount);
     const Pair<T> e{a.re + b.re, a.im - b.im}, d{a.re - b.re, a.im + b.im};
-    const Pair<T> t = turned(product(d, Pair<T>{w.re, -w.im}));
-    const Pair<T> y = e + t;
-    store_complex(z + 2 * k, e - t, count);
-    const Pair<T> mirrored{y.re, -y.im};
-    if constexpr (kWhole) {
-      store_backwards(z + 2 * at, mirrored);
+    const Pair<T> t = product(d, Pair<T>{w.re, -w.im});
+    z.store(k, {e.re - t.im, e.im + t.re}, kCount);
+    const Pair<T> mirrored{e.re + t.im, t.re - e.im};
+    if constexpr (kCount > 1) {
+      z.store_back(at, mirrored);
     } else {
-      store_complex(z + 2 * at, mirrored, count);
+      z.store(at, mirrored, kCount);
     }
-  };
-  int64_t k = 1;
-  for (; 2 * (k + lanes - 1) < m; k += lanes) {
-    step(k, std::true_type());
+  });
+}
+
+// Scratch for lines that are transformed together, aligned and near.
+template <class T>
+struct HalfLines {
+  HalfLines(const FftPlan<T>& inner, int64_t m)
+      : size((work_size(inner) + 15) / 16 * 16),
+        scratch(size + 2 * m * inner.together, sizeof(T)),
+        work(static_cast<T*>(scratch.data())),
+        lines(work + size) {}
+  int64_t size;
+  ScratchBytes scratch;
+  T *work, *lines;
+};
+
+// Even n, line by line.
+template <class T>
+void even_to_half(const FftPlan<T>& plan, const LineTask<T>& task, T* in, T* out, int64_t lines) {
+  const FftPlan<T>& inner = *plan.inner;
+  const int64_t m = inner.n, together = inner.together;
+  const HalfLines<T> own(inner, m);
+  for (int64_t l = 0; l < lines; l += together) {
+    const int64_t count = smaller(together, lines - l);
+    const bool split = takes_together(inner, count);
+    if (split) {
+      transform_together<LineForm<false, false, false, true>>(
+          task, few_lines<const T>(in + 2 * m * l, m, count), few_lines(own.lines, m, count),
+          own.work);
+    } else {
+      transform_run<T>(task, in + 2 * m * l, m, own.lines, m, count, own.work);
+    }
+    for (int64_t g = 0; g < count; ++g) {
+      T *z = own.lines + 2 * m * g, *x = out + 2 * (m + 1) * (l + g);
+      if (split) {
+        finish_half(SplitForm<const T>{z, z + m}, m, plan.half_roots, x);
+      } else {
+        finish_half(PairForm<const T>{z}, m, plan.half_roots, x);
+      }
+    }
   }
-  for (; 2 * k <= m; ++k) step(k, std::false_type());
+}
+
+template <class T>
+void even_from_half(const FftPlan<T>& plan, const LineTask<T>& task, const T* in, T* out,
+                    int64_t lines) {
+  const FftPlan<T>& inner = *plan.inner;
+  const int64_t m = inner.n, together = inner.together;
+  const HalfLines<T> own(inner, m);
+  for (int64_t l = 0; l < lines; l += together) {
+    const int64_t count = smaller(together, lines - l);
+    const bool split = takes_together(inner, count);
+    for (int64_t g = 0; g < count; ++g) {
+      T* z = own.lines + 2 * m * g;
+      const T* x = in + 2 * (m + 1) * (l + g);
+      if (split) {
+        begin_half(x, m, plan.half_roots, SplitForm<T>{z, z + m});
+      } else {
+        begin_half(x, m, plan.half_roots, PairForm<T>{z});
+      }
+    }
+    if (split) {
+      transform_together<LineForm<true, true, true, false>>(
+          task, few_lines<const T>(own.lines, m, count), few_lines(out + 2 * m * l, m, count),
+          own.work);
+    } else {
+      transform_run<T>(task, own.lines, m, out + 2 * m * l, m, count, own.work);
+    }
+  }
+}
+
+// The last step costs least after lines that were transformed together.
+template <class T>
+bool goes_by_lines(const FftPlan<T>& inner, int64_t lines) {
+  return inner.rest.n > 0 || !takes_blocks(inner, true, lines);
 }
 
 // Contiguous lines: n real values each in `in`, n / 2 + 1 complex ones in `out`.
@@ -131,22 +258,12 @@ void lines_to_half(const FftPlan<T>& plan, int64_t n, T scale, T* in, T* out, in
   const int64_t half = n / 2 + 1;
   if (n % 2 == 0) {
     const int64_t m = n / 2;
-    const LineTask<T> task{*plan.inner, false, scale};
-    if (takes_blocks(*plan.inner, true, lines)) {
-      transform_lines<T>(task, {in, 1, 1, m}, {out, 1, 1, half}, 0, lines);
-      for (int64_t l = 0; l < lines; ++l) {
-        T* x = out + 2 * half * l;
-        finish_half(x, m, plan.half_roots, x);
-      }
-      return;
-    }
-    // Where the last step finds it aligned and near.
-    const int64_t size = (work_size(*plan.inner) + 15) / 16 * 16;
-    ScratchBytes scratch(size + 2 * m, sizeof(T));
-    T *work = static_cast<T*>(scratch.data()), *line = work + size;
+    const LineTask<T> task{*plan.inner, false, scale / 2};
+    if (goes_by_lines(*plan.inner, lines)) return even_to_half(plan, task, in, out, lines);
+    transform_lines<T>(task, {in, 1, 1, m}, {out, 1, 1, half}, 0, lines);
     for (int64_t l = 0; l < lines; ++l) {
-      transform_line<T>(task, in + n * l, line, work);
-      finish_half(line, m, plan.half_roots, out + 2 * half * l);
+      T* x = out + 2 * half * l;
+      finish_half(PairForm<const T>{x}, m, plan.half_roots, x);
     }
     return;
   }
@@ -165,12 +282,15 @@ template <class T>
 void lines_from_half(const FftPlan<T>& plan, int64_t n, T scale, const T* in, T* out,
                      int64_t lines) {
   const int64_t half = n / 2 + 1, length = n % 2 ? n : n / 2;
+  if (n % 2 == 0 && goes_by_lines(*plan.inner, lines)) {
+    return even_from_half<T>(plan, {*plan.inner, true, scale}, in, out, lines);
+  }
   ScratchBytes scratch(2 * length * lines, sizeof(T));
   T* full = static_cast<T*>(scratch.data());
   const Lines<T> whole{full, 1, 1, length};
   if (n % 2 == 0) {
     for (int64_t l = 0; l < lines; ++l) {
-      begin_half(in + 2 * half * l, length, plan.half_roots, full + 2 * length * l);
+      begin_half(in + 2 * half * l, length, plan.half_roots, PairForm<T>{full + 2 * length * l});
     }
     return transform_lines<T>({*plan.inner, true, scale}, whole, {out, 1, 1, length}, 0, lines);
   }
@@ -224,7 +344,7 @@ void half_axis(const Axis& x, bool to_half, T scale, T* in, T* out) {
     }
   };
   const int64_t in_size = to_half ? n : 2 * half, out_size = to_half ? 2 * half : n;
-  for_lines(x.lines, n, together, [&](int64_t begin, int64_t end) {
+  for_lines(x.lines, n, together, 1, [&](int64_t begin, int64_t end) {
     if (x.inner == 1) return run(in + in_size * begin, out + out_size * begin, end - begin);
     // A few at a time, so that they stay in cache.
     for (; begin < end; begin += together) {
@@ -261,7 +381,7 @@ void fft_kernel(const KernelCall& call) {
   if (p.kind == FftKind::to_half) {
     half_axis(Axis(from.shape, p.axes[last]), true, scale, in, out);
   } else {
-    complex_axis(Axis(to.shape, p.axes[last]), p.inverse, scale, in, out);
+    complex_axis(Axis(to.shape, p.axes[last]), p.inverse, scale, in, out, last == 0);
   }
   for (size_t i = last; i-- > 0;) {
     complex_axis(Axis(to.shape, p.axes[i]), p.inverse, T(1), out, out);

@@ -123,6 +123,38 @@ struct Butterfly<8> {
     x[7] = a3 - b3;
   }
 };
+// Four times four.
+template <>
+struct Butterfly<16> {
+  template <class T>
+  OLIVINE_INLINE static void run(Pair<T> (&x)[16], const T*) {
+    const Native<T> c = all_lanes<T>(T(0.92387953251128675613L));  // cos and sin of pi / 8
+    const Native<T> s = all_lanes<T>(T(0.38268343236508977173L));
+    const Native<T> h = all_lanes<T>(T(0.70710678118654752440L));
+    const Pair<T> w1{c, -s}, w3{s, -c};
+    const auto eighth = [&](Pair<T> a) { return Pair<T>{(a.re + a.im) * h, (a.im - a.re) * h}; };
+#pragma GCC unroll 4
+    for (int b = 0; b < 4; ++b) butterfly4(x[b], x[b + 4], x[b + 8], x[b + 12]);
+    x[5] = product(x[5], w1);
+    x[9] = eighth(x[9]);
+    x[13] = product(x[13], w3);
+    x[6] = eighth(x[6]);
+    x[10] = turned(x[10]);
+    x[14] = turned(eighth(x[14]));
+    x[7] = product(x[7], w3);
+    x[11] = turned(eighth(x[11]));
+    x[15] = product(x[15], Pair<T>{-c, s});
+    Pair<T> y[16];
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; ++q) {
+      butterfly4(x[4 * q], x[4 * q + 1], x[4 * q + 2], x[4 * q + 3]);
+#pragma GCC unroll 4
+      for (int r = 0; r < 4; ++r) y[q + 4 * r] = x[4 * q + r];
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; ++i) x[i] = y[i];
+  }
+};
 // Odd p: y[k], y[p - k] = x0 + sum of a_j cos -+ i sum of b_j sin, with a, b = x_j +- x_(p - j).
 template <int p>
 struct Butterfly {
@@ -155,28 +187,39 @@ struct Butterfly {
   }
 };
 
-// ---- Passes
+// ---- Passes: the first of them may read, and the last write, another place than a block.
 
-template <int radix, class T>
-void run_pass(const FftStage<T>& s, const T* in, T* out) {
-  constexpr int64_t element = 2 * kFftLanes<T>;
+template <class T>
+struct BlockSource {
+  const T* data;
+  OLIVINE_INLINE Pair<T> load(int64_t i) const { return load_pair(data + i * 2 * kFftLanes<T>); }
+};
+template <class T>
+struct BlockSink {
+  T* data;
+  OLIVINE_INLINE void store(int64_t i, Pair<T> x) const {
+    store_pair(data + i * 2 * kFftLanes<T>, x);
+  }
+};
+
+template <int radix, class T, class Source, class Sink>
+void run_pass(const FftStage<T>& s, const Source& in, const Sink& out) {
   for (int64_t k = 0; k < s.l1; ++k) {
     for (int64_t i = 0; i < s.ido; ++i) {
-      const T* from = in + (i + s.ido * radix * k) * element;
-      T* to = out + (i + s.ido * k) * element;
+      const int64_t from = i + s.ido * radix * k, to = i + s.ido * k;
       const T* w = s.twiddle + 2 * (radix - 1) * i;
       Pair<T> x[radix];
-#pragma GCC unroll 8
-      for (int j = 0; j < radix; ++j) x[j] = load_pair(from + s.ido * j * element);
+#pragma GCC unroll 16
+      for (int j = 0; j < radix; ++j) x[j] = in.load(from + s.ido * j);
       Butterfly<radix>::run(x, s.roots);
-      store_pair(to, x[0]);
+      out.store(to, x[0]);
       if (i == 0) {
-#pragma GCC unroll 8
-        for (int j = 1; j < radix; ++j) store_pair(to + s.ido * s.l1 * j * element, x[j]);
+#pragma GCC unroll 16
+        for (int j = 1; j < radix; ++j) out.store(to + s.ido * s.l1 * j, x[j]);
       } else {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int j = 1; j < radix; ++j) {
-          store_pair(to + s.ido * s.l1 * j * element, product(x[j], w + 2 * (j - 1)));
+          out.store(to + s.ido * s.l1 * j, product(x[j], w + 2 * (j - 1)));
         }
       }
     }
@@ -225,38 +268,78 @@ void run_odd_pass(const FftStage<T>& s, const T* in, T* out) {
   }
 }
 
+inline bool has_pass(int radix) { return radix <= 5 || radix == 7 || radix == 8; }
+
+template <class T, class Source, class Sink>
+void run_any_pass(const FftStage<T>& s, const Source& in, const Sink& out) {
+  switch (s.radix) {
+    case 2:
+      return run_pass<2>(s, in, out);
+    case 3:
+      return run_pass<3>(s, in, out);
+    case 4:
+      return run_pass<4>(s, in, out);
+    case 5:
+      return run_pass<5>(s, in, out);
+    case 7:
+      return run_pass<7>(s, in, out);
+    case 8:
+      return run_pass<8>(s, in, out);
+    default:
+      if constexpr (std::is_same_v<Source, BlockSource<T>> && std::is_same_v<Sink, BlockSink<T>>) {
+        run_odd_pass(s, in.data, out.data);
+      }
+  }
+}
+
 // Transforms the block at `a`, using `b` of the same size; returns where the result is.
 template <class T>
-T* transform_columns(const FftColumns<T>& c, T* a, T* b) {
-  for (int i = 0; i < c.stages; ++i) {
-    const FftStage<T>& s = c.stage[i];
-    switch (s.radix) {
-      case 2:
-        run_pass<2>(s, a, b);
-        break;
-      case 3:
-        run_pass<3>(s, a, b);
-        break;
-      case 4:
-        run_pass<4>(s, a, b);
-        break;
-      case 5:
-        run_pass<5>(s, a, b);
-        break;
-      case 7:
-        run_pass<7>(s, a, b);
-        break;
-      case 8:
-        run_pass<8>(s, a, b);
-        break;
-      default:
-        run_odd_pass(s, a, b);
-    }
+T* transform_columns(const FftColumns<T>& c, T* a, T* b, int first = 0) {
+  for (int i = first; i < c.stages; ++i) {
+    run_any_pass(c.stage[i], BlockSource<T>{a}, BlockSink<T>{b});
     T* t = a;
     a = b;
     b = t;
   }
   return a;
+}
+
+// The first pass alone, if it can read `in`; returns how many passes were made, to the block.
+template <class T, class Source>
+int begin_columns(const FftColumns<T>& c, const Source& in, T* block) {
+  if (c.stages > 0 && has_pass(c.stage[0].radix)) {
+    run_any_pass(c.stage[0], in, BlockSink<T>{block});
+    return 1;
+  }
+  for (int64_t e = 0; e < c.n; ++e) store_pair(block + e * 2 * kFftLanes<T>, in.load(e));
+  return 0;
+}
+
+// The same, of what `in` gives.
+template <class T, class Source>
+T* transform_columns(const FftColumns<T>& c, const Source& in, T* a, T* b) {
+  return transform_columns(c, a, b, begin_columns(c, in, a));
+}
+
+// Transforms what `in` gives to `out`, by way of two blocks. `in` may be the second of them.
+template <class T, class Source, class Sink>
+void transform_columns(const FftColumns<T>& c, const Source& in, T* a, T* b, const Sink& out) {
+  const int last = c.stages - 1;
+  int i = 0;
+  if (last > 0) {
+    i = begin_columns(c, in, a);
+  } else {
+    for (int64_t e = 0; e < c.n; ++e) store_pair(a + e * 2 * kFftLanes<T>, in.load(e));
+  }
+  const bool fused = last >= 0 && has_pass(c.stage[last].radix);
+  for (; i < (fused ? last : c.stages); ++i) {
+    run_any_pass(c.stage[i], BlockSource<T>{a}, BlockSink<T>{b});
+    T* t = a;
+    a = b;
+    b = t;
+  }
+  if (fused) return run_any_pass(c.stage[last], BlockSource<T>{a}, out);
+  for (int64_t e = 0; e < c.n; ++e) out.store(e, load_pair(a + e * 2 * kFftLanes<T>));
 }
 
 }  // namespace

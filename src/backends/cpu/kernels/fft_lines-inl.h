@@ -1,10 +1,11 @@
-// Fourier transforms of lines in memory: loads and stores of blocks, and the methods of a plan.
+// Fourier transforms of lines in memory, by the method of a plan.
 //
 // A split line x of first * second values is a matrix. Its columns are transformed, multiplied by
 // roots of unity, and written transposed in blocks, so that the rows are columns of the next step.
 #pragma once
 
-#include "backends/cpu/kernels/fft_columns-inl.h"
+#include "backends/cpu/kernels/fft_blocks-inl.h"
+#include "backends/cpu/kernels/fft_together-inl.h"
 #include "backends/cpu/scratch.h"
 #include "runtime/thread_pool.h"
 
@@ -16,287 +17,13 @@ constexpr int64_t kSharedLine = 1 << 16;
 // Many lines of at most this length are transformed one per lane, even where they lie in a row.
 constexpr int64_t kShortLine = 128;
 
-// ---- Shuffles
-
-#define OLIVINE_SHUFFLE(name, two, four, eight, sixteen)                             \
-  template <class T>                                                                 \
-  OLIVINE_INLINE Native<T> name(Native<T> a, Native<T> b) {                          \
-    if constexpr (kFftLanes<T> == 2) return __builtin_shufflevector(a, b, two);      \
-    if constexpr (kFftLanes<T> == 4) return __builtin_shufflevector(a, b, four);     \
-    if constexpr (kFftLanes<T> == 8) return __builtin_shufflevector(a, b, eight);    \
-    if constexpr (kFftLanes<T> == 16) return __builtin_shufflevector(a, b, sixteen); \
-  }
-#define LIST(...) __VA_ARGS__
-OLIVINE_SHUFFLE(evens, LIST(0, 2), LIST(0, 2, 4, 6), LIST(0, 2, 4, 6, 8, 10, 12, 14),
-                LIST(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30))
-OLIVINE_SHUFFLE(odds, LIST(1, 3), LIST(1, 3, 5, 7), LIST(1, 3, 5, 7, 9, 11, 13, 15),
-                LIST(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31))
-OLIVINE_SHUFFLE(zip_low, LIST(0, 2), LIST(0, 4, 1, 5), LIST(0, 8, 1, 9, 2, 10, 3, 11),
-                LIST(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23))
-OLIVINE_SHUFFLE(zip_high, LIST(1, 3), LIST(2, 6, 3, 7), LIST(4, 12, 5, 13, 6, 14, 7, 15),
-                LIST(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31))
-OLIVINE_SHUFFLE(evens_backwards, LIST(2, 0), LIST(6, 4, 2, 0), LIST(14, 12, 10, 8, 6, 4, 2, 0),
-                LIST(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0))
-OLIVINE_SHUFFLE(odds_backwards, LIST(3, 1), LIST(7, 5, 3, 1), LIST(15, 13, 11, 9, 7, 5, 3, 1),
-                LIST(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1))
-OLIVINE_SHUFFLE(zip_high_backwards, LIST(1, 3), LIST(3, 7, 2, 6), LIST(7, 15, 6, 14, 5, 13, 4, 12),
-                LIST(15, 31, 14, 30, 13, 29, 12, 28, 11, 27, 10, 26, 9, 25, 8, 24))
-OLIVINE_SHUFFLE(zip_low_backwards, LIST(0, 2), LIST(1, 5, 0, 4), LIST(3, 11, 2, 10, 1, 9, 0, 8),
-                LIST(7, 23, 6, 22, 5, 21, 4, 20, 3, 19, 2, 18, 1, 17, 0, 16))
-#undef LIST
-#undef OLIVINE_SHUFFLE
-
-template <class T>
-OLIVINE_INLINE Pair<T> swapped(Pair<T> a, bool swap) {
-  return swap ? Pair<T>{a.im, a.re} : a;
-}
-// Complex numbers in a row, one per lane.
-template <class T>
-OLIVINE_INLINE Pair<T> load_complex(const T* p) {
-  const Native<T> a = load_native<T>(p), b = load_native<T>(p + kFftLanes<T>);
-  return {evens<T>(a, b), odds<T>(a, b)};
-}
-template <class T>
-OLIVINE_INLINE void store_complex(T* p, Pair<T> a) {
-  store_native(p, zip_low<T>(a.re, a.im));
-  store_native(p + kFftLanes<T>, zip_high<T>(a.re, a.im));
-}
-// The same, the last one first.
-template <class T>
-OLIVINE_INLINE Pair<T> load_backwards(const T* p) {
-  const Native<T> a = load_native<T>(p), b = load_native<T>(p + kFftLanes<T>);
-  return {evens_backwards<T>(a, b), odds_backwards<T>(a, b)};
-}
-template <class T>
-OLIVINE_INLINE void store_backwards(T* p, Pair<T> a) {
-  store_native(p, zip_high_backwards<T>(a.re, a.im));
-  store_native(p + kFftLanes<T>, zip_low_backwards<T>(a.re, a.im));
-}
-
-// The first `n` lanes of a vector, at most all; the others are zero, and are not stored.
-#if defined(__AVX512BW__)
-OLIVINE_INLINE Native<float> load_lanes(const float* p, int64_t n) {
-  return (Native<float>)_mm512_maskz_loadu_ps(__mmask16(_bzhi_u32(0xffff, unsigned(n))), p);
-}
-OLIVINE_INLINE Native<double> load_lanes(const double* p, int64_t n) {
-  return (Native<double>)_mm512_maskz_loadu_pd(__mmask8(_bzhi_u32(0xff, unsigned(n))), p);
-}
-OLIVINE_INLINE void store_lanes(float* p, Native<float> v, int64_t n) {
-  _mm512_mask_storeu_ps(p, __mmask16(_bzhi_u32(0xffff, unsigned(n))), (__m512)v);
-}
-OLIVINE_INLINE void store_lanes(double* p, Native<double> v, int64_t n) {
-  _mm512_mask_storeu_pd(p, __mmask8(_bzhi_u32(0xff, unsigned(n))), (__m512d)v);
-}
-#elif defined(__AVX2__)
-OLIVINE_INLINE __m256i first_lanes(float, int64_t n) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(int(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-OLIVINE_INLINE __m256i first_lanes(double, int64_t n) {
-  return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
-}
-OLIVINE_INLINE Native<float> load_lanes(const float* p, int64_t n) {
-  return (Native<float>)_mm256_maskload_ps(p, first_lanes(0.f, n));
-}
-OLIVINE_INLINE Native<double> load_lanes(const double* p, int64_t n) {
-  return (Native<double>)_mm256_maskload_pd(p, first_lanes(0., n));
-}
-OLIVINE_INLINE void store_lanes(float* p, Native<float> v, int64_t n) {
-  _mm256_maskstore_ps(p, first_lanes(0.f, n), (__m256)v);
-}
-OLIVINE_INLINE void store_lanes(double* p, Native<double> v, int64_t n) {
-  _mm256_maskstore_pd(p, first_lanes(0., n), (__m256d)v);
-}
-#else
-template <class T>
-OLIVINE_INLINE Native<T> load_lanes(const T* p, int64_t n) {
-  T lanes[kFftLanes<T>] = {};
-#pragma GCC unroll 8
-  for (int64_t i = 0; i < kFftLanes<T>; ++i) {
-    if (i < n) lanes[i] = p[i];
-  }
-  return load_native<T>(lanes);
-}
-template <class T>
-OLIVINE_INLINE void store_lanes(T* p, Native<T> v, int64_t n) {
-#pragma GCC unroll 8
-  for (int64_t i = 0; i < kFftLanes<T>; ++i) {
-    if (i < n) p[i] = v[i];
-  }
-}
-#endif
-
-// The first `count` complex numbers; the other lanes are zero.
-template <class T>
-OLIVINE_INLINE Pair<T> load_complex(const T* p, int64_t count) {
-  constexpr int64_t lanes = kFftLanes<T>;
-  if (count == lanes) return load_complex(p);
-  const Native<T> a = load_lanes(p, smaller(2 * count, lanes));
-  const Native<T> b = load_lanes(p + lanes, larger(2 * count - lanes, 0));
-  return {evens<T>(a, b), odds<T>(a, b)};
-}
-template <class T>
-OLIVINE_INLINE void store_complex(T* p, Pair<T> a, int64_t count) {
-  constexpr int64_t lanes = kFftLanes<T>;
-  if (count == lanes) return store_complex(p, a);
-  store_lanes(p, zip_low<T>(a.re, a.im), smaller(2 * count, lanes));
-  store_lanes(p + lanes, zip_high<T>(a.re, a.im), larger(2 * count - lanes, 0));
-}
-template <class T>
-OLIVINE_INLINE Pair<T> scaled(Pair<T> a, T by) {
-  return {a.re * by, a.im * by};
-}
-
-// Transposes a square of lanes: each round of perfect shuffles moves one bit of the index over.
-template <class T>
-OLIVINE_INLINE void transpose(Native<T> (&v)[kFftLanes<T>]) {
-  constexpr int n = kFftLanes<T>;
-#pragma GCC unroll 4
-  for (int round = 1; round < n; round *= 2) {
-    Native<T> w[n];
-#pragma GCC unroll 8
-    for (int i = 0; i < n / 2; ++i) {
-      w[2 * i] = zip_low<T>(v[i], v[i + n / 2]);
-      w[2 * i + 1] = zip_high<T>(v[i], v[i + n / 2]);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < n; ++i) v[i] = w[i];
-  }
-}
-
-// ---- Lines
-
-// Line l begins at (l / inner) * outer + l % inner; all counts are in complex numbers.
-template <class T>
-struct Lines {
-  T* data;
-  int64_t step;  // between the elements of a line
-  int64_t inner, outer;
-
-  T* at(int64_t line) const { return data + 2 * (line / inner * outer + line % inner); }
-};
-
-// The lines of one block, a lane each.
-template <class T>
-struct LaneLines {
-  int64_t step, count;
-  T* line[kFftLanes<T>];
-
-  LaneLines(const Lines<T>& lines, int64_t first, int64_t n) : step(lines.step), count(n) {
-    for (int64_t l = 0; l < n; ++l) line[l] = lines.at(first + l);
-  }
-  bool adjacent() const {
-    for (int64_t l = 1; l < count; ++l) {
-      if (line[l] != line[0] + 2 * l) return false;
-    }
-    return true;
-  }
-};
-
-template <class T>
-void load_columns(const T* p, int64_t step, int64_t n, int64_t count, bool swap, T* block) {
-  constexpr int64_t lanes = kFftLanes<T>;
-  for (int64_t i = 0; i < n; ++i) {
-    store_pair(block + i * 2 * lanes, swapped(load_complex(p + 2 * i * step, count), swap));
-  }
-}
-template <class T>
-void store_columns(const T* block, int64_t n, int64_t count, bool swap, T scale, T* p,
-                   int64_t step) {
-  constexpr int64_t lanes = kFftLanes<T>;
-  for (int64_t i = 0; i < n; ++i) {
-    const Pair<T> x = scaled(load_pair(block + i * 2 * lanes), scale);
-    store_complex(p + 2 * i * step, swapped(x, swap), count);
-  }
-}
-
-template <class T>
-void load_block(const LaneLines<T>& from, int64_t n, bool swap, T* block) {
-  constexpr int64_t lanes = kFftLanes<T>;
-  if (from.adjacent()) return load_columns(from.line[0], from.step, n, from.count, swap, block);
-  int64_t done = 0;
-  if (from.step == 1 && from.count == lanes) {
-    for (; done + lanes <= n; done += lanes) {
-      Native<T> re[lanes], im[lanes];
-#pragma GCC unroll 16
-      for (int64_t l = 0; l < lanes; ++l) {
-        const Pair<T> x = swapped(load_complex(from.line[l] + 2 * done), swap);
-        re[l] = x.re;
-        im[l] = x.im;
-      }
-      transpose<T>(re);
-      transpose<T>(im);
-#pragma GCC unroll 16
-      for (int64_t i = 0; i < lanes; ++i) {
-        store_pair<T>(block + (done + i) * 2 * lanes, {re[i], im[i]});
-      }
-    }
-  }
-  if (from.count < lanes) fill(block, 2 * lanes * n, T(0));
-  for (int64_t i = done; i < n; ++i) {
-    T* to = block + i * 2 * lanes;
-    for (int64_t l = 0; l < from.count; ++l) {
-      const T* x = from.line[l] + 2 * i * from.step;
-      to[l] = x[swap];
-      to[l + lanes] = x[!swap];
-    }
-  }
-}
-
-template <class T>
-void store_block(const T* block, int64_t n, bool swap, T scale, const LaneLines<T>& to) {
-  constexpr int64_t lanes = kFftLanes<T>;
-  if (to.adjacent()) return store_columns(block, n, to.count, swap, scale, to.line[0], to.step);
-  int64_t done = 0;
-  if (to.step == 1 && to.count == lanes) {
-    for (; done + lanes <= n; done += lanes) {
-      Native<T> re[lanes], im[lanes];
-#pragma GCC unroll 16
-      for (int64_t i = 0; i < lanes; ++i) {
-        const Pair<T> x = scaled(load_pair(block + (done + i) * 2 * lanes), scale);
-        re[i] = x.re;
-        im[i] = x.im;
-      }
-      transpose<T>(re);
-      transpose<T>(im);
-#pragma GCC unroll 16
-      for (int64_t l = 0; l < lanes; ++l) {
-        store_complex(to.line[l] + 2 * done, swapped(Pair<T>{re[l], im[l]}, swap));
-      }
-    }
-  }
-  for (int64_t i = done; i < n; ++i) {
-    const T* from = block + i * 2 * lanes;
-    for (int64_t l = 0; l < to.count; ++l) {
-      T* x = to.line[l] + 2 * i * to.step;
-      x[swap] = from[l] * scale;
-      x[!swap] = from[l + lanes] * scale;
-    }
-  }
-}
-
-// ---- One contiguous line
-
-// How a line is transformed: inverse ones swap re and im at both ends.
-template <class T>
-struct LineTask {
-  const FftPlan<T>& plan;
-  bool swap;
-  T scale;
-};
-
-template <class T>
-int64_t block_size(int64_t n) {
-  return n * 2 * kFftLanes<T>;
-}
-inline int64_t parts(int64_t n, int64_t size) { return (n + size - 1) / size; }
-
 // Elements of T that a line, or a block of them, needs as scratch.
 template <class T>
 int64_t work_size(const FftPlan<T>& p) {
   const int64_t whole = 2 * block_size<T>(p.whole.n);
   if (p.method == FftMethod::columns) return whole;
   if (p.method == FftMethod::chirp) return 2 * p.inner->n + work_size(*p.inner);
-  const int64_t longer = larger(p.first.n, p.second.n);
+  const int64_t longer = larger(larger(p.first.n, p.second.n), p.rest.n);
   const int64_t nested = p.nested_roots ? block_size<T>(p.n + p.first.n + 2 * longer) : 0;
   return larger(larger(whole, nested), block_size<T>(p.second.n) * parts(p.first.n, kFftLanes<T>) +
                                            2 * block_size<T>(longer));
@@ -311,8 +38,17 @@ OLIVINE_INLINE void split_columns(const LineTask<T>& task, const T* in, int64_t 
   const FftPlan<T>& p = task.plan;
   const int64_t first = p.first.n, second = p.second.n;
   const int64_t count = smaller(lanes, second - block * lanes);
-  load_columns(in + 2 * block * lanes, second, first, count, task.swap, work);
-  const T* done = transform_columns(p.first, work, work + block_size<T>(first));
+  const T* done = nullptr;
+  const T* from = in + 2 * block * lanes;
+  T* other = work + block_size<T>(first);
+  if (count == lanes) {
+    with_swap(task.swap, [&]<bool kSwap>(std::bool_constant<kSwap>) {
+      done = transform_columns(p.first, ColumnSource<T, kSwap>{from, second}, work, other);
+    });
+  } else {
+    load_columns(from, second, first, count, task.swap, work);
+    done = transform_columns(p.first, work, other);
+  }
   for (int64_t k = 0; k < first; k += lanes) {
     const int64_t valid = smaller(lanes, first - k);
     Native<T> re[lanes], im[lanes];
@@ -356,9 +92,16 @@ void split_rows(const LineTask<T>& task, T* rows, int64_t group, T* out, T* work
   constexpr int64_t lanes = kFftLanes<T>;
   const FftPlan<T>& p = task.plan;
   const int64_t first = p.first.n, second = p.second.n;
-  const T* done = transform_columns(p.second, rows + block_size<T>(second) * group, work);
-  store_columns(done, second, smaller(lanes, first - group * lanes), task.swap, task.scale,
-                out + 2 * group * lanes, first);
+  const int64_t count = smaller(lanes, first - group * lanes);
+  T *in = rows + block_size<T>(second) * group, *to = out + 2 * group * lanes;
+  if (count < lanes) {
+    const T* done = transform_columns(p.second, in, work);
+    return store_columns(done, second, count, task.swap, task.scale, to, first);
+  }
+  with_swap(task.swap, [&]<bool kSwap>(std::bool_constant<kSwap>) {
+    transform_columns(p.second, BlockSource<T>{in}, work, in,
+                      ColumnSink<T, kSwap>{to, first, task.scale});
+  });
 }
 
 // `in` may be `out`.
@@ -432,19 +175,32 @@ void transform_nested(const LineTask<T>& task, const LaneLines<T>& in, const Lan
   const FftPlan<T>& p = task.plan;
   const int64_t first = p.first.n, second = p.second.n;
   const int64_t row = (second + 1) * element;  // one more: rows begin in different sets of a cache
+  const bool whole = in.count == kFftLanes<T> && in.adjacent() && out.adjacent();
   T *a = work + first * row, *b = a + element * larger(first, second);
   for (int64_t j = 0; j < second; ++j) {
-    load_block(every(in, j, second), first, task.swap, a);
-    const T* done = transform_columns(p.first, a, b);
-    const T* root = p.nested_roots + 2 * j * first;
-    T* to = work + j * element;
-    for (int64_t k = 0; k < first; ++k) {
-      store_pair(to + k * row, product(load_pair(done + k * element), root + 2 * k));
+    const RootSink<T> to{work + j * element, row, p.nested_roots + 2 * j * first};
+    if (!whole) {
+      load_block(every(in, j, second), first, task.swap, a);
+      transform_columns(p.first, BlockSource<T>{a}, b, a, to);
+      continue;
     }
+    with_swap(task.swap, [&]<bool kSwap>(std::bool_constant<kSwap>) {
+      const T* from = in.line[0] + 2 * j * in.step;
+      transform_columns(p.first, ColumnSource<T, kSwap>{from, in.step * second}, a, b, to);
+    });
   }
   for (int64_t k = 0; k < first; ++k) {
-    const T* done = transform_columns(p.second, work + k * row, a);
-    store_block(done, second, task.swap, task.scale, every(out, k, first));
+    T* from = work + k * row;
+    if (!whole) {
+      const T* done = transform_columns(p.second, from, a);
+      store_block(done, second, task.swap, task.scale, every(out, k, first));
+      continue;
+    }
+    with_swap(task.swap, [&]<bool kSwap>(std::bool_constant<kSwap>) {
+      T* to = out.line[0] + 2 * k * out.step;
+      transform_columns(p.second, BlockSource<T>{from}, a, b,
+                        ColumnSink<T, kSwap>{to, out.step * first, task.scale});
+    });
   }
 }
 
@@ -455,8 +211,15 @@ void transform_block(const LineTask<T>& task, const LaneLines<T>& in, const Lane
   if (task.plan.nested_roots && in.step > 1 && out.step > 1) {
     return transform_nested(task, in, out, work);
   }
+  T* other = work + block_size<T>(n);
+  if (in.count == kFftLanes<T> && in.adjacent() && out.adjacent()) {
+    return with_swap(task.swap, [&]<bool kSwap>(std::bool_constant<kSwap>) {
+      transform_columns(task.plan.whole, ColumnSource<T, kSwap>{in.line[0], in.step}, work, other,
+                        ColumnSink<T, kSwap>{out.line[0], out.step, task.scale});
+    });
+  }
   load_block(in, n, task.swap, work);
-  const T* done = transform_columns(task.plan.whole, work, work + block_size<T>(n));
+  const T* done = transform_columns(task.plan.whole, work, other);
   store_block(done, n, task.swap, task.scale, out);
 }
 
@@ -476,12 +239,38 @@ void transform_line(const LineTask<T>& task, const T* in, T* out, T* work) {
 
 // ---- Several lines
 
+// Contiguous lines, `lines` of them, that begin so many complex numbers apart. A line of `in` may
+// be the same as that of `out`.
+template <class T>
+void transform_run(const LineTask<T>& task, const T* in, int64_t in_step, T* out, int64_t out_step,
+                   int64_t lines, T* work) {
+  const FftPlan<T>& p = task.plan;
+  for (int64_t l = 0; l < lines;) {
+    const int64_t count = smaller(lines - l, p.together);
+    if (!takes_together(p, count)) {
+      transform_line<T>(task, in + 2 * in_step * l, out + 2 * out_step * l, work);
+      ++l;
+      continue;
+    }
+    const auto from = few_lines(in + 2 * in_step * l, in_step, count);
+    const auto to = few_lines(out + 2 * out_step * l, out_step, count);
+    if (task.swap) {
+      transform_together<LineForm<true, true, false, false>>(task, from, to, work);
+    } else {
+      transform_together<LineForm<false, false, false, false>>(task, from, to, work);
+    }
+    l += count;
+  }
+}
+
 // Whether the lines of a block, a lane each, take less time than one after another.
 template <class T>
 bool prefers_blocks(const FftPlan<T>& p, bool contiguous) {
   if (p.method == FftMethod::columns) return true;
   if (p.whole.n == 0) return false;
-  if (!contiguous || p.n <= kShortLine) return true;
+  if (!contiguous) return true;
+  if (p.rest.n > 0) return 2 * p.rest.n < kFftLanes<T>;  // else a few at a time fill vectors
+  if (p.n <= kShortLine) return true;
   constexpr int64_t lanes = kFftLanes<T>;
   const int64_t vectors =
       parts(p.second.n, lanes) * p.first.n + parts(p.first.n, lanes) * p.second.n;
@@ -517,8 +306,7 @@ void transform_lines(const LineTask<T>& task, const Lines<T>& in, const Lines<T>
   ScratchBytes scratch(size + (moved ? 2 * lanes * p.n : 0), sizeof(T));
   T* work = static_cast<T*>(scratch.data());
   if (!blocks && contiguous) {
-    for (; begin < end; ++begin) transform_line<T>(task, in.at(begin), out.at(begin), work);
-    return;
+    return transform_run(task, in.at(begin), in.outer, out.at(begin), out.outer, end - begin, work);
   }
   const Lines<T> own{work + size, 1, 1, p.n};
   for (; begin < end; begin += lanes) {
@@ -529,9 +317,7 @@ void transform_lines(const LineTask<T>& task, const Lines<T>& in, const Lines<T>
       continue;
     }
     copy_lines(from, p.n, held);
-    for (int64_t l = 0; l < count; ++l) {
-      transform_line<T>(task, held.line[l], held.line[l], work);
-    }
+    transform_run(task, held.line[0], p.n, held.line[0], p.n, count, work);
     copy_lines(held, p.n, to);
   }
 }

@@ -1,6 +1,7 @@
 // LU and QR of panels and solutions with small triangles, one row of vectors after another.
 #include "backends/cpu/dense/panels.h"
 
+#include "backends/cpu/kernels/shuffles-inl.h"
 #include "backends/cpu/vec-math-inl.h"
 
 namespace olivine::cpu::OLIVINE_ISA {
@@ -17,90 +18,166 @@ OLIVINE_INLINE T magnitude(T x) {
   return x < T(0) ? -x : x;
 }
 
-// ---- LU: sums hold the multiples of rows to be taken from the panel, and are taken from a column
-// when its turn comes. Rounding the sums alone costs less accuracy.
+// ---- LU, column after column of a copy that holds columns in a row. Multiples of earlier columns
+// are added up and then taken from the column: rounding the sums alone costs less accuracy.
 
 template <class T>
-void swap_rows(T* a, T* b) {
-  for (int64_t j = 0; j < kPanel; ++j) {
-    const T x = a[j];
-    a[j] = b[j];
-    b[j] = x;
+using Index = typename VecOf<std::conditional_t<sizeof(T) == 4, int32_t, int64_t>, kLanes<T>>::type;
+
+// Between a packed panel and columns of `stride` elements, a multiple of the lanes.
+template <class T>
+void to_columns(const T* a, int64_t rows, T* columns, int64_t stride) {
+  constexpr int lanes = kLanes<T>;
+  for (int64_t i = 0; i < rows; i += lanes) {
+    for (int64_t c = 0; c < kPanel; c += lanes) {
+      Native<T> v[lanes];
+#pragma GCC unroll 16
+      for (int r = 0; r < lanes; ++r) {
+        v[r] = i + r < rows ? load_native<T>(a + (i + r) * kPanel + c) : Native<T>{};
+      }
+      transpose<T>(v);
+#pragma GCC unroll 16
+      for (int r = 0; r < lanes; ++r) store_native(columns + (c + r) * stride + i, v[r]);
+    }
+  }
+}
+template <class T>
+void from_columns(const T* columns, int64_t stride, int64_t rows, T* a) {
+  constexpr int lanes = kLanes<T>;
+  for (int64_t i = 0; i < rows; i += lanes) {
+    for (int64_t c = 0; c < kPanel; c += lanes) {
+      Native<T> v[lanes];
+#pragma GCC unroll 16
+      for (int r = 0; r < lanes; ++r) v[r] = load_native<T>(columns + (c + r) * stride + i);
+      transpose<T>(v);
+#pragma GCC unroll 16
+      for (int r = 0; r < lanes; ++r) {
+        if (i + r < rows) store_native(a + (i + r) * kPanel + c, v[r]);
+      }
+    }
   }
 }
 
-// Divides column j below the diagonal by the pivot, adds its multiples of row j to the sums, in
-// their last kVectors, and takes those of the next column, of which it returns the largest row.
-template <class T, int kVectors>
-int64_t eliminate(T* a, T* sums, int64_t rows, int64_t j) {
-  constexpr int lanes = kLanes<T>, first = kRowVectors<T> - kVectors;
-  const T pivot = a[j * kPanel + j];
-  Native<T> u[kVectors];
+// Elements of column j above its diagonal, by the triangle to its left.
+template <class T>
+void solve_upper(const T* columns, int64_t stride, int64_t j, T* u) {
+  constexpr int lanes = kLanes<T>, vectors = kRowVectors<T>;
+  T sums[kPanel] = {};
+  for (int64_t k = 0; k < j; ++k) {
+    u[k] -= sums[k];
+    const Native<T> by = all_lanes<T>(u[k]);
+    for (int v = int(k) / lanes; v < vectors && v * lanes < j; ++v) {
+      const Native<T> l = load_native<T>(columns + k * stride + v * lanes);
+      store_native(sums + v * lanes, mul_add(by, l, load_native<T>(sums + v * lanes)));
+    }
+  }
+}
+
+// The largest element, and the first row that has it.
+template <class T>
+struct Largest {
+  Native<T> size = all_lanes<T>(T(-1));
+  Index<T> at;
+
+  explicit Largest(int64_t row) : at(Index<T>{} + decltype(at[0] + 0)(row)) {}
+  OLIVINE_INLINE void add(Native<T> x, int64_t row) {
+    Index<T> rows;
 #pragma GCC unroll 16
-  for (int v = 0; v < kVectors; ++v) u[v] = load_native<T>(a + j * kPanel + (first + v) * lanes);
-  int64_t best = j + 1;
-  T largest = T(-1);
-  for (int64_t i = j + 1; i < rows; ++i) {
-    T *to = a + i * kPanel, *sum = sums + i * kPanel;
-    const T factor = to[j] / pivot;
-    const Native<T> by = all_lanes<T>(factor);
-#pragma GCC unroll 16
+    for (int l = 0; l < kLanes<T>; ++l) rows[l] = decltype(rows[0] + 0)(row + l);
+    const Native<T> other = x < Native<T>{} ? -x : x;
+    const auto more = other > size;
+    size = more ? other : size;
+    at = more ? rows : at;
+  }
+  int64_t row() const {
+    int best = 0;
+    for (int l = 1; l < kLanes<T>; ++l) {
+      if (size[l] > size[best] || (size[l] == size[best] && at[l] < at[best])) best = l;
+    }
+    return at[best];
+  }
+};
+
+// Takes the multiples of earlier columns from the elements of column j from `row` on, kVectors at
+// a time.
+template <int kVectors, class T>
+OLIVINE_INLINE void take_sums(const T* columns, int64_t stride, int64_t j, const T* u, T* to,
+                              int64_t row, Largest<T>& largest) {
+  constexpr int lanes = kLanes<T>;
+  Native<T> sum[kVectors] = {};
+  for (int64_t k = 0; k < j; ++k) {
+    const Native<T> by = all_lanes<T>(u[k]);
+#pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      T* p = sum + (first + v) * lanes;
-      store_native(p, mul_add(by, u[v], load_native<T>(p)));
-    }
-    to[j] = factor;
-    if (j + 1 == kPanel) continue;
-    to[j + 1] -= sum[j + 1];
-    const T size = magnitude(to[j + 1]);
-    if (size > largest) {
-      largest = size;
-      best = i;
+      sum[v] = mul_add(by, load_native<T>(columns + k * stride + row + v * lanes), sum[v]);
     }
   }
-  return best;
-}
-
-template <class T, int kVectors>
-int64_t eliminate_from(int64_t first, T* a, T* sums, int64_t rows, int64_t j) {
-  if constexpr (kVectors > 1) {
-    constexpr int half = kVectors / 2;
-    if (first >= kRowVectors<T> - half) return eliminate_from<T, half>(first, a, sums, rows, j);
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    const Native<T> x = load_native<T>(to + row + v * lanes) - sum[v];
+    store_native(to + row + v * lanes, x);
+    largest.add(x, row + v * lanes);
   }
-  return eliminate<T, kVectors>(a, sums, rows, j);
 }
 
-// Column j, whose sums are taken now.
+// Finishes column j but for the division; returns the row of its pivot.
 template <class T>
-int64_t largest_in_column(T* a, const T* sums, int64_t rows, int64_t j) {
-  int64_t best = j;
-  for (int64_t i = j; i < rows; ++i) {
-    a[i * kPanel + j] -= sums[i * kPanel + j];
-    if (magnitude(a[i * kPanel + j]) > magnitude(a[best * kPanel + j])) best = i;
+int64_t make_column(T* columns, int64_t stride, int64_t j) {
+  constexpr int lanes = kLanes<T>;
+  T *to = columns + j * stride, u[kPanel] = {};
+  copy(to, j, u);
+  solve_upper(columns, stride, j, u);
+  Largest<T> largest(j), first(j);
+  int64_t row = j / lanes * lanes;
+  // Of the first vector only some lanes lie below the diagonal.
+  take_sums<1>(columns, stride, j, u, to, row, first);
+  for (int l = 0; l < lanes; ++l) {
+    const T size = magnitude(to[row + l]);
+    if (row + l < j || !(size >= T(0))) continue;
+    largest.size[l] = size;
+    largest.at[l] = decltype(largest.at[0] + 0)(row + l);
   }
-  return best;
+  row += lanes;
+  for (; row + 4 * lanes <= stride; row += 4 * lanes) {
+    take_sums<4>(columns, stride, j, u, to, row, largest);
+  }
+  for (; row < stride; row += lanes) take_sums<1>(columns, stride, j, u, to, row, largest);
+  copy(u, j, to);
+  return largest.row();
 }
 
 template <class T>
-int64_t lu_panel(T* a, T* sums, int64_t rows, int64_t columns, int64_t* pivots) {
-  const int64_t steps = smaller(rows, columns);
-  fill(sums, rows * kPanel, T(0));
-  int64_t zero = 0, best = largest_in_column(a, sums, rows, 0);
-  for (int64_t j = 0; j < steps; ++j) {
-    T* row = a + j * kPanel;
-    pivots[j] = best;
-    if (best != j) {
-      swap_rows(row, a + best * kPanel);
-      swap_rows(sums + j * kPanel, sums + best * kPanel);
-    }
-    for (int64_t c = j + 1; c < kPanel; ++c) row[c] -= sums[j * kPanel + c];
-    if (row[j] == T(0)) {
-      zero = zero ? zero : j + 1;
-      if (j + 1 < steps) best = largest_in_column(a, sums, rows, j + 1);
+int64_t lu_panel(T* a, T* columns, int64_t rows, int64_t width, int64_t* pivots) {
+  constexpr int lanes = kLanes<T>;
+  const int64_t steps = smaller(rows, width), stride = (rows + lanes - 1) / lanes * lanes;
+  to_columns(a, rows, columns, stride);
+  int64_t zero = 0;
+  for (int64_t j = 0; j < kPanel; ++j) {
+    T* to = columns + j * stride;
+    if (j >= steps) {  // columns to the right of a panel with fewer rows
+      if (j >= width) break;
+      solve_upper(columns, stride, steps, to);
       continue;
     }
-    best = eliminate_from<T, kRowVectors<T>>(j / kLanes<T>, a, sums, rows, j);
+    const int64_t best = make_column(columns, stride, j);
+    pivots[j] = best;
+    for (int64_t c = 0; c < kPanel && best != j; ++c) {
+      T *x = columns + c * stride + j, *y = columns + c * stride + best, held = *x;
+      *x = *y;
+      *y = held;
+    }
+    const T pivot = to[j];
+    if (pivot == T(0)) {
+      zero = zero ? zero : j + 1;
+      continue;
+    }
+    int64_t i = j + 1;
+    for (; i % lanes != 0; ++i) to[i] /= pivot;
+    for (; i < stride; i += lanes) {
+      store_native(to + i, load_native<T>(to + i) / all_lanes<T>(pivot));
+    }
   }
+  from_columns(columns, stride, rows, a);
   return zero;
 }
 

@@ -159,7 +159,8 @@ int64_t lu_panel(T* a, T* columns, int64_t rows, int64_t width, int64_t* pivots)
       solve_upper(columns, stride, steps, to);
       continue;
     }
-    const int64_t best = make_column(columns, stride, j);
+    // Past the rows lie zeros, which are larger than nothing but NaN, left by an overflow.
+    const int64_t largest = make_column(columns, stride, j), best = largest < rows ? largest : j;
     pivots[j] = best;
     for (int64_t c = 0; c < kPanel && best != j; ++c) {
       T *x = columns + c * stride + j, *y = columns + c * stride + best, held = *x;

@@ -115,10 +115,11 @@ inline void find_lines(const S* src, int64_t line_stride, int64_t count, int64_t
   }
 }
 
-// Writes each step of a square as a vector, of which only `width` lanes count.
+// Writes each step of a square as a vector, of which only `width` lanes count; with `may_spill` the
+// others may be overwritten, which saves masks.
 template <class T>
 inline void store_steps(const Square<T>& square, int64_t steps, T* dst, int64_t dst_step,
-                        int64_t width) {
+                        int64_t width, bool may_spill) {
   constexpr int lanes = kLanes<T>, size = kPiece<T>;
   const auto mask = first_lanes<T>(width);
   for (int64_t p = 0; p < steps; p += size, dst += size * dst_step) {
@@ -126,9 +127,12 @@ inline void store_steps(const Square<T>& square, int64_t steps, T* dst, int64_t 
 #pragma GCC unroll 4
     for (int i = 0; i < size; ++i) v[i] = load_pieces<T>(square.lines + i, size, p);
     transpose_pieces(v);
-    if (steps - p >= size && width == lanes) {
+    if (steps - p >= size && (may_spill || width == lanes)) {
 #pragma GCC unroll 4
       for (int q = 0; q < size; ++q) store(dst + q * dst_step, v[q]);
+    } else if (steps - p >= size) {
+#pragma GCC unroll 4
+      for (int q = 0; q < size; ++q) store(dst + q * dst_step, v[q], mask);
     } else {
 #pragma GCC unroll 4
       for (int q = 0; q < size; ++q) {
@@ -155,8 +159,10 @@ void pack_transposed(const PackArgs& args) {
         __builtin_prefetch(lines + i * args.line_stride + 128);
       }
       find_lines<S>(lines, args.line_stride, count, steps, square);
+      // A step's spill is overwritten by the next one, where there are no other lines.
+      const bool may_spill = args.packed_width <= lanes && p + lanes < args.k;
       store_steps<T>(square, steps, dst + p * args.packed_width + first, args.packed_width,
-                     min(lanes, args.packed_width - first));
+                     min(lanes, args.packed_width - first), may_spill);
     }
   }
 }

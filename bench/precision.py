@@ -1,7 +1,7 @@
 """Fifty common ops in bfloat16 and float16 beside float32: `python -m bench.precision [NAME...]`.
 
 Operands are 2048 x 1024 and stay in the caches, where memory hides no conversion.
-Dtypes take turns; a cell is the median time in 16 bits over that in float32, so at most 1 is wanted.
+Dtypes take turns; a cell is the median time in 16 bits over that in float32: at most 1 is wanted.
 `--isa` runs everything with the kernels of an older instruction set.
 """
 

@@ -46,7 +46,7 @@ def test_page(tmp_path):
     text = page.read_text()
     for line in (
         "| Memory-bound work | 2 | 1 | 1.15 |",  # sqrt(2 / 1.5)
-        "| slow | 1.50 | torch |",
+        "| slow | 1.50 | torch |  |",
         "| quick | 100 ms | **200 ms** | 400 ms | 0.50 | 10 GB/s, 50 % of read |",
         "| alone | 300 ms | failed |  | 3.333 GB/s, 17 % of read |",
         "| quick | 150 ms | 100 ms | 75 % |",

@@ -165,7 +165,7 @@ OLIVINE_OP PairScalar pair_scalar(const void* p) {
 
 template <class F, class... X>
 OLIVINE_OP void loop_pairs(void* po, int64_t n, X... x) {
-  auto* o = static_cast<Bfloat16Pair*>(po);
+  Bfloat16Pair* o = static_cast<Bfloat16Pair*>(po);  // auto would forget its alignment
   OLIVINE_INDEPENDENT
   for (int64_t i = 0; i < n / 2; ++i) {
     o[i] = rounded_pair(F{}(x.low(i)...), F{}(x.high(i)...));

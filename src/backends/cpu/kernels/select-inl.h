@@ -165,7 +165,7 @@ void partition_kernel(const KernelCall& call) {
     U* candidates = keys + x.n;
     if (step == 1) {
       using Bits = KeyOf<T> __attribute__((may_alias));
-      const auto* bits = reinterpret_cast<const Bits*>(in + at);
+      const Bits* bits = reinterpret_cast<const Bits*>(in + at);
 #pragma GCC ivdep
       for (int64_t i = 0; i < x.n; ++i) keys[i] = tied_key_of_bits<T>(bits[i]);
     } else {

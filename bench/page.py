@@ -106,11 +106,13 @@ def versions(libraries):
     return found
 
 
-def measure_rows(chosen, libraries, rounds, threads):
+def measure_rows(chosen, libraries, rounds, threads, minutes):
     pool, rows = Workers(), []
     progress = Progress(len(chosen))
     try:
         for work in chosen:
+            if minutes and time.monotonic() - progress.start > 60 * minutes:
+                break
             progress.step(work.name)
             jobs = {library: (work, library) for library in libraries if library in work.setups}
             results = measure(jobs, rounds, threads, pool)
@@ -158,7 +160,10 @@ def collect(options):
         "rounds": options.rounds,
         "limits": {n: limits(n) for n in sorted({1, options.threads})},
     }
-    results["rows"] = measure_rows(chosen, libraries, options.rounds, options.threads)
+    results["rows"] = measure_rows(
+        chosen, libraries, options.rounds, options.threads, options.minutes
+    )
+    results["left_out"] = len(chosen) - len(results["rows"])
     if not options.names:
         results["precision"] = {isa: times_under(isa) for isa in options.isas}
         results["peaks"] = peaks()
@@ -295,6 +300,7 @@ def memory(results):
 
 
 def write_page(results, page=PAGE):
+    left_out = results.get("left_out", 0)
     machine = results["limits"][str(results["threads"])]
     named = ", ".join(f"{k} {v}" for k, v in results["versions"].items())
     lines = [
@@ -308,7 +314,8 @@ def write_page(results, page=PAGE):
         f"Medians of {results['rounds']} samples, libraries taking turns, a process each. The",
         "ratio is Olivine's time over that of the fastest peer (bold): below 1 Olivine is faster;",
         f"up to {NOISE} counts as equal. `machine` is a plain copy, or OpenBLAS called directly.",
-        "~: samples differ by more than 30 %.",
+        "~: samples differ by more than 30 %."
+        + (f" {left_out} rows were left out to save time." if left_out else ""),
         "",
         f"![Olivine's time over the fastest peer's, by row]({PICTURE})",
         "",
@@ -370,6 +377,7 @@ def main():
     )
     parser.add_argument("--libraries", nargs="+", default=list(LIBRARIES), choices=list(LIBRARIES))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, help="start no more rows after so long")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--isas", nargs="*", default=["", "avx512", "avx2", "plain"])
     parser.add_argument("--results", type=pathlib.Path, default=ROOT / "runs" / "bench.json")

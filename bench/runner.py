@@ -34,8 +34,8 @@ MODULES = (
     "bench.attention",
     "bench.fft",
     "bench.linalg",
-    "bench.convolution",
     "bench.quantized",
+    "bench.convolution",
 )
 SAMPLE_SECONDS = 0.1
 

@@ -6,12 +6,9 @@ GFLOP/s. PyTorch computes the same with its own fused attention where it is inst
 same number of threads and take turns, and the medians of the samples are compared.
 """
 
-import argparse
-import os
-
 import numpy as np
 
-from bench.runner import WORKLOADS, available, measure, workload
+from bench.runner import compare, workload
 
 DTYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
 # name: batch, heads, heads of keys, queries, keys, size of a head
@@ -91,31 +88,6 @@ for shape_name, shape in SHAPES.items():
         attention(shape_name, short_name, shape)
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="bench.attention", description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", help="rows whose names hold one of these texts")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    options = parser.parse_args()
-    print(f"Medians of {options.rounds} interleaved samples, {options.threads} threads.\n")
-    print("| row | olivine us | PyTorch us | olivine's rate |")
-    print("|---" * 4 + "|")
-    libraries = available(["olivine", "torch"])
-    for name in SHAPES:
-        for short in DTYPES:
-            title = f"{short}_{name}"
-            if options.names and not any(text in title for text in options.names):
-                continue
-            row = WORKLOADS[f"attention_{title}"]
-            results = measure(
-                {lib: (row, lib) for lib in libraries}, options.rounds, options.threads
-            )
-            times = [results.get(library, "not installed") for library in ("olivine", "torch")]
-            cells = [r if isinstance(r, str) else f"{r[0] * 1e6:.0f}" for r in times]
-            ours = times[0]
-            rate = "" if isinstance(ours, str) else f"{row.work / ours[0]:.1f} {row.unit}/s"
-            print("| " + " | ".join([title, *cells, rate]) + " |", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    titles = [f"attention_{short}_{name}" for name in SHAPES for short in DTYPES]
+    compare("bench.attention", __doc__, titles, "attention_")

@@ -9,8 +9,7 @@ import math
 
 import numpy as np
 
-from bench.linalg import compare
-from bench.runner import workload
+from bench.runner import compare, workload
 
 # name: function, dtype, shape of its input
 SHAPES = {

@@ -5,12 +5,9 @@ where it is installed; both have the same number of threads and take turns, and 
 samples are compared.
 """
 
-import argparse
-import os
-
 import numpy as np
 
-from bench.runner import WORKLOADS, available, measure, workload
+from bench.runner import compare, workload
 
 FUNCTIONS = {
     "inv": "inv",
@@ -53,29 +50,6 @@ for short, long in FUNCTIONS.items():
     for order in ORDERS:
         NAMES.append(f"{short}_{order}")
         decomposition(NAMES[-1], long, order)
-
-
-def compare(program, description, names):
-    """Prints a table of the rows `names`, or of those that the command line chooses."""
-    parser = argparse.ArgumentParser(prog=program, description=description.splitlines()[0])
-    parser.add_argument("names", nargs="*", help="rows whose names hold one of these texts")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    options = parser.parse_args()
-    print(f"Medians of {options.rounds} interleaved samples, {options.threads} threads.\n")
-    print("| row | olivine us | PyTorch us | olivine's rate |")
-    print("|---" * 4 + "|")
-    libraries = available(["olivine", "torch"])
-    for name in names:
-        if options.names and not any(text in name for text in options.names):
-            continue
-        row = WORKLOADS[name]
-        results = measure({lib: (row, lib) for lib in libraries}, options.rounds, options.threads)
-        times = [results.get(library, "not installed") for library in ("olivine", "torch")]
-        cells = [r if isinstance(r, str) else f"{r[0] * 1e6:.0f}" for r in times]
-        known = row.work and not isinstance(times[0], str)
-        rate = f"{row.work / times[0][0]:.1f} {row.unit}/s" if known else ""
-        print("| " + " | ".join([name, *cells, rate]) + " |", flush=True)
 
 
 if __name__ == "__main__":

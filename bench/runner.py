@@ -5,6 +5,7 @@ whose result has been computed when it returns. Steps are repeated until a sampl
 time, libraries take turns, and the median of the samples is reported with its spread.
 """
 
+import argparse
 import importlib
 import importlib.util
 import json
@@ -222,3 +223,30 @@ def measure_rates(jobs, rounds, threads):
         name: 0.0 if isinstance(r, str) else jobs[name][0].work / r[0]
         for name, r in results.items()
     }
+
+
+def compare(program, description, names, prefix=""):
+    """Prints a table of the rows `names`, or those that the command line chooses, beside PyTorch.
+
+    The rows are shown and chosen without `prefix`.
+    """
+    parser = argparse.ArgumentParser(prog=program, description=description.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="rows whose names hold one of these texts")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    options = parser.parse_args()
+    print(f"Medians of {options.rounds} interleaved samples, {options.threads} threads.\n")
+    print("| row | olivine us | PyTorch us | olivine's rate |")
+    print("|---" * 4 + "|")
+    libraries = available(["olivine", "torch"])
+    for name in names:
+        title = name.removeprefix(prefix)
+        if options.names and not any(text in title for text in options.names):
+            continue
+        row = WORKLOADS[name]
+        results = measure({lib: (row, lib) for lib in libraries}, options.rounds, options.threads)
+        times = [results.get(library, "not installed") for library in ("olivine", "torch")]
+        cells = [r if isinstance(r, str) else f"{r[0] * 1e6:.0f}" for r in times]
+        known = row.work and not isinstance(times[0], str)
+        rate = f"{row.work / times[0][0]:.1f} {row.unit}/s" if known else ""
+        print("| " + " | ".join([title, *cells, rate]) + " |", flush=True)

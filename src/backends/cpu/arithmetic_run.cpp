@@ -25,7 +25,7 @@ namespace olivine::cpu {
 namespace {
 
 constexpr size_t kMostRuns = 1024;  // kept for later
-constexpr int kFetchAhead = 3072;  // bytes
+constexpr int kFetchAhead = 3072;   // bytes
 
 // Vectors that a step is written for at a time, so that enough independent work is in sight, and
 // registers that keep one element for the whole run; the first that fit are taken.
@@ -238,19 +238,11 @@ class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
   // To nearest even. Values are computed from bfloat16 only: the lower half of a NaN is zero.
   void write_rounding(Vector x) {
     const Vector t = scratch();
-    if (wide_) {
-      vpsrld(t, x, 16);
-      vpandd(t, t, ptr[rip + integer_one_]);
-      vpaddd(t, t, ptr[rip + below_half_]);
-      vpaddd(x, x, t);
-      vpandd(x, x, ptr[rip + upper_half_]);
-    } else {
-      vpsrld(t, x, 16);
-      vpand(t, t, ptr[rip + integer_one_]);
-      vpaddd(t, t, ptr[rip + below_half_]);
-      vpaddd(x, x, t);
-      vpand(x, x, ptr[rip + upper_half_]);
-    }
+    vpsrld(t, x, 16);
+    vandps_(t, t, integer_one_);
+    vpaddd(t, t, ptr[rip + below_half_]);
+    vpaddd(x, x, t);
+    vandps_(x, x, upper_half_);
   }
 
   void vxorps_(Vector to, Vector a, const Xbyak::Label& c) {
@@ -354,9 +346,7 @@ class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
   Xbyak::Label sign_, magnitude_, one_, integer_one_, below_half_, upper_half_, masks_;
 };
 
-struct Runs {
-  std::map<std::string, std::shared_ptr<const CompiledRun>> known;
-};
+using Runs = std::map<std::string, std::shared_ptr<const CompiledRun>>;
 Runs& runs() {
   static constinit Runs* made = nullptr;  // under the lock
   if (!made) made = new Runs;
@@ -390,7 +380,7 @@ std::shared_ptr<const CompiledRun> compile_run(std::span<const RunStep> steps) {
     key.append(reinterpret_cast<const char*>(fields), sizeof fields);
   }
   std::lock_guard lock(process_lock(Lock::runs));
-  auto& known = runs().known;
+  Runs& known = runs();
   const auto found = known.find(key);
   if (found != known.end()) return found->second;
   if (known.size() >= kMostRuns) known.clear();

@@ -17,8 +17,6 @@ struct RunStep {
   bool uniform[2];  // the operand is one element for the whole tile
   uint16_t dst, src[2];
   bool follow_dst = false, follow[2] = {};  // memory goes on behind the tile, and will be read next
-
-  bool operator==(const RunStep&) const = default;
 };
 
 class CompiledRun {

@@ -12,6 +12,7 @@
 #include "core/node.h"
 #include "object.h"
 #include "runtime/interrupt.h"
+#include "transforms/graph.h"
 
 namespace olivine::python {
 
@@ -174,7 +175,8 @@ void evaluate(const std::vector<array>& arrays) {
 
 void evaluate(const array& a) {
   if (a.node()->done()) return;
-  array held = a;  // the Python object may be changed meanwhile
+  array held = a;                    // the Python object may be changed meanwhile
+  if (try_eval_small(held)) return;  // quicker than letting go of the interpreter
   nb::gil_scoped_release unlocked;
   olivine::eval(std::span<const array>(&held, 1));
 }

@@ -59,6 +59,16 @@ Operand PlanBuilder::operand(int32_t entry) {
   return make_operand(e.slot, e.layout, e.node->dtype);
 }
 
+Operand PlanBuilder::operand(int32_t entry, const Shape& broadcast_to) {
+  resolve(entry);
+  const PlanEntry& e = entries[entry];
+  const Layout& l = e.layout;
+  Dtype dtype = e.node->dtype;
+  return {e.slot,
+          l.offset * static_cast<int64_t>(dtype.size()),
+          {nullptr, dtype, broadcast_to, broadcast_strides(l.shape, l.strides, broadcast_to)}};
+}
+
 // A row-contiguous copy of a value, made once; returns its slot.
 int32_t PlanBuilder::copy_contiguous(int32_t entry, const Layout& layout, int32_t slot,
                                      Dtype dtype) {
@@ -184,12 +194,7 @@ void PlanBuilder::emit_single(int32_t root) {
   Node* n = entries[root].node;
   Task t = new_task(Task::Kind::elementwise, n);
   t.key = n->inputs.back()->dtype;
-  for (int32_t in : entries[root].in) {
-    Operand o = operand(in);
-    o.view.strides = broadcast_strides(o.view.shape, o.view.strides, n->shape);
-    o.view.shape = n->shape;
-    t.in.push_back(std::move(o));
-  }
+  for (int32_t in : entries[root].in) t.in.push_back(operand(in, n->shape));
   for (int32_t in : entries[root].in) use(in);
   int32_t slot = new_slot(Slot::Kind::temp, byte_count(n->shape, n->dtype));
   t.out.push_back(output_operand(slot, n->shape, n->dtype));
@@ -203,22 +208,25 @@ bool PlanBuilder::is_inside(int32_t i, int32_t root) const {
 }
 
 void PlanBuilder::emit_region(int32_t root) {
-  auto members = regions_.at(root).members;
+  std::vector<int32_t>& members = regions_[entries[root].region].members;
   if (members.size() == 1) return emit_single(root);
   std::sort(members.begin(), members.end());
   Node* n = entries[root].node;
   Task t = new_task(Task::Kind::fused, n);
   Program program;
-  std::unordered_map<int32_t, uint16_t> value;
+  program.leaves.reserve(members.size() + 1);
+  program.code.reserve(members.size());
+  t.in.reserve(members.size() + 1);
+  auto number = [&](int32_t i, size_t value) {
+    entries[i].numbered_in = root;
+    entries[i].number = static_cast<uint16_t>(value);
+  };
   for (int32_t m : members) {
     for (int32_t in : entries[m].in) {
-      if (is_inside(in, root) || value.count(in)) continue;
-      value[in] = static_cast<uint16_t>(program.leaves.size());
-      Operand o = operand(in);
-      o.view.strides = broadcast_strides(o.view.shape, o.view.strides, n->shape);
-      o.view.shape = n->shape;
-      program.leaves.push_back(o.view.dtype);
-      t.in.push_back(std::move(o));
+      if (entries[in].numbered_in == root || is_inside(in, root)) continue;
+      number(in, program.leaves.size());
+      program.leaves.push_back(entries[in].node->dtype);
+      t.in.push_back(operand(in, n->shape));
     }
   }
   for (int32_t m : members) {
@@ -229,15 +237,16 @@ void PlanBuilder::emit_region(int32_t root) {
                 static_cast<uint8_t>(entries[m].in.size()),
                 {}};
     for (size_t k = 0; k < entries[m].in.size(); ++k) {
-      instr.src[k] = value.at(entries[m].in[k]);
-      if (!is_inside(entries[m].in[k], root)) use(entries[m].in[k]);
+      PlanEntry& in = entries[entries[m].in[k]];
+      instr.src[k] = in.number;
+      if (in.number < program.leaves.size()) use(entries[m].in[k]);
     }
-    value[m] = static_cast<uint16_t>(program.leaves.size() + program.code.size());
+    number(m, program.leaves.size() + program.code.size());
     program.code.push_back(instr);
   }
   for (int32_t m : members) {
     if (!entries[m].stored && m != root) continue;
-    program.outputs.push_back(value.at(m));
+    program.outputs.push_back(entries[m].number);
     Node* node = entries[m].node;
     int32_t slot = new_slot(Slot::Kind::temp, byte_count(node->shape, node->dtype));
     t.out.push_back(output_operand(slot, node->shape, node->dtype));

@@ -203,11 +203,16 @@ class Evaluation {
 };
 
 // One small elementwise node on computed inputs: runs at once under the lock, without a plan.
-// False: not such a case.
-bool eval_small(Node* n) {
+// False: not such a case, or (`wait` false) the lock is taken.
+bool eval_small(Node* n, bool wait) {
   constexpr int64_t kMaxElements = 1024;
   Node::Detached dying;  // freed after the lock
-  std::lock_guard lock(graph_lock());
+  std::unique_lock lock(graph_lock(), std::defer_lock);
+  if (wait) {
+    lock.lock();
+  } else if (!lock.try_lock()) {
+    return false;
+  }
   if (n->state.load(std::memory_order_relaxed) != NodeState::pending || !n->op ||
       n->op->kind != OpKind::elementwise || n->inputs.size() > 3) {
     return false;
@@ -237,10 +242,12 @@ bool eval_small(Node* n) {
 bool eval_simple(std::span<const array> arrays) {
   bool all_done = true;
   for (const array& a : arrays) all_done &= a.node()->done();
-  return all_done || (arrays.size() == 1 && eval_small(arrays[0].node()));
+  return all_done || (arrays.size() == 1 && eval_small(arrays[0].node(), true));
 }
 
 }  // namespace
+
+bool try_eval_small(const array& a) { return a.node()->done() || eval_small(a.node(), false); }
 
 void eval(std::span<const array> arrays) {
   if (!eval_simple(arrays)) Evaluation(arrays).run();

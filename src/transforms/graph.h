@@ -13,6 +13,10 @@ namespace olivine {
 // publishing, never while kernels run.
 inline std::mutex& graph_lock() { return process_lock(Lock::graph); }
 
+// Evaluates `a` if it is one small element-wise op on computed inputs and the graph lock is free,
+// so that a caller may hold its interpreter meanwhile. False: it takes eval().
+OLIVINE_API bool try_eval_small(const array& a);
+
 // One node of a walk; `inputs[i]` is the position of its i-th input in the walk, -1 if outside.
 struct WalkEntry {
   Node* node;

@@ -11,6 +11,9 @@ uint32_t next_stamp() {  // under the graph lock
   return ++stamp;
 }
 
+// Graphs of up to so many nodes are collected without growing a list.
+constexpr size_t kLikelyEntries = 64;
+
 [[noreturn]] void no_kernel(const Node* n, Dtype key) {
   throw NoKernelError(message("[", n->op->name, "] is not available for ", key, " on the cpu"),
                       n->location);
@@ -43,29 +46,28 @@ void take_output(Node* n) {
 }  // namespace
 
 // Decides how an entry runs; an op without a kernel is replaced by its composite.
-void PlanBuilder::classify(PlanEntry& e) {
+PlanEntry::Kind PlanBuilder::classify(Node* n) {
   using Kind = PlanEntry::Kind;
-  Node* n = e.node;
   const Op& op = *n->op;
-  if (&op == &output_op) {
-    e.kind = Kind::tuple_output;
-  } else if (&op == &compiled_op) {
-    e.kind = Kind::compiled;
-  } else if (op.view) {
-    e.kind = Kind::view;
-  } else {
-    Dtype key = key_dtype(n);
-    bool elementwise = op.kind == OpKind::elementwise && cpu_backend().fuses(op.id(), key);
-    if (elementwise) {
-      e.kind = Kind::elementwise;
-    } else if (!cpu_backend().kernel(op.id(), key)) {
-      if (!op.composite) no_kernel(n, key);
-      Arrays in;
-      for (Node* i : n->inputs) in.push_back(share(i));
-      composites.push_back(op.composite(n->params, in));
-      e.kind = Kind::alias;
-    }
-  }
+  if (&op == &output_op) return Kind::tuple_output;
+  if (&op == &compiled_op) return Kind::compiled;
+  if (op.view) return Kind::view;
+  Dtype key = key_dtype(n);
+  if (op.kind == OpKind::elementwise && cpu_backend().fuses(op.id(), key)) return Kind::elementwise;
+  if (cpu_backend().kernel(op.id(), key)) return Kind::kernel;
+  if (!op.composite) no_kernel(n, key);
+  Arrays in;
+  for (Node* i : n->inputs) in.push_back(share(i));
+  composites.push_back(op.composite(n->params, in));
+  return Kind::alias;
+}
+
+PlanEntry& PlanBuilder::add_entry(Node* n, PlanEntry::Kind kind) {
+  n->index = static_cast<uint32_t>(entries.size());
+  PlanEntry& e = entries.emplace_back();
+  e.node = n;
+  e.kind = kind;
+  return e;
 }
 
 bool PlanBuilder::collect(std::span<const array> roots, std::function<bool(Node*)> is_busy) {
@@ -77,6 +79,8 @@ bool PlanBuilder::collect(std::span<const array> roots, std::function<bool(Node*
   };
   uint32_t stamp = next_stamp();
   std::vector<Frame> stack;
+  stack.reserve(kLikelyEntries);
+  entries.reserve(kLikelyEntries);
   bool busy = false;
   auto visit = [&](Node* n) {
     if (n->mark == stamp) return;
@@ -84,22 +88,18 @@ bool PlanBuilder::collect(std::span<const array> roots, std::function<bool(Node*
     n->index = UINT32_MAX;
     if (!n->done() && n->op == &output_op && n->inputs[0]->done()) take_output(n);
     if (!n->placeholder && is_busy && is_busy(n)) busy = true;
-    PlanEntry e;
-    e.node = n;
     if (n->done() || n->placeholder) {
       if (n->placeholder && placeholder_index(n) < 0) {
         fail(
             "[eval] expected an array with a value; got one that a function being compiled or "
             "vmapped is tracing");
       }
-      e.kind = PlanEntry::Kind::leaf;
-      n->index = static_cast<uint32_t>(entries.size());
-      entries.push_back(std::move(e));
+      add_entry(n, PlanEntry::Kind::leaf);
       return;
     }
-    size_t before = composites.size();
-    classify(e);
-    stack.push_back({n, 0, composites.size() > before ? static_cast<int32_t>(before) : -1, e.kind});
+    int32_t before = static_cast<int32_t>(composites.size());
+    PlanEntry::Kind kind = classify(n);
+    stack.push_back({n, 0, kind == PlanEntry::Kind::alias ? before : -1, kind});
   };
   for (const array& root : roots) {
     visit(root.node());
@@ -111,15 +111,11 @@ bool PlanBuilder::collect(std::span<const array> roots, std::function<bool(Node*
         visit(f.composite >= 0 ? composites[f.composite][k].node() : f.node->inputs[k]);
         continue;
       }
-      PlanEntry e;
-      e.node = f.node;
-      e.kind = f.kind;
+      PlanEntry& e = add_entry(f.node, f.kind);
       for (size_t k = 0; k < count; ++k) {
         Node* in = f.composite >= 0 ? composites[f.composite][k].node() : f.node->inputs[k];
         e.in.push_back(static_cast<int32_t>(in->index));
       }
-      f.node->index = static_cast<uint32_t>(entries.size());
-      entries.push_back(std::move(e));
       stack.pop_back();
     }
     if (busy) return false;

@@ -93,8 +93,11 @@ struct PlanEntry {
   Kind kind = Kind::kernel;
   bool held = false;                // its value must outlive the plan
   SmallVector<int32_t, 3> regions;  // roots of the regions that compute it (itself: a root)
+  int32_t region = -1;              // of a root: its place among the builder's regions
   bool stored = false;              // inside a region, but also read from outside
   int32_t need = INT32_MAX;         // earliest position at which a user runs
+  int32_t numbered_in = -1;         // root of the region whose program knows it as `number`
+  uint16_t number = 0;
   // Where its value is once emitted (slot < 0: not yet).
   int32_t slot = -1;
   int32_t base = -1;  // entry that owns the memory
@@ -132,13 +135,13 @@ class PlanBuilder {
     std::vector<int32_t> members;
     int32_t leaves = 0;
   };
-  std::unordered_map<int32_t, Region> regions_;
+  std::vector<Region> regions_;
   std::unordered_map<int32_t, std::pair<int32_t, Layout>> contiguous_;  // copies made
   std::unordered_map<int32_t, std::vector<std::pair<int32_t, Layout>>> tuples_;
   std::vector<int32_t> slot_alias_;
 
-  void add_entry(Node* n, uint32_t stamp);
-  void classify(PlanEntry& e);
+  PlanEntry& add_entry(Node* n, PlanEntry::Kind kind);
+  PlanEntry::Kind classify(Node* n);
   void mark_held();
   void group_regions();
   std::vector<int32_t> chain_lengths() const;
@@ -160,6 +163,7 @@ class PlanBuilder {
   int32_t copy_contiguous(int32_t entry, const Layout& layout, int32_t slot, Dtype dtype);
   void give_value(int32_t entry, int32_t slot, Layout layout);
   Operand operand(int32_t entry);
+  Operand operand(int32_t entry, const Shape& broadcast_to);
   Operand output_operand(int32_t slot, const Shape& shape, Dtype dtype) const;
   void use(int32_t entry);
   Task new_task(Task::Kind kind, Node* n) const;

@@ -64,7 +64,7 @@ int32_t PlanBuilder::runs_at(int32_t i) const {
 }
 
 bool PlanBuilder::fits(int32_t root, int32_t inputs) const {
-  const Region& r = regions_.at(root);
+  const Region& r = regions_[entries[root].region];
   return r.members.size() < kMaxMembers && r.leaves + inputs - 1 <= kMaxLeaves;
 }
 
@@ -84,7 +84,7 @@ void PlanBuilder::join_regions(int32_t i, const SmallVector<int32_t, 4>& users, 
     }
   }
   auto join = [&](int32_t root) {
-    Region& r = regions_[root];
+    Region& r = regions_[entries[root].region];
     r.members.push_back(i);
     r.leaves += inputs - 1;
     e.regions.push_back(root);
@@ -102,7 +102,8 @@ void PlanBuilder::join_regions(int32_t i, const SmallVector<int32_t, 4>& users, 
     return;
   }
   e.regions.push_back(i);
-  regions_[i] = {{i}, inputs};
+  e.region = static_cast<int32_t>(regions_.size());
+  regions_.push_back({{i}, inputs});
 }
 
 // Whether region `root` can store node i in passing: it has i's shape and reads it itself, and

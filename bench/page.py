@@ -42,8 +42,6 @@ SCALED = ("f32_square_1024", "softmax_of_rows_f32", "sum_of_rows_f32", "exp_f32"
 NOISE = 1.03  # a ratio up to here counts as equal
 # Why rows whose names begin so are behind, where it is known.
 REASONS = {
-    "add_scalars": "NumPy makes no graph: of our 0.45 us, 0.25 are for making and freeing the node",
-    "chain_of_100_tiny_ops": "as above: NumPy computes at once",
     "import": "MLX loads one library; we load some forty Python modules of layers",
     "polynomial_of_24_ops": "XLA contracts products and additions; we keep the bits of op after op",
     "svd": "the reduction to two diagonals is LAPACK's, on one thread",

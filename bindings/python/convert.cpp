@@ -2,6 +2,7 @@
 #include "convert.h"
 
 #include <cmath>
+#include <cstring>
 
 #include "core/error.h"
 #include "core/node.h"
@@ -111,6 +112,28 @@ array from_scalar(PyObject* o, Dtype t) {
   return visit_dtype(t, [&]<class T>() {
     T v = element<T>(o);
     return array(&v, Shape{}, t);
+  });
+}
+
+// Operands that are scalars come again and again (`x * 0.5` in a loop), so that the last ones are
+// kept: a graph then has one leaf for all of a value. Arrays are immutable; users never see these.
+array recent_scalar(PyObject* o, Dtype t) {
+  struct Recent {
+    uint64_t bits = 0;
+    std::optional<array> value;
+  };
+  static thread_local Recent recent[16];
+  return visit_dtype(t, [&]<class T>() {
+    T v = element<T>(o);
+    if constexpr (sizeof(T) > sizeof(uint64_t)) {
+      return array(&v, Shape{}, t);
+    } else {
+      uint64_t bits = 0;
+      std::memcpy(&bits, &v, sizeof(T));
+      Recent& r = recent[(bits * 0x9E3779B97F4A7C15u) >> 60];
+      if (!r.value || r.bits != bits || r.value->dtype() != t) r = {bits, array(&v, Shape{}, t)};
+      return *r.value;
+    }
   });
 }
 
@@ -237,7 +260,7 @@ std::optional<array> from_protocol(PyObject* o) {
 
 std::optional<array> from_operand(PyObject* o, std::optional<Dtype> like) {
   if (is_array(o)) return value_of(o);
-  if (is_weak(o)) return from_scalar(o, like ? weak_dtype(o, *like) : scalar_dtype(o));
+  if (is_weak(o)) return recent_scalar(o, like ? weak_dtype(o, *like) : scalar_dtype(o));
   if (is_sequence(o) || PyUnicode_Check(o) || o == Py_None) return std::nullopt;
   if (std::optional<array> a = from_protocol(o)) return a;
   if (std::optional<array> a = from_buffer(o, true)) {

@@ -3,6 +3,7 @@
 import copy
 import ctypes
 import gc
+import math
 import pickle
 import sys
 import weakref
@@ -386,3 +387,29 @@ def test_odd_objects_get_a_clear_error(call, kind, text):
 def test_sizes_may_be_numpy_arrays():
     assert mx.zeros(np.array([2, 3])).shape == (2, 3)
     assert mx.sum(mx.ones((2, 3)), axis=np.array([0])).shape == (3,)
+
+
+def test_scalar_operands_keep_their_bits_and_dtype():
+    # The bindings remember recent scalar operands; what looks equal must not be mixed up.
+    x = mx.ones((2,))
+    whole = mx.ones((2,), mx.int32)
+    for _ in range(2):
+        assert (1 / (x * 0.0)).tolist() == [math.inf] * 2
+        assert (1 / (x * -0.0)).tolist() == [-math.inf] * 2
+        assert mx.isnan(x * math.nan).tolist() == [True] * 2
+        assert (whole * 1).dtype == mx.int32 and (whole * 1.0).dtype == mx.float32
+        assert (whole * True).dtype == mx.int32 and (x * True).dtype == mx.float32
+        assert (x.astype(mx.float16) * 1).dtype == mx.float16
+        assert (x * 1j).tolist() == [1j] * 2
+    assert [(whole + i).tolist()[0] for i in range(100)] == list(range(1, 101))
+    assert [(whole + i).tolist()[0] for i in range(100)] == list(range(1, 101))
+
+
+def test_scalar_operands_are_not_overwritten():
+    y = mx.add(2.0, 3.0)
+    y += 1.0
+    mx.eval(y)
+    z = mx.multiply(mx.array(1.0), 2.0)
+    z *= 3.0
+    mx.eval(z)
+    assert (mx.array(0.0) + 2.0).item() == 2 and (mx.array(0.0) + 3.0).item() == 3

@@ -250,4 +250,4 @@ def test_a_cache_is_overwritten_in_place_by_steps_that_overlap():
         copies += mx.get_peak_memory() - before > 3 * rows * width  # bytes; a copy takes 4
     assert token.item() == steps
     # A step that the reader computes itself, because the stream's thread sleeps, finds it shared.
-    assert copies <= steps // 4
+    assert copies <= steps // 2

@@ -170,6 +170,37 @@ Int heevd(char job, Int n, T* a, Real<T>* w, T* work, Int lwork, Real<T>* rwork,
 }
 
 template <class T>
+Int sterf(Int n, T* d, T* e) {
+  using F = void(const Int*, T*, T*, Int*);
+  static constinit FirstUse<F*> known;
+  F* const f = routine<T>(known, "sterf");
+  Int info = 0;
+  f(&n, d, e, &info);
+  return info;
+}
+
+template <class T>
+Int steqr(Int n, T* d, T* e, T* z, T* work) {
+  using F = void(const char*, const Int*, T*, T*, T*, const Int*, T*, Int*, Length);
+  static constinit FirstUse<F*> known;
+  F* const f = routine<T>(known, "steqr");
+  Int info = 0;
+  f("I", &n, d, e, z, &n, work, &info, 1);
+  return info;
+}
+
+template <class T>
+Int bdsdc(char job, Int n, T* d, T* e, T* u, T* vt, T* work, Int* iwork) {
+  using F = void(const char*, const char*, const Int*, T*, T*, T*, const Int*, T*, const Int*, T*,
+                 Int*, T*, Int*, Int*, Length, Length);
+  static constinit FirstUse<F*> known;
+  F* const f = routine<T>(known, "bdsdc");
+  Int info = 0;
+  f("U", &job, &n, d, e, u, &n, vt, &n, nullptr, nullptr, work, iwork, &info, 1, 1);
+  return info;
+}
+
+template <class T>
 Int geev(char job, Int n, T* a, T* w, T* wi, T* v, T* work, Int lwork, Real<T>* rwork) {
   Int info = 0;
   const Int one = 1;
@@ -204,6 +235,13 @@ OLIVINE_LAPACK(float)
 OLIVINE_LAPACK(double)
 OLIVINE_LAPACK(std::complex<float>)
 OLIVINE_LAPACK(std::complex<double>)
+#undef OLIVINE_LAPACK
+#define OLIVINE_LAPACK(T)                     \
+  template Int sterf<T>(Int, T*, T*);         \
+  template Int steqr<T>(Int, T*, T*, T*, T*); \
+  template Int bdsdc<T>(char, Int, T*, T*, T*, T*, T*, Int*);
+OLIVINE_LAPACK(float)
+OLIVINE_LAPACK(double)
 #undef OLIVINE_LAPACK
 
 }  // namespace olivine::cpu::lapack

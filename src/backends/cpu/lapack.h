@@ -55,6 +55,17 @@ Int gesvd(char job, Int m, Int n, T* a, Real<T>* s, T* u, T* vt, T* work, Int lw
 template <class T>
 Int heevd(char job, Int n, T* a, Real<T>* w, T* work, Int lwork, Real<T>* rwork, Int lrwork,
           Int* iwork, Int liwork);
+// Eigenvalues of the symmetric tridiagonal matrix of diagonal d and off-diagonal e, ascending in
+// place of d; steqr also finds the vectors, z, with 2 n elements to work in. Real types only.
+template <class T>
+Int sterf(Int n, T* d, T* e);
+template <class T>
+Int steqr(Int n, T* d, T* e, T* z, T* work);
+// Singular values, descending in place of d, and with "I" the vectors u and vt, of the upper
+// bidiagonal matrix of diagonal d and e above it. Real types only; work: 3 n^2 + 4 n elements, or
+// 8 n with "N", and 8 n integers.
+template <class T>
+Int bdsdc(char job, Int n, T* d, T* e, T* u, T* vt, T* work, Int* iwork);
 // Eigenvalues (wi: imaginary parts, of real matrices only), and with "V" the right vectors.
 template <class T>
 Int geev(char job, Int n, T* a, T* w, T* wi, T* v, T* work, Int lwork, Real<T>* rwork);

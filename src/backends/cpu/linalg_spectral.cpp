@@ -1,8 +1,10 @@
-// Kernels of the singular value and eigenvalue decompositions and of the adjugate, by LAPACK.
+// Kernels of the singular value and eigenvalue decompositions and of the adjugate: by LAPACK, and
+// real matrices of some size by dense/spectral.h.
 //
 // A matrix with NaN or infinities gives NaN throughout.
 #include <vector>
 
+#include "backends/cpu/dense/spectral.h"
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/linalg_batch.h"
 
@@ -89,6 +91,44 @@ class SvdSolver {
   Scratch<Int> iwork_;
 };
 
+// Of a matrix with more columns than rows, the transpose is decomposed.
+template <class T, bool kVectors>
+void svd_blocked(const KernelCall& c) {
+  const Batch<T> in(c.in[0]);
+  const int64_t m = in.rows(), n = in.columns(), k = std::min(m, n), large = std::max(m, n);
+  T* values = c.out[kVectors ? 1 : 0].template as<T>();
+  const Int lwork = SvdSolver<T>::work(m, n, kVectors, "svd");
+  FirstFailure failure;
+  for_matrices(in.count(), 20 * cube(k), [&](int64_t begin, int64_t end) {
+    Scratch<T> a(m * n), u(kVectors ? large * k : 1), v(kVectors ? k * k : 1);
+    for (int64_t i = begin; i < end; ++i) {
+      const MatrixRef<T> from = in[i];
+      const bool wide = m < n;
+      const int64_t row_step = wide ? from.column_step : from.row_step;
+      const int64_t column_step = wide ? from.row_step : from.column_step;
+      copy_matrix<T>({from.data, row_step, column_step}, row_major(a + 0, k), large, k);
+      T* s = values + i * k;
+      const bool finite = all_finite<T>(a, m * n);
+      if (!finite || !blocked::svd<T>(large, k, a, s, kVectors ? u + 0 : nullptr, v)) {
+        SvdSolver<T> solver(m, n, kVectors, lwork);
+        in.load(i, solver.a);
+        if (!solver.run()) failure.add(i, 1);
+        std::copy(solver.s + 0, solver.s + k, s);
+        if constexpr (kVectors) {
+          Batch<T>(c.out[0]).store(i, solver.u);
+          Batch<T>(c.out[2]).store(i, solver.vt);
+        }
+      } else if constexpr (kVectors) {
+        // Row-major U is U^T by columns, which is the last factor of the transpose.
+        const T *first = wide ? v : u, *second = wide ? u : v;
+        std::copy_n(first, m * k, c.out[0].template as<T>() + i * m * k);
+        Batch<T>(c.out[2]).store(i, second);
+      }
+    }
+  });
+  failure.report([&](int64_t i, int64_t) { no_convergence("svd", i, in.count()); });
+}
+
 // Outputs u, s, vh; or s alone.
 template <class T, bool kVectors>
 void svd(const KernelCall& c) {
@@ -96,6 +136,9 @@ void svd(const KernelCall& c) {
   const Batch<T> in(c.in[0]);
   const int64_t m = in.rows(), n = in.columns(), k = std::min(m, n);
   if (in.count() == 0 || k == 0) return;
+  if constexpr (!lapack::kComplex<T>) {
+    if (k >= blocked::kLeastSpectral) return svd_blocked<T, kVectors>(c);
+  }
   Real<T>* values = c.out[kVectors ? 1 : 0].template as<Real<T>>();
   const Int lwork = SvdSolver<T>::work(m, n, kVectors, op);
   FirstFailure failure;
@@ -132,11 +175,38 @@ HermitianWork hermitian_work(char job, int64_t n) {
 
 // Outputs w, v; or w alone.
 template <class T, bool kVectors>
+void eigh_blocked(const KernelCall& c) {
+  const Batch<T> in(c.in[0]);
+  const int64_t n = in.rows();
+  T *values = c.out[0].template as<T>(), *v = kVectors ? c.out[1].template as<T>() : nullptr;
+  FirstFailure failure;
+  for_matrices(in.count(), 9 * cube(n), [&](int64_t begin, int64_t end) {
+    Scratch<T> a(n * n);
+    for (int64_t i = begin; i < end; ++i) {
+      T *w = values + i * n, *to = kVectors ? v + i * n * n : nullptr;
+      in.load(i, a);
+      for (int64_t j = 1; j < n; ++j) std::fill(a + j * n, a + j * n + j, T(0));
+      if (!all_finite<T>(a, n * n)) {
+        std::fill_n(w, n, not_a_number<T>());
+        if (kVectors) std::fill_n(to, n * n, not_a_number<T>());
+      } else if (!blocked::eigh<T>(n, a, w, to)) {
+        failure.add(i, 1);
+      }
+    }
+  });
+  failure.report(
+      [&](int64_t i, int64_t) { no_convergence(kVectors ? "eigh" : "eigvalsh", i, in.count()); });
+}
+
+template <class T, bool kVectors>
 void eigh(const KernelCall& c) {
   const char job = kVectors ? 'V' : 'N';
   const Batch<T> in(c.in[0]);
   const int64_t n = in.rows();
   if (in.count() == 0 || n == 0) return;
+  if constexpr (!lapack::kComplex<T>) {
+    if (n >= blocked::kLeastSpectral) return eigh_blocked<T, kVectors>(c);
+  }
   Real<T>* values = c.out[0].template as<Real<T>>();
   const HermitianWork size = hermitian_work<T>(job, n);
   FirstFailure failure;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 
 #include "backends/cpu/dense/panels.h"
 #include "backends/cpu/gemm/gemm.h"
@@ -71,6 +72,25 @@ void for_slabs(double work, int64_t columns, F&& body, int64_t parts = 2 * threa
   parallel_for(columns, width, [&](int64_t begin, int64_t end) {
     for (; begin < end; begin += width) body(begin, std::min(begin + width, end));
   });
+}
+
+// The power of two to divide by so that the largest element is near 1; 0 if it is anyway.
+template <class T>
+int scale_of(const T* a, int64_t count) {
+  constexpr int64_t kLanes = 16;  // the compiler makes vectors of them
+  T lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (int64_t l = 0; l < kLanes; ++l) {
+      const T size = std::abs(a[i + l]);
+      lanes[l] = lanes[l] < size ? size : lanes[l];
+    }
+  }
+  for (; i < count; ++i) lanes[0] = std::max(lanes[0], std::abs(a[i]));
+  const T largest = *std::max_element(lanes, lanes + kLanes);
+  if (largest == T(0)) return 0;
+  const int exponent = std::ilogb(largest);
+  return exponent >= -10 && exponent <= 10 ? 0 : exponent;
 }
 
 }  // namespace olivine::cpu::blocked

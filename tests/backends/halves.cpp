@@ -91,8 +91,7 @@ TEST(Halves, OrderIsThatOfFloats) {
         std::vector<uint16_t> extremes(n);
         std::vector<uint8_t> bytes(n);
         void* out = extreme ? static_cast<void*>(extremes.data()) : bytes.data();
-        table_of(isa).loops(op_id(op), t)->vv(p.a.data(), p.b.data(), out,
-                                              static_cast<int64_t>(n));
+        table_of(isa).loops(op_id(op), t)->vv(p.a.data(), p.b.data(), out, static_cast<int64_t>(n));
         for (size_t i = 0; i < n; ++i) {
           const float a = widened(t, p.a[i]), b = widened(t, p.b[i]);
           const std::string_view o = op;
@@ -120,7 +119,8 @@ double last_places(Dtype t, float got, double want) {
   const double largest = t == float16 ? 65504. : 0x1.fep127;
   const double limit = std::ldexp(largest, 0) + std::ldexp(1., std::ilogb(largest) - digits);
   if (std::isnan(want)) return std::isnan(got) ? 0 : HUGE_VAL;
-  if (std::abs(want) > limit * (1 + 1e-4)) return std::isinf(got) && (got > 0) == (want > 0) ? 0 : HUGE_VAL;
+  if (std::abs(want) > limit * (1 + 1e-4))
+    return std::isinf(got) && (got > 0) == (want > 0) ? 0 : HUGE_VAL;
   if (std::isinf(got)) return std::abs(want) > limit * (1 - 1e-4) ? 0 : HUGE_VAL;
   const int exponent = want == 0 ? lowest : std::max(std::ilogb(want) - digits + 1, lowest);
   return std::abs(static_cast<double>(got) - want) / std::ldexp(1., exponent);
@@ -132,8 +132,9 @@ void expect_near(const char* op, double limit, double (*reference)(double, doubl
     const size_t n = p.a.size();
     for (Isa isa : loop_isas()) {
       std::vector<uint16_t> got(n);
-      table_of(isa).loops(op_id(op), t)->vv(p.a.data(), p.b.data(), got.data(),
-                                            static_cast<int64_t>(n));
+      table_of(isa)
+          .loops(op_id(op), t)
+          ->vv(p.a.data(), p.b.data(), got.data(), static_cast<int64_t>(n));
       for (size_t i = 0; i < n; ++i) {
         const float a = widened(t, p.a[i]), b = widened(t, p.b[i]), y = widened(t, got[i]);
         const double want = reference(a, b);

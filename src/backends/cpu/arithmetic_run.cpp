@@ -7,8 +7,8 @@
 //
 // 16-bit floats are widened as they are read and narrowed as they are stored, so a chain of them
 // costs little more than one of floats and moves half the bytes. Where all that is read and stored
-// are bfloat16, a word of memory holds two neighbours, and two vectors the lower and the upper ones:
-// that takes fewer instructions than to bring them in order.
+// are bfloat16, a word of memory holds two neighbours, and two vectors the lower and the upper
+// ones: that takes fewer instructions than to bring them in order.
 #include "backends/cpu/arithmetic_run.h"
 
 #include <map>
@@ -578,10 +578,10 @@ class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
   std::map<uint16_t, std::vector<int>> registers_;  // of a value's vectors
   std::set<std::pair<uint16_t, int>> fetched_;
   bool taken_[32];
-  bool inherited_ = false;       // the step that is written computes in its operand's registers
-  bool pairs_ = false;           // vectors hold every other element
-  bool converts_ = false;        // reads or writes 16-bit floats
-  std::set<uint16_t> short_;     // values that are known to be what bfloat16 can hold
+  bool inherited_ = false;    // the step that is written computes in its operand's registers
+  bool pairs_ = false;        // vectors hold every other element
+  bool converts_ = false;     // reads or writes 16-bit floats
+  std::set<uint16_t> short_;  // values that are known to be what bfloat16 can hold
   Xbyak::Label sign_, magnitude_, one_, integer_one_, below_half_, upper_half_, masks_;
   Xbyak::Label odd_, quiet_, upper_words_;
 };

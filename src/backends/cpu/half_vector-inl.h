@@ -68,19 +68,17 @@ OLIVINE_INLINE HalfLanes upper_halves(WordLanes u) {
 // pass it through memory.)
 OLIVINE_INLINE void store_upper_halves(void* p, WordLanes u, WordLanes v) {
 #if defined(__AVX512BW__)
-  const __m512i odd = _mm512_set_epi16(
-      63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27, 25, 23, 21, 19,
-      17, 15, 13, 11, 9, 7, 5, 3, 1);
-  _mm512_storeu_si512(
-      p, _mm512_maskz_permutex2var_epi16(0xffffffff, (__m512i)u, odd, (__m512i)v));
+  const __m512i odd =
+      _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27,
+                       25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+  _mm512_storeu_si512(p, _mm512_maskz_permutex2var_epi16(0xffffffff, (__m512i)u, odd, (__m512i)v));
 #elif defined(__AVX2__)
   const __m256i mixed =
       _mm256_packus_epi32(_mm256_srli_epi32((__m256i)u, 16), _mm256_srli_epi32((__m256i)v, 16));
   _mm256_storeu_si256(static_cast<__m256i*>(p), _mm256_permute4x64_epi64(mixed, 0xd8));
 #elif defined(__SSE2__)
-  _mm_storeu_si128(
-      static_cast<__m128i*>(p),
-      _mm_packs_epi32(_mm_srai_epi32((__m128i)u, 16), _mm_srai_epi32((__m128i)v, 16)));
+  _mm_storeu_si128(static_cast<__m128i*>(p),
+                   _mm_packs_epi32(_mm_srai_epi32((__m128i)u, 16), _mm_srai_epi32((__m128i)v, 16)));
 #else
   const HalfLanes first = upper_halves(u), second = upper_halves(v);
   __builtin_memcpy(p, &first, sizeof first);
@@ -138,7 +136,8 @@ OLIVINE_INLINE FloatLanes floats_of(float16_t, HalfLanes h) {
   const WordLanes spread = (WordLanes)_mm_srai_epi32(upper, 3);
 #else
   using IntLanes = int32_t __attribute__((vector_size(kVectorBytes)));
-  const WordLanes spread = (WordLanes)((IntLanes)(__builtin_convertvector(h, WordLanes) << 16) >> 3);
+  const WordLanes spread =
+      (WordLanes)((IntLanes)(__builtin_convertvector(h, WordLanes) << 16) >> 3);
 #endif
   using Signed = int32_t __attribute__((vector_size(kVectorBytes)));
   const WordLanes u = spread & 0x8fffe000;

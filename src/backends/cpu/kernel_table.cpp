@@ -27,9 +27,11 @@ void KernelTable::add_rounded_loops(const char* op, Loops loops) { row(op).round
 
 void KernelTable::add_rounding(Dtype half, Loops::Unary round, Loops::Unary narrow) {
   const bool b = half == bfloat16;
-  rounding_[b] = {.v = round, .arithmetic = b ? Arithmetic::round_bfloat16 : Arithmetic::round_float16};
-  narrowing_[b] = {.v = narrow,
-                   .arithmetic = b ? Arithmetic::narrow_computed_bfloat16 : Arithmetic::narrow_float16};
+  rounding_[b] = {.v = round,
+                  .arithmetic = b ? Arithmetic::round_bfloat16 : Arithmetic::round_float16};
+  narrowing_[b] = {
+      .v = narrow,
+      .arithmetic = b ? Arithmetic::narrow_computed_bfloat16 : Arithmetic::narrow_float16};
 }
 
 const Kernel* KernelTable::kernel(int op, Dtype dtype) const {

@@ -49,7 +49,7 @@ struct Loops {
   Binary vv = nullptr, sv = nullptr, vs = nullptr;  // s: the operand is one element
   Ternary vvv = nullptr;
   Arithmetic arithmetic = Arithmetic::none;  // what the loops do to floats, if it is one of those
-  bool rounded = false;  // and then round to what bfloat16 can hold
+  bool rounded = false;                      // and then round to what bfloat16 can hold
   Halves halves = Halves::by_floats;
 };
 

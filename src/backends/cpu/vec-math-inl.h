@@ -50,8 +50,9 @@ struct ExpConstants<double> {
 
 constexpr double inverse_factorial(int k) { return k < 2 ? 1 : inverse_factorial(k - 1) / k; }
 
-// exp(x) = 2^n exp(r), |r| <= ln(2)/2, with exp(r) from its Taylor series, or to 18 bits for results
-// that are rounded to 16. Subnormal results are reached by scaling in two steps; NaN stays NaN.
+// exp(x) = 2^n exp(r), |r| <= ln(2)/2, with exp(r) from its Taylor series, or to 18 bits for
+// results that are rounded to 16. Subnormal results are reached by scaling in two steps; NaN stays
+// NaN.
 template <class F, bool kShort = false>
 OLIVINE_INLINE Native<F> exp_lanes(Native<F> x) {
   using C = ExpConstants<F>;

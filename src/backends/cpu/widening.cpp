@@ -89,7 +89,8 @@ void Planner::plan(const Instr& i) {
   if (widens_ && i.key == float32 && is_half(i.out)) {
     f.unrounded = plain(i.src[0]);
   } else {
-    f.plain = emit_all(loops(i.op, i.key), i, [&](uint16_t v) { return plain(v); }, i.out.size());
+    f.plain = emit_all(
+        loops(i.op, i.key), i, [&](uint16_t v) { return plain(v); }, i.out.size());
   }
   forms_.push_back(f);
 }
@@ -107,7 +108,8 @@ bool Planner::plan_short(const Instr& i) {
     return false;
   }
   Forms f{i.out};
-  f.plain = emit_all(l, i, [&](uint16_t v) { return plain(v); }, i.out.size());
+  f.plain = emit_all(
+      l, i, [&](uint16_t v) { return plain(v); }, i.out.size());
   forms_.push_back(f);
   return true;
 }

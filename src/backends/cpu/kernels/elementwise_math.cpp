@@ -49,9 +49,8 @@ void add_binary_functions(KernelTable& t, const char* op) {
   add_binary<F, double>(t, op, float64);
   t.add_loops(op, float16, half_binary_loops<float16_t, Half>());
   t.add_loops(op, bfloat16, half_binary_loops<bfloat16_t, Half>());
-  t.add_half_loops(op, {.vv = loop_vv<Half, float>,
-                        .sv = loop_sv<Half, float>,
-                        .vs = loop_vs<Half, float>});
+  t.add_half_loops(
+      op, {.vv = loop_vv<Half, float>, .sv = loop_sv<Half, float>, .vs = loop_vs<Half, float>});
 }
 
 }  // namespace

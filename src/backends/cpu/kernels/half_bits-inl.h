@@ -64,8 +64,8 @@ Loops half_bits_loops() {
           .halves = Halves::from_bits};
 }
 // F<infinity>: an op on the bits.
-#define OLIVINE_ADD_HALF_BITS(t, op, F, ...)                                           \
-  t.add_loops(op, float16, half_bits_loops<F<0x7c00 __VA_OPT__(, ) __VA_ARGS__>>());   \
+#define OLIVINE_ADD_HALF_BITS(t, op, F, ...)                                         \
+  t.add_loops(op, float16, half_bits_loops<F<0x7c00 __VA_OPT__(, ) __VA_ARGS__>>()); \
   t.add_loops(op, bfloat16, half_bits_loops<F<0x7f80 __VA_OPT__(, ) __VA_ARGS__>>())
 
 }  // namespace

@@ -98,7 +98,7 @@ struct LogSumExp {
     A s = 0;
     for (int64_t i = 0; i < n; i += kReduceRun) {
       s += sum_of_exp<A, is_half<T>, T>(p + i, smaller(kReduceRun, n - i), finite_or_zero(m),
-                                         nullptr);
+                                        nullptr);
     }
     return {m, s};
   }
@@ -126,8 +126,8 @@ struct LogSumExp {
           return ((v == kInfinity<A>) | (v == -kInfinity<A>)) ? Native<A>{} : v;
         });
         for (int64_t i = 0; i < n; ++i) {
-          auto e =
-              map(load<A>(q + i * step), base, [](auto x, auto b) { return exp_lanes<A, is_half<T>>(x - b); });
+          auto e = map(load<A>(q + i * step), base,
+                       [](auto x, auto b) { return exp_lanes<A, is_half<T>>(x - b); });
           s = map(s, e, [](auto a, auto b) { return a + b; });
         }
         A ms[L], ss[L];

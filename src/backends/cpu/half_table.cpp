@@ -13,8 +13,8 @@ namespace {
 
 constexpr int64_t kArguments = 65536;
 
-// Eight at a time: more loads than gather instructions take on some machines, and none of the
-// hundreds of cycles that they take on others.
+// Eight at a time. Gather instructions would be faster where this was measured (0.19 ns for an
+// element instead of 0.26), and are much slower on other processors.
 void look_up(const uint16_t* table, const uint16_t* a, uint16_t* o, int64_t n) {
   int64_t i = 0;
 #if defined(__SSE2__)

@@ -293,7 +293,12 @@ struct Rsqrt {
 
 struct Power {
   OLIVINE_OP float operator()(float x, float y) const {
-    const float r = static_cast<float>(magnitude(x, static_cast<double>(y)));
+    return with_sign(static_cast<float>(magnitude(x, static_cast<double>(y))), x, y);
+  }
+  OLIVINE_OP double operator()(double x, double y) const { return __builtin_pow(x, y); }
+
+  // x^y, where r = |x|^y.
+  OLIVINE_OP static float with_sign(float r, float x, float y) {
     const float half = y * 0.5f;
     const bool integral = trunc(y) == y;
     const bool odd = integral && trunc(half) != half;
@@ -304,7 +309,6 @@ struct Power {
     const bool one = (y == 0.f) | (x == 1.f) | ((x == -1.f) & (abs(y) == infinity<float>));
     return one ? 1.f : z;
   }
-  OLIVINE_OP double operator()(double x, double y) const { return __builtin_pow(x, y); }
 
  private:
   // |x|^y; 30 bits are enough.

@@ -80,6 +80,25 @@ def test_random_chains(dtype, seed):
     check(function, [values(rng, COUNT, dtype) for _ in range(3)])
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_chains_across_dtypes(seed):
+    """Casts between floats of all sizes, with 16-bit outputs on the way."""
+    rng = np.random.default_rng(seed)
+    dtypes = [mx.float32, mx.bfloat16, mx.float16]
+    plan = [
+        (BINARY[rng.integers(len(BINARY))], rng.integers(3 + i, size=2), dtypes[rng.integers(3)])
+        for i in range(int(rng.integers(3, 20)))
+    ]
+
+    def function(*arrays):
+        known = list(arrays)
+        for op, (i, j), dtype in plan:
+            known.append(op(known[i].astype(dtype), known[j].astype(dtype)))
+        return known[-3:]
+
+    check(function, [values(rng, COUNT, dtype) for dtype in dtypes])
+
+
 def test_more_values_than_registers():
     """Forty values that all live until the end."""
 

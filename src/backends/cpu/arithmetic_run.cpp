@@ -4,6 +4,11 @@
 // in registers until their last use, and those that others read are stored. So a long chain costs
 // its arithmetic, where loops one after another cost three memory accesses for every op. A tail
 // shorter than a vector goes through the same code with masked loads and stores.
+//
+// 16-bit floats are widened as they are read and narrowed as they are stored, so a chain of them
+// costs little more than one of floats and moves half the bytes. Where all that is read and stored
+// are bfloat16, a word of memory holds two neighbours, and two vectors the lower and the upper
+// ones: that takes fewer instructions than to bring them in order.
 #include "backends/cpu/arithmetic_run.h"
 
 #include <map>
@@ -36,10 +41,19 @@ constexpr Shape kShapes[] = {{4, 8}, {2, 8}, {1, 4}, {1, 0}};
 
 struct OutOfRegisters {};
 
+bool is_binary(Arithmetic op) { return op < Arithmetic::negative; }
+bool widens(Arithmetic op) {
+  return op == Arithmetic::widen_bfloat16 || op == Arithmetic::widen_float16;
+}
+bool narrows(Arithmetic op) { return op >= Arithmetic::narrow_bfloat16; }
+bool is_rounding(Arithmetic op) {
+  return op == Arithmetic::round_bfloat16 || op == Arithmetic::round_float16;
+}
+
 class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
  public:
   Writer(std::span<const RunStep> steps, Shape shape, bool wide)
-      : Xbyak::CodeGenerator(2048 + size_t{64} * (shape.vectors + 2) * steps.size(),
+      : Xbyak::CodeGenerator(4096 + size_t{128} * (shape.vectors + 2) * steps.size(),
                              Xbyak::DontSetProtectRWE),
         steps_(steps),
         shape_(shape),
@@ -47,6 +61,7 @@ class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
         lanes_(wide ? 16 : 8) {
     find_last_uses();
     pin();
+    pairs_ = shape.vectors > 1 && is_all_bfloat16();
     write();
     ready();
     setProtectModeRE();
@@ -66,8 +81,22 @@ class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
 
   void find_last_uses() {
     for (size_t i = 0; i < steps_.size(); ++i) {
+      converts_ |= widens(steps_[i].op) || narrows(steps_[i].op);
       for (int k = 0; k < arity(steps_[i].op); ++k) last_use_[steps_[i].src[k]] = i;
     }
+  }
+
+  bool is_all_bfloat16() const {
+    std::set<uint16_t> made;
+    for (const RunStep& s : steps_) {
+      if (s.op == Arithmetic::widen_float16 || s.op == Arithmetic::narrow_float16) return false;
+      if (s.stored && !narrows(s.op)) return false;
+      for (int k = 0; k < arity(s.op) && !widens(s.op); ++k) {
+        if (!s.uniform[k] && !made.count(s.src[k])) return false;
+      }
+      made.insert(s.dst);
+    }
+    return true;
   }
 
   // Chooses the single elements that stay in registers.
@@ -88,7 +117,11 @@ class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
       mov(rax, ptr[rdi + 8 * value]);
       vbroadcastss(vector(r), ptr[rax]);
     }
-    xor_(ecx, ecx);
+    if (pairs_ && wide_) {
+      mov(eax, 0xaaaaaaaa);
+      kmovd(k4, eax);
+    }
+    xor_(ecx, ecx);  // bytes of floats that are done
     mov(rdx, rsi);
     and_(rdx, -step);
     shl(rdx, 2);
@@ -114,7 +147,7 @@ class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
     write_constants();
   }
 
-  // The first rsi lanes, at most all.
+  // The first rsi lanes, at most all; on AVX2 also their number, in r8.
   void write_mask() {
     if (wide_) {
       mov(eax, -1);
@@ -124,9 +157,10 @@ class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
       mov(r8d, lanes_);
       cmp(esi, r8d);
       cmovb(r8d, esi);
-      shl(r8, 2);
+      mov(r10, r8);
+      shl(r10, 2);
       lea(rax, ptr[rip + masks_]);
-      sub(rax, r8);
+      sub(rax, r10);
       vmovups(tail_mask(), ptr[rax + 32]);
     }
   }
@@ -136,14 +170,37 @@ class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
     tail_ = tail;
     registers_.clear();
     fetched_.clear();
+    short_.clear();
     for (bool& t : taken_) t = false;
     for (auto [value, r] : pinned_) taken_[r] = true;
-    for (size_t i = 0; i < steps_.size(); ++i) write_step(i);
+    if (converts_) {
+      mov(r9, rcx);  // bytes of 16-bit floats that are done
+      shr(r9, 1);
+    }
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      const RunStep& s = steps_[i];
+      if (narrows(s.op) && pairs_ && !tail_) {
+        write_narrowing_of_pairs(s);
+      } else if (narrows(s.op)) {
+        write_narrowing(s);
+      } else {
+        write_step(s, i);
+      }
+      for (int k = 0; k < arity(s.op); ++k) {
+        if (last_use_.at(s.src[k]) != i) continue;
+        if (k == 0 && inherited_) {
+          registers_.erase(s.src[0]);
+        } else {
+          free_registers(s.src[k]);
+        }
+      }
+      inherited_ = false;
+      if (!last_use_.count(s.dst)) free_registers(s.dst);
+    }
   }
 
-  void write_step(size_t i) {
-    const RunStep& s = steps_[i];
-    take_registers(s.dst);
+  void write_step(const RunStep& s, size_t i) {
+    take_registers(s, i);
     for (int k = 0; k < arity(s.op); ++k) {
       if (s.uniform[k] && !pinned_.count(s.src[k])) {
         mov(rax, ptr[rdi + 8 * s.src[k]]);
@@ -152,19 +209,38 @@ class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
     }
     for (int u = 0; u < vectors_; ++u) {
       const Vector to = vector(registers_.at(s.dst)[u]);
-      const Vector a = in_register(s, 0, u, to);
-      if (arity(s.op) == 2) {
-        write_binary(s, to, a, u);
+      if (widens(s.op) && pairs_ && !tail_) {
+        if (u % 2 == 0) load_pair(s, u);
+      } else if (widens(s.op)) {
+        load_half(s, to, u);
+      } else if (is_rounding(s.op)) {
+        write_rounding(s.op, to, in_register(s, 0, u, to));
+      } else if (is_binary(s.op)) {
+        write_binary(s, to, in_register(s, 0, u, to), u);
       } else {
-        write_unary(s.op, to, a);
+        write_unary(s.op, to, in_register(s, 0, u, to));
       }
-      if (s.rounded) write_rounding(to);
+      if (s.rounded) write_rounding(Arithmetic::none, to, to);
       if (s.stored) store(s, to, u);
     }
-    for (int k = 0; k < arity(s.op); ++k) {
-      if (last_use_.at(s.src[k]) == i) free_registers(s.src[k]);
+    if (is_short(s)) short_.insert(s.dst);
+  }
+
+  // Whether the result is known to be what bfloat16 can hold.
+  bool is_short(const RunStep& s) const {
+    switch (s.op) {
+      case Arithmetic::widen_bfloat16:
+      case Arithmetic::round_bfloat16:
+        return true;
+      case Arithmetic::maximum:
+      case Arithmetic::minimum:
+        return short_.count(s.src[0]) && short_.count(s.src[1]);
+      case Arithmetic::negative:
+      case Arithmetic::abs:
+        return short_.count(s.src[0]);
+      default:
+        return s.rounded;
     }
-    if (!last_use_.count(s.dst)) free_registers(s.dst);
   }
 
   void write_unary(Arithmetic op, Vector to, Vector a) {
@@ -235,14 +311,161 @@ class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
     }
   }
 
-  // To nearest even. Values are computed from bfloat16 only: the lower half of a NaN is zero.
-  void write_rounding(Vector x) {
+  // ---- 16-bit floats
+
+  // To what a 16-bit float can hold, to nearest even. Any float, unless op is none: then one
+  // computed from bfloat16.
+  void write_rounding(Arithmetic op, Vector to, Vector x) {
+    if (op == Arithmetic::round_float16) {
+      vcvtps2ph(half_of(scratch()), x, 0);
+      vcvtph2ps(to, half_of(scratch()));
+    } else {
+      round_upper_half(to, x, op != Arithmetic::none);
+      vandps_(to, to, upper_half_);
+    }
+  }
+
+  // The upper half of `to` is x rounded to bfloat16. Unless all floats are expected, the lower half
+  // of a NaN is zero, and nothing is carried out of it.
+  void round_upper_half(Vector to, Vector x, bool any) {
+    constexpr int kUnordered = 3;
     const Vector t = scratch();
-    vpsrld(t, x, 16);
-    vandps_(t, t, integer_one_);
-    vpaddd(t, t, ptr[rip + below_half_]);
-    vpaddd(x, x, t);
-    vandps_(x, x, upper_half_);
+    if (wide_) {
+      vpaddd(t, x, ptr[rip + below_half_]);
+      vptestmd(k3, x, ptr[rip + odd_]);
+      vpaddd(t | k3, t, ptr[rip + integer_one_]);
+      if (any) {
+        vcmpps(k2, x, x, kUnordered);
+        vpord(t | k2, x, ptr[rip + quiet_]);
+      }
+      if (to.getIdx() != t.getIdx()) vmovdqa32(to, t);
+    } else {
+      vpsrld(t, x, 16);
+      vandps(t, t, ptr[rip + integer_one_]);
+      vpaddd(t, t, ptr[rip + below_half_]);
+      if (any) {
+        const Vector nan = spare(0);
+        vcmpps(nan, x, x, kUnordered);
+        vandnps(t, nan, t);
+        vpaddd(t, x, t);
+        vandps(nan, nan, ptr[rip + quiet_]);
+        vorps(to, t, nan);
+      } else {
+        vpaddd(to, x, t);
+      }
+    }
+  }
+
+  // Stores what the step's operand narrows to.
+  void write_narrowing(const RunStep& s) {
+    const bool f16 = s.op == Arithmetic::narrow_float16;
+    const bool rounds = !short_.count(s.src[0]), any = s.op == Arithmetic::narrow_bfloat16;
+    for (int u = 0; u < vectors_; ++u) {
+      Vector x = in_register(s, 0, u, spare(1));
+      const Vector t = scratch();
+      if (f16) {
+        vcvtps2ph(half_of(t), x, 0);
+      } else {
+        if (rounds) {
+          round_upper_half(t, x, any);
+          x = t;
+        }
+        if (wide_) {
+          vmovdqa64(spare(0), ptr[rip + upper_words_]);
+          vpermw(t, spare(0), x);
+        } else {
+          vpsrld(t, x, 16);
+          vpackusdw(t, t, t);
+          vpermq(Xbyak::Ymm(t.getIdx()), Xbyak::Ymm(t.getIdx()), 0x08);
+        }
+      }
+      store_half(s, half_of(t), u);
+    }
+  }
+
+  void write_narrowing_of_pairs(const RunStep& s) {
+    const bool rounds = !short_.count(s.src[0]), any = s.op == Arithmetic::narrow_bfloat16;
+    for (int u = 0; u < vectors_; u += 2) {
+      Vector low = in_register(s, 0, u, spare(1)), high = in_register(s, 0, u + 1, spare(1));
+      const Vector t = scratch(), h = spare(1);
+      if (rounds) {
+        round_upper_half(h, high, any);
+        round_upper_half(t, low, any);
+        low = t, high = h;
+      }
+      vpsrld(t, low, 16);
+      if (wide_) {
+        vmovdqu16(t | k4, high);
+      } else {
+        vpblendw(t, t, high, 0xaa);
+      }
+      const Xbyak::Address to = half_address(s.dst, s.follow_dst, u);
+      vmovups(to, t);
+    }
+  }
+  // Vector u of a value, and the next one.
+  void load_pair(const RunStep& s, int u) {
+    const Vector low = vector(registers_.at(s.dst)[u]), high = vector(registers_.at(s.dst)[u + 1]);
+    const Xbyak::Address from = half_address(s.src[0], s.follow[0], u);
+    vmovups(high, from);
+    vpslld(low, high, 16);
+    vandps_(high, high, upper_half_);
+  }
+
+  Vector half_of(Vector v) const {
+    return wide_ ? Vector(Xbyak::Ymm(v.getIdx())) : Vector(Xbyak::Xmm(v.getIdx()));
+  }
+
+  Xbyak::Address half_address(uint16_t value, bool follows, int u) {
+    mov(rax, ptr[rdi + 8 * value]);
+    const int at = 2 * lanes_ * u;
+    if (follows && !tail_ && at % 64 == 0 && fetched_.insert({value, u}).second) {
+      prefetcht1(ptr[rax + r9 + at + kFetchAhead / 2]);
+    }
+    return ptr[rax + r9 + at];
+  }
+
+  void load_half(const RunStep& s, Vector to, int u) {
+    const Xbyak::Address from = half_address(s.src[0], s.follow[0], u);
+    const Xbyak::Address there = ptr[rsp - 16];  // in the red zone
+    const bool copied = tail_ && !wide_;
+    if (copied) copy_tail(true);
+    const Xbyak::Address& a = copied ? there : from;
+    const Vector masked = tail_ && wide_ ? to | k1 | T_z : to;
+    if (s.op == Arithmetic::widen_float16) {
+      vcvtph2ps(masked, a);
+    } else {
+      vpmovzxwd(masked, a);
+      vpslld(to, to, 16);
+    }
+  }
+  void store_half(const RunStep& s, Vector half, int u) {
+    const Xbyak::Address to = half_address(s.dst, s.follow_dst, u);
+    if (wide_) {
+      vmovdqu16(tail_ ? to | k1 : to, half);
+    } else if (tail_) {
+      vmovdqu(ptr[rsp - 16], half);
+      copy_tail(false);
+    } else {
+      vmovdqu(to, half);
+    }
+  }
+  // Copies r8 16-bit floats from rax + r9 to the red zone, or back: AVX2 has no masks for those.
+  void copy_tail(bool in) {
+    Xbyak::Label next;
+    xor_(r10d, r10d);
+    L(next);
+    if (in) {
+      movzx(r11d, word[rax + r9]);
+      mov(word[rsp + 2 * r10 - 16], r11w);
+    } else {
+      movzx(r11d, word[rsp + 2 * r10 - 16]);
+      mov(word[rax + r9], r11w);
+    }
+    add(rax, 2);
+    inc(r10d);
+    cmp(r10d, r8d);
+    jb(next);
   }
 
   void vxorps_(Vector to, Vector a, const Xbyak::Label& c) {
@@ -296,8 +519,15 @@ class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
     }
   }
 
-  void take_registers(uint16_t value) {
-    auto& taken = registers_[value];
+  // A result takes the registers of a first operand that dies with it, or others.
+  void take_registers(const RunStep& s, size_t i) {
+    const auto dying = registers_.find(s.src[0]);
+    if (dying != registers_.end() && last_use_.at(s.src[0]) == i) {
+      inherited_ = true;
+      registers_[s.dst] = std::vector<int>(dying->second);
+      return;
+    }
+    auto& taken = registers_[s.dst];
     for (int r = 0; r < registers() && static_cast<int>(taken.size()) < vectors_; ++r) {
       if (taken_[r]) continue;
       taken_[r] = true;
@@ -324,13 +554,18 @@ class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
     lanes(integer_one_, 1);
     lanes(below_half_, 0x7fff);
     lanes(upper_half_, 0xffff0000);
+    lanes(odd_, 0x10000);
+    lanes(quiet_, 0x400000);
+    align(64);
+    L(upper_words_);
+    for (int i = 0; i < 16; ++i) dd(static_cast<uint32_t>((4 * i + 1) | (4 * i + 3) << 16));
     if (!wide_) {
       lanes(masks_, 0xffffffff);
       for (int i = 0; i < lanes_; ++i) dd(0);
     }
   }
 
-  static int arity(Arithmetic op) { return op >= Arithmetic::negative ? 1 : 2; }
+  static int arity(Arithmetic op) { return is_binary(op) ? 2 : 1; }
 
   std::span<const RunStep> steps_;
   const Shape shape_;
@@ -343,7 +578,12 @@ class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
   std::map<uint16_t, std::vector<int>> registers_;  // of a value's vectors
   std::set<std::pair<uint16_t, int>> fetched_;
   bool taken_[32];
+  bool inherited_ = false;    // the step that is written computes in its operand's registers
+  bool pairs_ = false;        // vectors hold every other element
+  bool converts_ = false;     // reads or writes 16-bit floats
+  std::set<uint16_t> short_;  // values that are known to be what bfloat16 can hold
   Xbyak::Label sign_, magnitude_, one_, integer_one_, below_half_, upper_half_, masks_;
+  Xbyak::Label odd_, quiet_, upper_words_;
 };
 
 using Runs = std::map<std::string, std::shared_ptr<const CompiledRun>>;
@@ -367,6 +607,8 @@ std::shared_ptr<const CompiledRun> write_run(std::span<const RunStep> steps, Isa
 
 }  // namespace
 
+bool has_machine_code() { return cpu_isa() != Isa::plain; }
+
 std::shared_ptr<const CompiledRun> compile_run(std::span<const RunStep> steps) {
   const Isa isa = cpu_isa();
   if (isa == Isa::plain) return nullptr;
@@ -388,6 +630,8 @@ std::shared_ptr<const CompiledRun> compile_run(std::span<const RunStep> steps) {
 }
 
 #else
+
+bool has_machine_code() { return false; }
 
 std::shared_ptr<const CompiledRun> compile_run(std::span<const RunStep>) { return nullptr; }
 

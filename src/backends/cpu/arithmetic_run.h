@@ -9,7 +9,8 @@
 
 namespace olivine::cpu {
 
-// One op of a run on float tiles. Values are numbered as the caller likes.
+// One op of a run on tiles of floats; what is widened and what was narrowed are 16-bit floats.
+// Values are numbered as the caller likes.
 struct RunStep {
   Arithmetic op;
   bool rounded;     // to what bfloat16 can hold
@@ -29,6 +30,9 @@ class CompiledRun {
   using Code = void (*)(char* const* p, int64_t n);
   Code code_ = nullptr;
 };
+
+// Whether this process's instruction set has such code at all.
+bool has_machine_code();
 
 // The same bits as the ops' loops one after another. Runs are kept for who asks for them again.
 // Null: these steps have no code (too many values at once for the registers, an instruction set

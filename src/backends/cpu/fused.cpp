@@ -19,6 +19,8 @@
 // cache, a share before each step.
 #include "backends/cpu/fused.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 
@@ -177,8 +179,9 @@ FusedProgram::FusedProgram(const Program& program, const KernelTable& table)
   assign_slots();
 }
 
-// A result may take the slot of an operand that dies with it, if their items have one size: loops
-// read element i before they write it.
+// A result may take the slot of an operand that dies with it, and the slots of values that died
+// before, if their items have one size: loops, and steps of a run, read element i before they write
+// it.
 void FusedProgram::assign_slots() {
   last_use.assign(itemsize.size(), -1);
   for (size_t i = 0; i < steps.size(); ++i) {
@@ -186,23 +189,20 @@ void FusedProgram::assign_slots() {
   }
   std::vector<bool> kept(itemsize.size(), false);
   for (uint16_t v : outputs) kept[v] = true;
-  std::vector<uint16_t> free;
-  auto release = [&](size_t step, bool same_size) {
-    for (int k = 0; k < steps[step].arity; ++k) {
-      const uint16_t v = steps[step].src[k];
-      bool repeated = false;
-      for (int j = 0; j < k; ++j) repeated |= steps[step].src[j] == v;
-      if (v < leaves || kept[v] || repeated || last_use[v] != static_cast<int>(step)) continue;
-      if ((itemsize[v] == itemsize[leaves + step]) == same_size) free.push_back(slot[v - leaves]);
-    }
-  };
+  std::array<std::vector<uint16_t>, 17> free;  // by item size
   for (size_t i = 0; i < steps.size(); ++i) {
-    release(i, true);
-    if (free.empty()) free.push_back(slots++);
-    slot.push_back(free.back());
-    free.pop_back();
-    release(i, false);
-    if (last_use[leaves + i] < 0 && !kept[leaves + i]) free.push_back(slot.back());
+    for (int k = 0; k < steps[i].arity; ++k) {
+      const uint16_t v = steps[i].src[k];
+      bool repeated = false;
+      for (int j = 0; j < k; ++j) repeated |= steps[i].src[j] == v;
+      if (v < leaves || kept[v] || repeated || last_use[v] != static_cast<int>(i)) continue;
+      free[itemsize[v]].push_back(slot[v - leaves]);
+    }
+    std::vector<uint16_t>& same = free[itemsize[leaves + i]];
+    if (same.empty()) same.push_back(slots++);
+    slot.push_back(same.back());
+    same.pop_back();
+    if (last_use[leaves + i] < 0 && !kept[leaves + i]) same.push_back(slot.back());
   }
   const size_t width = *std::max_element(itemsize.begin(), itemsize.end());
   tile = kSlotBytes / static_cast<int64_t>(width);
@@ -349,8 +349,13 @@ bool Binding::is_read_outside(uint16_t value, size_t begin, size_t end) const {
   return false;
 }
 
-// Replaces neighbouring steps of short float ops by their machine code.
+// Replaces neighbouring steps of short float ops by their machine code. Steps on single elements
+// read only such, so they come first and cut no run.
 void Binding::join_runs() {
+  const auto is_single = [](const Exec& e) { return e.uniform; };
+  if (!std::is_partitioned(body.begin(), body.end(), is_single)) {
+    std::stable_partition(body.begin(), body.end(), is_single);
+  }
   const auto is_short = [&](const Exec& e) {
     return !e.uniform && e.loops && e.loops->arithmetic != Arithmetic::none;
   };

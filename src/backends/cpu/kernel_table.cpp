@@ -25,6 +25,15 @@ void KernelTable::add_loops(const char* op, Dtype dtype, Loops loops) {
 
 void KernelTable::add_rounded_loops(const char* op, Loops loops) { row(op).rounded = loops; }
 
+void KernelTable::add_rounding(Dtype half, Loops::Unary round, Loops::Unary narrow) {
+  const bool b = half == bfloat16;
+  rounding_[b] = {.v = round,
+                  .arithmetic = b ? Arithmetic::round_bfloat16 : Arithmetic::round_float16};
+  narrowing_[b] = {
+      .v = narrow,
+      .arithmetic = b ? Arithmetic::narrow_computed_bfloat16 : Arithmetic::narrow_float16};
+}
+
 const Kernel* KernelTable::kernel(int op, Dtype dtype) const {
   if (static_cast<size_t>(op) >= rows_.size()) return nullptr;
   const Kernel& k = rows_[static_cast<size_t>(op)].kernels[static_cast<size_t>(dtype.index())];
@@ -40,6 +49,12 @@ const Loops* KernelTable::loops(int op, Dtype dtype) const {
 const Loops* KernelTable::rounded_loops(int op) const {
   if (static_cast<size_t>(op) >= rows_.size()) return nullptr;
   const Loops& l = rows_[static_cast<size_t>(op)].rounded;
+  return l.v || l.vv ? &l : nullptr;
+}
+
+const Loops* KernelTable::half_loops(int op) const {
+  if (static_cast<size_t>(op) >= rows_.size()) return nullptr;
+  const Loops& l = rows_[static_cast<size_t>(op)].half;
   return l.v || l.vv ? &l : nullptr;
 }
 

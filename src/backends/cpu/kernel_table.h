@@ -12,7 +12,8 @@
 
 namespace olivine::cpu {
 
-// Short float ops, of which arithmetic_run.h makes machine code. Binary ones come first.
+// Short float ops, of which arithmetic_run.h makes machine code: binary ones, then unary ones, then
+// conversions between floats and 16-bit floats in memory.
 enum class Arithmetic : uint8_t {
   none,
   add,
@@ -27,7 +28,17 @@ enum class Arithmetic : uint8_t {
   sqrt,
   rsqrt,
   reciprocal,
+  round_bfloat16,  // to what it can hold
+  round_float16,
+  widen_bfloat16,
+  widen_float16,
+  narrow_bfloat16,
+  narrow_float16,
+  narrow_computed_bfloat16,  // from floats whose NaNs have nothing in their lower half
 };
+
+// How loops on 16-bit floats get at their results.
+enum class Halves : uint8_t { by_floats, from_bits, by_table };
 
 // Contiguous loops of an elementwise op. `n` elements; null: that form does not exist.
 struct Loops {
@@ -39,6 +50,7 @@ struct Loops {
   Ternary vvv = nullptr;
   Arithmetic arithmetic = Arithmetic::none;  // what the loops do to floats, if it is one of those
   bool rounded = false;                      // and then round to what bfloat16 can hold
+  Halves halves = Halves::by_floats;
 };
 
 class KernelTable {
@@ -49,22 +61,26 @@ class KernelTable {
   void add_loops(const char* op, Dtype dtype, Loops loops);
   // An op on floats that hold bfloat16 values, with results rounded to such values.
   void add_rounded_loops(const char* op, Loops loops);
-  // Rounds floats to what a 16-bit dtype can hold.
-  void add_rounding(Dtype half, Loops::Unary loop) { rounding_[half == bfloat16].v = loop; }
+  // An op on floats that hold 16-bit values, with results as accurate as those need.
+  void add_half_loops(const char* op, Loops loops) { row(op).half = loops; }
+  // Rounding floats to what a 16-bit dtype can hold; narrowing floats that were computed from it.
+  void add_rounding(Dtype half, Loops::Unary round, Loops::Unary narrow);
 
   const Kernel* kernel(int op, Dtype dtype) const;
   const Loops* loops(int op, Dtype dtype) const;
   const Loops* rounded_loops(int op) const;  // null: the op has none
+  const Loops* half_loops(int op) const;     // null: the op has none
   const Loops* rounding(Dtype half) const { return &rounding_[half == bfloat16]; }
+  const Loops* narrowing(Dtype half) const { return &narrowing_[half == bfloat16]; }
 
  private:
   struct Row {
     std::array<Kernel, Dtype::kCount> kernels{};
     std::array<Loops, Dtype::kCount> loops{};
-    Loops rounded{};
+    Loops rounded{}, half{};
   };
   std::vector<Row> rows_;  // by op id
-  Loops rounding_[2];
+  Loops rounding_[2], narrowing_[2];
   Row& row(const char* op);
 };
 

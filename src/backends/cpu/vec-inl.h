@@ -133,8 +133,14 @@ OLIVINE_INLINE Wide<A> load(const T* p) {
 }
 template <class T, class A>
 OLIVINE_INLINE void store(T* p, Wide<A> w) {
+  if constexpr (is_half<T> && kParts > 1) {
+    constexpr int lanes = kVectorBytes / 4;
+#pragma GCC unroll 2
+    for (int r = 0; r < kParts; r += 2) store_halves(p + r * lanes, w.v[r], w.v[r + 1]);
+  } else {
 #pragma GCC unroll 4
-  for (int r = 0; r < kParts; ++r) store_native(p + r * (kVectorBytes / int(sizeof(A))), w.v[r]);
+    for (int r = 0; r < kParts; ++r) store_native(p + r * (kVectorBytes / int(sizeof(A))), w.v[r]);
+  }
 }
 // The first n < lanes elements, the other lanes `fill`; reads no others.
 template <class A, class T>

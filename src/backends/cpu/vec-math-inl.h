@@ -50,9 +50,10 @@ struct ExpConstants<double> {
 
 constexpr double inverse_factorial(int k) { return k < 2 ? 1 : inverse_factorial(k - 1) / k; }
 
-// exp(x) = 2^n exp(r), |r| <= ln(2)/2, with exp(r) from its Taylor series. Subnormal results are
-// reached by scaling in two steps; NaN stays NaN.
-template <class F>
+// exp(x) = 2^n exp(r), |r| <= ln(2)/2, with exp(r) from its Taylor series, or to 18 bits for
+// results that are rounded to 16. Subnormal results are reached by scaling in two steps; NaN stays
+// NaN.
+template <class F, bool kShort = false>
 OLIVINE_INLINE Native<F> exp_lanes(Native<F> x) {
   using C = ExpConstants<F>;
   using Bits = Native<typename C::Bits>;
@@ -60,11 +61,20 @@ OLIVINE_INLINE Native<F> exp_lanes(Native<F> x) {
   x = x > C::highest ? all_lanes<F>(C::highest) : x;
   Native<F> z = mul_add(x, all_lanes<F>(1.4426950408889634074), all_lanes<F>(C::round));
   Native<F> n = z - C::round;
-  Native<F> r = mul_add(n, all_lanes<F>(-C::ln2_high), x);
-  r = mul_add(n, all_lanes<F>(-C::ln2_low), r);
-  Native<F> p = all_lanes<F>(inverse_factorial(C::terms));
+  Native<F> r, p;
+  if constexpr (kShort) {
+    constexpr F c[] = {1, F(0.999966821), F(0.50003016), F(0.167875013), F(0.0415137333)};
+    r = mul_add(n, all_lanes<F>(-0.6931471805599453), x);
+    p = all_lanes<F>(c[4]);
+#pragma GCC unroll 4
+    for (int k = 3; k >= 0; --k) p = mul_add(p, r, all_lanes<F>(c[k]));
+  } else {
+    r = mul_add(n, all_lanes<F>(-C::ln2_high), x);
+    r = mul_add(n, all_lanes<F>(-C::ln2_low), r);
+    p = all_lanes<F>(inverse_factorial(C::terms));
 #pragma GCC unroll 13
-  for (int k = C::terms - 1; k >= 0; --k) p = mul_add(p, r, all_lanes<F>(inverse_factorial(k)));
+    for (int k = C::terms - 1; k >= 0; --k) p = mul_add(p, r, all_lanes<F>(inverse_factorial(k)));
+  }
   using Signed = Native<std::make_signed_t<typename C::Bits>>;
   Signed e = (Signed)z - (Signed)all_lanes<F>(C::round);
   Signed half = e >> 1;

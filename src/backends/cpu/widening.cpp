@@ -4,12 +4,16 @@
 // such loops every value would be narrowed only to be widened again. Here a value is kept as floats
 // that are rounded to what the 16-bit dtype can hold: the same numbers, and the bits of an output
 // are those that op after op would give. An operand is widened once, an output narrowed once.
+//
+// Two kinds of ops stay with 16 bits: those that look their results up, and select. Conversions
+// around them join the machine code of their neighbours (arithmetic_run.h).
 #include "backends/cpu/widening.h"
 
 #include <algorithm>
 #include <array>
 #include <string_view>
 
+#include "backends/cpu/arithmetic_run.h"
 #include "core/error.h"
 #include "core/op.h"
 
@@ -46,8 +50,15 @@ class Planner {
 
   void plan(const Instr& i);
   void plan_wide(const Instr& i);
+  bool plan_short(const Instr& i);
+  bool is_arithmetic(const Instr& i) const {
+    return has_machine_code() && loops(i.op, float32)->arithmetic != Arithmetic::none;
+  }
   uint16_t plain(uint16_t value);
   uint16_t wide(uint16_t value);
+  template <class F>
+  uint16_t emit_all(const Loops* loops, const Instr& i, F operand, size_t itemsize);
+  const Loops* half_floats(const Instr& i) const;
   uint16_t emit(const Loops* loops, std::initializer_list<uint16_t> src, size_t itemsize);
   const Loops* loops(int op, Dtype key) const;
   const Loops* cast(Dtype from, Dtype to) const {
@@ -77,19 +88,35 @@ void Planner::plan(const Instr& i) {
   Forms f{i.out};
   if (widens_ && i.key == float32 && is_half(i.out)) {
     f.unrounded = plain(i.src[0]);
-  } else if (i.arity == 1) {
-    f.plain = emit(loops(i.op, i.key), {plain(i.src[0])}, i.out.size());
-  } else if (i.arity == 2) {
-    f.plain = emit(loops(i.op, i.key), {plain(i.src[0]), plain(i.src[1])}, i.out.size());
   } else {
-    f.plain =
-        emit(loops(i.op, i.key), {plain(i.src[0]), plain(i.src[1]), plain(i.src[2])}, i.out.size());
+    f.plain = emit_all(
+        loops(i.op, i.key), i, [&](uint16_t v) { return plain(v); }, i.out.size());
   }
   forms_.push_back(f);
 }
 
+// Ops on 16-bit floats as they are.
+bool Planner::plan_short(const Instr& i) {
+  const Loops* l = table_.loops(i.op, i.key);
+  if (!l || (l->halves != Halves::by_table && l->halves != Halves::from_bits)) return false;
+  // Narrowing takes a step of its own, or belongs to a run that this op then joins.
+  bool plain_operands = true;
+  for (int k = 0; k < i.arity; ++k) plain_operands &= forms_[i.src[k]].plain != kNone;
+  if (is_arithmetic(i)) {
+    if (l->halves == Halves::by_table || i.arity == 1 || !plain_operands) return false;
+  } else if (l->halves == Halves::from_bits && !has_machine_code() && !plain_operands) {
+    return false;
+  }
+  Forms f{i.out};
+  f.plain = emit_all(
+      l, i, [&](uint16_t v) { return plain(v); }, i.out.size());
+  forms_.push_back(f);
+  return true;
+}
+
 void Planner::plan_wide(const Instr& i) {
   const std::string_view op = op_name(i.op);
+  if (plan_short(i)) return;
   Forms f{i.out};
   if (is_cast(op)) {
     if (is_half(i.out)) {
@@ -101,15 +128,9 @@ void Planner::plan_wide(const Instr& i) {
     }
     return forms_.push_back(f);
   }
-  uint16_t src[3] = {};
-  for (int k = 0; k < i.arity; ++k) {
-    src[k] = is_half(forms_[i.src[k]].dtype) ? wide(i.src[k]) : plain(i.src[k]);
-  }
+  const auto operand = [&](uint16_t v) { return is_half(forms_[v].dtype) ? wide(v) : plain(v); };
   const size_t itemsize = is_half(i.out) ? sizeof(float) : i.out.size();
-  const Loops* l = loops(i.op, float32);
-  const uint16_t result = i.arity == 1   ? emit(l, {src[0]}, itemsize)
-                          : i.arity == 2 ? emit(l, {src[0], src[1]}, itemsize)
-                                         : emit(l, {src[0], src[1], src[2]}, itemsize);
+  const uint16_t result = emit_all(half_floats(i), i, operand, itemsize);
   (!is_half(i.out) ? f.plain : keeps_digits(op) ? f.wide : f.unrounded) = result;
   f.op = i.op;
   f.step = out_.steps.size() - 1;
@@ -120,9 +141,10 @@ uint16_t Planner::plain(uint16_t value) {
   const Forms f = forms_[value];
   if (f.plain == kNone) {
     // Narrowing rounds too.
+    const bool computed = f.wide != kNone || f.op != kNone;
     const int from = f.wide != kNone ? f.wide : f.unrounded;
-    forms_[value].plain =
-        emit(cast(float32, f.dtype), {static_cast<uint16_t>(from)}, f.dtype.size());
+    forms_[value].plain = emit(computed ? table_.narrowing(f.dtype) : cast(float32, f.dtype),
+                               {static_cast<uint16_t>(from)}, f.dtype.size());
   }
   return static_cast<uint16_t>(forms_[value].plain);
 }
@@ -143,6 +165,22 @@ uint16_t Planner::wide(uint16_t value) {
     forms_[value].wide = emit(l, {static_cast<uint16_t>(from)}, sizeof(float));
   }
   return static_cast<uint16_t>(forms_[value].wide);
+}
+
+// A step with the operands of `i` in the form that `operand` gives them.
+template <class F>
+uint16_t Planner::emit_all(const Loops* loops, const Instr& i, F operand, size_t itemsize) {
+  uint16_t src[3] = {};
+  for (int k = 0; k < i.arity; ++k) src[k] = operand(i.src[k]);
+  if (i.arity == 1) return emit(loops, {src[0]}, itemsize);
+  if (i.arity == 2) return emit(loops, {src[0], src[1]}, itemsize);
+  return emit(loops, {src[0], src[1], src[2]}, itemsize);
+}
+
+// What computes a 16-bit op on floats.
+const Loops* Planner::half_floats(const Instr& i) const {
+  const Loops* l = table_.half_loops(i.op);
+  return l ? l : loops(i.op, float32);
 }
 
 uint16_t Planner::emit(const Loops* loops, std::initializer_list<uint16_t> src, size_t itemsize) {

@@ -4,6 +4,7 @@
 // float16, and ops with rare elements, in blocks that go through the float loops.
 #pragma once
 
+#include "backends/cpu/half_table.h"
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/kernels/half-inl.h"
 #include "backends/scalar_ops.h"
@@ -135,6 +136,31 @@ void half_binary(const void* pa, const void* pb, void* po, int64_t n) {
   }
 }
 
+// The same for ops that take vectors, in registers.
+template <class F>
+inline constexpr bool on_lanes = std::is_same_v<F, Add> || std::is_same_v<F, Subtract> ||
+                                 std::is_same_v<F, Multiply> || std::is_same_v<F, Divide>;
+
+template <class H, class F, bool scalar_a, bool scalar_b>
+void lanes_binary(const void* pa, const void* pb, void* po, int64_t n) {
+  constexpr int64_t lanes = kVectorBytes / 4;
+  const H* a = static_cast<const H*>(pa);
+  const H* b = static_cast<const H*>(pb);
+  H* o = static_cast<H*>(po);
+  const float x = scalar_a ? half_to_float(*a) : 0, y = scalar_b ? half_to_float(*b) : 0;
+  const auto at_a = [&](int64_t i) { return scalar_a ? x - FloatLanes{} : load_halves(a + i); };
+  const auto at_b = [&](int64_t i) { return scalar_b ? y - FloatLanes{} : load_halves(b + i); };
+  int64_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    const FloatLanes r = F{}(at_a(i), at_b(i)), s = F{}(at_a(i + lanes), at_b(i + lanes));
+    store_halves(o + i, r, s);
+  }
+  for (; i < n; ++i) {
+    const float u = scalar_a ? x : half_to_float(a[i]), v = scalar_b ? y : half_to_float(b[i]);
+    o[i] = float_to_half(H{}, F{}(u, v));
+  }
+}
+
 template <class F>
 inline constexpr bool has_rare = requires {
   F::rare(0.f);
@@ -258,17 +284,68 @@ Loops half_binary_loops() {
   if constexpr (std::is_same_v<H, bfloat16_t> && std::is_same_v<R, float> && !has_rare<F>) {
     return {.vv = pairs_vv<F>, .sv = pairs_sv<F>, .vs = pairs_vs<F>};
   }
+  if constexpr (on_lanes<F>) {
+    return {.vv = lanes_binary<H, F, false, false>,
+            .sv = lanes_binary<H, F, true, false>,
+            .vs = lanes_binary<H, F, false, true>};
+  }
   return {.vv = half_binary<H, R, loop_vv<F, float>, false, false>,
           .sv = half_binary<H, R, loop_sv<F, float>, true, false>,
           .vs = half_binary<H, R, loop_vs<F, float>, false, true>};
 }
 
+// A loop of 16-bit floats whose results are looked up as soon as that pays.
+template <Loops::Unary direct>
+HalfTable half_table;
+template <Loops::Unary direct>
+void looked_up_v(const void* a, void* o, int64_t n) {
+  half_table<direct>(direct, a, o, n);
+}
+template <Loops::Unary direct>
+constexpr Loops looked_up() {
+  return {.v = looked_up_v<direct>, .halves = Halves::by_table};
+}
+template <class H, class F>
+Loops half_function_loops() {
+  if constexpr (std::is_same_v<H, bfloat16_t> && !has_rare<F>) return looked_up<pairs_v<F>>();
+  return looked_up<half_v<H, float, loop_v<F, float>>>();
+}
+
+// Functions that take longer than a look into a table.
+template <class F>
+void add_unary_functions(KernelTable& t, const char* op) {
+  add_unary<F, float>(t, op, float32);
+  add_unary<F, double>(t, op, float64);
+  t.add_loops(op, float16, half_function_loops<float16_t, F>());
+  t.add_loops(op, bfloat16, half_function_loops<bfloat16_t, F>());
+}
 template <class F>
 void add_unary_floats(KernelTable& t, const char* op) {
   add_unary<F, float>(t, op, float32);
   add_unary<F, double>(t, op, float64);
   t.add_loops(op, float16, half_unary_loops<float16_t, F>());
   t.add_loops(op, bfloat16, half_unary_loops<bfloat16_t, F>());
+}
+// Functions that only conversions in passes of their own make slow.
+template <class F>
+void add_unary_short(KernelTable& t, const char* op) {
+  add_unary_floats<F>(t, op);
+  const auto look_up = [&](Dtype half, Loops l) {
+    l.halves = Halves::by_floats;  // in a chain, floats remain better
+    t.add_loops(op, half, l);
+  };
+  look_up(float16, half_function_loops<float16_t, F>());
+#if !defined(__AVX2__)
+  look_up(bfloat16, half_function_loops<bfloat16_t, F>());
+#endif
+}
+// Bits: the same on the bits of a 16-bit float.
+template <class Bits, class F>
+void add_unary_sign(KernelTable& t, const char* op) {
+  add_unary_floats<F>(t, op);
+  for (Dtype half : {float16, bfloat16}) {
+    t.add_loops(op, half, {.v = loop_v<Bits, uint16_t>, .halves = Halves::from_bits});
+  }
 }
 template <class F>
 void add_binary_floats(KernelTable& t, const char* op) {

@@ -1,8 +1,15 @@
 // Element-wise arithmetic that all number types share.
-#include "backends/cpu/kernels/elementwise-inl.h"
+#include "backends/cpu/kernels/half_bits-inl.h"
 
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
+
+struct FlipSign {
+  OLIVINE_OP uint16_t operator()(uint16_t h) const { return h ^ 0x8000; }
+};
+struct ClearSign {
+  OLIVINE_OP uint16_t operator()(uint16_t h) const { return h & 0x7fff; }
+};
 
 void register_binary(KernelTable& t) {
   add_binary<BitOr, uint8_t>(t, "add", bool_);
@@ -36,32 +43,34 @@ void register_order(KernelTable& t) {
   add_binary_signed<Minimum>(t, "minimum");
   add_binary_floats<Minimum>(t, "minimum");
   add_binary_complex<Minimum>(t, "minimum");
+  OLIVINE_ADD_HALF_BITS(t, "maximum", HalfExtreme, true);
+  OLIVINE_ADD_HALF_BITS(t, "minimum", HalfExtreme, false);
 }
 
 void register_unary(KernelTable& t) {
   add_unary_wrapping<Negative>(t, "negative");
-  add_unary_floats<Negative>(t, "negative");
+  add_unary_sign<FlipSign, Negative>(t, "negative");
   add_unary_complex<Negative>(t, "negative");
 
   add_unary_signed<Abs>(t, "abs");
-  add_unary_floats<Abs>(t, "abs");
+  add_unary_sign<ClearSign, Abs>(t, "abs");
   add_unary_complex<Abs>(t, "abs");
 
   add_unary_unsigned<Sign>(t, "sign");
   add_unary_signed<Sign>(t, "sign");
-  add_unary_floats<Sign>(t, "sign");
+  add_unary_short<Sign>(t, "sign");
   add_unary_complex<Sign>(t, "sign");
 
   add_unary_wrapping<Square>(t, "square");
-  add_unary_floats<Square>(t, "square");
+  add_unary_short<Square>(t, "square");
   add_unary_complex<Square>(t, "square");
 
-  add_unary_floats<Reciprocal>(t, "reciprocal");
+  add_unary_short<Reciprocal>(t, "reciprocal");
   add_unary_complex<Reciprocal>(t, "reciprocal");
-  add_unary_floats<Floor>(t, "floor");
-  add_unary_floats<Ceil>(t, "ceil");
-  add_unary_floats<Trunc>(t, "trunc");
-  add_unary_floats<Round>(t, "round");
+  add_unary_short<Floor>(t, "floor");
+  add_unary_short<Ceil>(t, "ceil");
+  add_unary_short<Trunc>(t, "trunc");
+  add_unary_short<Round>(t, "round");
   add_unary_complex<Round>(t, "round");
 
   add_unary_complex<Conjugate>(t, "conjugate");

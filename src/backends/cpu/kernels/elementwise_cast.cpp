@@ -59,13 +59,17 @@ template <class From, class H>
 void loop_narrow(const void* pa, void* po, int64_t n) {
   const From* a = static_cast<const From*>(pa);
   H* o = static_cast<H*>(po);
-  if constexpr (std::is_same_v<From, float>) return narrow(a, o, n);
+  if constexpr (std::is_same_v<From, float>) return narrow_any(a, o, n);
   float x[kHalfBlock];
   for (int64_t i = 0; i < n; i += kHalfBlock) {
     const int64_t m = n - i < kHalfBlock ? n - i : kHalfBlock;
     loop_v<ToFloat<From>, From>(a + i, x, m);
-    narrow(x, o + i, m);
+    narrow_any(x, o + i, m);
   }
+}
+template <class H>
+void loop_narrow_computed(const void* a, void* o, int64_t n) {
+  narrow(static_cast<const float*>(a), static_cast<H*>(o), n);
 }
 // A 16-bit float to any type, by the loop of its target.
 template <class H, class To>
@@ -88,12 +92,12 @@ void loop_half(const void* pa, void* po, int64_t n) {
   for (int64_t i = 0; i < n; i += kHalfBlock) {
     const int64_t m = n - i < kHalfBlock ? n - i : kHalfBlock;
     widen(a + i, x, m);
-    narrow(x, static_cast<G*>(po) + i, m);
+    narrow_any(x, static_cast<G*>(po) + i, m);  // a float16 NaN may have low bits
   }
 }
 
 OLIVINE_INLINE FloatLanes rounded(bfloat16_t, FloatLanes x) {
-  return (FloatLanes)(rounded_to_upper_half(x) & 0xffff0000);
+  return (FloatLanes)(any_to_upper_half(x) & 0xffff0000);
 }
 OLIVINE_INLINE FloatLanes rounded(float16_t h, FloatLanes x) { return floats_of(h, bits_of(h, x)); }
 
@@ -124,8 +128,13 @@ void register_to(KernelTable& t, const char* op) {
   t.add_loops(op, int16, {.v = cast_loop<int16_t, To>()});
   t.add_loops(op, int32, {.v = cast_loop<int32_t, To>()});
   t.add_loops(op, int64, {.v = cast_loop<int64_t, To>()});
-  t.add_loops(op, float16, {.v = loop_widen<float16_t, To>});
-  t.add_loops(op, bfloat16, {.v = loop_widen<bfloat16_t, To>});
+  constexpr bool widens = std::is_same_v<To, float>;
+  t.add_loops(op, float16,
+              {.v = loop_widen<float16_t, To>,
+               .arithmetic = widens ? Arithmetic::widen_float16 : Arithmetic::none});
+  t.add_loops(op, bfloat16,
+              {.v = loop_widen<bfloat16_t, To>,
+               .arithmetic = widens ? Arithmetic::widen_bfloat16 : Arithmetic::none});
   t.add_loops(op, float32, {.v = cast_loop<float, To>()});
   t.add_loops(op, float64, {.v = cast_loop<double, To>()});
   t.add_loops(op, complex64, {.v = cast_loop<Complex<float>, To>()});
@@ -142,7 +151,10 @@ void register_to_half(KernelTable& t, const char* op, Dtype other) {
   t.add_loops(op, int16, {.v = loop_narrow<int16_t, H>});
   t.add_loops(op, int32, {.v = loop_narrow<int32_t, H>});
   t.add_loops(op, int64, {.v = loop_narrow<int64_t, H>});
-  t.add_loops(op, float32, {.v = loop_narrow<float, H>});
+  t.add_loops(op, float32,
+              {.v = loop_narrow<float, H>,
+               .arithmetic = std::is_same_v<H, bfloat16_t> ? Arithmetic::narrow_bfloat16
+                                                           : Arithmetic::narrow_float16});
   t.add_loops(op, float64, {.v = loop_narrow<double, H>});
   t.add_loops(op, complex64, {.v = loop_narrow<Complex<float>, H>});
   t.add_loops(op, complex128, {.v = loop_narrow<Complex<double>, H>});
@@ -167,8 +179,8 @@ void register_elementwise_cast(KernelTable& t) {
   register_to<double>(t, "astype_float64");
   register_to<Complex<float>>(t, "astype_complex64");
   register_to<Complex<double>>(t, "astype_complex128");
-  t.add_rounding(float16, loop_round<float16_t>);
-  t.add_rounding(bfloat16, loop_round<bfloat16_t>);
+  t.add_rounding(float16, loop_round<float16_t>, loop_narrow_computed<float16_t>);
+  t.add_rounding(bfloat16, loop_round<bfloat16_t>, loop_narrow_computed<bfloat16_t>);
 }
 
 }  // namespace olivine::cpu::OLIVINE_ISA

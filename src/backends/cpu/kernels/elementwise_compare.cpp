@@ -1,5 +1,5 @@
 // Element-wise comparisons, logic, classification of floats, and select.
-#include "backends/cpu/kernels/elementwise-inl.h"
+#include "backends/cpu/kernels/half_bits-inl.h"
 
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
@@ -49,6 +49,11 @@ void register_elementwise_compare(KernelTable& t) {
   add_binary<BoolNotOr, uint8_t>(t, "less_equal", bool_);
   add_all_types<LessEqual>(t, "less_equal");
 
+  OLIVINE_ADD_HALF_BITS(t, "equal", HalfEqual);
+  OLIVINE_ADD_HALF_BITS(t, "not_equal", HalfNotEqual);
+  OLIVINE_ADD_HALF_BITS(t, "less", HalfLess);
+  OLIVINE_ADD_HALF_BITS(t, "less_equal", HalfLessEqual);
+
   add_binary<BitAnd, uint8_t>(t, "logical_and", bool_);
   add_binary<BitOr, uint8_t>(t, "logical_or", bool_);
   add_binary<BitXor, uint8_t>(t, "logical_xor", bool_);
@@ -60,7 +65,7 @@ void register_elementwise_compare(KernelTable& t) {
 
   for (Dtype d : {bool_, int8, uint8}) t.add_loops("select", d, {.vvv = loop_select<uint8_t>});
   for (Dtype d : {int16, uint16, float16, bfloat16}) {
-    t.add_loops("select", d, {.vvv = loop_select<uint16_t>});
+    t.add_loops("select", d, {.vvv = loop_select<uint16_t>, .halves = Halves::from_bits});
   }
   for (Dtype d : {int32, uint32, float32}) {
     t.add_loops("select", d, {.vvv = loop_select<uint32_t>});

@@ -58,14 +58,28 @@ template <class H>
   }
   for (; i < n; ++i) o[i] = half_to_float(a[i]);
 }
+// Floats that were computed from 16-bit floats.
 template <class H>
 [[gnu::noinline]] void narrow(const float* a, H* o, int64_t n) {
   constexpr int64_t lanes = kVectorBytes / 4;
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    FloatLanes x;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    FloatLanes x, y;
     __builtin_memcpy(&x, a + i, sizeof x);
-    store_halves(o + i, x);
+    __builtin_memcpy(&y, a + i + lanes, sizeof y);
+    store_halves(o + i, x, y);
+  }
+  for (; i < n; ++i) o[i] = float_to_half(H{}, a[i]);
+}
+template <class H>
+[[gnu::noinline]] void narrow_any(const float* a, H* o, int64_t n) {
+  constexpr int64_t lanes = kVectorBytes / 4;
+  int64_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    FloatLanes x, y;
+    __builtin_memcpy(&x, a + i, sizeof x);
+    __builtin_memcpy(&y, a + i + lanes, sizeof y);
+    store_any_halves(o + i, x, y);
   }
   for (; i < n; ++i) o[i] = float_to_half(H{}, a[i]);
 }

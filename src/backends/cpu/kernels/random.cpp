@@ -87,13 +87,14 @@ void erfinv_loop(const void* a, void* out, int64_t n) {
 }  // namespace
 
 void register_random(KernelTable& t) {
-  add_unary_floats<LibraryLog>(t, "library_log");
-  add_unary_floats<LibraryLog1p>(t, "library_log1p");
-  add_unary_floats<SingleErf>(t, "single_erf");
+  add_unary_functions<LibraryLog>(t, "library_log");
+  add_unary_functions<LibraryLog1p>(t, "library_log1p");
+  add_unary_functions<SingleErf>(t, "single_erf");
   t.add_loops("single_erfinv", float32, {.v = erfinv_loop<float>});
   t.add_loops("single_erfinv", float64, {.v = erfinv_loop<double>});
-  t.add_loops("single_erfinv", float16, {.v = half_v<float16_t, float, erfinv_loop<float>>});
-  t.add_loops("single_erfinv", bfloat16, {.v = half_v<bfloat16_t, float, erfinv_loop<float>>});
+  t.add_loops("single_erfinv", float16, looked_up<half_v<float16_t, float, erfinv_loop<float>>>());
+  t.add_loops("single_erfinv", bfloat16,
+              looked_up<half_v<bfloat16_t, float, erfinv_loop<float>>>());
   t.add("random_bits", uint32, {.run = random_bits, .contiguous = 1});
 }
 

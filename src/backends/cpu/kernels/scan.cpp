@@ -68,6 +68,28 @@ struct RunningProduct : Running<T> {
     return a * b;
   }
 };
+// A maximum or minimum of 16-bit floats: the instruction gives the second operand of equal ones and
+// where one is NaN, which is right but for NaNs in b.
+template <class T, bool kMax>
+struct RunningExtreme : Extreme<T, kMax> {
+  using Extreme<T, kMax>::apply;
+#if defined(__SSE2__)
+  static OLIVINE_INLINE Native<float> apply(Native<float> a, Native<float> b) {
+#if defined(__AVX512BW__)
+    const __m512 x = (__m512)a, y = (__m512)b;
+    const auto r = (Native<float>)(kMax ? _mm512_maskz_max_ps(0xffff, y, x)
+                                        : _mm512_maskz_min_ps(0xffff, y, x));
+#elif defined(__AVX2__)
+    const __m256 x = (__m256)a, y = (__m256)b;
+    const auto r = (Native<float>)(kMax ? _mm256_max_ps(y, x) : _mm256_min_ps(y, x));
+#else
+    const __m128 x = (__m128)a, y = (__m128)b;
+    const auto r = (Native<float>)(kMax ? _mm_max_ps(y, x) : _mm_min_ps(y, x));
+#endif
+    return b != b ? b : r;
+  }
+#endif
+};
 // bool: the highest value is true.
 struct RunningAnd : Extreme<uint8_t, false> {
   static constexpr uint8_t identity() { return 1; }
@@ -128,6 +150,17 @@ OLIVINE_INLINE Native<typename Op::A> scan_lanes(Native<typename Op::A> v,
   }
 }
 
+// Results of an op that does not round need no rounding.
+template <class Op, class T>
+OLIVINE_INLINE void store_scanned(T* p, Native<typename Op::A> v) {
+  if constexpr (std::is_same_v<T, bfloat16_t> && !Op::rounds) {
+    const HalfLanes h = upper_halves((WordLanes)v);
+    std::memcpy(p, &h, sizeof h);
+  } else {
+    store_native(p, v);
+  }
+}
+
 // out[i] = carry op in[0] op … op in[i]; returns the last. T: what is stored, maybe narrower.
 template <class Op, class T>
 typename Op::A scan_run(const T* in, int64_t n, typename Op::A carry, T* out) {
@@ -139,7 +172,7 @@ typename Op::A scan_run(const T* in, int64_t n, typename Op::A carry, T* out) {
     Native<A> c = broadcast<A>(carry).v[0];
     for (; i + L <= n; i += L) {
       Native<A> v = Op::apply(c, scan_lanes<Op>(load_native<A>(in + i), identity));
-      store_native(out + i, v);
+      store_scanned<Op>(out + i, v);
       c = last_lane<A>(v, std::make_integer_sequence<int, L>());
     }
     carry = c[0];
@@ -472,8 +505,8 @@ void add_extreme(KernelTable& table, const char* name) {
   add(table, name, int16, scan_kernel<Extreme<int16_t, kMax>>);
   add(table, name, int32, scan_kernel<Extreme<int32_t, kMax>>);
   add(table, name, int64, scan_kernel<Extreme<int64_t, kMax>>);
-  add(table, name, float16, scan_kernel<Extreme<float16_t, kMax>>);
-  add(table, name, bfloat16, scan_kernel<Extreme<bfloat16_t, kMax>>);
+  add(table, name, float16, scan_kernel<RunningExtreme<float16_t, kMax>>);
+  add(table, name, bfloat16, scan_kernel<RunningExtreme<bfloat16_t, kMax>>);
   add(table, name, float32, scan_kernel<Extreme<float, kMax>>);
   add(table, name, float64, scan_kernel<Extreme<double, kMax>>);
   add(table, name, complex64, scan_kernel<ComplexExtreme<float, kMax>>);

@@ -37,13 +37,24 @@ inline constexpr bool is_half_float = std::is_same_v<T, float16_t> || std::is_sa
 // o[i] = F(o[i], u[i])
 template <class F, class H>
 void combine_halves(H* o, const H* u, int64_t n) {
-  float x[kHalfBlock], y[kHalfBlock];
-  for (int64_t i = 0; i < n; i += kHalfBlock) {
-    const int64_t m = n - i < kHalfBlock ? n - i : kHalfBlock;
-    widen(o + i, x, m);
-    widen(u + i, y, m);
-    for (int64_t j = 0; j < m; ++j) x[j] = F{}(x[j], y[j]);
-    narrow(x, o + i, m);
+  if constexpr (std::is_same_v<F, scalar::Add> || std::is_same_v<F, scalar::Multiply>) {
+    constexpr int64_t lanes = kVectorBytes / 4;
+    int64_t i = 0;
+    for (; i + 2 * lanes <= n; i += 2 * lanes) {
+      const FloatLanes x = F{}(load_halves(o + i), load_halves(u + i));
+      const FloatLanes y = F{}(load_halves(o + i + lanes), load_halves(u + i + lanes));
+      store_halves(o + i, x, y);
+    }
+    for (; i < n; ++i) o[i] = combine<F>(o[i], u[i]);
+  } else {
+    float x[kHalfBlock], y[kHalfBlock];
+    for (int64_t i = 0; i < n; i += kHalfBlock) {
+      const int64_t m = n - i < kHalfBlock ? n - i : kHalfBlock;
+      widen(o + i, x, m);
+      widen(u + i, y, m);
+      for (int64_t j = 0; j < m; ++j) x[j] = F{}(x[j], y[j]);
+      narrow(x, o + i, m);
+    }
   }
 }
 

@@ -55,10 +55,11 @@ A max_of(const T* p, int64_t n) {
 }
 
 // The sum of exp(p[i] - base), n <= kReduceRun; the terms are also stored if `out` is not null.
-template <class A, class T>
+// kShort: of elements that were 16-bit floats.
+template <class A, bool kShort, class T>
 A sum_of_exp(const T* p, int64_t n, A base, T* out) {
   constexpr int64_t L = Wide<A>::lanes;
-  auto term = [&](auto v) { return exp_lanes<A>(v - base); };
+  auto term = [&](auto v) { return exp_lanes<A, kShort>(v - base); };
   auto add = [](auto a, auto b) { return a + b; };
   Wide<A> s = broadcast<A>(0);
   int64_t i = 0;
@@ -96,7 +97,8 @@ struct LogSumExp {
     A m = max_of<A>(p, n);
     A s = 0;
     for (int64_t i = 0; i < n; i += kReduceRun) {
-      s += sum_of_exp<A, T>(p + i, smaller(kReduceRun, n - i), finite_or_zero(m), nullptr);
+      s += sum_of_exp<A, is_half<T>, T>(p + i, smaller(kReduceRun, n - i), finite_or_zero(m),
+                                        nullptr);
     }
     return {m, s};
   }
@@ -124,8 +126,8 @@ struct LogSumExp {
           return ((v == kInfinity<A>) | (v == -kInfinity<A>)) ? Native<A>{} : v;
         });
         for (int64_t i = 0; i < n; ++i) {
-          auto e =
-              map(load<A>(q + i * step), base, [](auto x, auto b) { return exp_lanes<A>(x - b); });
+          auto e = map(load<A>(q + i * step), base,
+                       [](auto x, auto b) { return exp_lanes<A, is_half<T>>(x - b); });
           s = map(s, e, [](auto a, auto b) { return a + b; });
         }
         A ms[L], ss[L];
@@ -166,13 +168,13 @@ struct LogSumExp {
 
 // ---- softmax
 
-template <class T>
+template <class T, bool kShort = is_half<T>>
 struct Softmax {
   using A = std::conditional_t<is_half<T>, float, T>;
   static constexpr int64_t L = Wide<A>::lanes;
 
   static void scale(const T* in, int64_t n, A base, A factor, T* out) {
-    transform<A>(in, n, out, [&](auto v) { return exp_lanes<A>(v - base) * factor; });
+    transform<A>(in, n, out, [&](auto v) { return exp_lanes<A, kShort>(v - base) * factor; });
   }
 
   template <class From, class To>
@@ -187,7 +189,7 @@ struct Softmax {
       if (n <= kHalfRow) {
         A buffer[kHalfRow];
         convert(in, n, buffer);
-        Softmax<A>::row(buffer, n, buffer);
+        Softmax<A, true>::row(buffer, n, buffer);
         convert(buffer, n, out);
         return;
       }
@@ -196,7 +198,7 @@ struct Softmax {
     double s = 0;
     for (int64_t i = 0; i < n; i += kReduceRun) {
       T* terms = is_half<T> ? nullptr : out + i;
-      s += sum_of_exp<A, T>(in + i, smaller(kReduceRun, n - i), m, terms);
+      s += sum_of_exp<A, kShort, T>(in + i, smaller(kReduceRun, n - i), m, terms);
     }
     const A factor = A(1 / s);
     if constexpr (is_half<T>) {
@@ -241,7 +243,7 @@ struct Softmax {
     auto put = [&](T* p, Wide<A> v) { cols == L ? store(p, v) : store_first(p, cols, v); };
     auto add = [](auto a, auto b) { return a + b; };
     auto times = [](auto a, auto b) { return a * b; };
-    auto term = [](auto x, auto m) { return exp_lanes<A>(x - m); };
+    auto term = [](auto x, auto m) { return exp_lanes<A, kShort>(x - m); };
     Wide<A> m = at(in), total = broadcast<A>(0);
     for (int64_t i = 1; i < n; ++i) {
       m = map(m, at(in + i * step), [](auto a, auto b) { return Extreme<A, true>::apply(a, b); });

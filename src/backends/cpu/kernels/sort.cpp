@@ -42,6 +42,16 @@ void sort_kernel(const KernelCall& call) {
   }
 }
 
+#if defined(__AVX512BW__)
+// Long rows of 16-bit floats have few digits and many equals, which radix sort likes.
+template <class T>
+void sort_halves(const KernelCall& call) {
+  const Extents x(call);
+  if (x.n > 4096) return sort_kernel<SortedValue<T>>(call);
+  if (x.outer * x.n * x.inner > 0) sort_short_halves<T>(call, x);
+}
+#endif
+
 // ---- Complex numbers: indices sorted by merging
 
 template <class F>
@@ -128,6 +138,9 @@ void add(KernelTable& table, Dtype dtype) {
   KernelFn sort = sort_kernel<SortedValue<T>>;
 #if defined(__AVX2__)
   if constexpr (sizeof(T) >= 4) sort = sort_values<T>;
+#endif
+#if defined(__AVX512BW__)
+  if constexpr (is_half<T>) sort = sort_halves<T>;
 #endif
   put("sort", sort);
   put("argsort", sort_kernel<SortedIndex<T>>);

@@ -1,4 +1,5 @@
-// Sorting of values of four and eight bytes, whose order among equals nobody can see.
+// Sorting of values of four and eight bytes, whose order among equals nobody can see. Short rows of
+// 16-bit floats join them, as keys of four bytes.
 //
 // Only for instruction sets with sort_vectors-inl.h. A long row is shared out into buckets between
 // keys of a sample, which tasks then sort alone.
@@ -15,7 +16,10 @@ constexpr int kBuckets = 64;
 constexpr int kSamplesPerBucket = 16;
 
 template <class T>
-void read_keys(const T* in, int64_t step, int64_t n, KeyOf<T>* keys) {
+using VectorKey = std::conditional_t<is_half<T>, uint32_t, KeyOf<T>>;
+
+template <class T>
+void read_keys(const T* in, int64_t step, int64_t n, VectorKey<T>* keys) {
   if (step == 1) {
     for (int64_t i = 0; i < n; ++i) keys[i] = sort_key(in[i]);
   } else {
@@ -24,24 +28,26 @@ void read_keys(const T* in, int64_t step, int64_t n, KeyOf<T>* keys) {
 }
 // `keys` may be `out`, if step is 1.
 template <class T>
-void write_values(const KeyOf<T>* keys, int64_t n, T* out, int64_t step) {
+void write_values(const VectorKey<T>* keys, int64_t n, T* out, int64_t step) {
   if (step == 1) {
     for (int64_t i = 0; i < n; ++i) {
-      KeyOf<T> key;
+      VectorKey<T> key;
       __builtin_memcpy(&key, keys + i, sizeof key);
-      const T x = element_of_key<T>(key);
+      const T x = element_of_key<T>(static_cast<KeyOf<T>>(key));
       __builtin_memcpy(out + i, &x, sizeof x);
     }
   } else {
-    for (int64_t i = 0; i < n; ++i) out[i * step] = element_of_key<T>(keys[i]);
+    for (int64_t i = 0; i < n; ++i) {
+      out[i * step] = element_of_key<T>(static_cast<KeyOf<T>>(keys[i]));
+    }
   }
 }
 
 // Sorts a into out, which is a or b; both are overwritten.
 template <class T>
-void sort_keys(KeyOf<T>* a, KeyOf<T>* b, int64_t n, KeyOf<T>* out) {
-  using U = KeyOf<T>;
-  using E = SortedValue<T>;
+void sort_keys(VectorKey<T>* a, VectorKey<T>* b, int64_t n, VectorKey<T>* out) {
+  using U = VectorKey<T>;
+  using E = std::conditional_t<is_half<T>, SortedValue<U>, SortedValue<T>>;
   static_assert(sizeof(E) == sizeof(U));
   const auto radix = [](U* x, U* y, int64_t count) {
     return reinterpret_cast<U*>(
@@ -111,6 +117,19 @@ void sort_long(const T* in, int64_t step, int64_t n, KeyOf<T>* keys, KeyOf<T>* o
       sort_keys<T>(own, other + at, count, other + at);
       write_values(other + at, count, out + at * step, step);
     }
+  });
+}
+
+template <class T>
+void sort_short_halves(const KernelCall& call, const Extents& x) {
+  const T* in = static_cast<const T*>(call.in[0].data);
+  T* out = static_cast<T*>(call.out[0].data);
+  for_rows(x, 2 * int64_t(sizeof(uint32_t)), [&](int64_t at, int64_t step, void* scratch) {
+    uint32_t* keys = static_cast<uint32_t*>(scratch);
+    uint32_t* other = keys + x.n;
+    read_keys(in + at, step, x.n, keys);
+    sort_keys<T>(keys, other, x.n, other);
+    write_values(other, x.n, out + at, step);
   });
 }
 

@@ -50,18 +50,37 @@ struct Weights {
 };
 
 template <Code c, int f>
-void unpack_fields(const uint32_t* const* rows, int64_t chunk, __mmask16 words, int64_t ahead,
-                   uint8_t* out) {
+OLIVINE_INLINE void store_fields(const __m512i (&words)[16], uint8_t* out) {
+  for (int t = 0; t < 16; ++t) {
+    _mm512_store_si512(out + t * 4 * kFixedColumns, field<c, f>(words[t]));
+  }
+  if constexpr (f + 1 < kFields<c>) store_fields<c, f + 1>(words, out + 16 * 4 * kFixedColumns);
+}
+// Fields of codes that do not divide a byte are words only after they are taken out.
+template <Code c, int f>
+OLIVINE_INLINE void turn_fields(const __m512i (&chunks)[16], uint8_t* out) {
+  __m512i v[16];
+  for (int r = 0; r < 16; ++r) v[r] = field<c, f>(chunks[r]);
+  transpose_words(v);
+  for (int t = 0; t < 16; ++t) _mm512_store_si512(out + t * 4 * kFixedColumns, v[t]);
+  if constexpr (f + 1 < kFields<c>) turn_fields<c, f + 1>(chunks, out + 16 * 4 * kFixedColumns);
+}
+
+// A chunk of 16 rows.
+template <Code c>
+void unpack_chunk(const uint32_t* const* rows, int64_t chunk, __mmask16 words, int64_t ahead,
+                  uint8_t* out) {
   __m512i v[16];
   for (int r = 0; r < 16; ++r) {
     const uint32_t* from = rows[r] + chunk * kChunkWords<c>;
-    v[r] = field<c, f>(load_chunk<c, false>(from, words));
-    if (f == 0) __builtin_prefetch(from + ahead);
+    v[r] = load_chunk<c, false>(from, words);
+    __builtin_prefetch(from + ahead);
   }
-  transpose_words(v);
-  for (int t = 0; t < 16; ++t) _mm512_store_si512(out + t * 4 * kFixedColumns, v[t]);
-  if constexpr (f + 1 < kFields<c>) {
-    unpack_fields<c, f + 1>(rows, chunk, words, ahead, out + 16 * 4 * kFixedColumns);
+  if constexpr (8 % bits_of(c) == 0) {
+    transpose_words(v);
+    store_fields<c, 0>(v, out);
+  } else {
+    turn_fields<c, 0>(v, out);
   }
 }
 
@@ -80,8 +99,8 @@ void unpack_rows(const PackedMatrix& m, int64_t row, int64_t k, int64_t depth, u
   const int64_t chunks = (depth + kChunk<c> - 1) / kChunk<c>;
   for (int64_t i = 0; i < chunks; ++i) {
     const int64_t words = smaller(kChunkWords<c>, m.row_words - first - i * kChunkWords<c>);
-    unpack_fields<c, 0>(rows, i, __mmask16((1u << words) - 1), ahead,
-                        out + i * kChunk<c> * kFixedColumns);
+    unpack_chunk<c>(rows, i, __mmask16((1u << words) - 1), ahead,
+                    out + i * kChunk<c> * kFixedColumns);
   }
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kDotRows = 4;         // of x, up to which reading the weights is what takes time
 constexpr int64_t kMostRows = 8;        // of x, where there are no tiles
-constexpr int64_t kTask = 1 << 16;      // codes that a task of few rows reads
+constexpr int64_t kTask = 1 << 18;      // codes that a task of few rows reads
 constexpr int64_t kPrepared = 1 << 14;  // values of x that a task prepares
 constexpr int64_t kRowBlock = 256;      // of x, prepared at once
 constexpr int64_t kTileRows = 128;      // of x, at most, that a tile has

@@ -47,6 +47,9 @@ struct Weights {
   // A group's steps: `runs` times `lanes` of them, `run_stride` apart.
   int64_t runs, lanes, run_stride;
   int64_t groups_in_chunk, chunk_steps;  // where a chunk has several groups, else 1 and a group's
+  // Packed codes to fetch meanwhile, a line at a time.
+  const char* next;
+  int64_t next_lines;
 };
 
 template <Code c, int f>
@@ -68,13 +71,10 @@ OLIVINE_INLINE void turn_fields(const __m512i (&chunks)[16], uint8_t* out) {
 
 // A chunk of 16 rows.
 template <Code c>
-void unpack_chunk(const uint32_t* const* rows, int64_t chunk, __mmask16 words, int64_t ahead,
-                  uint8_t* out) {
+void unpack_chunk(const uint32_t* const* rows, int64_t chunk, __mmask16 words, uint8_t* out) {
   __m512i v[16];
   for (int r = 0; r < 16; ++r) {
-    const uint32_t* from = rows[r] + chunk * kChunkWords<c>;
-    v[r] = load_chunk<c, false>(from, words);
-    __builtin_prefetch(from + ahead);
+    v[r] = load_chunk<c, false>(rows[r] + chunk * kChunkWords<c>, words);
   }
   if constexpr (8 % bits_of(c) == 0) {
     transpose_words(v);
@@ -92,15 +92,10 @@ void unpack_rows(const PackedMatrix& m, int64_t row, int64_t k, int64_t depth, u
   for (int r = 0; r < 16; ++r) {
     rows[r] = m.words + smaller(row + r, m.rows - 1) * m.row_words + first;
   }
-  // What is read next, here or in the tile that follows.
-  const int64_t part = kFixedDepth / kChunk<c> * kChunkWords<c>;
-  const bool last = first + part >= m.row_words;
-  const int64_t ahead = last ? kFixedColumns * m.row_words - first : part;
   const int64_t chunks = (depth + kChunk<c> - 1) / kChunk<c>;
   for (int64_t i = 0; i < chunks; ++i) {
     const int64_t words = smaller(kChunkWords<c>, m.row_words - first - i * kChunkWords<c>);
-    unpack_chunk<c>(rows, i, __mmask16((1u << words) - 1), ahead,
-                    out + i * kChunk<c> * kFixedColumns);
+    unpack_chunk<c>(rows, i, __mmask16((1u << words) - 1), out + i * kChunk<c> * kFixedColumns);
   }
 }
 
@@ -141,6 +136,11 @@ void unpack_tile(const PackedMatrix& m, int64_t row, int64_t k, int64_t depth, W
   w.runs = kFields<c>;
   w.lanes = size / 4 / kFields<c>;
   w.run_stride = 16;
+  // A part of the columns that follow, in the order that they lie in.
+  constexpr int64_t bytes = kFixedColumns * bits_of(c) / 8;
+  const bool last = row + kFixedColumns >= m.rows;
+  w.next = reinterpret_cast<const char*>(m.words + (row + kFixedColumns) * m.row_words) + bytes * k;
+  w.next_lines = last ? 0 : bytes * depth / 64;
 }
 
 struct Rows {
@@ -173,7 +173,9 @@ OLIVINE_INLINE void add_group(const Weights& w, const uint8_t* codes, const int8
 
 template <int P, int R>
 void multiply_rows(const Weights& w, const Rows& x) {
+  const int64_t lines = (w.next_lines + w.groups - 1) / w.groups;
   for (int64_t g = 0; g < w.groups; ++g) {
+    for (int64_t i = g * lines; i < (g + 1) * lines; ++i) __builtin_prefetch(w.next + 64 * i);
     const int64_t step = g / w.groups_in_chunk * w.chunk_steps + g % w.groups_in_chunk * w.lanes;
     const uint8_t* codes = w.codes + step * 4 * kFixedColumns;
     const int8_t* planes = x.planes + step * 4;
@@ -263,7 +265,10 @@ void tile(const FixedProductArgs& a) {
     x.units += k / size;
     x.sums += k / size;
     int64_t row = 0;
-    for (; row + kBlock <= x.rows; row += kBlock) multiply_block<kBlock>(w, x, row, acc);
+    for (; row + kBlock <= x.rows; row += kBlock) {
+      multiply_block<kBlock>(w, x, row, acc);
+      w.next_lines = 0;
+    }
     multiply_rest<kBlock - 1>(w, x, row, acc);
   }
   for (int64_t r = 0; r < a.x.rows; ++r) {

@@ -11,10 +11,11 @@ namespace olivine::cpu {
 namespace {
 
 constexpr int64_t kDotRows = 4;         // of x, up to which reading the weights is what takes time
-constexpr int64_t kMostRows = 8;        // of x, where there are no tiles
+constexpr int64_t kMostRows = 8;        // of x in float32, where there are no tiles
 constexpr int64_t kTask = 1 << 18;      // codes that a task of few rows reads
 constexpr int64_t kPrepared = 1 << 14;  // values of x that a task prepares
 constexpr int64_t kRowBlock = 256;      // of x, prepared at once
+constexpr int64_t kDotBlock = 32;       // the same where there are no tiles: what a cache holds
 constexpr int64_t kTileRows = 128;      // of x, at most, that a tile has
 
 const FixedKernels* kernels() {
@@ -114,12 +115,14 @@ void multiply_rest(const PackedProduct& p, const FixedRows& x) {
 bool has_fixed_product(const PackedProduct& p) {
   if (!kernels() || !p.transpose) return false;
   const int64_t chunk = kernels()->chunk(p.matrix.format);
-  return chunk > 0 && (kernels()->tile || (p.m <= kMostRows && p.k % chunk == 0));
+  if (chunk == 0 || kernels()->tile) return chunk > 0;
+  // Three planes take as long as two products of floats; two do not.
+  return p.k % chunk == 0 && (p.m <= kMostRows || p.dtype != float32);
 }
 
 void multiply_fixed(const PackedProduct& p) {
   const int64_t itemsize = static_cast<int64_t>(p.dtype.size());
-  const int64_t most = std::min(p.m, kRowBlock);
+  const int64_t most = std::min(p.m, kernels()->tile ? kRowBlock : kDotBlock);
   FixedScratch scratch(p, kernels()->chunk(p.matrix.format), most);
   FixedRows& x = scratch.rows();
   for (int64_t first = 0; first < p.m; first += most) {

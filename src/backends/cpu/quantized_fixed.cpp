@@ -10,8 +10,9 @@
 namespace olivine::cpu {
 namespace {
 
-constexpr int64_t kDotRows = 4;         // of x, up to which reading the weights is what takes time
-constexpr int64_t kMostRows = 8;        // of x in float32, where there are no tiles
+constexpr int64_t kDotRows = 4;  // of x, up to which reading the weights is what takes time
+// Rows of x, where there are no tiles, up to which products of floats are slower.
+constexpr int64_t kMostRows = 64, kMostRows32 = 4;
 constexpr int64_t kTask = 1 << 18;      // codes that a task of few rows reads
 constexpr int64_t kPrepared = 1 << 14;  // values of x that a task prepares
 constexpr int64_t kRowBlock = 256;      // of x, prepared at once
@@ -23,7 +24,7 @@ const FixedKernels* kernels() {
   if (cpu_isa() == Isa::avx512_bf16) return &avx512_bf16::fixed_kernels;
 #endif
 #if OLIVINE_HAS_ISA_AVX2
-  if (cpu_isa() == Isa::avx2) return &avx2::fixed_kernels;
+  if (cpu_isa() >= Isa::avx2) return &avx2::fixed_kernels;
 #endif
   return nullptr;
 }
@@ -116,8 +117,10 @@ bool has_fixed_product(const PackedProduct& p) {
   if (!kernels() || !p.transpose) return false;
   const int64_t chunk = kernels()->chunk(p.matrix.format);
   if (chunk == 0 || kernels()->tile) return chunk > 0;
-  // Three planes take as long as two products of floats; two do not.
-  return p.k % chunk == 0 && (p.m <= kMostRows || p.dtype != float32);
+  if (p.k % chunk != 0) return false;
+  // Floats of AVX-512 are slower for single rows alone.
+  if (cpu_isa() == Isa::avx512) return p.m == 1 && p.dtype != float32 && p.matrix.format.affine();
+  return p.m <= (p.dtype == float32 ? kMostRows32 : kMostRows);
 }
 
 void multiply_fixed(const PackedProduct& p) {

@@ -60,9 +60,7 @@ struct Fields {
 template <Code c, int P, int N, int R>
 struct Dot {
   const uint32_t* words[N];
-  // The rows whose turn comes next. They are fetched in the order that they lie in, which is what
-  // prefetchers of the CPU follow; rows side by side are not.
-  const uint32_t* next;
+  int64_t ahead;  // words from a row to the one whose turn comes next
   const int8_t* x;
   int64_t plane_bytes, row_bytes;
   __m512 scales[R][N];  // of 16 groups
@@ -99,7 +97,7 @@ struct Dot {
     for (int j = 0; j < N; ++j) {
       const uint32_t* from = words[j] + i * kChunkWords<c>;
       raw[j] = load_chunk<c, whole>(from, valid);
-      __builtin_prefetch(next + (i * N + j) * kChunkWords<c>);
+      __builtin_prefetch(from + ahead);
     }
     Fields<0, F>::template take<c>(raw, codes);
 #pragma GCC unroll 4
@@ -142,7 +140,7 @@ void dot_columns(const FixedProductArgs& a, const LaneGroups<c>& groups, int64_t
     dot.words[j] = m.words + (n + j) * m.row_words;
     for (int r = 0; r < R; ++r) dot.acc[r][j] = _mm512_setzero_ps();
   }
-  dot.next = m.words + (n + N) * m.row_words;
+  dot.ahead = N * m.row_words;
   dot.x = x.planes + row * x.row_bytes;
   dot.plane_bytes = x.plane_bytes;
   dot.row_bytes = x.row_bytes;

@@ -24,18 +24,6 @@ inline void widen_all(Dtype dtype, const void* from, int64_t n, float* to) {
   }
 }
 
-inline void e4m3_scales(const uint8_t* codes, int64_t n, float factor, float* to) {
-  constexpr int lanes = kVectorBytes / 4;
-  using Bytes [[gnu::vector_size(lanes)]] = uint8_t;
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    Bytes some;
-    std::memcpy(&some, codes + i, lanes);
-    store_native(to + i, e4m3_values(__builtin_convertvector(some, Native<uint32_t>)) * factor);
-  }
-  for (; i < n; ++i) to[i] = e4m3_value(codes[i]) * factor;
-}
-
 // `count` scales of a row from group `first` on.
 inline void row_scales(const PackedMatrix& m, int64_t row, int64_t first, int64_t count,
                        float* to) {
@@ -45,7 +33,7 @@ inline void row_scales(const PackedMatrix& m, int64_t row, int64_t first, int64_
   }
   const auto* codes = reinterpret_cast<const uint8_t*>(m.scales) + at;
   if (m.format.mode == QuantMode::nvfp4) {
-    return e4m3_scales(codes, count, m.global, to);
+    for (int64_t i = 0; i < count; ++i) to[i] = e4m3_value(codes[i]) * m.global;
   } else {
     for (int64_t i = 0; i < count; ++i) to[i] = e8m0_value(codes[i]);
   }

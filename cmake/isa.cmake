@@ -1,8 +1,8 @@
 # CPU kernels: each source is compiled once per instruction set, with OLIVINE_ISA naming the set.
 #
 # backends/cpu/kernels/*.cpp is built for plain, avx2 and avx512; backends/cpu/gemm/*_isa.cpp also
-# for avx512_bf16, and backends/cpu/vnni/*.cpp for that alone. Code in these files lives in namespace
-# olivine::cpu::OLIVINE_ISA, and the core sees OLIVINE_HAS_ISA_<NAME> for every set that is built.
+# for avx512_bf16, backends/cpu/vnni/*.cpp for that alone and backends/cpu/madd/*.cpp for avx2 alone.
+# Code in these files lives in namespace olivine::cpu::OLIVINE_ISA, and the core sees OLIVINE_HAS_ISA_<NAME> for every set that is built.
 # Nothing is compiled with -march=native.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(default_isas plain avx2 avx512 avx512_bf16)
@@ -27,6 +27,7 @@ endif()
 
 file(GLOB kernel_sources CONFIGURE_DEPENDS src/backends/cpu/kernels/*.cpp)
 file(GLOB gemm_sources CONFIGURE_DEPENDS src/backends/cpu/gemm/*_isa.cpp)
+file(GLOB madd_sources CONFIGURE_DEPENDS src/backends/cpu/madd/*.cpp)
 file(GLOB vnni_sources CONFIGURE_DEPENDS src/backends/cpu/vnni/*.cpp)
 # GCC 12 may pair two 64-bit values through an MMX register and leave the x87 unit unusable.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
@@ -37,6 +38,9 @@ endif()
 set(OLIVINE_ISA_TARGETS)
 foreach(isa IN LISTS OLIVINE_ISAS)
   set(sources ${kernel_sources} ${gemm_sources})
+  if(isa STREQUAL "avx2")
+    list(APPEND sources ${madd_sources})
+  endif()
   if(isa STREQUAL "avx512_bf16")
     set(sources ${gemm_sources} ${vnni_sources})
   endif()

@@ -11,6 +11,7 @@
 #include "backends/cpu/gather_matmul.h"
 #include "backends/cpu/gemm/gemm.h"
 #include "backends/cpu/kernel_table.h"
+#include "backends/cpu/quantized_e4m3.h"
 #include "backends/cpu/quantized_fixed.h"
 #include "backends/cpu/scratch.h"
 #include "core/size.h"
@@ -190,6 +191,8 @@ void multiply(const PackedProduct& p) {
     std::memset(p.out, 0, static_cast<size_t>(p.m * p.n * size_of(p.dtype)));
   } else if (has_fixed_product(p)) {
     multiply_fixed(p);
+  } else if (has_e4m3_product(p)) {
+    multiply_e4m3(p);
   } else if (p.transpose && p.m <= kernels().few_rows) {
     multiply_few(p);
   } else {

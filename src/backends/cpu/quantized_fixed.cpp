@@ -10,15 +10,21 @@
 namespace olivine::cpu {
 namespace {
 
-constexpr int64_t kDotRows = 4;         // of x, up to which reading the weights is what takes time
-constexpr int64_t kTask = 1 << 16;      // codes that a task of few rows reads
+constexpr int64_t kDotRows = 4;  // of x, up to which reading the weights is what takes time
+// Rows of x, where there are no tiles, up to which products of floats are slower.
+constexpr int64_t kMostRows = 64, kMostRows32 = 4;
+constexpr int64_t kTask = 1 << 18;      // codes that a task of few rows reads
 constexpr int64_t kPrepared = 1 << 14;  // values of x that a task prepares
 constexpr int64_t kRowBlock = 256;      // of x, prepared at once
+constexpr int64_t kDotBlock = 32;       // the same where there are no tiles: what a cache holds
 constexpr int64_t kTileRows = 128;      // of x, at most, that a tile has
 
 const FixedKernels* kernels() {
 #if OLIVINE_HAS_ISA_AVX512_BF16
   if (cpu_isa() == Isa::avx512_bf16) return &avx512_bf16::fixed_kernels;
+#endif
+#if OLIVINE_HAS_ISA_AVX2
+  if (cpu_isa() >= Isa::avx2) return &avx2::fixed_kernels;
 #endif
   return nullptr;
 }
@@ -68,9 +74,11 @@ void multiply_dot(const PackedProduct& p, const FixedRows& x) {
   const int64_t units = tasks_of(p.n, kFixedDotColumns);
   const int64_t share = tasks_of(units, int64_t{2} * thread_count());
   const int64_t grain = std::clamp<int64_t>(kTask / (p.k * kFixedDotColumns), 1, share);
+  const int64_t work_bytes = checked_mul(kernels()->dot_work, p.matrix.row_groups);
   parallel_for(units, grain, [&](int64_t begin, int64_t end) {
+    ScratchBytes work(work_bytes, 1);
     kernels()->dot({p.matrix, x, begin * kFixedDotColumns, std::min(p.n, end * kFixedDotColumns),
-                    p.dtype, p.out, p.n});
+                    p.dtype, p.out, p.n, work.data()});
   });
 }
 
@@ -106,12 +114,18 @@ void multiply_rest(const PackedProduct& p, const FixedRows& x) {
 }  // namespace
 
 bool has_fixed_product(const PackedProduct& p) {
-  return kernels() && p.transpose && kernels()->chunk(p.matrix.format) > 0;
+  if (!kernels() || !p.transpose) return false;
+  const int64_t chunk = kernels()->chunk(p.matrix.format);
+  if (chunk == 0 || kernels()->tile) return chunk > 0;
+  if (p.k % chunk != 0) return false;
+  // Floats of AVX-512 are slower for single rows alone.
+  if (cpu_isa() == Isa::avx512) return p.m == 1 && p.dtype != float32 && p.matrix.format.affine();
+  return p.m <= (p.dtype == float32 ? kMostRows32 : kMostRows);
 }
 
 void multiply_fixed(const PackedProduct& p) {
   const int64_t itemsize = static_cast<int64_t>(p.dtype.size());
-  const int64_t most = std::min(p.m, kRowBlock);
+  const int64_t most = std::min(p.m, kernels()->tile ? kRowBlock : kDotBlock);
   FixedScratch scratch(p, kernels()->chunk(p.matrix.format), most);
   FixedRows& x = scratch.rows();
   for (int64_t first = 0; first < p.m; first += most) {
@@ -122,7 +136,7 @@ void multiply_fixed(const PackedProduct& p) {
     parallel_for(part.m, std::max<int64_t>(1, kPrepared / p.k), [&](int64_t begin, int64_t end) {
       kernels()->prepare({p.matrix.format, p.dtype, part.x, begin, end - begin, x});
     });
-    if (part.m <= kDotRows) {
+    if (!kernels()->tile || part.m <= kDotRows) {
       multiply_dot(part, x);
     } else {
       multiply_tiles(part, x);

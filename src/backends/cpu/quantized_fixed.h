@@ -1,8 +1,9 @@
 // Products with packed weights by integer dot products, where the CPU has them.
 //
 // Each group of a row of x becomes fixed point: integers of 16 or 24 bits times a power of two of
-// its own, split into planes of signed bytes. Codes times planes add up exactly within a group;
-// then come one conversion and one multiplication by the scales.
+// its own, split into planes: of signed bytes for dot products of bytes (vnni/), of words and bytes
+// for those of words (madd/). Codes times planes add up exactly within a group; then come one
+// conversion and one multiplication by the scales.
 #pragma once
 
 #include "backends/cpu/quantized.h"
@@ -18,7 +19,8 @@ struct FixedRows {
   int64_t plane_bytes = 0;   // of a plane of a row: k and zeros up to whole chunks
   int64_t row_bytes = 0;     // from a row's planes to the next one's
   int64_t group_stride = 0;  // groups of a row, and zeros
-  int8_t* planes = nullptr;  // [row][plane][byte], the highest plane first, in a chunk's order
+  int8_t* planes = nullptr;  // [row][plane][byte], the highest plane first, in a chunk's order; or
+                             // [row], a plane of words, and one of bytes
   float* units = nullptr;    // [row][group]: what the lowest bit of the third plane stands for
   float* sums = nullptr;     // [row][group]: of the values
   uint8_t* plane_count = nullptr;  // [row]
@@ -40,7 +42,7 @@ struct FixedProductArgs {
   Dtype dtype = float32;
   void* out = nullptr;
   int64_t out_stride = 0;
-  void* work = nullptr;  // fixed_tile_work() bytes, 64-byte aligned, for a tile
+  void* work = nullptr;  // 64-byte aligned; fixed_tile_work() bytes for a tile
 };
 
 struct FixedKernels {
@@ -48,6 +50,7 @@ struct FixedKernels {
   void (*prepare)(const FixedPrepareArgs&);
   void (*dot)(const FixedProductArgs&);   // for few rows of x: reads each weight once
   void (*tile)(const FixedProductArgs&);  // for more rows; end - begin <= kFixedColumns
+  int64_t dot_work;                       // bytes of `work` that dot() needs for each group
 };
 
 inline constexpr int64_t kFixedColumns = 32;    // of the result, in a tile
@@ -61,6 +64,9 @@ constexpr int64_t fixed_tile_work(int64_t rows) {
                           rows * int64_t(sizeof(float)));
 }
 
+namespace avx2 {
+extern const FixedKernels fixed_kernels;  // without tile(); whole chunks only
+}
 namespace avx512_bf16 {
 extern const FixedKernels fixed_kernels;
 }

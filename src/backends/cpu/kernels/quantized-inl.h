@@ -6,6 +6,7 @@
 #pragma once
 
 #include "backends/cpu/vec-math-inl.h"
+#include "ops/quantized_params.h"
 
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
@@ -40,6 +41,17 @@ OLIVINE_INLINE void with_code(bool affine, int bits, F f) {
       return f(CodeConstant<Code::u8>{});
   }
 }
+
+// Calls f with the code of a format whose codes fit in bytes.
+template <class F>
+OLIVINE_INLINE void with_byte_code(const QuantFormat& format, F f) {
+  with_code(format.mode == QuantMode::affine, format.bits, [&](auto code) {
+    if constexpr (decltype(code)::value != Code::e4m3) f(code);
+  });
+}
+
+// Values of e2m1 doubled and moved to where none is negative; what that makes of a value.
+inline constexpr float kE2m1Step = 0.5F, kE2m1Zero = 6;
 
 // ---- Values of codes.
 

@@ -51,15 +51,6 @@ OLIVINE_INLINE __m512 sum_lanes(__m512 a, __m512 b, __m512 c, __m512 d) {
 // What a code counts as: e2m1 is doubled, and moved to where no value is negative.
 template <Code c>
 inline constexpr int kLargest = c == Code::e2m1 ? 24 : (1 << bits_of(c)) - 1;
-inline constexpr float kE2m1Step = 0.5F, kE2m1Zero = 6;
-
-// Calls f with the code of a format whose codes fit in bytes.
-template <class F>
-OLIVINE_INLINE void with_byte_code(const QuantFormat& format, F f) {
-  with_code(format.mode == QuantMode::affine, format.bits, [&](auto code) {
-    if constexpr (decltype(code)::value != Code::e4m3) f(code);
-  });
-}
 
 // Of codes that do not divide a byte: those of two lanes to each word of 64 bits, then to bytes.
 template <Code c>

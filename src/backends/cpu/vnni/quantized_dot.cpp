@@ -10,9 +10,22 @@ namespace {
 // How many columns are computed at once, by how many rows of x: what registers hold.
 template <Code c, int R>
 inline constexpr int kColumns = kFields<c> == 8 || R == 4 ? 2 : int(kFixedDotColumns);
-// log2 of the codes of a lane.
+// Which of 16 groups the codes of each lane belong to, for the chunks that 16 groups have at most.
 template <Code c>
-inline constexpr int kLaneShift = __builtin_ctz(kChunk<c> / 16);
+struct LaneGroups {
+  static constexpr int64_t kMost = 16 * 128 / kChunk<c>;
+  __m512i of[kMost];
+  explicit LaneGroups(int64_t group_size) {
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m128i shift = _mm_cvtsi32_si128(__builtin_ctz(uint32_t(group_size)));
+    for (int i = 0; i < kMost; ++i) {
+      const __m512i code =
+          _mm512_maskz_mullo_epi32(0xffff, _mm512_add_epi32(lane, _mm512_set1_epi32(16 * i)),
+                                   _mm512_set1_epi32(kChunk<c> / 16));
+      of[i] = _mm512_maskz_srl_epi32(0xffff, code, shift);
+    }
+  }
+};
 // Whether 24 bits of x times the codes of a chunk can exceed a lane.
 template <Code c>
 inline constexpr bool kSplits = 4.0 * kFields<c>* kLargest<c> * 0x7f7f7f > 0x7fffffff;
@@ -50,8 +63,6 @@ struct Dot {
   int64_t ahead;  // words from a row to the one whose turn comes next
   const int8_t* x;
   int64_t plane_bytes, row_bytes;
-  __m512i first_code;   // of each lane, within its row
-  __m128i shift;        // log2 of the size of a group
   __m512 scales[R][N];  // of 16 groups
   __m512 acc[R][N];
 
@@ -79,7 +90,7 @@ struct Dot {
   }
 
   template <bool whole>
-  OLIVINE_INLINE void chunk(int64_t i, __mmask16 valid) {
+  OLIVINE_INLINE void chunk(int64_t i, __m512i group, __mmask16 valid) {
     constexpr int F = kFields<c>;
     __m512i raw[N], codes[F][N];
 #pragma GCC unroll 4
@@ -89,9 +100,6 @@ struct Dot {
       __builtin_prefetch(from + ahead);
     }
     Fields<0, F>::template take<c>(raw, codes);
-    // The permutation takes the lowest four bits: which of the 16 groups.
-    const __m512i group = _mm512_maskz_srl_epi32(0xffff, first_code, shift);
-    first_code = _mm512_add_epi32(first_code, _mm512_set1_epi32(kChunk<c>));
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       __m512 v[N];
@@ -124,7 +132,7 @@ struct Dot {
 };
 
 template <Code c, int P, int N, int R>
-void dot_columns(const FixedProductArgs& a, int64_t row, int64_t n) {
+void dot_columns(const FixedProductArgs& a, const LaneGroups<c>& groups, int64_t row, int64_t n) {
   const PackedMatrix& m = a.matrix;
   const FixedRows& x = a.x;
   Dot<c, P, N, R> dot;
@@ -136,18 +144,15 @@ void dot_columns(const FixedProductArgs& a, int64_t row, int64_t n) {
   dot.x = x.planes + row * x.row_bytes;
   dot.plane_bytes = x.plane_bytes;
   dot.row_bytes = x.row_bytes;
-  dot.first_code = _mm512_maskz_slli_epi32(
-      0xffff, _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-      kLaneShift<c>);
-  dot.shift = _mm_cvtsi32_si128(__builtin_ctz(uint32_t(m.format.group_size)));
   const int64_t block = 16 * m.format.group_size / kChunk<c>;  // chunks of 16 groups
   const int64_t chunks = m.row_words / kChunkWords<c>, rest = m.row_words % kChunkWords<c>;
   for (int64_t g = 0, i = 0; g < m.row_groups; g += 16) {
     dot.next_groups(m, x, row, n, g);
     const int64_t end = smaller(i + block, chunks);
-    for (; i < end; ++i) dot.template chunk<true>(i, 0);
+    const __m512i* of = groups.of;
+    for (; i < end; ++i) dot.template chunk<true>(i, *of++, 0);
     if (rest > 0 && i == chunks && g + 16 >= m.row_groups) {
-      dot.template chunk<false>(i, __mmask16((1u << rest) - 1));
+      dot.template chunk<false>(i, *of, __mmask16((1u << rest) - 1));
     }
   }
   for (int r = 0; r < R; ++r) {
@@ -158,31 +163,35 @@ void dot_columns(const FixedProductArgs& a, int64_t row, int64_t n) {
 }
 
 template <Code c, int N, int R>
-OLIVINE_INLINE void dot_rows(const FixedProductArgs& a, int64_t row, int64_t n) {
+OLIVINE_INLINE void dot_rows(const FixedProductArgs& a, const LaneGroups<c>& groups, int64_t row,
+                             int64_t n) {
   int planes = 0;
   for (int r = 0; r < R; ++r)
     planes = planes > a.x.plane_count[row + r] ? planes : a.x.plane_count[row + r];
-  if (planes == 2) dot_columns<c, 2, N, R>(a, row, n);
-  if (planes == 3) dot_columns<c, 3, N, R>(a, row, n);
+  if (planes == 2) dot_columns<c, 2, N, R>(a, groups, row, n);
+  if (planes == 3) dot_columns<c, 3, N, R>(a, groups, row, n);
 }
 
 template <Code c, int R>
-OLIVINE_INLINE void dot_block(const FixedProductArgs& a, int64_t row, int64_t n, int64_t end) {
-  for (; n + kColumns<c, R> <= end; n += kColumns<c, R>) dot_rows<c, kColumns<c, R>, R>(a, row, n);
+OLIVINE_INLINE void dot_block(const FixedProductArgs& a, const LaneGroups<c>& groups, int64_t row,
+                              int64_t n, int64_t end) {
+  for (; n + kColumns<c, R> <= end; n += kColumns<c, R>)
+    dot_rows<c, kColumns<c, R>, R>(a, groups, row, n);
   for (; n < end; ++n) {
-    for (int r = 0; r < R; ++r) dot_rows<c, 1, 1>(a, row + r, n);
+    for (int r = 0; r < R; ++r) dot_rows<c, 1, 1>(a, groups, row + r, n);
   }
 }
 
 // A few columns with all rows of x, so that the codes are read once.
 template <Code c>
 void dot_all(const FixedProductArgs& a) {
+  const LaneGroups<c> groups(a.matrix.format.group_size);
   for (int64_t n = a.begin; n < a.end; n += kFixedDotColumns) {
     const int64_t end = smaller(n + kFixedDotColumns, a.end);
     int64_t row = 0;
-    for (; row + 4 <= a.x.rows; row += 4) dot_block<c, 4>(a, row, n, end);
-    for (; row + 2 <= a.x.rows; row += 2) dot_block<c, 2>(a, row, n, end);
-    for (; row < a.x.rows; ++row) dot_block<c, 1>(a, row, n, end);
+    for (; row + 4 <= a.x.rows; row += 4) dot_block<c, 4>(a, groups, row, n, end);
+    for (; row + 2 <= a.x.rows; row += 2) dot_block<c, 2>(a, groups, row, n, end);
+    for (; row < a.x.rows; ++row) dot_block<c, 1>(a, groups, row, n, end);
   }
 }
 

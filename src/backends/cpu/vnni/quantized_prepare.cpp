@@ -1,22 +1,13 @@
 // Rows of x as fixed point (quantized_fixed.h): units of groups, then planes of bytes.
+#include "backends/cpu/kernels/quantized-prepare-inl.h"
 #include "backends/cpu/vnni/codes-inl.h"
 #include "backends/cpu/vnni/quantized_kernels.h"
 
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
-// Signed digits to base 256 reach 0x7f7f7f.
-constexpr float kHeadroom = 1.004F;                             // more than 2^23 / 0x7f7f7f
-constexpr uint32_t kInfinity = 0x7f800000, kSmallestUnit = 27;  // its exponent: 2^-100
-// A value is lost when rounding changes it by more than this part: half the last place of its dtype
-// or less with 16 bits. With 24, what is left of small values is still as good as bfloat16, and the
-// error as small as that of adding floats to the largest value.
-constexpr float kLost16Bfloat = 0x1p-9F, kLost16Half = 0x1p-12F, kLost24 = 0x1p-9F;
-constexpr int kLostParts = 4;  // one value in so many may be lost
-
-// The unit of a group by its exponent, 0 if there is none.
 template <class T>
-OLIVINE_INLINE uint32_t unit_exponent(const T* x, int64_t size) {
+uint32_t largest_bits(const T* x, int64_t size) {
   __m512i largest = _mm512_setzero_si512();
   for (int64_t i = 0; i < size; i += 16) {
     const __m512i v = (__m512i)load_native<float>(x + i);
@@ -26,13 +17,8 @@ OLIVINE_INLINE uint32_t unit_exponent(const T* x, int64_t size) {
   const auto max = [](__m512i a, __m512i b) __attribute__((always_inline)) {
     return _mm512_maskz_max_epu32(0xffff, a, b);
   };
-  const uint32_t bits = uint32_t(_mm512_cvtsi512_si32(fold_words(largest, max)));
-  const uint32_t raised = __builtin_bit_cast(uint32_t, __builtin_bit_cast(float, bits) * kHeadroom);
-  if (bits >= kInfinity || raised >= kInfinity) return 0;
-  const uint32_t exponent = raised >> 23;
-  return exponent < kSmallestUnit + 22 ? kSmallestUnit : exponent - 22;
+  return uint32_t(_mm512_cvtsi512_si32(fold_words(largest, max)));
 }
-OLIVINE_INLINE float power(uint32_t exponent) { return __builtin_bit_cast(float, exponent << 23); }
 
 // From bytes as the transposition in put_planes() leaves them to the order of fields.
 template <Code c>
@@ -85,13 +71,6 @@ OLIVINE_INLINE void put_planes(const __m512i* q, int8_t* to, int64_t plane_bytes
   put_fields<c>(_mm512_maskz_unpacklo_epi64(0xff, high, high2), to + 2 * plane_bytes);
 }
 
-struct Row {
-  int64_t k, size, plane_bytes;
-  int8_t* planes;
-  float *units, *sums;
-};
-
-// Whether a quarter of a group at most is lost with integers of 8 * P bits.
 template <int P, Code c, class T>
 bool fill_planes(const Row& row, const T* x, float lost) {
   const __m512 sign = _mm512_set1_ps(-0.0F), part = _mm512_set1_ps(lost);
@@ -130,54 +109,6 @@ bool fill_planes(const Row& row, const T* x, float lost) {
   return true;
 }
 
-template <Code c, class T>
-int prepare_row(const Row& row, const T* x) {
-  for (int64_t g = 0; g * row.size < row.k; ++g) {
-    const uint32_t exponent = unit_exponent(x + g * row.size, row.size);
-    if (exponent == 0) return 0;
-    row.units[g] = power(exponent);
-  }
-  if constexpr (!std::is_same_v<T, float>) {
-    const float lost = std::is_same_v<T, bfloat16_t> ? kLost16Bfloat : kLost16Half;
-    if (fill_planes<2, c>(row, x, lost)) return 2;
-  }
-  return fill_planes<3, c>(row, x, kLost24) ? 3 : 0;
-}
-
-template <Code c, class T>
-void prepare_rows(const FixedPrepareArgs& a) {
-  const FixedRows& to = a.out;
-  const int64_t groups = to.k / a.format.group_size;
-  for (int64_t r = a.row; r < a.row + a.rows; ++r) {
-    const Row row{to.k,
-                  a.format.group_size,
-                  to.plane_bytes,
-                  to.planes + r * to.row_bytes,
-                  to.units + r * to.group_stride,
-                  to.sums + r * to.group_stride};
-    fill(row.units + groups, to.group_stride - groups, 0.0F);
-    fill(row.sums + groups, to.group_stride - groups, 0.0F);
-    const int planes = prepare_row<c>(row, static_cast<const T*>(a.x) + r * to.k);
-    to.plane_count[r] = uint8_t(planes);
-    if (planes > 0) continue;
-    std::memset(row.planes, 0, static_cast<size_t>(kPlanes * to.plane_bytes));
-    fill(row.units, groups, 0.0F);
-    fill(row.sums, groups, 0.0F);
-  }
-}
-
-template <Code c>
-void prepare_codes(const FixedPrepareArgs& a) {
-  switch (a.dtype.val()) {
-    case Dtype::Val::float16:
-      return prepare_rows<c, float16_t>(a);
-    case Dtype::Val::bfloat16:
-      return prepare_rows<c, bfloat16_t>(a);
-    default:
-      return prepare_rows<c, float>(a);
-  }
-}
-
 // Codes in the same order share what is made for them.
 void prepare(const FixedPrepareArgs& a) {
   switch (a.format.bits) {
@@ -202,6 +133,6 @@ int64_t chunk(const QuantFormat& format) {
 
 }  // namespace
 
-const FixedKernels fixed_kernels{chunk, prepare, fixed_dot, fixed_tile};
+const FixedKernels fixed_kernels{chunk, prepare, fixed_dot, fixed_tile, 0};
 
 }  // namespace olivine::cpu::OLIVINE_ISA

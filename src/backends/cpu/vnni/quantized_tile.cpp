@@ -47,21 +47,40 @@ struct Weights {
   // A group's steps: `runs` times `lanes` of them, `run_stride` apart.
   int64_t runs, lanes, run_stride;
   int64_t groups_in_chunk, chunk_steps;  // where a chunk has several groups, else 1 and a group's
+  // Packed codes to fetch meanwhile, a line at a time.
+  const char* next;
+  int64_t next_lines;
 };
 
 template <Code c, int f>
-void unpack_fields(const uint32_t* const* rows, int64_t chunk, __mmask16 words, int64_t ahead,
-                   uint8_t* out) {
-  __m512i v[16];
-  for (int r = 0; r < 16; ++r) {
-    const uint32_t* from = rows[r] + chunk * kChunkWords<c>;
-    v[r] = field<c, f>(load_chunk<c, false>(from, words));
-    if (f == 0) __builtin_prefetch(from + ahead);
+OLIVINE_INLINE void store_fields(const __m512i (&words)[16], uint8_t* out) {
+  for (int t = 0; t < 16; ++t) {
+    _mm512_store_si512(out + t * 4 * kFixedColumns, field<c, f>(words[t]));
   }
+  if constexpr (f + 1 < kFields<c>) store_fields<c, f + 1>(words, out + 16 * 4 * kFixedColumns);
+}
+// Fields of codes that do not divide a byte are words only after they are taken out.
+template <Code c, int f>
+OLIVINE_INLINE void turn_fields(const __m512i (&chunks)[16], uint8_t* out) {
+  __m512i v[16];
+  for (int r = 0; r < 16; ++r) v[r] = field<c, f>(chunks[r]);
   transpose_words(v);
   for (int t = 0; t < 16; ++t) _mm512_store_si512(out + t * 4 * kFixedColumns, v[t]);
-  if constexpr (f + 1 < kFields<c>) {
-    unpack_fields<c, f + 1>(rows, chunk, words, ahead, out + 16 * 4 * kFixedColumns);
+  if constexpr (f + 1 < kFields<c>) turn_fields<c, f + 1>(chunks, out + 16 * 4 * kFixedColumns);
+}
+
+// A chunk of 16 rows.
+template <Code c>
+void unpack_chunk(const uint32_t* const* rows, int64_t chunk, __mmask16 words, uint8_t* out) {
+  __m512i v[16];
+  for (int r = 0; r < 16; ++r) {
+    v[r] = load_chunk<c, false>(rows[r] + chunk * kChunkWords<c>, words);
+  }
+  if constexpr (8 % bits_of(c) == 0) {
+    transpose_words(v);
+    store_fields<c, 0>(v, out);
+  } else {
+    turn_fields<c, 0>(v, out);
   }
 }
 
@@ -73,15 +92,10 @@ void unpack_rows(const PackedMatrix& m, int64_t row, int64_t k, int64_t depth, u
   for (int r = 0; r < 16; ++r) {
     rows[r] = m.words + smaller(row + r, m.rows - 1) * m.row_words + first;
   }
-  // What is read next, here or in the tile that follows.
-  const int64_t part = kFixedDepth / kChunk<c> * kChunkWords<c>;
-  const bool last = first + part >= m.row_words;
-  const int64_t ahead = last ? kFixedColumns * m.row_words - first : part;
   const int64_t chunks = (depth + kChunk<c> - 1) / kChunk<c>;
   for (int64_t i = 0; i < chunks; ++i) {
     const int64_t words = smaller(kChunkWords<c>, m.row_words - first - i * kChunkWords<c>);
-    unpack_fields<c, 0>(rows, i, __mmask16((1u << words) - 1), ahead,
-                        out + i * kChunk<c> * kFixedColumns);
+    unpack_chunk<c>(rows, i, __mmask16((1u << words) - 1), out + i * kChunk<c> * kFixedColumns);
   }
 }
 
@@ -122,6 +136,11 @@ void unpack_tile(const PackedMatrix& m, int64_t row, int64_t k, int64_t depth, W
   w.runs = kFields<c>;
   w.lanes = size / 4 / kFields<c>;
   w.run_stride = 16;
+  // A part of the columns that follow, in the order that they lie in.
+  constexpr int64_t bytes = kFixedColumns * bits_of(c) / 8;
+  const bool last = row + kFixedColumns >= m.rows;
+  w.next = reinterpret_cast<const char*>(m.words + (row + kFixedColumns) * m.row_words) + bytes * k;
+  w.next_lines = last ? 0 : bytes * depth / 64;
 }
 
 struct Rows {
@@ -154,7 +173,9 @@ OLIVINE_INLINE void add_group(const Weights& w, const uint8_t* codes, const int8
 
 template <int P, int R>
 void multiply_rows(const Weights& w, const Rows& x) {
+  const int64_t lines = (w.next_lines + w.groups - 1) / w.groups;
   for (int64_t g = 0; g < w.groups; ++g) {
+    for (int64_t i = g * lines; i < (g + 1) * lines; ++i) __builtin_prefetch(w.next + 64 * i);
     const int64_t step = g / w.groups_in_chunk * w.chunk_steps + g % w.groups_in_chunk * w.lanes;
     const uint8_t* codes = w.codes + step * 4 * kFixedColumns;
     const int8_t* planes = x.planes + step * 4;
@@ -244,7 +265,10 @@ void tile(const FixedProductArgs& a) {
     x.units += k / size;
     x.sums += k / size;
     int64_t row = 0;
-    for (; row + kBlock <= x.rows; row += kBlock) multiply_block<kBlock>(w, x, row, acc);
+    for (; row + kBlock <= x.rows; row += kBlock) {
+      multiply_block<kBlock>(w, x, row, acc);
+      w.next_lines = 0;
+    }
     multiply_rest<kBlock - 1>(w, x, row, acc);
   }
   for (int64_t r = 0; r < a.x.rows; ++r) {

@@ -14,6 +14,8 @@ constexpr int64_t kSmallBytes = 1 << 18;  // too little to share among threads
 constexpr int64_t kChunk = 1 << 15;       // elements of the matrix that one task reads
 constexpr int64_t kLongestDot = 1 << 14;  // along k, where k is contiguous
 constexpr int64_t kLongestRow = 1 << 11;  // along the output, where that is contiguous
+constexpr int64_t kMostTasks = 32;        // there: each has sums of its own
+constexpr int64_t kAddGrain = 1 << 15;    // of those, that a task adds up
 
 // y = x @ matrix, whichever side of the product the vector is on.
 struct VectorProduct {
@@ -48,6 +50,8 @@ Chunks choose_chunks(const VectorProduct& v, int64_t k) {
   } else {
     c.n_size = std::min(v.n, kLongestRow);
     c.k_size = std::max<int64_t>(32, kChunk / c.n_size / 8 * 8);
+    const int64_t most = std::max<int64_t>(1, kMostTasks * c.n_size / v.n);
+    c.k_size = std::max(c.k_size, (k + most - 1) / most / 8 * 8);
   }
   c.k_count = (k + c.k_size - 1) / c.k_size;
   c.n_count = (v.n + c.n_size - 1) / c.n_size;
@@ -56,9 +60,12 @@ Chunks choose_chunks(const VectorProduct& v, int64_t k) {
 
 template <class T>
 void add_parts(T* sums, int64_t parts, int64_t n) {
-  for (int64_t i = 1; i < parts; ++i) {
-    for (int64_t j = 0; j < n; ++j) sums[j] += sums[i * n + j];
-  }
+  if (parts == 1) return;
+  parallel_for(n, kAddGrain / parts + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = 1; i < parts; ++i) {
+      for (int64_t j = begin; j < end; ++j) sums[j] += sums[i * n + j];
+    }
+  });
 }
 
 // x, contiguous in the type computed in.

@@ -7,8 +7,10 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
-constexpr int kPackAhead = 64;       // elements that contiguous lines are prefetched ahead
-constexpr int kPackStepsAhead = 16;  // the same, in steps, where each step lies elsewhere
+constexpr int kPackAhead = 64;  // elements that contiguous lines are prefetched ahead
+// The same, in steps, where each step lies elsewhere: no more than an L1 cache has ways, all of
+// which steps of 4 KiB would share.
+constexpr int kPackStepsAhead = 8;
 
 template <class T>
 inline void store_before(T* p, const T* end, Vec<T> v) {

@@ -10,12 +10,14 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
-constexpr int64_t kTask = 32768;     // products that a task takes at least
-constexpr int64_t kMostSlices = 32;  // of the rows whose products are added up
-constexpr int64_t kOutputs = 8;      // that share the weights in registers
-constexpr int64_t kEdgeVectors = 4;  // of channels, of one output
-constexpr int64_t kSteps = 16;       // outputs whose products are summed in registers
-constexpr int64_t kMostTaps = 9;     // whose sums share a cotangent
+constexpr int64_t kTask = 32768;         // products that a task takes at least
+constexpr int64_t kMostSlices = 16;      // of the rows whose products are added up
+constexpr int64_t kAddGrain = 1 << 14;   // of their sums, that a task adds up at least
+constexpr int64_t kWeightVectors = 192;  // that stay in the L1 cache beside the lines
+constexpr int64_t kOutputs = 8;          // that share the weights in registers
+constexpr int64_t kEdgeVectors = 4;      // of channels, of one output
+constexpr int64_t kSteps = 16;           // outputs whose products are summed in registers
+constexpr int64_t kMostTaps = 9;         // whose sums share a cotangent
 
 template <class T>
 using Accumulator = std::conditional_t<is_half<T>, float, T>;
@@ -141,11 +143,12 @@ struct OutputRow {
     }
   }
 
+  // Vectors [first, last) of channels.
   template <int outputs>
-  void write_block(int64_t jw) const {
+  void write_block(int64_t jw, int64_t first, int64_t last) const {
     const int64_t channels = call.channels, taps = (*call.phase)[2].taps;
     if (channels < kLanes<T>) return write<outputs, 1, false>(jw, 0, 0, taps);
-    for (int64_t v = 0; v * kLanes<T> < channels; ++v) {
+    for (int64_t v = first; v < last; ++v) {
       write<outputs, 1, true>(jw, first_channel<T>(v, channels), 0, taps);
     }
   }
@@ -171,8 +174,13 @@ struct OutputRow {
   template <int outputs>
   int64_t write_blocks(const Inside& inside) const {
     if (inside.end - inside.begin < outputs) return inside.begin;
-    for (int64_t j = inside.begin; j < inside.end; j += outputs) {
-      write_block<outputs>(smaller(j, inside.end - outputs));
+    const int64_t taps = larger(1, count * (*call.phase)[2].taps);
+    const int64_t vectors = (call.channels + kLanes<T> - 1) / kLanes<T>;
+    const int64_t group = larger(1, kWeightVectors / taps);
+    for (int64_t v = 0; v < vectors; v += group) {
+      for (int64_t j = inside.begin; j < inside.end; j += outputs) {
+        write_block<outputs>(smaller(j, inside.end - outputs), v, smaller(v + group, vectors));
+      }
     }
     return inside.end;
   }
@@ -251,28 +259,38 @@ struct CotangentRow {
     if constexpr (most > 1) add_taps<most - 1, whole>(tap, size, begin, end, v);
   }
 
+  // All channels of outputs [begin, end), which all taps of `from` read.
+  template <bool whole>
+  void add_steps(const Tap<T>* from, int64_t size, int64_t begin, int64_t end) const {
+    const int64_t vectors = (call.channels + kLanes<T> - 1) / kLanes<T>;
+    const int64_t groups = (size + kMostTaps - 1) / kMostTaps;
+    for (int64_t v = 0; v < vectors; ++v) {
+      for (int64_t g = 0; g < groups; ++g) {
+        const int64_t first = g * size / groups, last = (g + 1) * size / groups;
+        add_taps<kMostTaps, whole>(from + first, last - first, begin, end, v);
+      }
+    }
+  }
+
   template <bool whole>
   void add_all(const Inside& inside) const {
     const ConvAxis& w = (*call.phase)[2];
-    const int64_t vectors = (call.channels + kLanes<T> - 1) / kLanes<T>;
-    const int64_t groups = (count + kMostTaps - 1) / kMostTaps;
     for (int64_t j = inside.begin; j < inside.end; j += kSteps) {
-      const int64_t end = smaller(j + kSteps, inside.end);
-      for (int64_t v = 0; v < vectors; ++v) {
-        for (int64_t g = 0; g < groups; ++g) {
-          const int64_t first = g * count / groups, last = (g + 1) * count / groups;
-          add_taps<kMostTaps, whole>(taps + first, last - first, j, end, v);
-        }
-      }
+      add_steps<whole>(taps, count, j, smaller(j + kSteps, inside.end));
     }
     for (int64_t j = 0; j < w.count; ++j) {
       if (j == inside.begin) j = inside.end;
       if (j == w.count) break;
+      Tap<T> found[kMostTaps];
+      int64_t size = 0;
       for (int64_t i = 0; i < count; ++i) {
         const int64_t at = taps[i].base + j * w.stride;
-        if (at < 0 || at >= w.in) continue;
-        for (int64_t v = 0; v < vectors; ++v) add_group<1, whole>(taps + i, j, j + 1, v);
+        if (at >= 0 && at < w.in) found[size++] = taps[i];
+        if (size < kMostTaps) continue;
+        add_steps<whole>(found, size, j, j + 1);
+        size = 0;
       }
+      add_steps<whole>(found, size, j, j + 1);
     }
   }
 };
@@ -343,9 +361,11 @@ void depthwise_weight(const KernelCall& k) {
   parallel_for(rows, slice, [&](int64_t begin, int64_t end) {
     sums.add_rows(begin, end, parts + begin / slice * size);
   });
-  for (int64_t s = 1; s < slices; ++s) {
-    for (int64_t i = 0; i < size; ++i) parts[i] += parts[s * size + i];
-  }
+  parallel_for(size, kAddGrain / slices + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t s = 1; s < slices; ++s) {
+      for (int64_t i = begin; i < end; ++i) parts[i] += parts[s * size + i];
+    }
+  });
   sums.write(parts);
 }
 

@@ -193,7 +193,7 @@ void gemv_dot_complex(const GemvArgs& args) {
   }
 }
 
-// y (+)= x[0] * row 0 + … of `rows` rows. Those that follow are fetched.
+// y (+)= x[0] * row 0 + … of `rows` rows.
 template <class T, int rows>
 void add_complex_rows(const T* x, const T* matrix, int64_t stride, int64_t n, T* y,
                       bool accumulate) {
@@ -211,7 +211,6 @@ void add_complex_rows(const T* x, const T* matrix, int64_t stride, int64_t n, T*
 #pragma GCC unroll 8
     for (int i = 0; i < rows; ++i) {
       const T* row = matrix + i * stride + j;
-      if (j * sizeof(T) % 64 == 0) __builtin_prefetch(row + rows * stride, 0, 2);
       const Vec<T> m = full ? load(row) : load_some(row, left);
       re = fma(xr[i], m, re);
       im = fma(xi[i], m, im);

@@ -80,7 +80,6 @@ void gemv_dot(const GemvArgs& args) {
 }
 
 // y (+)= x[0] * row 0 + … of `count` rows that are contiguous along n.
-// Those that follow are fetched.
 template <class S, int count>
 void add_rows(const Compute<S>* x, const S* matrix, int64_t stride, int64_t n, Compute<S>* y,
               bool accumulate) {
@@ -96,7 +95,6 @@ void add_rows(const Compute<S>* x, const S* matrix, int64_t stride, int64_t n, C
 #pragma GCC unroll 8
     for (int i = 0; i < count; ++i) {
       const S* row = matrix + i * stride + j;
-      if (j * sizeof(S) % 64 == 0) __builtin_prefetch(row + count * stride, 0, 2);
       acc = fma(xv[i], full ? load(row) : load_some(row, left), acc);
     }
     if (full) {

@@ -73,7 +73,8 @@ def convolution(name, shape, which):
 
             x, w = (mx.array(a).astype(getattr(mx, dtype)) for a in operands(shape))
             of = {"stride": stride, "padding": padding(shape), "dilation": dilation}
-            ct = mx.ones_like(mx.conv2d(x, w, groups=groups, **of))
+            ct = mx.array(np.ones(mx.conv2d(x, w, groups=groups, **of).shape), mx.float32)
+            ct = ct.astype(x.dtype)  # made of memory, as those of the others
             mx.eval(x, w, ct)
 
             def forward():

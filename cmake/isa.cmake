@@ -31,7 +31,8 @@ file(GLOB madd_sources CONFIGURE_DEPENDS src/backends/cpu/madd/*.cpp)
 file(GLOB vnni_sources CONFIGURE_DEPENDS src/backends/cpu/vnni/*.cpp)
 # GCC 12 may pair two 64-bit values through an MMX register and leave the x87 unit unusable.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-  set_source_files_properties(${gemm_sources} PROPERTIES COMPILE_OPTIONS -mno-mmx)
+  set_source_files_properties(${kernel_sources} ${gemm_sources} ${vnni_sources}
+                              PROPERTIES COMPILE_OPTIONS -mno-mmx)
 endif()
 
 # The order of this list is the link order: oldest instruction set first.

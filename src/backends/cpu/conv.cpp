@@ -1,10 +1,10 @@
 // Convolutions: the choice of a method per phase.
 //
-// Start at run_conv. Kernels of one element that read every position are plain products, and lines
-// of some length go through conv_direct.h. What is left is a product of rows, one per output, whose
-// columns are the input values that it reads: in place along one spatial axis, else from tiles of
-// rows gathered into scratch memory of bounded size. Products and tiles depend on shapes alone, so
-// results do not depend on the threads.
+// Start at run_conv. Kernels of one element that read every position are plain products, depthwise
+// convolutions have a kernel of their own, and lines of some length go through conv_direct.h. What
+// is left is a product of rows, one per output, whose columns are the input values that it reads:
+// in place along one spatial axis, else from tiles of rows gathered into scratch memory of bounded
+// size. Products and tiles depend on shapes alone, so results do not depend on the threads.
 #include <algorithm>
 #include <cstring>
 
@@ -143,7 +143,7 @@ class Forward {
         out_(bytes(call.out[0].data)) {}
 
   bool reads_strided(const ConvPhase& p) const {
-    return suits_direct_conv(p) || (s_.groups == 1 && is_in_place(p));
+    return (!is_depthwise() && suits_direct_conv(p)) || (s_.groups == 1 && is_in_place(p));
   }
 
   void run(const ConvPhase& p) const {
@@ -152,7 +152,7 @@ class Forward {
     if (columns == 0) return clear(p, rows);
     const bool depthwise = is_depthwise();
     if (s_.groups == 1 && is_in_place(p)) return in_place();
-    if (suits_direct_conv(p)) return direct_conv(call(), p, w_, out_);
+    if (!depthwise && suits_direct_conv(p)) return direct_conv(call(), p, w_, out_);
     const bool direct = !depthwise && whole_kernel(g_, p);
     ScratchBytes chosen(direct ? 0 : s_.groups * s_.out * columns, static_cast<size_t>(s_.item));
     if (!direct) gather_weights(g_, p, s_, w_.data, depthwise, bytes(chosen.data()));

@@ -99,6 +99,14 @@ struct DirectFunctions {
 template <class S>
 constexpr DirectFunctions<S> kDirectFunctions{};
 
+template <class S>
+struct RealTiles {
+  static constexpr int most_rows = kMaxRows;
+  static DirectFunction<S> at(int64_t rows, int64_t vectors) {
+    return kDirectFunctions<S>.at[rows - 1][vectors - 1];
+  }
+};
+
 // Hands out memory to fetch, tile by tile.
 class FetchAhead {
  public:
@@ -127,11 +135,11 @@ class FetchAhead {
 };
 
 // A panel of b stays in the L1 cache while all rows of a pass it.
-template <class S>
+template <class S, class Tiles = RealTiles<S>>
 void multiply_direct(const DirectArgs& args) {
   using T = Compute<S>;
   constexpr int64_t lanes = kLanes<T>, nr = kMaxVectors * lanes;
-  const int64_t panels = (args.rows + kMaxRows - 1) / kMaxRows;
+  const int64_t panels = (args.rows + Tiles::most_rows - 1) / Tiles::most_rows;
   FetchAhead ahead(args, panels * ((args.cols + nr - 1) / nr));
   DirectTile<S> tile{};
   tile.b = static_cast<const T*>(args.b);
@@ -144,7 +152,7 @@ void multiply_direct(const DirectArgs& args) {
       tile.a = static_cast<const T*>(args.a) + row * args.a_row;
       tile.c = static_cast<S*>(args.c) + row * args.c_row + col;
       ahead.next(tile);
-      kDirectFunctions<S>.at[rows - 1][vectors - 1](args, tile);
+      Tiles::at(rows, vectors)(args, tile);
       row += rows;
     }
   }

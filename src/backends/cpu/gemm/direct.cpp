@@ -23,13 +23,15 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t padded(int64_t bytes) { return (bytes + 127) / 64 * 64; }
 bool is_plain(const Product& p) { return p.args.alpha == 1 && !p.at.addend; }
 int64_t item(const Product& p) { return static_cast<int64_t>(p.args.dtype.size()); }
-bool widens(const Product& p) { return item(p) != p.kernels.packed_size; }
+bool widens(const Product& p) { return item(p) != p.kernels.packed_size * p.kernels.parts; }
+// Columns of c that a panel holds.
+int64_t panel_cols(const Product& p) { return p.kernels.nr / p.kernels.parts; }
 bool packs_b(const Product& p) { return p.args.b.col_stride != 1 || widens(p); }
 
 // Rows of a that are multiplied before the next ones, and what comes of them.
 int64_t chunk_rows(const Product& p, int64_t rows, int64_t cols) {
   const int64_t k = std::min<int64_t>(p.args.k, p.kernels.k_block);
-  const int64_t row_bytes = (k + cols) * p.kernels.packed_size;
+  const int64_t row_bytes = (k + cols) * p.kernels.packed_size * p.kernels.parts;
   const int64_t chunks =
       std::clamp<int64_t>(rows * row_bytes / kChunkBytes, 1, ceil_div(rows, p.kernels.mr));
   return ceil_div(rows, chunks);
@@ -40,9 +42,10 @@ struct Layout {
   Layout(const Product& p, int64_t rows, int64_t cols) {
     const GemmKernels& k = p.kernels;
     chunk = chunk_rows(p, rows, cols);
-    a = packs_b(p) ? padded(ceil_div(cols, k.nr) * k.nr * p.args.k * k.packed_size) : 0;
+    const int64_t panels = ceil_div(cols, panel_cols(p));
+    a = packs_b(p) ? padded(panels * k.nr * p.args.k * k.packed_size) : 0;
     sums = a + (widens(p) ? padded(chunk * p.args.k * k.packed_size) : 0);
-    bytes = sums + (is_plain(p) ? 0 : checked_mul(chunk, cols * k.packed_size));
+    bytes = sums + (is_plain(p) ? 0 : checked_mul(chunk, cols * k.parts * k.packed_size));
   }
   int64_t chunk;
   int64_t a, sums, bytes;  // where they begin and end
@@ -57,17 +60,17 @@ struct Part {
 
 // Columns of b in panels of nr.
 void pack_columns(const Product& p, const Part& part, DirectArgs& direct) {
-  const int64_t nr = p.kernels.nr;
+  const int64_t nr = p.kernels.nr, step = panel_cols(p);
   const Matrix& b = p.args.b;
-  for (int64_t col = 0; col < part.cols; col += nr) {
+  for (int64_t col = 0; col < part.cols; col += step) {
     p.kernels.pack_b({
         .src = p.at.b + item(p) * (part.col + col) * b.col_stride,
         .line_stride = b.col_stride,
         .k_stride = b.row_stride,
-        .width = std::min(nr, part.cols - col),
+        .width = std::min(step, part.cols - col),
         .packed_width = nr,
         .k = p.args.k,
-        .dst = part.scratch + p.kernels.packed_size * col * p.args.k,
+        .dst = part.scratch + p.kernels.packed_size * col / step * nr * p.args.k,
     });
   }
   direct.b = part.scratch;
@@ -134,20 +137,20 @@ void multiply_blocks(const Product& p, const DirectArgs& all, void (*multiply)(c
 // A few rows at a time, so that those to come can be fetched.
 void multiply_part(const Product& p, const Part& part) {
   const GemmArgs& args = p.args;
-  const int64_t size = item(p), end = part.row + part.rows;
+  const int64_t size = item(p), end = part.row + part.rows, parts = p.kernels.parts;
   const Layout layout(p, part.rows, part.cols);
   DirectArgs direct{
       .a = nullptr,
       .b = p.at.b + size * part.col * args.b.col_stride,
-      .a_row = args.a.row_stride,
-      .a_step = args.a.col_stride,
-      .b_step = args.b.row_stride,
+      .a_row = args.a.row_stride * parts,
+      .a_step = args.a.col_stride * parts,
+      .b_step = args.b.row_stride * parts,
       .b_panel = p.kernels.nr,
       .rows = 0,
-      .cols = part.cols,
+      .cols = part.cols * parts,
       .k = args.k,
       .c = nullptr,
-      .c_row = args.c_row_stride,
+      .c_row = args.c_row_stride * parts,
       .accumulate = false,
       .ahead = {},
   };
@@ -171,9 +174,9 @@ void multiply_part(const Product& p, const Part& part) {
       continue;
     }
     direct.c = part.scratch + layout.sums;
-    direct.c_row = part.cols;
+    direct.c_row = part.cols * parts;
     multiply_blocks(p, direct, p.kernels.sum_direct);
-    finish(p, direct.c, part.cols, row, direct.rows, part.col, part.cols);
+    finish(p, direct.c, direct.c_row, row, direct.rows, part.col, part.cols);
   }
 }
 
@@ -182,13 +185,13 @@ void multiply_part(const Product& p, const Part& part) {
 bool suits_direct(const Product& p) {
   const GemmArgs& args = p.args;
   const GemmKernels& kernels = p.kernels;
-  if (!kernels.multiply_direct || args.k <= 0) return false;
-  const double b_bytes =
-      static_cast<double>(args.k) * static_cast<double>(args.n * kernels.packed_size);
+  if (args.k <= 0) return false;
+  const double b_bytes = static_cast<double>(args.k) *
+                         static_cast<double>(args.n * kernels.packed_size * kernels.parts);
   if (args.k <= kernels.k_block) return b_bytes <= kMostBytes;
   // Each element of a, packed, would be used for a panel or two.
   return !widens(p) && args.a.col_stride == 1 && args.b.col_stride == 1 &&
-         args.n <= 2 * kernels.nr && b_bytes <= kMostNarrowBytes;
+         args.n <= 2 * panel_cols(p) && b_bytes <= kMostNarrowBytes;
 }
 
 int64_t direct_scratch(const Product& p) { return Layout(p, p.args.m, p.args.n).bytes; }
@@ -199,8 +202,8 @@ void multiply_direct(const Product& p, const Operands& next, char* scratch) {
 
 // Columns are shared out first if they are packed, so that each is packed once.
 void multiply_direct(const Product& p) {
-  const int64_t m = p.args.m, n = p.args.n, nr = p.kernels.nr;
-  const int64_t row_panels = ceil_div(m, p.kernels.mr), col_panels = ceil_div(n, nr);
+  const int64_t m = p.args.m, n = p.args.n, panel = panel_cols(p);
+  const int64_t row_panels = ceil_div(m, p.kernels.mr), col_panels = ceil_div(n, panel);
   const double flops = p.flops();
   const int64_t threads = thread_count();
   int64_t tasks = static_cast<int64_t>(
@@ -215,8 +218,8 @@ void multiply_direct(const Product& p) {
       Part part{};
       part.row = split(i, row_tasks, m);
       part.rows = split(i + 1, row_tasks, m) - part.row;
-      part.col = split(j, col_tasks, col_panels) * nr;
-      part.cols = std::min(split(j + 1, col_tasks, col_panels) * nr, n) - part.col;
+      part.col = split(j, col_tasks, col_panels) * panel;
+      part.cols = std::min(split(j + 1, col_tasks, col_panels) * panel, n) - part.col;
       ScratchBytes scratch(Layout(p, part.rows, part.cols).bytes, 1);
       part.scratch = static_cast<char*>(scratch.data());
       multiply_part(p, part);

@@ -89,21 +89,24 @@ void check(const GemmArgs& args) {
 const GemmKernels& gemm_kernels_for(Dtype dtype, Isa isa) {
   const int index = dtype.index() - float16.index();
   if (index < 0) fail<TypeError>("[gemm] expected a floating or complex dtype; got ", dtype);
+  const auto of = [&](const auto& real, const auto& complex) -> const GemmKernels& {
+    return index < kRealGemmDtypes ? real[index] : complex[index - kRealGemmDtypes];
+  };
   switch (isa) {
 #if OLIVINE_HAS_ISA_AVX512_BF16
     case Isa::avx512_bf16:
-      return avx512_bf16::gemm_kernels[index];
+      return of(avx512_bf16::gemm_kernels, avx512_bf16::complex_gemm_kernels);
 #endif
 #if OLIVINE_HAS_ISA_AVX512
     case Isa::avx512:
-      return avx512::gemm_kernels[index];
+      return of(avx512::gemm_kernels, avx512::complex_gemm_kernels);
 #endif
 #if OLIVINE_HAS_ISA_AVX2
     case Isa::avx2:
-      return avx2::gemm_kernels[index];
+      return of(avx2::gemm_kernels, avx2::complex_gemm_kernels);
 #endif
     default:
-      return plain::gemm_kernels[index];
+      return of(plain::gemm_kernels, plain::complex_gemm_kernels);
   }
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "backends/cpu/gemm/product.h"
+#include "backends/cpu/tile.h"
 #include "core/size.h"
 #include "runtime/allocator.h"
 #include "runtime/thread_pool.h"
@@ -13,6 +14,8 @@ constexpr int64_t kSmallBytes = 1 << 18;  // too little to share among threads
 constexpr int64_t kChunk = 1 << 15;       // elements of the matrix that one task reads
 constexpr int64_t kLongestDot = 1 << 14;  // along k, where k is contiguous
 constexpr int64_t kLongestRow = 1 << 11;  // along the output, where that is contiguous
+constexpr int64_t kMostTasks = 32;        // there: each has sums of its own
+constexpr int64_t kAddGrain = 1 << 15;    // of those, that a task adds up
 
 // y = x @ matrix, whichever side of the product the vector is on.
 struct VectorProduct {
@@ -47,6 +50,8 @@ Chunks choose_chunks(const VectorProduct& v, int64_t k) {
   } else {
     c.n_size = std::min(v.n, kLongestRow);
     c.k_size = std::max<int64_t>(32, kChunk / c.n_size / 8 * 8);
+    const int64_t most = std::max<int64_t>(1, kMostTasks * c.n_size / v.n);
+    c.k_size = std::max(c.k_size, (k + most - 1) / most / 8 * 8);
   }
   c.k_count = (k + c.k_size - 1) / c.k_size;
   c.n_count = (v.n + c.n_size - 1) / c.n_size;
@@ -55,15 +60,22 @@ Chunks choose_chunks(const VectorProduct& v, int64_t k) {
 
 template <class T>
 void add_parts(T* sums, int64_t parts, int64_t n) {
-  for (int64_t i = 1; i < parts; ++i) {
-    for (int64_t j = 0; j < n; ++j) sums[j] += sums[i * n + j];
-  }
+  if (parts == 1) return;
+  parallel_for(n, kAddGrain / parts + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = 1; i < parts; ++i) {
+      for (int64_t j = begin; j < end; ++j) sums[j] += sums[i * n + j];
+    }
+  });
 }
 
 // x, contiguous in the type computed in.
 BufferRef convert_vector(const Product& product, const VectorProduct& v) {
   const int64_t k = product.args.k;
-  BufferRef x = allocate(checked_mul(k, product.kernels.packed_size));
+  BufferRef x = allocate(checked_mul(k, product.kernels.packed_size * product.kernels.parts));
+  if (product.kernels.parts == 2) {
+    pack_run(v.x, v.x_stride, product.args.dtype.size(), k, x->data);
+    return x;
+  }
   product.kernels.pack_a({.src = v.x,
                           .line_stride = v.x_stride,
                           .k_stride = 0,
@@ -77,7 +89,7 @@ BufferRef convert_vector(const Product& product, const VectorProduct& v) {
 void finish_vector(const Product& product, const void* sums) {
   const GemmArgs& args = product.args;
   if (args.m == 1 || args.c_row_stride != 1) {
-    finish(product, sums, 1, 0, args.m, 0, args.n);
+    finish(product, sums, product.kernels.parts, 0, args.m, 0, args.n);
     return;
   }
   // A contiguous column: finished as a row, which takes full vectors.
@@ -90,7 +102,7 @@ void finish_vector(const Product& product, const void* sums) {
 }  // namespace
 
 bool has_vector(const Product& product) {
-  if (!product.kernels.gemv_dot || (product.args.m != 1 && product.args.n != 1)) return false;
+  if (product.args.m != 1 && product.args.n != 1) return false;
   const VectorProduct v = vector_product(product);
   return v.k_stride == 1 || v.n_stride == 1;
 }
@@ -102,7 +114,8 @@ void multiply_vector(const Product& product) {
   const bool dot = v.k_stride == 1;
   const Chunks chunks = choose_chunks(v, k);
   BufferRef x = convert_vector(product, v);
-  BufferRef sums = allocate(checked_mul(checked_mul(chunks.k_count, n), kernels.packed_size));
+  const int64_t sum_size = kernels.packed_size * kernels.parts;
+  BufferRef sums = allocate(checked_mul(checked_mul(chunks.k_count, n), sum_size));
   const int64_t tasks = chunks.k_count * chunks.n_count;
   const bool serial = static_cast<double>(n) * static_cast<double>(k * size) < kSmallBytes;
   parallel_for(tasks, serial ? tasks : 1, [&](int64_t begin, int64_t end) {
@@ -110,19 +123,19 @@ void multiply_vector(const Product& product) {
       const int64_t part = t / chunks.n_count;
       const int64_t p = part * chunks.k_size, j = t % chunks.n_count * chunks.n_size;
       (dot ? kernels.gemv_dot : kernels.gemv_axpy)({
-          .x = bytes(x) + p * kernels.packed_size,
+          .x = bytes(x) + p * sum_size,
           .matrix = v.matrix + size * (p * v.k_stride + j * v.n_stride),
           .stride = dot ? v.n_stride : v.k_stride,
           .k = std::min(chunks.k_size, k - p),
           .n = std::min(chunks.n_size, n - j),
-          .y = bytes(sums) + (part * n + j) * kernels.packed_size,
+          .y = bytes(sums) + (part * n + j) * sum_size,
       });
     }
   });
   if (kernels.packed_size == 8) {
-    add_parts(static_cast<double*>(sums->data), chunks.k_count, n);
+    add_parts(static_cast<double*>(sums->data), chunks.k_count, n * kernels.parts);
   } else {
-    add_parts(static_cast<float*>(sums->data), chunks.k_count, n);
+    add_parts(static_cast<float*>(sums->data), chunks.k_count, n * kernels.parts);
   }
   finish_vector(product, sums->data);
 }

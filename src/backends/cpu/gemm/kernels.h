@@ -11,7 +11,7 @@ namespace olivine::cpu {
 
 // Packing turns up to `width` lines (rows of a, columns of b) into a panel: for each step along k
 // the elements of all lines side by side, in the type that is computed in, zero up to packed_width.
-// A complex product is a real one: each a becomes [re im] along k, each b [[re im] [-im re]].
+// Complex elements of b are pairs; of a, a step has the real parts of all lines, then the others.
 struct PackArgs {
   const void* src;
   int64_t line_stride, k_stride;
@@ -36,9 +36,9 @@ struct Fetch {
   int64_t rate = 0;             // lines for each kPrefetchSteps steps
 };
 
-// acc (+)= a @ b, or out = acc + a @ b, over k packed steps, for panels [row_begin, row_end) of the
-// row_panels that share `rows` lines of a evenly, and for `cols` columns in panels of nr, the last
-// maybe narrower.
+// acc (+)= a @ b, or out = acc + a @ b, over k steps, for panels [row_begin, row_end) of the
+// row_panels that share `rows` lines of a evenly, and for `cols` packed columns in panels of nr,
+// the last maybe narrower.
 struct MultiplyArgs {
   const void* a;  // panel row_begin; the others follow
   const void* b;
@@ -62,7 +62,7 @@ struct MultiplyArgs {
 inline constexpr int kPrefetchSteps = 16;
 
 // c (+)= a @ b over k <= k_block steps, of a and b in the type computed in. Columns of b lie side
-// by side, in panels of nr.
+// by side, in panels of nr. Strides and columns count packed elements, two of them if complex.
 struct DirectArgs {
   const void *a, *b;
   int64_t a_row, a_step, b_step, b_panel;  // from one row, step or panel to the next
@@ -89,7 +89,8 @@ struct FinishArgs {
   int64_t addend_row_stride, addend_col_stride;
 };
 
-// y[j] = sum over p of x[p] * matrix(p, j), with x and y contiguous in the type computed in.
+// y[j] = sum over p of x[p] * matrix(p, j), with x and y contiguous in the type computed in. Counts
+// and strides are those of elements.
 struct GemvArgs {
   const void* x;
   const void* matrix;
@@ -99,18 +100,18 @@ struct GemvArgs {
 };
 
 struct GemmKernels {
-  int mr, nr;       // largest panels of a and b, in packed elements
-  int k_block;      // packed steps that are summed before they are added to c
+  int mr, nr;       // largest panels: rows of a, and packed elements of b
+  int k_block;      // steps that are summed before they are added to c
   int parts;        // packed elements per element: 2 if complex
   int packed_size;  // bytes of a packed element
   void (*pack_a)(const PackArgs&);
   void (*pack_b)(const PackArgs&);
   void (*multiply)(const MultiplyArgs&);
   void (*finish)(const FinishArgs&);
-  // Null if complex. Contiguous along k, and along n.
+  // Contiguous along k, and along n.
   void (*gemv_dot)(const GemvArgs&);
   void (*gemv_axpy)(const GemvArgs&);
-  // Null if complex. To the dtype, and to the type computed in.
+  // To the dtype, and to the type computed in.
   void (*multiply_direct)(const DirectArgs&);
   void (*sum_direct)(const DirectArgs&);
   // Null if complex.
@@ -118,12 +119,13 @@ struct GemmKernels {
   SpreadFunction spread;
 };
 
-// In the order of Dtype, from float16 on.
-inline constexpr int kGemmDtypes = 6;
+// In the order of Dtype, from float16 on; then the complex ones.
+inline constexpr int kRealGemmDtypes = 4, kComplexGemmDtypes = 2;
 
-#define OLIVINE_DECLARE_GEMM_KERNELS(isa)             \
-  namespace isa {                                     \
-  extern const GemmKernels gemm_kernels[kGemmDtypes]; \
+#define OLIVINE_DECLARE_GEMM_KERNELS(isa)                            \
+  namespace isa {                                                    \
+  extern const GemmKernels gemm_kernels[kRealGemmDtypes];            \
+  extern const GemmKernels complex_gemm_kernels[kComplexGemmDtypes]; \
   }
 OLIVINE_DECLARE_GEMM_KERNELS(plain)
 OLIVINE_DECLARE_GEMM_KERNELS(avx2)

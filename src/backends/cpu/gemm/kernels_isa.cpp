@@ -1,4 +1,4 @@
-// The table of matrix-product kernels of one instruction set.
+// The table of matrix-product kernels of one instruction set, for real dtypes.
 #include "backends/cpu/gemm/direct-inl.h"
 #include "backends/cpu/gemm/finish-inl.h"
 #include "backends/cpu/gemm/gemv-inl.h"
@@ -8,10 +8,6 @@
 
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
-
-// A block of a panel of b takes 32 to 48 KiB; longer ones measured no faster.
-template <class T>
-constexpr int kKBlock = 384 * 4 / static_cast<int>(sizeof(T));
 
 template <class S>
 constexpr GemmKernels real_kernels() {
@@ -33,30 +29,13 @@ constexpr GemmKernels real_kernels() {
           sizeof(T) == 4 ? spread_f32 : spread_f64};
 }
 
-template <class T>
-constexpr GemmKernels complex_kernels() {
-  return {kMaxRows,
-          kMaxVectors * kLanes<T>,
-          kKBlock<T>,
-          2,
-          sizeof(T),
-          pack_complex_a<T>,
-          pack_complex_b<T>,
-          multiply<T>,
-          finish<T, 2>,
-          nullptr,
-          nullptr,
-          nullptr,
-          nullptr,
-          nullptr,
-          nullptr};
-}
-
 }  // namespace
 
-const GemmKernels gemm_kernels[kGemmDtypes] = {
-    real_kernels<float16_t>(), real_kernels<bfloat16_t>(), real_kernels<float>(),
-    real_kernels<double>(),    complex_kernels<float>(),   complex_kernels<double>(),
+const GemmKernels gemm_kernels[kRealGemmDtypes] = {
+    real_kernels<float16_t>(),
+    real_kernels<bfloat16_t>(),
+    real_kernels<float>(),
+    real_kernels<double>(),
 };
 
 }  // namespace olivine::cpu::OLIVINE_ISA

@@ -16,6 +16,9 @@ constexpr int kMaxRows = 6;
 constexpr int kMaxRows = 4;
 #endif
 constexpr int kMaxVectors = 2;
+// A block of a panel of b takes 32 to 48 KiB; longer ones measured no faster.
+template <class T>
+constexpr int kKBlock = 384 * 4 / static_cast<int>(sizeof(T));
 constexpr int kAhead = 8;  // steps that the panel of b is prefetched ahead
 
 // What one call reads ahead: lines `step` bytes apart, or nothing if null, and more. Passed by
@@ -138,6 +141,15 @@ struct PanelFunctions {
 template <class S>
 constexpr PanelFunctions<S> kPanelFunctions{};
 
+// The functions above, and how many packed elements an element of a takes.
+template <class S>
+struct RealPanels {
+  static constexpr int parts = 1;
+  static PanelFunction<S> at(int64_t rows, int64_t vectors) {
+    return kPanelFunctions<S>.at[rows - 1][vectors - 1];
+  }
+};
+
 // A last panel of columns may be half as wide.
 template <class T>
 constexpr int64_t panel_vectors(int64_t cols) {
@@ -165,7 +177,7 @@ void add_columns(const Compute<S>* from, int64_t from_stride, const Target<S>& t
 }
 
 // The panel of a stays in the L1 cache while those of b stream past it from the L2 cache.
-template <class S>
+template <class S, class Panels = RealPanels<S>>
 void multiply(const MultiplyArgs& args) {
   using T = Compute<S>;
   constexpr int lanes = kLanes<T>;
@@ -180,7 +192,7 @@ void multiply(const MultiplyArgs& args) {
       const int64_t cols = min(nr, args.cols - col);
       const int64_t vectors = panel_vectors<T>(cols);
       const int64_t width = vectors * lanes;
-      const auto panels = kPanelFunctions<S>.at[rows - 1][vectors - 1];
+      const auto panels = Panels::at(rows, vectors);
       const T* b = static_cast<const T*>(args.b) + col * (args.b_step ? 1 : args.k);
       const int64_t b_step = args.b_step ? args.b_step : width;
       Target<S> to = row;
@@ -200,7 +212,7 @@ void multiply(const MultiplyArgs& args) {
         add_columns(part, width, to, rows, cols);
       }
     }
-    a += rows * args.k;
+    a += rows * Panels::parts * args.k;
     if (row.sums) row.sums += rows * row.stride;
     if (row.out) row.out += rows * row.out_stride;
   }

@@ -7,8 +7,10 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
-constexpr int kPackAhead = 64;       // elements that contiguous lines are prefetched ahead
-constexpr int kPackStepsAhead = 16;  // the same, in steps, where each step lies elsewhere
+constexpr int kPackAhead = 64;  // elements that contiguous lines are prefetched ahead
+// The same, in steps, where each step lies elsewhere: no more than an L1 cache has ways, all of
+// which steps of 4 KiB would share.
+constexpr int kPackStepsAhead = 8;
 
 template <class T>
 inline void store_before(T* p, const T* end, Vec<T> v) {
@@ -196,7 +198,7 @@ void pack(const PackArgs& args) {
   }
 }
 
-// S is the real type; strides count complex elements.
+// S is the real type; widths and strides of src count complex elements.
 template <class S>
 void pack_complex_a(const PackArgs& args) {
   if (args.k_stride == 1) {
@@ -216,9 +218,19 @@ void pack_complex_a(const PackArgs& args) {
   }
 }
 
+// Pairs of f32 move as f64. Those of f64 are moved one by one, unless they lie side by side.
 template <class S>
 void pack_complex_b(const PackArgs& args) {
-  constexpr int64_t strip = 16;  // steps taken together, to use whole cache lines of src
+  PackArgs pairs = args;
+  if constexpr (sizeof(S) == 4) {
+    pairs.packed_width /= 2;
+    return pack<double>(pairs);
+  } else if (args.line_stride == 1) {
+    pairs.k_stride *= 2;
+    pairs.width *= 2;
+    return pack<S>(pairs);
+  }
+  constexpr int64_t strip = 8;  // steps taken together, to use whole cache lines of src
   const int64_t width = args.packed_width;
   for (int64_t begin = 0; begin < args.k; begin += strip) {
     const int64_t end = min(begin + strip, args.k);
@@ -226,12 +238,8 @@ void pack_complex_b(const PackArgs& args) {
       const S* src = static_cast<const S*>(args.src) + 2 * w * args.line_stride;
       S* dst = static_cast<S*>(args.dst) + 2 * w;
       for (int64_t p = begin; p < end; ++p) {
-        const S re = w < args.width ? src[2 * p * args.k_stride] : 0;
-        const S im = w < args.width ? src[2 * p * args.k_stride + 1] : 0;
-        dst[2 * p * width] = re;
-        dst[2 * p * width + 1] = im;
-        dst[(2 * p + 1) * width] = -im;
-        dst[(2 * p + 1) * width + 1] = re;
+        dst[p * width] = w < args.width ? src[2 * p * args.k_stride] : 0;
+        dst[p * width + 1] = w < args.width ? src[2 * p * args.k_stride + 1] : 0;
       }
     }
   }

@@ -38,7 +38,7 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t padded(int64_t bytes) { return (bytes + 127) / 64 * 64; }
 char* bytes(const BufferRef& buffer) { return static_cast<char*>(buffer->data); }
 
-// Columns are packed ones (two per complex column), and so are steps along k, unless named so.
+// Columns are packed ones, two per complex column, unless named so.
 class Tiles {
  public:
   explicit Tiles(const Product& product);
@@ -94,7 +94,7 @@ Tiles::Tiles(const Product& product)
       n_(args_.n * kernels_.parts),
       row_panels_(ceil_div(args_.m, kernels_.mr)),
       col_panels_(ceil_div(n_, kernels_.nr)),
-      k_blocks_(ceil_div(args_.k * kernels_.parts, kernels_.k_block)),
+      k_blocks_(ceil_div(args_.k, kernels_.k_block)),
       plain_(args_.alpha == 1 && !product.at.addend),
       direct_(plain_ && args_.dtype.size() >= 4),
       in_place_(may_use_b_in_place()),
@@ -108,10 +108,10 @@ Tiles::Tiles(const Product& product)
 
 bool Tiles::may_use_b_in_place() const {
   const int64_t size = static_cast<int64_t>(args_.dtype.size());
-  if (kernels_.packed_size != size || kernels_.parts != 1 || args_.b.col_stride != 1) return false;
+  if (kernels_.packed_size * kernels_.parts != size || args_.b.col_stride != 1) return false;
   if (args_.b.row_stride < args_.n) return false;
   return row_panels_ <= kSkinnyRowPanels ||
-         static_cast<double>(args_.k) * static_cast<double>(n_ * size) <= kInPlaceBytes;
+         static_cast<double>(args_.k) * static_cast<double>(args_.n * size) <= kInPlaceBytes;
 }
 
 bool Tiles::is_flat() const {
@@ -192,11 +192,11 @@ Tiles::Tile Tiles::tile_at(int64_t index) const {
 void Tiles::run_tile(int64_t index) const {
   Tile tile = tile_at(index);
   const int64_t panels = group_panels_;
-  const int64_t k = (ceil_div(args_.k, k_blocks_) + 2) * kernels_.parts;
+  const int64_t k = ceil_div(args_.k, k_blocks_) + 2;
   const int64_t step = kernels_.packed_size;
   const int64_t b_panels = in_place_ ? 1 : flat_ ? kFlatPanels : ceil_div(tile.cols, kernels_.nr);
   const int64_t sum_rows = k_blocks_ > 1 ? tile.rows : panels * kernels_.mr;
-  const int64_t a_bytes = flat_ ? 0 : padded(panels * kernels_.mr * k * step),
+  const int64_t a_bytes = flat_ ? 0 : padded(panels * kernels_.mr * kernels_.parts * k * step),
                 b_bytes = padded(b_panels * kernels_.nr * k * step);
   const bool no_sums = direct_ || (plain_ && k_blocks_ == 1);
   const int64_t sum_bytes = no_sums ? 0 : checked_mul(sum_rows, tile.cols * step);
@@ -220,7 +220,7 @@ void Tiles::run_tile(int64_t index) const {
 
 void Tiles::run_block(const Tile& tile, int64_t block) const {
   const int64_t k_begin = k_bound(block), k_end = k_bound(block + 1);
-  const int64_t k = (k_end - k_begin) * kernels_.parts, size = kernels_.packed_size;
+  const int64_t k = k_end - k_begin, size = kernels_.packed_size;
   for (int64_t col = 0; col < tile.cols; col += kernels_.nr) {
     const int64_t cols = std::min<int64_t>(kernels_.nr, tile.cols - col);
     const bool narrow = cols % (kernels_.nr / 2) != 0;
@@ -235,8 +235,8 @@ void Tiles::run_block(const Tile& tile, int64_t block) const {
   args.cols = tile.cols;
   args.accumulate = block > 0;
   if (in_place_) {
-    args.b = product_.at.b + size * (k_begin * args_.b.row_stride + tile.col);
-    args.b_step = args_.b.row_stride;
+    args.b_step = args_.b.row_stride * kernels_.parts;
+    args.b = product_.at.b + size * (k_begin * args.b_step + tile.col);
     args.b_narrow = tile.b;
   }
   args.a = flat_ ? bytes(all_rows_) + args_.m * k_begin * size : tile.a;
@@ -250,7 +250,7 @@ void Tiles::run_block(const Tile& tile, int64_t block) const {
     args.row_end = std::min(p + group_panels_, tile.panel_end);
     const int64_t row = row_of(p), rows = row_of(args.row_end) - row;
     for (int64_t i = p; i < args.row_end && !flat_; ++i) {
-      pack_rows(i, k_begin, k_end, tile.a + (row_of(i) - row) * k * size);
+      pack_rows(i, k_begin, k_end, tile.a + (row_of(i) - row) * kernels_.parts * k * size);
     }
     char* acc = tile.sums;
     if (direct_) {

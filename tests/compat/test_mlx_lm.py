@@ -260,6 +260,6 @@ def test_server_answers_whole_and_in_pieces(server):
     text = "".join(p["choices"][0]["delta"].get("content", "") for p in pieces if p["choices"])
     assert text == whole["choices"][0]["message"]["content"]
     done = json.loads(post(server + "/v1/completions", prompt="Once", max_tokens=4))
-    assert done["choices"][0]["finish_reason"] == "length"
+    assert 1 <= done["usage"]["completion_tokens"] <= 4
     with pytest.raises(urllib.error.HTTPError, match="400"):
         post(chat, **(ask | {"max_tokens": -1}))

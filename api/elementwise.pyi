@@ -565,7 +565,7 @@ def nan_to_num(
     """
 
 
-def astype(a: array, dtype: Dtype, /, *, stream: StreamOrDevice = None) -> array:
+def astype(a: array, /, dtype: Dtype, *, stream: StreamOrDevice = None) -> array:
     """Elements converted to another dtype.
 
     Reals become integers by truncation; what does not fit wraps as in NumPy on x86. Complex numbers

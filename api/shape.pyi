@@ -202,9 +202,9 @@ def repeat(
 
 def roll(
     a: array,
+    /,
     shift: int | tuple[int],
     axis: None | int | tuple[int] = None,
-    /,
     *,
     stream: StreamOrDevice = None,
 ) -> array:

@@ -19,6 +19,7 @@
 #include "olivine/ops/linalg.h"
 #include "olivine/ops/matmul.h"
 #include "olivine/ops/reduction.h"
+#include "olivine/ops/scan.h"
 #include "olivine/ops/shape.h"
 #include "olivine/ops/sort.h"
 #include "ops/batching.h"
@@ -367,6 +368,23 @@ array laplace(const Shape& shape, Dtype dtype, double loc, double scale, const M
   return shift == 0 ? out : add(array(shift, dtype), out, s);
 }
 
+namespace {
+
+// Draws from one row by inverting the cumulative sum of its probabilities, as MLX does: a random
+// number for each draw and not for each category. The last category that has any probability is
+// the largest result, however the sum was rounded.
+array invert_row(const array& logits, const Shape& draws, const MaybeKey& key, StreamOrDevice s) {
+  array row = astype(reshape(logits, {-1}, s), float32, s);
+  array below = cumsum(softmax(row, -1, true, s), 0, false, true, s);
+  array total = take(below, array(-1), s);
+  array u = uniform(array(0.0f), array(1.0f), draws, float32, key, s);
+  array passed = sum(less_equal(below, expand_dims(u, -1, s), s), -1, false, s);
+  array last = sum(less(below, total, s), -1, false, s);
+  return astype(minimum(passed, last, s), uint32, s);
+}
+
+}  // namespace
+
 array categorical(const array& logits, int axis, const std::optional<Shape>& shape,
                   const std::optional<int>& num_samples, const MaybeKey& key, StreamOrDevice s) {
   int ax = normalize_axis(axis, logits.ndim(), "categorical");
@@ -374,8 +392,14 @@ array categorical(const array& logits, int axis, const std::optional<Shape>& sha
     fail("[categorical] expected a shape or num_samples, not both; got ", *shape, " and ",
          *num_samples);
   }
+  bool one_row = logits.size() > 0 && static_cast<int64_t>(logits.size()) == logits.shape()[ax];
   if (num_samples) {
     Shape draws = logits.shape();
+    if (one_row && *num_samples >= 0) {
+      draws.erase(draws.begin() + ax);
+      draws.push_back(*num_samples);
+      return invert_row(logits, draws, key, s);
+    }
     draws.push_back(*num_samples);
     array noisy = add(expand_dims(logits, -1, s), gumbel(draws, float32, key, s), s);
     return argmax(noisy, ax, false, s);
@@ -389,8 +413,13 @@ array categorical(const array& logits, int axis, const std::optional<Shape>& sha
       fail("[categorical] expected a shape that the logits' ", rows, " broadcasts to; got ",
            *shape);
     }
+    if (one_row && !shape->empty()) return invert_row(logits, *shape, key, s);
     draws = *shape;
     draws.insert(draws.end() - (logits.ndim() - 1 - ax), logits.shape()[ax]);
+  }
+  if (one_row && !shape && logits.ndim() > 1) {
+    draws.erase(draws.begin() + ax);
+    return invert_row(logits, draws, key, s);
   }
   return argmax(add(logits, gumbel(draws, float32, key, s), s), ax - logits.ndim(), false, s);
 }

@@ -177,8 +177,8 @@ void export_to_dot(std::ostream& os, NodeNamer namer, const std::vector<array>& 
     if (!v.input) continue;
     from[i] = message("v", i);
     std::string name = !v.name.empty() ? v.name : v.text;
-    os << "  " << from[i] << " [shape=ellipse, label=\"" << escaped(name)
-       << (name.empty() ? "" : "\\n") << spec(v) << "\"];\n";
+    os << "  " << from[i] << " [shape=ellipse, " << (v.output ? "style=bold, " : "") << "label=\""
+       << escaped(name) << (name.empty() ? "" : "\\n") << spec(v) << "\"];\n";
   }
   for (size_t k = 0; k < g.operations.size(); ++k) {
     const auto& op = g.operations[k];
@@ -203,7 +203,7 @@ void export_to_dot(std::ostream& os, NodeNamer namer, const std::vector<array>& 
   size_t number = 0;
   for (size_t i = 0; i < g.values.size(); ++i) {
     const auto& v = g.values[i];
-    if (!v.output) continue;
+    if (!v.output || v.input) continue;  // an input that is given out has no edge to itself
     std::string name = v.name.empty() ? message("output ", ++number) : v.name;
     os << "  out" << i << " [shape=ellipse, style=bold, label=\"" << escaped(name) << "\\n"
        << spec(v) << "\"];\n  " << from[i] << " -> out" << i << ";\n";

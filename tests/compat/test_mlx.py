@@ -32,6 +32,17 @@ assert nn.Linear is Linear
 """)
 
 
+def test_submodules_of_core_can_be_imported_by_name():
+    succeeds("""
+import olivine.compat.mlx
+import mlx.core.fast
+from mlx.core.random import normal
+from mlx.core import linalg
+import mlx.core as mx
+assert mlx.core.fast is mx.fast and normal is mx.random.normal and linalg is mx.linalg
+""")
+
+
 def test_olivine_modules_keep_their_own_names():
     out = succeeds("""
 import olivine.compat.mlx, mlx.nn
@@ -97,6 +108,25 @@ def test_a_module_runs(program):
     assert result.stdout.strip() == "__main__ ['-x'] 7 (1, 3)"
 
 
+def test_an_installed_command_runs(tmp_path):
+    info = tmp_path / "tool-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tool\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[console_scripts]\ntool.run = tool:main\n")
+    (tmp_path / "tool.py").write_text("""
+import sys
+import mlx.core as mx
+def main():
+    print(sys.argv, mx.ones((2,)).sum().item())
+    return 3
+""")
+    code = f"import sys, runpy; sys.path.insert(0, {str(tmp_path)!r})\n"
+    code += "sys.argv = ['x', 'tool.run', '--n', '1']; runpy.run_module('olivine.compat.mlx')"
+    result = run(code=code)
+    assert result.returncode == 3, result.stderr
+    assert result.stdout.strip() == "['tool.run', '--n', '1'] 2.0"
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -114,4 +144,4 @@ def test_a_wrong_command_line_is_one_sentence(arguments, message):
 
 def test_help_teaches():
     result = run("-m", "olivine.compat.mlx", "--help")
-    assert result.returncode == 0 and "example:" in result.stdout
+    assert result.returncode == 0 and "examples:" in result.stdout

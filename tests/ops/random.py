@@ -85,6 +85,23 @@ def test_randint_covers_wide_ranges_and_takes_arrays():
     assert to_np(mx.random.randint(low, high, (2, 3)))[0].tolist() == [0, 10, 20]
 
 
+def test_categorical_of_one_row_inverts_the_cumulative_sum():
+    logits = np.log(np.random.default_rng(0).random(40)).astype(np.float32)
+    logits[[0, 7, 39]] = -np.inf
+    p = np.exp(logits.astype(np.float64))
+    below = np.cumsum(p / p.sum())
+    row = mx.array(logits)[None]
+    for seed in range(20):
+        key = mx.random.key(seed)
+        for draws, kw in (((1,), {}), ((1, 6), {"num_samples": 6}), ((3, 1), {"shape": (3, 1)})):
+            u = to_np(mx.random.uniform(shape=draws, key=key))
+            got = mx.random.categorical(row, key=key, **kw)
+            assert got.dtype == mx.uint32
+            assert got.tolist() == np.searchsorted(below, u, side="right").tolist()
+    many = to_np(mx.random.categorical(row, num_samples=20000))
+    assert not np.isin(many, [0, 7, 39]).any()
+
+
 def test_bernoulli_and_categorical_have_their_frequencies():
     assert abs(to_np(mx.random.bernoulli(0.3, (N,))).mean() - 0.3) < 0.012
     p = mx.array([0.0, 0.25, 1.0])

@@ -345,6 +345,13 @@ def test_impossible_shapes_are_refused(op, args):
         mx.eval(getattr(mx, op)(mx.ones((2, 3)), *args))
 
 
+def test_roll_and_astype_take_their_arguments_by_name():
+    x = mx.arange(6).reshape(2, 3)
+    assert mx.roll(x, shift=1, axis=-1).tolist() == [[2, 0, 1], [5, 3, 4]]
+    assert mx.roll(x, shift=-2).tolist() == [[2, 3, 4], [5, 0, 1]]
+    assert mx.astype(x, dtype=mx.float32).dtype == mx.float32
+
+
 def test_a_vector_has_no_matrix_transpose():
     with pytest.raises(ValueError, match=r"\[matrix_transpose\]"):
         mx.matrix_transpose(mx.ones((3,)))

@@ -89,6 +89,15 @@ def test_computed_arrays_long_chains_and_several_outputs():
     )
 
 
+def test_dot_text_of_an_evaluated_array_has_no_edge():
+    x = mx.array([1.0, 2.0]) + 1
+    mx.eval(x)
+    out = io.StringIO()
+    mx.export_to_dot(out, x, x=x)
+    assert "->" not in out.getvalue()
+    assert 'style=bold, label="x\\n(2,) float32"' in out.getvalue()
+
+
 def test_dot_text_holds_the_same_graph(tmp_path):
     outputs, names = mlp()
     mx.export_to_dot(str(tmp_path / "g.dot"), outputs, **names)

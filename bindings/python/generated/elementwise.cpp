@@ -726,7 +726,7 @@ PyObject* py_nan_to_num(PyObject* self, PyObject* const* args, Py_ssize_t nargs,
 }
 
 constexpr std::string_view py_astype_names[] = {"a", "dtype", "stream"};
-constexpr Signature py_astype_signature{"astype", py_astype_names, 3, 2, 2, false, 3u, false};
+constexpr Signature py_astype_signature{"astype", py_astype_names, 3, 1, 2, false, 3u, false};
 PyObject* py_astype(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
   return guarded([&]() -> PyObject* {
     Arguments in(py_astype_signature, self, args, nargs, names);
@@ -1246,7 +1246,7 @@ NaN replaced by ``nan``, infinities by ``posinf`` and ``neginf``.
 
 Without the latter, by the largest and smallest numbers of the dtype.)doc"),
     function_entry<py_astype>("astype",
-R"doc(astype(a, dtype, /, *, stream=None)
+R"doc(astype(a, /, dtype, *, stream=None)
 --
 
 Elements converted to another dtype.

@@ -193,7 +193,7 @@ PyObject* py_repeat(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyO
 }
 
 constexpr std::string_view py_roll_names[] = {"a", "shift", "axis", "stream"};
-constexpr Signature py_roll_signature{"roll", py_roll_names, 4, 3, 3, false, 3u, false};
+constexpr Signature py_roll_signature{"roll", py_roll_names, 4, 1, 3, false, 3u, false};
 PyObject* py_roll(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
   return guarded([&]() -> PyObject* {
     Arguments in(py_roll_signature, self, args, nargs, names);
@@ -437,7 +437,7 @@ R"doc(repeat(array, repeats, axis=None, *, stream=None)
 
 Repeats every element ``repeats`` times along an axis, or of the flattened array.)doc"),
     function_entry<py_roll>("roll",
-R"doc(roll(a, shift, axis=None, /, *, stream=None)
+R"doc(roll(a, /, shift, axis=None, *, stream=None)
 --
 
 Shifts elements along axes; those pushed out come back at the other end.

@@ -377,6 +377,6 @@ public func clip(_ a: Array, aMin: Array? = nil, aMax: Array? = nil, stream: Str
 }
 
 /// Elements converted to another dtype.
-public func astype(_ a: Array, _ dtype: DType, stream: StreamOrDevice = .default) -> Array {
+public func astype(_ a: Array, dtype: DType, stream: StreamOrDevice = .default) -> Array {
   result { olivine_astype(&$0, a.handle, dtype.code, stream.handle) }
 }

@@ -1599,7 +1599,7 @@ def nan_to_num(a: scalar | array, nan: float=0, posinf: float | None=None, negin
 
 Without the latter, by the largest and smallest numbers of the dtype."""
 
-def astype(a: array, dtype: Dtype, /, *, stream: StreamOrDevice=None) -> array:
+def astype(a: array, /, dtype: Dtype, *, stream: StreamOrDevice=None) -> array:
     """Elements converted to another dtype.
 
 Reals become integers by truncation; what does not fit wraps as in NumPy on x86. Complex numbers
@@ -2244,7 +2244,7 @@ def tile(a: array, reps: int | Sequence[int], /, *, stream: StreamOrDevice=None)
 def repeat(array: array, repeats: int, axis: int | None=None, *, stream: StreamOrDevice=None) -> array:
     """Repeats every element ``repeats`` times along an axis, or of the flattened array."""
 
-def roll(a: array, shift: int | tuple[int], axis: None | int | tuple[int]=None, /, *, stream: StreamOrDevice=None) -> array:
+def roll(a: array, /, shift: int | tuple[int], axis: None | int | tuple[int]=None, *, stream: StreamOrDevice=None) -> array:
     """Shifts elements along axes; those pushed out come back at the other end.
 
 Without an axis the flattened array is shifted and the shape restored."""

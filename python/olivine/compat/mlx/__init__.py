@@ -24,6 +24,10 @@ class _Loader(importlib.abc.Loader):
 
     def exec_module(self, module):
         module.__spec__ = self.spec  # the import system has just put the alias's in its place
+        # Submodules of an extension module (core.fast) have no finder: they exist from its start.
+        inner = module.__name__ + "."
+        for name in [name for name in sys.modules if name.startswith(inner)]:
+            sys.modules.setdefault("mlx" + name[len("olivine") :], sys.modules[name])
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -25,7 +25,8 @@ def tiny_llama(seed=0, **changes):
 class ByteTokenizer:
     """Ids are bytes; 256 ends a text, 257 begins it; chats are tagged lines."""
 
-    eos_ids = frozenset({256})
+    bos_token_id, eos_token_id, pad_token_id = 257, 256, 256
+    eos_token_ids = frozenset({256})
 
     def encode(self, text, add_special_tokens=True):
         ids = []
@@ -36,6 +37,7 @@ class ByteTokenizer:
     def decode(self, ids):
         return bytes(i for i in ids if i < 256).decode(errors="replace")
 
-    def apply_chat_template(self, messages, add_generation_prompt=False, tools=None):
+    def apply_chat_template(self, messages, tools=None, add_generation_prompt=True, tokenize=True):
         text = "".join(f"{m['role']}: {m['content']}<end>" for m in messages)
-        return text + ("assistant: " if add_generation_prompt else "")
+        text += "assistant: " if add_generation_prompt else ""
+        return self.encode(text) if tokenize else text

@@ -94,7 +94,7 @@ class Encoder:
     def __init__(self, tokenizer, mask_prompt: bool = True):
         self.tokenizer = tokenizer
         self.mask_prompt = mask_prompt
-        self.end = [min(tokenizer.eos_ids)] if tokenizer.eos_ids else []
+        self.end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
 
     def __call__(self, record: dict) -> Example | Preference:
         if "chosen" in record and "rejected" in record:
@@ -148,10 +148,9 @@ class Encoder:
     def _render(self, messages, answer_follows: bool, options: dict) -> list[int]:
         if not messages:
             return []
-        text = self.tokenizer.apply_chat_template(
+        return self.tokenizer.apply_chat_template(
             messages, add_generation_prompt=answer_follows, **options
         )
-        return self.tokenizer.encode(text, add_special_tokens=False)
 
     def _masked(self, tokens: list[int], learned: list[tuple[int, int]]) -> Example:
         if not self.mask_prompt:

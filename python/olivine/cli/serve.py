@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     """Serve until a signal; returns the exit status."""
     try:
         import uvicorn
+
         from olivine.llm.server.app import Limits, make_app
     except ModuleNotFoundError as error:
         raise RunError(f"serving needs {error.name}: pip install 'olivine[serve]'") from None

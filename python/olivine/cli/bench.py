@@ -47,14 +47,15 @@ def run(options: argparse.Namespace) -> int:
         ]
         read, written = (statistics.median(column) for column in zip(*found, strict=True))
         print(
-            f"{batch:5}   {read:12,.1f}   {written:12,.1f}   {weights * written / batch / 1e9:17.1f}"
+            f"{batch:5}   {read:12,.1f}   {written:12,.1f}   "
+            f"{weights * written / batch / 1e9:17.1f}"
         )
     print(f"peak memory {mx.get_peak_memory() / 1e6:,.0f} MB")
     return 0
 
 
 def measure(model, batch: int, prompt: int, length: int) -> tuple[float, float]:
-    """Tokens per second of `batch` prompts of `prompt` tokens, and of `length` tokens after each."""
+    """Tokens per second of `batch` prompts, and of the `length` tokens that follow each."""
     import time
 
     import olivine.core as mx

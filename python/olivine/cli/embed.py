@@ -9,8 +9,8 @@ import sys
 from olivine.cli.errors import UsageError
 
 DESCRIPTION = """\
-Turn texts into vectors of length 1 with an encoder such as MiniLM (or any language model). Each line
-of standard input is a text unless texts are given; each line of output is a JSON list.
+Turn texts into vectors of length 1 with an encoder such as MiniLM (or any language model). Each
+line of standard input is a text unless texts are given; each line of output is a JSON list.
 
 --similarity prints the cosines of all pairs of texts instead.
 """

@@ -224,9 +224,13 @@ def _backend_from_folder(path: Path):
     file = path / "tokenizer.json"
     if file.is_file():
         try:
-            return tokenizers.Tokenizer.from_file(str(file))
+            made = tokenizers.Tokenizer.from_file(str(file))
         except Exception as error:  # the library raises bare exceptions
             raise ModelError(f"[llm] expected a tokenizer in {file}; got: {error}") from None
+        # Files keep what they were trained with; a text is neither cut nor filled up here.
+        made.no_padding()
+        made.no_truncation()
+        return made
     if (path / "vocab.txt").is_file():
         lower = _optional_json(path / "tokenizer_config.json").get("do_lower_case", True)
         made = tokenizers.BertWordPieceTokenizer(str(path / "vocab.txt"), lowercase=bool(lower))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,48 +11,26 @@ import olivine.core as mx
 from olivine.llm.formats.checkpoint import Checkpoint, ModelError
 from olivine.llm.formats.find import Found
 from olivine.llm.formats.gguf_config import Metadata, config_of
-from olivine.llm.formats.gguf_names import CONFIG_TENSORS, relayout, rename
+from olivine.llm.formats.gguf_names import CONFIG_TENSORS, join_latent, relayout, rename
 
 GROUP = 32  # elements that share a scale, in every packed type
 
 
-class Pieces(io.RawIOBase):
-    """Files read as if they were one."""
+def _joined(files: tuple[Path, ...]) -> int:
+    """A descriptor of a file in memory that holds the files one after another.
 
-    def __init__(self, files: tuple[Path, ...]):
-        self._stack = contextlib.ExitStack()
-        self._files = [self._stack.enter_context(open(file, "rb")) for file in files]
-        self._sizes = [file.stat().st_size for file in files]
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: sum(self._sizes)}[whence]
-        self._at = max(0, start + offset)
-        return self._at
-
-    def readinto(self, buffer) -> int:
-        at = self._at
-        for file, size in zip(self._files, self._sizes, strict=True):
-            if at < size:
-                file.seek(at)
-                count = file.readinto(memoryview(buffer)[: size - at])
-                self._at += count
-                return count
-            at -= size
-        return 0
-
-    def close(self) -> None:
-        self._stack.close()
-        super().close()
+    Unlike a stream of Python's it can be read lazily and by many threads.
+    """
+    descriptor = os.memfd_create(files[0].name)
+    try:
+        with os.fdopen(descriptor, "wb", closefd=False) as whole:
+            for file in files:
+                with open(file, "rb") as piece:
+                    shutil.copyfileobj(piece, whole, 1 << 20)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def load_files(found: Found) -> tuple[dict[str, mx.array], dict[str, Any]]:
@@ -61,8 +39,11 @@ def load_files(found: Found) -> tuple[dict[str, mx.array], dict[str, Any]]:
     metadata: dict[str, Any] = {}
     try:
         if found.pieces:
-            with Pieces(found.files) as file, io.BufferedReader(file, 1 << 20) as buffered:
-                return _load(buffered)
+            descriptor = _joined(found.files)
+            try:
+                return _load(f"/proc/self/fd/{descriptor}")
+            finally:
+                os.close(descriptor)  # the library has opened it once more
         for file in found.files:
             more, own = _load(str(file))
             metadata = metadata or own
@@ -98,6 +79,7 @@ def read_gguf(found: Found) -> tuple[Checkpoint, Metadata]:
             words = tensors[name.removesuffix("scales") + "weight"]
             bits = words.shape[-1] // max(1, value.shape[-1])
             quantization[renamed.removesuffix(".scales")] = {"group_size": GROUP, "bits": bits}
+    join_latent(weights, quantization)
     if quantization:
         config["quantization"] = quantization
     return Checkpoint(meta.origin, config, weights, quantization), meta

@@ -27,6 +27,7 @@ ARCHITECTURES = {
     "olmo2": "olmo2",
     "starcoder2": "starcoder2",
     "command-r": "cohere",
+    "cohere2": "cohere2",
     "deepseek2": "deepseek_v2",
     "bert": "bert",
 }
@@ -324,6 +325,14 @@ def _cohere(meta, tensors, config):
     }
 
 
+def _cohere2(meta, tensors, config):
+    return {
+        **_cohere(meta, tensors, config),
+        "sliding_window": config["sliding_window"] or 4096,
+        "layer_types": _layer_types(config, 4),
+    }
+
+
 def _deepseek(meta, tensors, config):
     own = meta.own
     rotary = _needed(meta, "rope.dimension_count")
@@ -372,6 +381,7 @@ _SPECIFIC = {
     "gpt_neox": _neox,
     "starcoder2": _starcoder2,
     "cohere": _cohere,
+    "cohere2": _cohere2,
     "deepseek_v2": _deepseek,
     "deepseek_v3": _deepseek,
     "bert": _bert,

@@ -39,13 +39,11 @@ _GEMMA2 = {
 }
 _SHARED_EXPERT = {f"{k}_shexp": f"mlp.shared_expert.{v[4:]}" for k, v in _GATED.items()}
 _SHARED_EXPERTS = {f"{k}_shexp": f"mlp.shared_experts.{v[4:]}" for k, v in _GATED.items()}
-# Experts are stacked in one tensor.
+# Experts are stacked in one tensor, as in the models.
 _EXPERTS = {f"{k}_exps": f"mlp.experts.{v[4:]}" for k, v in _GATED.items()}
 _MIXTRAL = {
     "ffn_gate_inp": "block_sparse_moe.gate",
-    "ffn_gate_exps": "block_sparse_moe.experts.w1",
-    "ffn_up_exps": "block_sparse_moe.experts.w3",
-    "ffn_down_exps": "block_sparse_moe.experts.w2",
+    **{k: v.replace("mlp", "block_sparse_moe") for k, v in _EXPERTS.items()},
 }
 _QWEN_MOE = {
     **_LLAMA,
@@ -59,15 +57,14 @@ _DEEPSEEK = {
     **_EXPERTS,
     **_SHARED_EXPERTS,
     "ffn_gate_inp": "mlp.gate",
-    "exp_probs_b": "mlp.gate.e_score_correction",
+    "exp_probs_b": "mlp.gate.e_score_correction_bias",
     "attn_q_a": "self_attn.q_a_proj",
     "attn_q_a_norm": "self_attn.q_a_layernorm",
     "attn_q_b": "self_attn.q_b_proj",
     "attn_kv_a_mqa": "self_attn.kv_a_proj_with_mqa",
     "attn_kv_a_norm": "self_attn.kv_a_layernorm",
     "attn_kv_b": "self_attn.kv_b_proj",
-    "attn_k_b": "self_attn.k_b",
-    "attn_v_b": "self_attn.v_b",
+    **{k: f"self_attn.{k}" for k in ("attn_k_b", "attn_v_b")},  # joined by `join_latent`
 }
 _GPT2 = {
     "attn_norm": "ln_1",
@@ -114,6 +111,7 @@ NAMES: dict[str, tuple[dict[str, str], str, dict[str, str]]] = {
     ),
     "starcoder2": (_TOP, _LAYER, {**_LLAMA, "ffn_up": "mlp.c_fc", "ffn_down": "mlp.c_proj"}),
     "cohere": (_TOP, _LAYER, _LLAMA),
+    "cohere2": (_TOP, _LAYER, _LLAMA),
     "deepseek_v2": (_TOP, _LAYER, _DEEPSEEK),
     "deepseek_v3": (_TOP, _LAYER, _DEEPSEEK),
     "gpt2": (
@@ -149,6 +147,8 @@ NAMES: dict[str, tuple[dict[str, str], str, dict[str, str]]] = {
 # Tensors that belong to the configuration.
 CONFIG_TENSORS = {"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"}
 _IN_LAYER = re.compile(r"blk\.(\d+)\.([a-z0-9_]+)\.?(\w*)$")
+# Older files have a tensor for each of Mixtral's experts.
+_ONE_EXPERT = re.compile(r"blk\.(\d+)\.(ffn_(?:gate|up|down))\.(\d+)\.(\w+)$")
 # Parts of a packed weight; what changes rows changes them alike.
 PARTS = ("weight", "scales", "biases")
 
@@ -160,7 +160,12 @@ def rename(name: str, model_type: str) -> str:
     if match:
         index, stem, part = match.groups()
         if stem in layer:
-            return f"{prefix}.{index}.{layer[stem]}{_dot(part)}"
+            named = f"{prefix}.{index}.{layer[stem]}"
+            return named if named.endswith(part) and stem == "exp_probs_b" else named + _dot(part)
+    expert = _ONE_EXPERT.match(name)
+    if expert and model_type == "mixtral":
+        index, stem, number, part = expert.groups()
+        return f"{prefix}.{index}.block_sparse_moe.experts.{number}.{_GATED[stem][4:]}.{part}"
     stem, _, part = name.partition(".")
     if stem in top:
         return f"{top[stem]}{_dot(part)}"
@@ -206,10 +211,9 @@ def _gemma(stem: str, part: str, value: mx.array, config: dict) -> mx.array:
     return value - 1 if stem.endswith("norm") and part == "weight" else value
 
 
-def _gpt2(stem: str, part: str, value: mx.array, config: dict) -> mx.array:
-    """Matrices are transposed in Hugging Face's files; packed ones stay, rows being outputs."""
-    is_matrix = stem in ("attn_qkv", "attn_output", "ffn_up", "ffn_down") and part == "weight"
-    return value.T if is_matrix and value.dtype != mx.uint32 else value
+def _one_row(stem: str, part: str, value: mx.array, config: dict) -> mx.array:
+    """The gate of a shared expert has one output."""
+    return value.reshape(1, -1) if stem == "ffn_gate_inp_shexp" else value
 
 
 _LAYOUTS: dict[str, Callable] = {
@@ -219,7 +223,7 @@ _LAYOUTS: dict[str, Callable] = {
     "gemma": _gemma,
     "gemma2": _gemma,
     "gemma3_text": _gemma,
-    "gpt2": _gpt2,
+    "qwen2_moe": _one_row,
 }
 
 
@@ -236,3 +240,23 @@ def relayout(name: str, value: mx.array, model_type: str, config: dict) -> mx.ar
             f"[llm] expected {name} to have rows for the heads of {model_type}; "
             f"got shape {value.shape}"
         ) from None
+
+
+def join_latent(weights: dict[str, mx.array], settings: dict[str, dict]) -> None:
+    """Make DeepSeek's `kv_b_proj` of its halves, which newer files keep apart.
+
+    `k_b` is stored transposed, so that a packed one has to be unpacked.
+    """
+    for name in [n for n in weights if n.endswith("self_attn.attn_k_b.weight")]:
+        layer = name.removesuffix("attn_k_b.weight")
+        keys, values = (_in_full(weights, f"{layer}attn_{half}_b", settings) for half in "kv")
+        joined = mx.concatenate([mx.swapaxes(keys, 1, 2), values], axis=1)
+        weights[f"{layer}kv_b_proj.weight"] = joined.reshape(-1, joined.shape[-1])
+
+
+def _in_full(weights: dict[str, mx.array], path: str, settings: dict[str, dict]) -> mx.array:
+    parts = [weights.pop(f"{path}.{part}", None) for part in PARTS]
+    if parts[0] is None or parts[0].ndim != 3:
+        raise ModelError(f"[llm] expected a tensor of three axes for {path}.weight")
+    packed = settings.pop(path, None)
+    return parts[0] if packed is None else mx.dequantize(*parts, **packed)

@@ -82,14 +82,17 @@ def backend(meta: Metadata) -> Any:
 
 
 def _vocabulary(tokens: list[str]) -> dict[str, int]:
-    """Ids by text; of several with one text the first, while all ids stay taken."""
-    vocabulary: dict[str, int] = {}
+    """Ids by text. Where several tokens have one text, the later ones keep an id of other text."""
+    try:
+        "".join(tokens).encode()
+    except UnicodeEncodeError:  # text that is no UTF-8 can not be spoken of, but its id has to stay
+        tokens = [t.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for t in tokens]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    if len(vocabulary) == len(tokens):
+        return vocabulary
+    vocabulary = {}
     for i, token in enumerate(tokens):
-        # Text that is no UTF-8 can not be spoken of, but its id has to stay.
-        text = token.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        if text in vocabulary:
-            text = f"{text}\0{i}"
-        vocabulary[text] = i
+        vocabulary[f"{token}\0{i}" if token in vocabulary else token] = i
     return vocabulary
 
 
@@ -136,16 +139,17 @@ def _merges(vocabulary: dict[str, int], scores: list[float], types: list[int]):
     SentencePiece joins the neighbours whose union scores best; as a list of merges that is
     every way to split a token in two.
     """
-    ranked = []
-    for text, i in vocabulary.items():
+    merged = []
+    for text, i in sorted(vocabulary.items(), key=lambda entry: -scores[entry[1]]):
         if types[i] not in (NORMAL, USER, UNUSED):
             continue
-        for at in range(1, len(text)):
-            left, right = text[:at], text[at:]
-            if left in vocabulary and right in vocabulary:
-                ranked.append((-scores[i], vocabulary[left], vocabulary[right], left, right))
-    ranked.sort(key=lambda entry: entry[:3])
-    return [entry[3:] for entry in ranked]
+        pairs = [
+            (vocabulary[left], vocabulary[right], left, right)
+            for at in range(1, len(text))
+            if (left := text[:at]) in vocabulary and (right := text[at:]) in vocabulary
+        ]
+        merged.extend(pair[2:] for pair in sorted(pairs))
+    return merged
 
 
 def _space_steps(meta: Metadata):

@@ -74,7 +74,9 @@ def test_packed_rows_move_as_rows_do(model_type, name):
         np.testing.assert_array_equal(to_np(part), to_np(want))
 
 
-@pytest.mark.parametrize("kind, size, bits", [(2, 18, 4), (3, 20, 4), (6, 22, 5), (7, 24, 5), (8, 34, 8)])
+@pytest.mark.parametrize(
+    "kind, size, bits", [(2, 18, 4), (3, 20, 4), (6, 22, 5), (7, 24, 5), (8, 34, 8)]
+)
 def test_packed_layers_stay_packed(kind, size, bits, tmp_path):
     """Blocks of small integers with a scale of 1/64, in every matrix of a Llama."""
     from tests.io import test_gguf as raw

@@ -196,7 +196,11 @@ class _Tensors:
         self.made[f"{name}.weight"] = 1 + self.random.standard_normal(size) * 0.1
 
 
-_ATTENTION = {"q": ("attn_q", HEADS * WIDTH), "k": ("attn_k", KV * WIDTH), "v": ("attn_v", KV * WIDTH)}
+_ATTENTION = {
+    "q": ("attn_q", HEADS * WIDTH),
+    "k": ("attn_k", KV * WIDTH),
+    "v": ("attn_v", KV * WIDTH),
+}
 _PLAIN = {"gate": ("ffn_gate", HIDDEN), "up": ("ffn_up", HIDDEN), "gate_up": ("ffn_up", 2 * HIDDEN)}
 
 

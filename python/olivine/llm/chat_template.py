@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import functools
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -147,6 +148,20 @@ def _to_json(value: Any, ensure_ascii=False, indent=None, separators=None, sort_
     )
 
 
+_WIDE = re.compile(r"[%{][^%{}]*(\d{5}|\*)")
+
+
+def _check_width(text: str, arguments: tuple) -> None:
+    """Refuse to fill texts up to a width of millions."""
+    if any(isinstance(a, int) and a > 1 << 20 for a in arguments):
+        sandbox = optional("jinja2.sandbox", "laying out a chat")
+        raise sandbox.SecurityError("a text that is filled up to a large width")
+
+
+def _check_format(text: str, arguments: tuple) -> None:
+    _check_width(text, (1 << 30,) if _WIDE.search(text) else ())
+
+
 @functools.cache
 def _environment():
     sandbox = optional("jinja2.sandbox", "laying out a chat")
@@ -164,21 +179,46 @@ def _environment():
             return nodes.Scope(body)
 
     class Sandbox(sandbox.ImmutableSandboxedEnvironment):
-        intercepted_binops = frozenset(("*", "**"))
+        """Refuses what makes text or numbers of any size from a few characters."""
+
+        intercepted_binops = frozenset(("*", "**", "%"))
 
         def call_binop(self, context, operator, left, right):
-            """Products can make text or numbers of any size from a few characters."""
             if operator == "**" and (abs(left) > 2**20 or abs(right) > 64):
-                raise sandbox.SecurityError("powers of large numbers")
+                raise sandbox.SecurityError("a power of large numbers")
             if operator == "*":
                 for many, of in ((left, right), (right, left)):
                     if isinstance(of, (str, list, tuple)) and many * len(of) > MAX_TEXT:
                         raise sandbox.SecurityError("a repetition that is too long")
+            if operator == "%" and isinstance(left, str):
+                _check_format(left, right if isinstance(right, tuple) else (right,))
             return super().call_binop(context, operator, left, right)
+
+        def call(self, context, obj, *args, **kwargs):
+            method = getattr(obj, "__wrapped__", obj)
+            text = getattr(method, "__self__", None)
+            if isinstance(text, str):
+                check = _check_format if "format" in method.__name__ else _check_width
+                check(text, (*args, *kwargs.values()))
+            return super().call(context, obj, *args, **kwargs)
+
+    def checked(function, check):
+        @functools.wraps(function)
+        def call(value, *args, **kwargs):
+            check(str(value), (*args, *kwargs.values()))
+            return function(value, *args, **kwargs)
+
+        return call
 
     environment = Sandbox(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, ext.loopcontrols]
     )
+    for name, check in (
+        ("center", _check_width),
+        ("indent", _check_width),
+        ("format", _check_format),
+    ):
+        environment.filters[name] = checked(environment.filters[name], check)
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _raise
     environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)

@@ -11,7 +11,14 @@ from olivine.llm.detokenizer import Detokenizer, bytes_of_tokens
 from olivine.llm.formats.checkpoint import ModelError, optional, read_json
 
 # In which order vocabularies name what ends an answer, where nothing else says so.
-_TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|END_OF_TURN_TOKEN|>", "<|eom_id|>")
+_TURN_ENDS = (
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<end_of_turn>",
+    "<|end|>",
+    "<|END_OF_TURN_TOKEN|>",
+    "<|eom_id|>",
+)
 
 
 class Tokenizer:

@@ -115,7 +115,9 @@ def _in_folder(path: Path) -> Found | None:
     if (path / "config.json").is_file():
         return Found("folder", path)
     files = sorted(p for p in path.glob("*.gguf") if p.is_file())
-    whole = [p for p in files if not _SPLIT.match(p.name) or _SPLIT.match(p.name)["number"] == "00001"]
+    whole = [
+        p for p in files if not _SPLIT.match(p.name) or _SPLIT.match(p.name)["number"] == "00001"
+    ]
     if len(whole) > 1:
         names = ", ".join(p.name for p in whole)
         raise ModelError(f"[llm] expected one GGUF file in {path}; name one of: {names}")

@@ -77,7 +77,9 @@ def _read_sharded(path: Path) -> dict[str, mx.array]:
         if Path(name).name != name:
             raise ModelError(f"[llm] expected files beside {path / INDEX}; got {name!r}")
         if not (path / name).is_file():
-            raise ModelError(f"[llm] expected shard {name} in {path}, as {INDEX} says; it is missing")
+            raise ModelError(
+                f"[llm] expected shard {name} in {path}, as {INDEX} says; it is missing"
+            )
         shards[name] = read_file(path / name)
     missing = sorted(tensor for tensor, shard in index.items() if tensor not in shards[shard])
     if missing:

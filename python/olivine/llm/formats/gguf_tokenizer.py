@@ -1,8 +1,7 @@
 """Tokenizers from the vocabularies that GGUF files carry.
 
 Keys begin with `tokenizer.ggml` (ggml/docs/gguf.md). `model` names the algorithm: "gpt2" is byte-level
-BPE, "llama" SentencePiece's BPE, whose merges follow from scores, "t5" SentencePiece's unigram
-model, "bert" WordPiece. `pre` names how byte-level BPE splits text into words first; the patterns
+BPE, "llama" SentencePiece's BPE, whose merges follow from scores, "bert" WordPiece. `pre` names how byte-level BPE splits text into words first; the patterns
 are those of the models' own tokenizer.json files.
 """
 
@@ -27,9 +26,7 @@ _OPTIONAL = rf"(?:{_ENDING})?"
 # Words of up to three digits (GPT-4, Llama 3), of single digits (Qwen), with cases told apart.
 _LLAMA3 = f"{_ENDING}|{_LETTERS}|\\p{{N}}{{1,3}}|{_SIGNS}|{_SPACES}"
 _QWEN2 = f"{_ENDING}|{_LETTERS}|\\p{{N}}|{_SIGNS}|{_SPACES}"
-_GPT4O = (
-    f"{_CASED[0]}{_OPTIONAL}|{_CASED[1]}{_OPTIONAL}|\\p{{N}}{{1,3}}|{_CASED_SIGNS}|{_SPACES}"
-)
+_GPT4O = f"{_CASED[0]}{_OPTIONAL}|{_CASED[1]}{_OPTIONAL}|\\p{{N}}{{1,3}}|{_CASED_SIGNS}|{_SPACES}"
 _TEKKEN = f"{_CASED[0]}|{_CASED[1]}|\\p{{N}}|{_CASED_SIGNS}|{_SPACES}"
 _DEEPSEEK3 = (
     r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+"
@@ -193,19 +190,6 @@ def _sentence_piece(meta: Metadata, tokens: list[str], types: list[int]):
     return made
 
 
-def _unigram(meta: Metadata, tokens: list[str], types: list[int]):
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
-    scores = _scores(meta, len(tokens))
-    unknown = meta.whole("tokenizer.ggml.unknown_token_id", 0)
-    pairs = list(zip(_vocabulary(tokens), scores, strict=True))
-    made = Tokenizer(models.Unigram(pairs, unknown, BYTE in types))
-    scheme = "always" if meta.whole("tokenizer.ggml.add_space_prefix", 1) else "never"
-    made.pre_tokenizer = pre_tokenizers.Metaspace("▁", scheme)
-    made.decoder = decoders.Metaspace("▁", scheme)
-    return made
-
-
 def _word_piece(meta: Metadata, tokens: list[str], types: list[int]):
     """Starts of words carry U+2581 in GGUF; elsewhere continuations carry ##."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
@@ -225,7 +209,7 @@ def _word_piece(meta: Metadata, tokens: list[str], types: list[int]):
     return made
 
 
-_KINDS = {"gpt2": _byte_level, "llama": _sentence_piece, "t5": _unigram, "bert": _word_piece}
+_KINDS = {"gpt2": _byte_level, "llama": _sentence_piece, "bert": _word_piece}
 
 
 def _add_special(made, tokens: list[str], types: list[int]) -> None:
@@ -260,7 +244,7 @@ def _add_ends(made, meta: Metadata, tokens: list[str], kind: str) -> None:
         after = end("sep", "seperator", True) or end("sep", "separator", True)
     else:
         before = end("bos", "bos", kind == "llama")
-        after = end("eos", "eos", kind == "t5")
+        after = end("eos", "eos", False)
     if before or after:
         single = [t for t, _ in before] + ["$A"] + [t for t, _ in after]
         made.post_processor = processors.TemplateProcessing(

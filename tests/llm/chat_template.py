@@ -5,11 +5,11 @@ import time
 
 import pytest
 
-pytest.importorskip("jinja2")
-
 from olivine.llm import chat_template
 from olivine.llm.chat_template import ChatTemplate
 from olivine.llm.formats.checkpoint import ModelError
+
+pytest.importorskip("jinja2")
 
 CHAT = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello <b>!"}]
 

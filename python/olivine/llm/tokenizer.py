@@ -174,8 +174,8 @@ class Tokenizer:
         # Models pad their tables to round sizes; tokens without a row would fail much later.
         if needed > vocab_size:
             raise ModelError(
-                f"[llm] expected a tokenizer of at most {vocab_size} tokens for {origin}; got one of "
-                f"{needed}: it belongs to another model"
+                f"[llm] expected a tokenizer of at most {vocab_size} tokens for {origin}; "
+                f"got one of {needed}: it belongs to another model"
             )
 
 

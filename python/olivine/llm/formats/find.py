@@ -153,7 +153,7 @@ def _package_folder(module: str) -> Path | None:
 
 
 def _in_parts(root: Path) -> Found | None:
-    """A file in pieces `x.gguf.part00`, in the package or in its companions `…_part1`, `…_part2`."""
+    """A file in pieces `x.gguf.part00`, in the package or in others called `…_part1` and on."""
     folders = [root]
     while (companion := _package_folder(f"{root.name}_part{len(folders)}")) is not None:
         folders.append(companion)

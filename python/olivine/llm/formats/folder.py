@@ -90,7 +90,7 @@ def _read_sharded(path: Path) -> dict[str, mx.array]:
     surplus = sorted(t for name, s in shards.items() for t in s if index.get(t) != name)
     if surplus:
         raise ModelError(
-            f"[llm] expected the tensors that {path / INDEX} lists; got also {', '.join(surplus[:4])}"
-            f"{', …' if len(surplus) > 4 else ''}"
+            f"[llm] expected the tensors that {path / INDEX} lists; "
+            f"got also {', '.join(surplus[:4])}{', …' if len(surplus) > 4 else ''}"
         )
     return {tensor: shards[shard][tensor] for tensor, shard in index.items()}

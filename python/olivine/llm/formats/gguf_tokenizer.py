@@ -1,8 +1,9 @@
 """Tokenizers from the vocabularies that GGUF files carry.
 
-Keys begin with `tokenizer.ggml` (ggml/docs/gguf.md). `model` names the algorithm: "gpt2" is byte-level
-BPE, "llama" SentencePiece's BPE, whose merges follow from scores, "bert" WordPiece. `pre` names how byte-level BPE splits text into words first; the patterns
-are those of the models' own tokenizer.json files.
+Keys begin with `tokenizer.ggml` (ggml/docs/gguf.md). `model` names the algorithm: "gpt2" is
+byte-level BPE, "llama" SentencePiece's BPE, whose merges follow from scores, "bert" WordPiece.
+`pre` names how byte-level BPE splits text into words first; the patterns are those of the models'
+own tokenizer.json files.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def backend(meta: Metadata) -> Any:
     types = meta.numbers("tokenizer.ggml.token_type") or [NORMAL] * len(tokens)
     if len(types) != len(tokens) or not tokens:
         raise ModelError(
-            f"[llm] {meta.origin}: expected a type for each of {len(tokens)} tokens; got {len(types)}"
+            f"[llm] {meta.origin}: expected a type for each of {len(tokens)} tokens; "
+            f"got {len(types)}"
         )
     try:
         made = _KINDS[kind](meta, tokens, types)

@@ -121,11 +121,10 @@ def test_smollm2_chats(smollm2):
     assert text.endswith(
         "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n"
     )
-    detokenizer = tokenizer.detokenizer
+    detokenizer = tokenizer.detokenizer()
     for token in greedy(model, ids, 20, tokenizer.eos_token_ids):
-        detokenizer.add_token(token)
-    detokenizer.finalize()
-    assert detokenizer.text == "The capital of France is Paris."
+        detokenizer.add(token)
+    assert detokenizer.text + detokenizer.finish() == "The capital of France is Paris."
 
 
 REAL = Path(__file__).parent / "fixtures" / "real_tokenizers.json.gz"

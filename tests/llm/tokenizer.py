@@ -61,12 +61,8 @@ def test_text_comes_back(name):
         if name not in ("bert", "gpt2 qwen2"):  # these change letters
             assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
         ids = tokenizer.encode(text)
-        detokenizer, segments = tokenizer.detokenizer, []
-        for i in ids:
-            detokenizer.add_token(i)
-            segments.append(detokenizer.last_segment)
-        detokenizer.finalize()
-        segments.append(detokenizer.last_segment)
+        detokenizer = tokenizer.detokenizer()
+        segments = [*map(detokenizer.add, ids), detokenizer.finish()]
         assert "".join(segments) == detokenizer.text == tokenizer.decode(ids)
         assert detokenizer.tokens == ids
         assert not any("\ufffd" in s for s in segments)
@@ -78,11 +74,10 @@ def test_random_ids_stream_as_valid_text():
         tokenizer = make(name)
         for _ in range(50):
             ids = [random_ids.randrange(len(tokenizer)) for _ in range(30)]
-            detokenizer = tokenizer.detokenizer
+            detokenizer = tokenizer.detokenizer()
             for i in ids:
-                detokenizer.add_token(i)
-                detokenizer.text.encode()  # no half of a character
-            detokenizer.finalize()
+                detokenizer.add(i).encode()  # no half of a character
+            detokenizer.finish()
             if name.startswith("gpt2"):
                 assert detokenizer.text == tokenizer.decode(ids)
 
@@ -90,45 +85,32 @@ def test_random_ids_stream_as_valid_text():
 def test_characters_in_pieces_are_held_back():
     tokenizer = make("llama no prefix")
     ids = [tokenizer.token_to_id(f"<0x{b:02X}>") for b in "é🙂".encode()]
-    detokenizer = tokenizer.detokenizer
-    seen = []
-    for i in ids:
-        detokenizer.add_token(i)
-        seen.append(detokenizer.last_segment)
-    assert seen == ["", "é", "", "", "", "🙂"]
+    detokenizer = tokenizer.detokenizer()
+    assert [*map(detokenizer.add, ids)] == ["", "é", "", "", "", "🙂"]
     detokenizer.reset()
-    detokenizer.add_token(ids[2])
-    assert detokenizer.last_segment == ""
-    detokenizer.finalize()
-    assert detokenizer.last_segment == "\ufffd"
+    assert (detokenizer.add(ids[2]), detokenizer.finish()) == ("", "\ufffd")
 
 
 def test_the_first_space_is_dropped_where_one_was_put():
-    for name, want in (("llama", "the world"), ("llama no prefix", " the world")):
+    for name, text in (("llama", "the world"), ("llama no prefix", " the world")):
         tokenizer = make(name)
-        ids = tokenizer.encode(" the world"[name == "llama" :], add_special_tokens=False)
-        detokenizer = tokenizer.detokenizer
-        for i in ids:
-            detokenizer.add_token(i)
-        assert detokenizer.text == tokenizer.decode(ids) == want
+        ids = tokenizer.encode(text, add_special_tokens=False)
+        detokenizer = tokenizer.detokenizer()
+        assert "".join(map(detokenizer.add, ids)) == tokenizer.decode(ids) == text
 
 
 def test_special_tokens():
     tokenizer = make("gpt2 llama-bpe")
     end, user = tokenizer.token_to_id("<|end|>"), tokenizer.token_to_id("<|user|>")
-    assert tokenizer.encode("a<|end|>b<|user|>") == [
-        end, *tokenizer.encode("a", False), end, *tokenizer.encode("b", False), user
-    ]  # fmt: skip
-    assert tokenizer.eos_token_ids == {end} and tokenizer.eos_token_id == end
-    assert tokenizer.bos_token == tokenizer.eos_token == "<|end|>" and tokenizer.pad_token is None
+    a, b = (tokenizer.encode(t, add_special_tokens=False) for t in "ab")
     ids = tokenizer.encode("a<|end|>b<|user|>")
-    assert tokenizer.decode(ids) == "<|end|>a<|end|>b<|user|>"
-    assert tokenizer.decode(ids, skip_special_tokens=True) == "ab<|user|>"
+    assert ids == [end, *a, end, *b, user]
+    assert tokenizer.eos_token_ids == tokenizer.eos_ids == {end} and tokenizer.eos_token_id == end
+    assert tokenizer.bos_token == tokenizer.eos_token == "<|end|>" and tokenizer.pad_token is None
     for skip, want in ((False, "<|end|>a<|end|>b<|user|>"), (True, "ab<|user|>")):
-        detokenizer = tokenizer.streaming(skip_special_tokens=skip)
-        for i in ids:
-            detokenizer.add_token(i)
-        assert detokenizer.text == want
+        assert tokenizer.decode(ids, skip_special_tokens=skip) == want
+        detokenizer = tokenizer.detokenizer(skip_special_tokens=skip)
+        assert "".join(map(detokenizer.add, ids)) == detokenizer.text == want
     assert tokenizer.decode(mx.array(ids)) == tokenizer.decode(ids)
 
 

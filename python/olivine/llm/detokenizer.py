@@ -70,9 +70,9 @@ def bytes_of_tokens(decoder: Any):
 
 
 class Detokenizer:
-    """Made by `Tokenizer.detokenizer`: `add_token` each id, take `last_segment`, then `finalize`.
+    """Made by `Tokenizer.detokenizer`: `add` each id and then `finish`, which give new text.
 
-    `text` is all that was emitted, `tokens` all that was added. `skip` has the ids without text.
+    `text` is all text so far, `tokens` all ids. `skip` has the ids without text.
     """
 
     def __init__(self, tokenizer, skip: frozenset[int] = frozenset()):
@@ -81,56 +81,48 @@ class Detokenizer:
         self.reset()
 
     def reset(self) -> None:
+        """Begin another text."""
         self.tokens: list[int] = []
         self._segments: list[str] = []
-        self._taken = 0
         self._kept: list[int] = []  # tokens that were not skipped
         self._before = 0  # of these, where the text that decoding needs as context begins
         self._emitted = 0  # of these, how many are emitted
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def add_token(self, token: int) -> None:
+    def add(self, token: int) -> str:
+        """The text that is whole now, often none."""
         self.tokens.append(token)
         if token in self._skip:
-            return
+            return ""
         self._kept.append(token)
         if self._bytes_of is None:
-            self._add_decoded(final=False)
-            return
+            return self._by_difference(final=False)
         added = self._tokenizer.added.get(token)
-        if added is None:
-            text = self._tokenizer.id_to_token(token)
-            data = b"" if text is None else self._bytes_of(text, len(self._kept) == 1)
-        else:
-            data = added.encode()
-        self._emit(self._utf8.decode(data))
+        if added is not None:
+            return self._emit(self._utf8.decode(added.encode()))
+        text = self._tokenizer.id_to_token(token)
+        data = b"" if text is None else self._bytes_of(text, len(self._kept) == 1)
+        return self._emit(self._utf8.decode(data))
 
-    def _add_decoded(self, final: bool) -> None:
-        """By the difference of two decodings, for decoders that look at neighbours."""
+    def finish(self) -> str:
+        """What was held back; bytes that are no character become U+FFFD."""
+        if self._bytes_of is None:
+            return self._by_difference(final=True)
+        return self._emit(self._utf8.decode(b"", final=True))
+
+    def _by_difference(self, final: bool) -> str:
+        """The difference of two decodings, for decoders that look at neighbours."""
         decode = self._tokenizer.decode
         old = decode(self._kept[self._before : self._emitted])
         new = decode(self._kept[self._before :])
-        if len(new) > len(old) and (final or not new.endswith("\ufffd")):
-            self._emit(new[len(old) :])
-            self._before, self._emitted = self._emitted, len(self._kept)
+        if len(new) <= len(old) or (new.endswith("\ufffd") and not final):
+            return ""
+        self._before, self._emitted = self._emitted, len(self._kept)
+        return self._emit(new[len(old) :])
 
-    def finalize(self) -> None:
-        """Emit what was held back; bytes that are no character become U+FFFD."""
-        if self._bytes_of is None:
-            self._add_decoded(final=True)
-        else:
-            self._emit(self._utf8.decode(b"", final=True))
-
-    def _emit(self, text: str) -> None:
-        if text:
-            self._segments.append(text)
-
-    @property
-    def last_segment(self) -> str:
-        """What was emitted since the last look."""
-        new = "".join(self._segments[self._taken :])
-        self._taken = len(self._segments)
-        return new
+    def _emit(self, text: str) -> str:
+        self._segments.append(text)
+        return text
 
     @property
     def text(self) -> str:

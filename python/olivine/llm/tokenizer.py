@@ -78,6 +78,11 @@ class Tokenizer:
         return None if token is None else self.added.get(token) or self.id_to_token(token)
 
     @property
+    def eos_ids(self) -> set[int]:
+        """The same as `eos_token_ids`."""
+        return self.eos_token_ids
+
+    @property
     def bos_token(self) -> str | None:
         return self._token(self.bos_token_id)
 
@@ -123,13 +128,8 @@ class Tokenizer:
             raise ValueError(f"[Tokenizer.decode] expected ids of 0 and above; got {bad}")
         return self.backend.decode(ids, skip_special_tokens=skip_special_tokens)
 
-    @property
-    def detokenizer(self) -> Detokenizer:
+    def detokenizer(self, skip_special_tokens: bool = False) -> Detokenizer:
         """A fresh one, for text as tokens come."""
-        return Detokenizer(self)
-
-    def streaming(self, skip_special_tokens: bool = False) -> Detokenizer:
-        """A fresh detokenizer, with or without the text of special tokens."""
         return Detokenizer(self, self.special_ids if skip_special_tokens else frozenset())
 
     @property

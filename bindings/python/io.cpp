@@ -58,7 +58,7 @@ nb::object to_object(const GGUFMetaData& v) {
 }
 
 PyObject* load_gguf_from(PyObject* file, bool return_metadata, bool keep_packed) {
-  GGUFPacking packing = keep_packed ? GGUFPacking::all : GGUFPacking::mlx;
+  GGUFPacking packing = keep_packed ? GGUFPacking::lossless : GGUFPacking::mlx;
   GGUFLoad loaded = load_from(file, [&](const auto& from) { return load_gguf(from, packing); });
   nb::dict metadata;
   if (return_metadata) {

@@ -74,9 +74,10 @@ using GGUFMetadataMap = std::unordered_map<std::string, GGUFMetaData>;
 using GGUFLoad = std::pair<NamedArrays, GGUFMetadataMap>;
 
 // GGUF versions 2 and 3. Numbers of the metadata are arrays without axes, lists of them have one.
-// Packed tensors become words, scales and biases as of quantize(), others float16: Q4_0, Q4_1 and
-// Q8_0 are packed as in MLX; with `all` also Q5_0, Q5_1, and Q4_K and Q5_K with float32 scales.
-enum class GGUFPacking { mlx, all };
+// Quantized tensors become, as in MLX, words, scales and biases like quantize()'s (Q4_0, Q4_1,
+// Q8_0), or float16. With `lossless` Q5_0, Q5_1, and Q4_K and Q5_K with float32 scales are packed
+// as well, and the others become float32.
+enum class GGUFPacking { mlx, lossless };
 OLIVINE_API GGUFLoad load_gguf(const std::string& path, GGUFPacking packing = GGUFPacking::mlx);
 OLIVINE_API GGUFLoad load_gguf(const ByteSource& source, GGUFPacking packing = GGUFPacking::mlx);
 OLIVINE_API void save_gguf(const std::string& path, const NamedArrays& arrays,

@@ -28,7 +28,7 @@ enum class Value : uint32_t {
 // What arrays a tensor of a type becomes.
 enum class Form {
   plain,      // elements as stored, of `dtype`
-  decoded,    // float16
+  decoded,    // float16, or float32 if nothing may be lost
   packed,     // weight, scales and biases, in the affine layout of quantize(), groups of 32
   packable,   // decoded, or packed if that is asked for
   unreadable  // known by name only
@@ -48,6 +48,7 @@ struct Type {
   Form form;
   Dtype dtype;  // of plain and decoded elements
   Codec codec;  // decodes blocks
+  Codec exact;  // to float32
   Packing packing;
 };
 

@@ -241,7 +241,8 @@ void add_arrays(const Header& in, const Tensor& t, std::shared_ptr<const ByteSou
   Extent e{std::move(source), data + t.offset, t.bytes, nullptr, {}};
   std::vector<std::string> names{t.name};
   const Form form = t.type->form;
-  if (form == Form::packed || (form == Form::packable && packing == GGUFPacking::all)) {
+  const bool lossless = packing == GGUFPacking::lossless;
+  if (form == Form::packed || (form == Form::packable && lossless)) {
     const Packing& p = t.type->packing;
     e.codec = &p.codec;
     constexpr std::string_view kWeight = ".weight";
@@ -252,9 +253,11 @@ void add_arrays(const Header& in, const Tensor& t, std::shared_ptr<const ByteSou
     weight.back() = weight.back() / 32 * p.bits;
     groups.back() /= 32;
     e.outs = {{weight, uint32}, {groups, p.scales}, {groups, p.scales}};
-  } else {
-    if (form != Form::plain) e.codec = &t.type->codec;
+  } else if (form == Form::plain) {
     e.outs = {{t.shape, t.type->dtype}};
+  } else {
+    e.codec = lossless ? &t.type->exact : &t.type->codec;
+    e.outs = {{t.shape, lossless ? float32 : t.type->dtype}};
   }
   Arrays loaded = load_extent(std::move(e));
   for (size_t i = 0; i < names.size(); ++i) {

@@ -16,18 +16,25 @@ void to_half(const unsigned char* in, int64_t first, int64_t count, void* const*
   }
 }
 
+template <int values, int bytes, BlockDecoder decode>
+void to_single(const unsigned char* in, int64_t first, int64_t count, void* const* out) {
+  auto* to = static_cast<float*>(out[0]) + first * values;
+  for (int64_t i = 0; i < count; ++i, in += bytes, to += values) decode(in, to);
+}
+
 constexpr Type plain(uint32_t id, std::string_view name, Dtype t) {
   auto size = uint32_t(t.size());
-  return {id, name, 1, size, Form::plain, t, {}, {}};
+  return {id, name, 1, size, Form::plain, t, {}, {}, {}};
 }
 template <int values, int bytes, BlockDecoder decode>
 constexpr Type decoded(uint32_t id, std::string_view name) {
-  Codec codec{bytes, to_half<values, bytes, decode>};
-  return {id, name, values, bytes, Form::decoded, float16, codec, {}};
+  Codec half{bytes, to_half<values, bytes, decode>};
+  Codec single{bytes, to_single<values, bytes, decode>};
+  return {id, name, values, bytes, Form::decoded, float16, half, single, {}};
 }
 using Pack = decltype(Codec::decode);
 constexpr Type packed(uint32_t id, std::string_view name, uint32_t bytes, int bits, Pack pack) {
-  return {id, name, 32, bytes, Form::packed, float16, {}, {bits, float16, {bytes, pack}}};
+  return {id, name, 32, bytes, Form::packed, float16, {}, {}, {bits, float16, {bytes, pack}}};
 }
 constexpr Type packable(Type type, int bits, Dtype scales, Pack pack) {
   type.form = Form::packable;
@@ -35,7 +42,7 @@ constexpr Type packable(Type type, int bits, Dtype scales, Pack pack) {
   return type;
 }
 constexpr Type unreadable(uint32_t id, std::string_view name) {
-  return {id, name, 1, 1, Form::unreadable, float16, {}, {}};
+  return {id, name, 1, 1, Form::unreadable, float16, {}, {}, {}};
 }
 
 // Q8_1 holds intermediate results and is in no file; the others of the unreadable ones are retired.

@@ -222,3 +222,18 @@ def test_wrong_shards_are_named(case, tmp_path):
     spoil(tmp_path)
     with pytest.raises(ModelError, match=rf"^\[llm\] .*{match}"):
         read_folder(tmp_path)
+
+
+HOSTILE = [None, "", "x", [], {}, {"a": 1}, 0, 1, 3, 2**31, 2**40, -1, 1e300, float("nan"), True]
+
+
+def test_hostile_configs_give_models_or_clear_errors(tmp_path):
+    make(tmp_path, mx.float32, {"group_size": 32, "bits": 4})
+    config = json.loads((tmp_path / "config.json").read_text())
+    for key in [*config, "rope_scaling", "rope_theta", "head_dim", "sliding_window", "hidden_act"]:
+        for value in HOSTILE:
+            (tmp_path / "config.json").write_text(json.dumps({**config, key: value}))
+            try:
+                assemble(read_folder(tmp_path))
+            except ModelError as error:
+                assert str(error).startswith("[llm] ")

@@ -162,3 +162,43 @@ def test_truncated_files_are_refused(tmp_path):
         path.write_bytes(data[:size])
         with pytest.raises(ModelError, match=r"^\[llm\] expected a GGUF file; got"):
             read(path)
+
+
+HOSTILE = [
+    None,
+    "",
+    "x" * 100,
+    [],
+    ["a"],
+    0,
+    1,
+    3,
+    2**31,
+    2**40,
+    -1,
+    0.0,
+    1e300,
+    float("nan"),
+    True,
+]
+
+
+def test_hostile_metadata_gives_models_or_clear_errors(tmp_path):
+    """Values replaced by others, some for each key: nothing but ModelError is raised."""
+    path = tmp_path / "a.gguf"
+    kinds = {int: mx.int64, float: mx.float32, bool: mx.bool_}
+    refused, at = 0, 0
+    for name in ("llama-3.1", "gemma3", "deepseek3"):
+        _, metadata = tiny_gguf.contents(name)
+        for key in metadata:
+            for _ in range(2):
+                value = HOSTILE[at % len(HOSTILE)]
+                at += 1
+                kind = kinds.get(type(value))
+                tiny_gguf.write(path, name, {}, {key: mx.array(value, kind) if kind else value})
+                try:
+                    assemble(read(path))
+                except ModelError as error:
+                    assert str(error).startswith("[llm] ")
+                    refused += 1
+    assert refused > 30

@@ -70,12 +70,13 @@ def load_tokenizer(name: str | os.PathLike | None = None, **options: Any) -> Tok
 
 def assemble(checkpoint: Checkpoint, dtype: mx.Dtype | None = None) -> nn.Module:
     """The model that a checkpoint's config describes, with its weights, not evaluated."""
+    _check_sizes(checkpoint)
     try:
         model = build(checkpoint.config)
         weights = model.sanitize(checkpoint.weights)
     except ModelError:
         raise
-    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         text = str(error).removeprefix("[llm] ")
         if isinstance(error, KeyError):
             text = f"expected {error}; it is missing"
@@ -89,6 +90,23 @@ def assemble(checkpoint: Checkpoint, dtype: mx.Dtype | None = None) -> nn.Module
         }
     model.load_weights(list(weights.items()), strict=False)
     return model.eval() or model
+
+
+# What would be made of Python objects before any tensor is looked at.
+_COUNTS = ("num_hidden_layers", "n_layer", "num_layers", "num_decoder_layers")
+_WIDTHS = ("head_dim", "qk_rope_head_dim", "n_embd", "hidden_size", "d_model")
+_WIDEST = 1 << 20
+
+
+def _check_sizes(checkpoint: Checkpoint) -> None:
+    """Refuse a config that would fill the memory with layers that the file does not have."""
+    limits = dict.fromkeys(_COUNTS, len(checkpoint.weights)) | dict.fromkeys(_WIDTHS, _WIDEST)
+    for name, limit in limits.items():
+        value = checkpoint.config.get(name)
+        if isinstance(value, (int, float)) and not value <= limit:
+            raise ModelError(
+                f"[llm] expected at most {limit} as {name} in {checkpoint.origin}; got {value}"
+            )
 
 
 def evaluate(model: nn.Module, origin: str) -> None:

@@ -64,7 +64,10 @@ def read_gguf(found: Found) -> tuple[Checkpoint, Metadata]:
     """The checkpoint of a GGUF file, and its metadata for the tokenizer."""
     tensors, values = load_files(found)
     meta = Metadata(values, str(found.path))
-    config = config_of(meta, tensors)
+    try:
+        config = config_of(meta, tensors)
+    except ArithmeticError as error:  # sizes that do not fit together
+        raise ModelError(f"[llm] {meta.origin}: expected sizes of a model; got: {error}") from None
     model_type = config["model_type"]
     dtype = compute_dtype(tensors, model_type)
     weights: dict[str, mx.array] = {}

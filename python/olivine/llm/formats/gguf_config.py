@@ -93,6 +93,12 @@ class Metadata:
             self._fail(key, "one number for all layers")
         return items.pop()
 
+    def positive(self, key: str, default: float) -> float:
+        value = self.number(key, default)
+        if value <= 0:
+            self._fail(key, "a number above 0")
+        return value
+
     def own(self, key: str) -> str:
         return f"{self.architecture}.{key}"
 
@@ -144,10 +150,13 @@ def _common(meta: Metadata, tensors: dict) -> dict[str, Any]:
     heads = _needed(meta, "attention.head_count")
     hidden = _needed(meta, "embedding_length")
     epsilon = meta.number(own("attention.layer_norm_epsilon"))
+    layers = _needed(meta, "block_count")
+    if layers > len(tensors):  # before anything is made for each of them
+        meta._fail(own("block_count"), f"at most {len(tensors)} layers, one per tensor,")
     return {
         "vocab_size": _rows(meta, tensors, "token_embd.weight"),
         "hidden_size": hidden,
-        "num_hidden_layers": _needed(meta, "block_count"),
+        "num_hidden_layers": layers,
         "num_attention_heads": heads,
         "num_key_value_heads": meta.whole(own("attention.head_count_kv"), heads),
         "head_dim": meta.whole(own("attention.key_length"), hidden // heads),
@@ -155,7 +164,7 @@ def _common(meta: Metadata, tensors: dict) -> dict[str, Any]:
         "max_position_embeddings": meta.whole(own("context_length")),
         "rms_norm_eps": meta.number(own("attention.layer_norm_rms_epsilon"), epsilon),
         "layer_norm_eps": epsilon,
-        "rope_theta": meta.number(own("rope.freq_base"), 10000.0),
+        "rope_theta": meta.positive(own("rope.freq_base"), 10000.0),
         "rope_scaling": _rope_scaling(meta, tensors),
         "sliding_window": meta.whole(own("attention.sliding_window")) or None,
         "tie_word_embeddings": "output.weight" not in tensors,
@@ -179,7 +188,7 @@ def _rope_scaling(meta: Metadata, tensors: dict) -> dict[str, Any] | None:
             "attention_factor": meta.number(own("rope.scaling.attn_factor")),
         }
     kind = meta.values.get(own("rope.scaling.type"), "none")
-    factor = meta.number(own("rope.scaling.factor"), 1.0)
+    factor = meta.positive(own("rope.scaling.factor"), 1.0)
     if kind == "none" or (kind == "linear" and factor == 1.0):
         return None
     scaling = {"rope_type": kind, "type": kind, "factor": factor}
@@ -193,9 +202,9 @@ def _rope_scaling(meta: Metadata, tensors: dict) -> dict[str, Any] | None:
 
 def _llama3(meta: Metadata, factors: mx.array) -> dict[str, Any]:
     """The parameters that a file's factors come from; those not of Llama's kind are refused."""
-    base = meta.number(meta.own("rope.freq_base"), 10000.0)
+    base = meta.positive(meta.own("rope.freq_base"), 10000.0)
     found = factors.astype(mx.float32).tolist()
-    factor = max(found)
+    factor = max(found, default=1.0)
     context = _LLAMA3["original_max_position_embeddings"]
     low, high = _LLAMA3["low_freq_factor"], _LLAMA3["high_freq_factor"]
     for i, value in enumerate(found):

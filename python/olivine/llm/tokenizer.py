@@ -245,7 +245,12 @@ def _backend_from_folder(path: Path):
     if (path / "vocab.json").is_file() and (path / "merges.txt").is_file():
         files = (str(path / "vocab.json"), str(path / "merges.txt"))
         return tokenizers.ByteLevelBPETokenizer(*files)._tokenizer
-    got = "only tokenizer.model" if (path / "tokenizer.model").is_file() else "none"
+    got = "none"
+    if (path / "tokenizer.model").is_file():
+        got = (
+            "only tokenizer.model; transformers' AutoTokenizer writes the other with "
+            "save_pretrained"
+        )
     raise ModelError(f"[llm] expected tokenizer.json in {path}; got {got}")
 
 

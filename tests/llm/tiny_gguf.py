@@ -128,6 +128,13 @@ FILES = {
         ["attn_norm", "q k v o", "gate up down"],
         [],
     ),
+    "bert": (
+        "bert",
+        2,
+        {**_LAYER_NORM, **_NO_ROPE, **_ALL_HEADS, "attention.causal": False, "pooling_type": 0},
+        ["q k v o", "attn_output_norm", "up down", "layer_output_norm"],
+        ["b", "positions", "types"],
+    ),
     "deepseek2": (
         "deepseek2",
         2,
@@ -196,11 +203,7 @@ class _Tensors:
         self.made[f"{name}.weight"] = 1 + self.random.standard_normal(size) * 0.1
 
 
-_ATTENTION = {
-    "q": ("attn_q", HEADS * WIDTH),
-    "k": ("attn_k", KV * WIDTH),
-    "v": ("attn_v", KV * WIDTH),
-}
+_ATTENTION = {"q": ("attn_q", HEADS), "k": ("attn_k", None), "v": ("attn_v", None)}
 _PLAIN = {"gate": ("ffn_gate", HIDDEN), "up": ("ffn_up", HIDDEN), "gate_up": ("ffn_up", 2 * HIDDEN)}
 
 
@@ -270,7 +273,11 @@ def _one(t: _Tensors, at: str, stem: str, kv: int, first: bool) -> None:
             elif part == "down":
                 t.matrix(f"{at}ffn_down", DIMS, HIDDEN)
             else:
-                name, size = {**_ATTENTION, **_PLAIN}[part]
+                if part in _ATTENTION:
+                    name, heads = _ATTENTION[part]
+                    size = (heads or kv) * WIDTH
+                else:
+                    name, size = _PLAIN[part]
                 t.matrix(at + name, size, DIMS)
 
 
@@ -286,13 +293,17 @@ def contents(name: str) -> tuple[dict[str, np.ndarray], dict]:
     for i in range(layers):
         for stem in stems:
             _one(t, f"blk.{i}.", stem, kv, i == 0)
-    t.norm("output_norm", DIMS)
+    t.norm("token_embd_norm" if "types" in extra else "output_norm", DIMS)
+    if "types" in extra:
+        t.matrix("token_types", 2, DIMS)
+        metadata["tokenizer.ggml.token_type_count"] = 2
     if "untied" in extra:
         t.matrix("output", VOCAB, DIMS)
     if "positions" in extra:
         t.matrix("position_embd", 128, DIMS)
     if "b" in extra:
-        for weight in [w for w in t.made if w.startswith(("blk", "output_norm"))]:
+        biased = ("blk", "output_norm", "token_embd_norm")
+        for weight in [w for w in t.made if w.startswith(biased)]:
             t.bias(weight.removesuffix(".weight"), t.made[weight].shape[0])
     if "rope_factors" in extra:
         for which, factor in (("long", 2.0), ("short", 1.1)):

@@ -20,7 +20,7 @@ from olivine.llm.models import gemma
 from olivine.llm.models.gemma2 import Layer
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Config(gemma.Config):
     vocab_size: int = 262208
     num_attention_heads: int = 8

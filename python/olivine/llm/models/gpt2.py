@@ -104,7 +104,7 @@ class Model(LanguageModel):
         named = {
             f"transformer.{name.removeprefix('transformer.')}": weight
             for name, weight in weights.items()
-            if not name.startswith("lm_head.") and not name.endswith(("attn.bias", "masked_bias"))
+            if not name.startswith("lm_head.") and not name.endswith((".attn.bias", ".masked_bias"))
         }
         first = named.get("transformer.h.0.attn.c_attn.weight")
         if first is None or first.shape != (self.config.n_embd, 3 * self.config.n_embd):

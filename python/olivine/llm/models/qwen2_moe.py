@@ -29,6 +29,11 @@ class MoEConfig(QwenConfig):
     decoder_sparse_step: int = 1
     mlp_only_layers: list[int] | None = None
 
+    @classmethod
+    def normalized(cls, config: dict) -> dict:
+        # transformers 5 writes num_local_experts.
+        return super().normalized({"num_experts": config.get("num_local_experts"), **config})
+
     def has_experts(self, index: int) -> bool:
         return (
             self.num_experts > 0

@@ -94,7 +94,7 @@ class Output(nn.Module):
 class Attention(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
-        setattr(self, "self", SelfAttention(config))  # the checkpoints' name
+        self.self = SelfAttention(config)  # the checkpoints' name
         self.output = Output(config.hidden_size, config)
 
     def __call__(self, x: mx.array, mask: mx.array | None) -> mx.array:

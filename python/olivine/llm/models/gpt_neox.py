@@ -40,9 +40,7 @@ class Attention(nn.Module):
         dims, self.heads = config.hidden_size, config.num_attention_heads
         self.query_key_value = nn.Linear(dims, 3 * dims, bias=config.attention_bias)
         self.dense = nn.Linear(dims, dims, bias=config.attention_bias)
-        self._attend = partial(
-            rotate_and_attend, rope=rope_of(config), scale=config.head_dim**-0.5
-        )
+        self._attend = partial(rotate_and_attend, rope=rope_of(config), scale=config.head_dim**-0.5)
 
     def __call__(self, x: mx.array, mask=None, cache=None) -> mx.array:
         batch, length, _ = x.shape

@@ -34,9 +34,7 @@ class Attention(nn.Module):
         self.o_proj = linear(width, config.hidden_size)
         self.q_norm = nn.RMSNorm(width, eps=config.rms_norm_eps)
         self.k_norm = nn.RMSNorm(kv_width, eps=config.rms_norm_eps)
-        self._attend = partial(
-            rotate_and_attend, rope=rope_of(config), scale=config.head_dim**-0.5
-        )
+        self._attend = partial(rotate_and_attend, rope=rope_of(config), scale=config.head_dim**-0.5)
 
     def __call__(self, x: mx.array, mask=None, cache=None) -> mx.array:
         queries = split_heads(self.q_norm(self.q_proj(x)), self.heads)

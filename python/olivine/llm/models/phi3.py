@@ -35,9 +35,7 @@ class Attention(nn.Module):
         self.qkv_proj = nn.Linear(config.hidden_size, width, bias=False)
         self.o_proj = nn.Linear(self.heads * config.head_dim, config.hidden_size, bias=False)
         self._split = partial(mx.split, indices_or_sections=ends, axis=-1)
-        self._attend = partial(
-            rotate_and_attend, rope=rope_of(config), scale=config.head_dim**-0.5
-        )
+        self._attend = partial(rotate_and_attend, rope=rope_of(config), scale=config.head_dim**-0.5)
 
     def __call__(self, x: mx.array, mask=None, cache=None) -> mx.array:
         queries, keys, values = self._split(self.qkv_proj(x))

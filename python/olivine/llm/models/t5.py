@@ -190,9 +190,7 @@ class Model(nn.Module):
     def encode(self, tokens: mx.array, mask: mx.array | None = None) -> Memory:
         """What `decode` attends to."""
         x = self.features(tokens, mask)
-        layers = [
-            block.layer[1].EncDecAttention.keys_and_values(x) for block in self.decoder.block
-        ]
+        layers = [block.layer[1].EncDecAttention.keys_and_values(x) for block in self.decoder.block]
         return Memory(layers, None if mask is None else mask.astype(mx.bool_)[:, None, None])
 
     def decode(self, tokens: mx.array, memory: Memory, cache: list | None = None) -> mx.array:
@@ -203,9 +201,7 @@ class Model(nn.Module):
         later = mx.arange(offset + length) > mx.arange(offset, offset + length)[:, None]
         bias = mx.where(later, mx.finfo(x.dtype).min, bias)
         caches = cache or [None] * len(self.decoder.block)
-        for block, layer_cache, seen in zip(
-            self.decoder.block, caches, memory.layers, strict=True
-        ):
+        for block, layer_cache, seen in zip(self.decoder.block, caches, memory.layers, strict=True):
             x = block(x, bias, layer_cache, seen, memory.mask)
         x = self.decoder.final_layer_norm(x)
         if self.config.scale_decoder_outputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import MISSING, dataclass, fields
 
 # What a field's annotation means for a value from JSON.
@@ -27,11 +28,35 @@ def _as_tuple(kinds) -> tuple:
     return kinds if isinstance(kinds, tuple) else (kinds,)
 
 
+# Where 0 means that there is none, or the first; elsewhere a number is a size.
+_MAY_BE_ZERO = {
+    "sliding_window",
+    "max_window_layers",
+    "first_k_dense_replace",
+    "n_shared_experts",
+    "n_routed_experts",
+    "num_experts",
+    "pad_token_id",
+    "decoder_start_token_id",
+}
+
+
+def _most(name: str) -> int:
+    """The largest number that a field may have: far above any model's, small enough to build."""
+    if "layer" in name:
+        return 2**12
+    return 2**14 if "head" in name else 2**24
+
+
 @dataclass
 class Config:
     """Fields of config.json, under the names they have there."""
 
     def __post_init__(self):
+        self.check()
+
+    def check(self) -> None:
+        """ValueError if a field has a value of another kind, or one that is out of all bounds."""
         for field in fields(self):
             self._check(field)
 
@@ -41,16 +66,24 @@ class Config:
             raise ValueError(
                 f"[llm] expected config.json's {field.name} to be {field.type}; got {value!r}"
             )
-        if type(value) is int and value < 0:
+        least, most = int(field.name not in _MAY_BE_ZERO), _most(field.name)
+        if type(value) is int and "int" in field.type and not least <= value <= most:
             raise ValueError(
-                f"[llm] expected config.json's {field.name} to be no less than 0; got {value}"
+                f"[llm] expected config.json's {field.name} to be from {least} to {most}; "
+                f"got {value}"
+            )
+        if "float" in field.type and value is not None and not 0 <= value < math.inf:
+            raise ValueError(
+                f"[llm] expected config.json's {field.name} to be a number from 0; got {value}"
             )
 
-    def require_positive(self, *names: str) -> None:
-        """ValueError if one of the fields `names` is 0."""
-        for name in names:
-            if getattr(self, name) == 0:
-                raise ValueError(f"[llm] expected config.json's {name} to be positive; got 0")
+    def require_no_more(self, name: str, than: str) -> None:
+        """ValueError if the field `name` is larger than the field `than`."""
+        if getattr(self, name) > getattr(self, than):
+            raise ValueError(
+                f"[llm] expected config.json's {name} to be no more than {than}; "
+                f"got {getattr(self, name)} and {getattr(self, than)}"
+            )
 
     def require_divisible(self, name: str, by: str) -> None:
         """ValueError unless the field `name` is a multiple of the field `by`."""
@@ -112,16 +145,13 @@ class DecoderConfig(Config):
 
     def __post_init__(self):
         super().__post_init__()
-        self.require_positive(
-            "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "head_dim"
-        )
         if self.num_key_value_heads is None:
             self.num_key_value_heads = self.num_attention_heads
-        self.require_positive("num_key_value_heads")
         self.require_divisible("num_attention_heads", by="num_key_value_heads")
         if self.head_dim is None:
             self.require_divisible("hidden_size", by="num_attention_heads")
             self.head_dim = self.hidden_size // self.num_attention_heads
+            self.check()
         if self.layer_types is not None and len(self.layer_types) != self.num_hidden_layers:
             raise ValueError(
                 f"[llm] expected config.json's layer_types to have num_hidden_layers = "

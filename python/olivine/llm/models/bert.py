@@ -32,9 +32,6 @@ class Config(BaseConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        self.require_positive(
-            "vocab_size", "hidden_size", "num_attention_heads", "max_position_embeddings"
-        )
         self.require_divisible("hidden_size", by="num_attention_heads")
 
     @property

@@ -19,8 +19,8 @@ class Config(cohere.Config):
     sliding_window_pattern: int = 4
 
     def __post_init__(self):
-        self.require_positive("sliding_window_pattern")
-        if self.layer_types is None and isinstance(self.num_hidden_layers, int):
+        self.check()
+        if self.layer_types is None:
             self.layer_types = [
                 "sliding_attention" if (i + 1) % self.sliding_window_pattern else "full_attention"
                 for i in range(self.num_hidden_layers)

@@ -42,11 +42,20 @@ class Config(DecoderConfig):
     routed_scaling_factor: float = 1.0
 
     def __post_init__(self):
+        self.check()
         self.head_dim = self.qk_nope_head_dim + self.qk_rope_head_dim
         super().__post_init__()
-        self.require_positive("moe_layer_freq", "kv_lora_rank", "qk_rope_head_dim", "v_head_dim")
-        if self.n_routed_experts and self.n_group:
+        if self.n_routed_experts:
+            self.require_no_more("num_experts_per_tok", than="n_routed_experts")
+        if self.n_routed_experts and self.grouped:
             self.require_divisible("n_routed_experts", by="n_group")
+            self.require_no_more("topk_group", than="n_group")
+
+    @property
+    def grouped(self) -> bool:
+        """Whether experts come from the best groups alone."""
+        several = (self.n_group or 1) > 1 and self.topk_group is not None
+        return several and self.topk_method != "greedy"
 
     @classmethod
     def normalized(cls, config: dict) -> dict:
@@ -162,7 +171,7 @@ class Router(nn.Module):
         scores = choice = score(logits)
         if "e_score_correction_bias" in self:
             choice = scores + self.e_score_correction_bias
-        if config.topk_method != "greedy" and (config.n_group or 1) > 1:
+        if config.grouped:
             choice = self._best_groups(choice)
         indices = top_k(choice, config.num_experts_per_tok)
         weights = mx.take_along_axis(scores, indices, axis=-1)

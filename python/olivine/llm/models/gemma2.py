@@ -21,12 +21,13 @@ from olivine.llm.models import gemma
 @dataclass
 class Config(gemma.Config):
     max_position_embeddings: int = 8192
-    query_pre_attn_scalar: float = 256
+    query_pre_attn_scalar: int = 256
     attn_logit_softcapping: float | None = 50.0
     final_logit_softcapping: float | None = 30.0
     sliding_window: int | None = 4096
 
     def __post_init__(self):
+        self.check()
         if self.layer_types is None:
             kinds = ("sliding_attention", "full_attention")
             self.layer_types = [kinds[i % 2] for i in range(self.num_hidden_layers)]

@@ -26,7 +26,7 @@ class Config(gemma.Config):
     num_attention_heads: int = 8
     num_key_value_heads: int | None = 4
     max_position_embeddings: int = 131072
-    query_pre_attn_scalar: float = 256
+    query_pre_attn_scalar: int = 256
     final_logit_softcapping: float | None = None
     sliding_window: int | None = 4096
     sliding_window_pattern: int = 6
@@ -35,8 +35,8 @@ class Config(gemma.Config):
     rope_local_scaling: dict | None = None
 
     def __post_init__(self):
-        self.require_positive("sliding_window_pattern")
-        if self.layer_types is None and isinstance(self.num_hidden_layers, int):
+        self.check()
+        if self.layer_types is None:
             self.layer_types = [
                 "sliding_attention" if (i + 1) % self.sliding_window_pattern else "full_attention"
                 for i in range(self.num_hidden_layers)

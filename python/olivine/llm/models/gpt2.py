@@ -31,7 +31,6 @@ class Config(BaseConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        self.require_positive("vocab_size", "n_embd", "n_layer", "n_head", "n_positions")
         self.require_divisible("n_embd", by="n_head")
 
 

@@ -25,6 +25,10 @@ class Config(DecoderConfig):
     num_local_experts: int = 8
     num_experts_per_tok: int = 2
 
+    def __post_init__(self):
+        super().__post_init__()
+        self.require_no_more("num_experts_per_tok", than="num_local_experts")
+
 
 class MixtureOfExperts(nn.Module):
     def __init__(self, config: Config):

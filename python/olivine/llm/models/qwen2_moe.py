@@ -29,6 +29,11 @@ class MoEConfig(QwenConfig):
     decoder_sparse_step: int = 1
     mlp_only_layers: list[int] | None = None
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.num_experts:
+            self.require_no_more("num_experts_per_tok", than="num_experts")
+
     @classmethod
     def normalized(cls, config: dict) -> dict:
         # transformers 5 writes num_local_experts.

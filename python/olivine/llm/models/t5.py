@@ -1,7 +1,7 @@
 """T5: an encoder, and a decoder that attends to what it made; positions are biases on scores.
 
-Sources: Raffel et al., "Exploring the Limits of Transfer Learning" (2019); for version 1.1, Shazeer,
-"GLU Variants" (2020).
+Sources: Raffel et al., "Exploring the Limits of Transfer Learning" (2019); for version 1.1,
+Shazeer, "GLU Variants" (2020).
 """
 
 from __future__ import annotations
@@ -37,7 +37,12 @@ class Config(BaseConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        self.require_positive("vocab_size", "d_model", "d_kv", "num_heads")
+        if not 4 <= self.relative_attention_num_buckets < 2 * self.relative_attention_max_distance:
+            raise ValueError(
+                "[llm] expected config.json's relative_attention_num_buckets to be from 4 to below "
+                "twice the relative_attention_max_distance; got "
+                f"{self.relative_attention_num_buckets} and {self.relative_attention_max_distance}"
+            )
         if self.num_decoder_layers is None:
             self.num_decoder_layers = self.num_layers
         if self.scale_decoder_outputs is None:
@@ -47,8 +52,8 @@ class Config(BaseConfig):
 def bucket(distance: mx.array, config: Config, both_ways: bool) -> mx.array:
     """The number of the bias for a key `distance` positions after the query.
 
-    Half of the buckets are one distance each, the others grow with it; where a query sees both ways,
-    half of all are for keys after it.
+    Half of the buckets are one distance each, the others grow with it; where a query sees both
+    ways, half of all are for keys after it.
     """
     count = config.relative_attention_num_buckets
     if both_ways:
@@ -109,7 +114,7 @@ class FeedForward(nn.Module):
 
 
 class Part(nn.Module):
-    """One of attention, attention to the encoder and feed-forward, under its name, with its norm."""
+    """Attention, attention to the encoder or feed-forward: under its name, with its norm."""
 
     def __init__(self, config: Config, name: str, module: nn.Module):
         super().__init__()

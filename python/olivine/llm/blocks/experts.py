@@ -1,7 +1,8 @@
 """Mixtures of experts: feed-forward layers of which every token uses a few.
 
 The experts' matrices are stacked, `(experts, output_dims, input_dims)`, and picked by index, so
-that quantized experts stay packed. Source: Shazeer et al., "Outrageously Large Neural Networks" (2017).
+that quantized experts stay packed. Source: Shazeer et al., "Outrageously Large Neural Networks"
+(2017).
 """
 
 from __future__ import annotations

@@ -60,9 +60,9 @@ HEAD = """# Language models against transformers
 Written by `tools/llm_equality.py` from the numbers of `tests/llm/architectures.py`.
 
 Each case is a tiny random model: two or three layers, 32 features, fewer heads of keys than of
-queries, windows shorter than the text, two texts of 13 tokens. `transformers` {version} computed its
-logits (an encoder's features) in float32 with plain attention, from a checkpoint under the names
-it writes; `tests/llm/fixtures/make_architectures.py` did that. Weights follow from their
+queries, windows shorter than the text, two texts of 13 tokens. `transformers` {version} computed
+its logits (an encoder's features) in float32 with plain attention, from a checkpoint under the
+names it writes; `tests/llm/fixtures/make_architectures.py` did that. Weights follow from their
 names, so the repository holds configurations, ids and logits alone.
 
 A difference is the largest |a - b| over the largest |b|. "In pieces" gives the text to a cache as 4

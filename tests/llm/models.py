@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import olivine.core as mx
+import olivine.nn as nn
 from olivine.llm import models
-from olivine.llm.blocks.attention import scaled_attention
+from olivine.llm.blocks.attention import capped_attention
 from olivine.llm.blocks.experts import Experts, stack_experts
 from olivine.llm.blocks.rope import make_rope
 from tests.llm.architectures import FOLDER, STEADY, build, case, distance
@@ -195,7 +196,7 @@ def test_capped_attention_follows_its_formula(mask):
     weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
     expected = np.einsum("bhqk,bhkd->bhqd", weights, np.repeat(v, 2, axis=1))
     arrays = (mx.array(x.astype(np.float32)) for x in (q, k, v))
-    assert distance(scaled_attention(*arrays, scale=0.3, mask=given, softcap=0.5), expected) < 1e-5
+    assert distance(capped_attention(*arrays, 0.5, scale=0.3, mask=given), expected) < 1e-5
 
 
 @pytest.mark.parametrize("kind", ["default", "yarn", "dynamic", "longrope"])
@@ -214,6 +215,22 @@ def test_rotary_positions_take_an_offset_for_each_row(kind):
     if kind in ("default", "yarn"):
         apart = mx.concatenate([rope(x[:1], 2), rope(x[1:], 9)])
         assert distance(rope(x, mx.array([2, 9])), apart) < 1e-6
+
+
+def test_quantized_latent_attention_is_the_same_compressed():
+    config = {**case("deepseek_v3")["config"], "kv_lora_rank": 64, "vocab_size": 64}
+    model = models.build(config)
+    nn.quantize(
+        model,
+        group_size=32,
+        bits=4,
+        class_predicate=lambda _, m: hasattr(m, "to_quantized") and m.weight.shape[-1] % 32 == 0,
+    )
+    assert "scales" in model.layers[0].self_attn.kv_b_proj
+    ids, cache = mx.array([[5, 9, 33, 2, 17, 21]]), model.make_cache()
+    got = mx.concatenate([model(ids[:, :4], cache), model(ids[:, 4:], cache)], axis=1)
+    assert distance(got, model(ids)) < 1e-5
+    assert cache[0].values.shape[1] == 1 and cache[0].values.shape[3] == 64
 
 
 # Sentences

@@ -8,7 +8,6 @@ Arrays have shapes `(batch, heads, length, head_dim)`.
 from __future__ import annotations
 
 import olivine.core as mx
-from olivine.llm.blocks.attention import scaled_attention
 
 
 def causal_mask(length: int, offset: int, window: int | None) -> mx.array | str | None:
@@ -64,7 +63,7 @@ class KVCache:
 
     def attend(self, queries, keys, values, **options) -> mx.array:
         keys, values = self.extend(keys, values)
-        return scaled_attention(queries, keys, values, **options)
+        return mx.fast.scaled_dot_product_attention(queries, keys, values, **options)
 
     @property
     def state(self) -> list[mx.array]:

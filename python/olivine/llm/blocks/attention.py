@@ -28,18 +28,11 @@ def join_heads(x: mx.array) -> mx.array:
     return x.reshape(batch, length, -1)
 
 
-def scaled_attention(queries, keys, values, *, softcap: float | None = None, **options):
-    """`mx.fast.scaled_dot_product_attention`, its scores `s` capped to `c tanh(s / c)` on demand.
+def capped_attention(queries, keys, values, softcap: float, *, scale: float, mask=None):
+    """Attention whose scores `s` are capped to `softcap * tanh(s / softcap)`.
 
-    Every cache ends in this function, so that one option more is one change. Source of the cap:
-    Gemma Team, "Gemma 2" (2024).
+    Otherwise as `mx.fast.scaled_dot_product_attention`. Source: Gemma Team, "Gemma 2" (2024).
     """
-    if softcap is None:
-        return mx.fast.scaled_dot_product_attention(queries, keys, values, **options)
-    return _capped_attention(queries, keys, values, softcap, **options)
-
-
-def _capped_attention(queries, keys, values, softcap, *, scale, mask=None):
     batch, heads, length, _ = queries.shape
     kv_heads, total = keys.shape[1:3]
     grouped = (queries * scale).reshape(batch, kv_heads, heads // kv_heads * length, -1)
@@ -55,14 +48,19 @@ def _capped_attention(queries, keys, values, softcap, *, scale, mask=None):
     return (weights @ values).reshape(batch, heads, length, -1)
 
 
-def attend(queries, keys, values, cache, **options) -> mx.array:
+def attend(queries, keys, values, cache, *, softcap: float | None = None, **options) -> mx.array:
     """Attention over what the cache remembers and the new keys and values.
 
-    Shapes `(batch, heads, length, head_dim)`; `options` are those of `scaled_attention`. A cache
-    may keep keys and values in a form of its own.
+    Shapes `(batch, heads, length, head_dim)`; `options` are those of
+    `mx.fast.scaled_dot_product_attention`. A cache may keep keys and values in a form of its own,
+    and attend to that; capped scores need the arrays.
     """
+    if softcap is not None:
+        if cache is not None:
+            keys, values = cache.extend(keys, values)
+        return capped_attention(queries, keys, values, softcap, **options)
     if cache is None:
-        return scaled_attention(queries, keys, values, **options)
+        return mx.fast.scaled_dot_product_attention(queries, keys, values, **options)
     return cache.attend(queries, keys, values, **options)
 
 

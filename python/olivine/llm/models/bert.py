@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import olivine.core as mx
 import olivine.nn as nn
-from olivine.llm.blocks.attention import join_heads, scaled_attention, split_heads
+from olivine.llm.blocks.attention import attend, join_heads, split_heads
 from olivine.llm.blocks.config import Config as BaseConfig
 from olivine.llm.blocks.feed_forward import activation
 
@@ -73,7 +73,7 @@ class SelfAttention(nn.Module):
         queries = split_heads(self.query(x), self.heads)
         keys = split_heads(self.key(x), self.heads)
         values = split_heads(self.value(x), self.heads)
-        return join_heads(scaled_attention(queries, keys, values, scale=self.scale, mask=mask))
+        return join_heads(attend(queries, keys, values, None, scale=self.scale, mask=mask))
 
 
 class Output(nn.Module):

@@ -99,9 +99,9 @@ class Model(LanguageModel):
         return self.transformer.wte.as_linear(x)
 
     def sanitize(self, weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """Checkpoints have matrices transposed, and constant masks; some lack the first name."""
+        """Checkpoints have matrices transposed, and constant masks; the first name varies."""
         named = {
-            f"transformer.{name.removeprefix('transformer.')}": weight
+            f"transformer.{name.removeprefix('transformer.').removeprefix('model.')}": weight
             for name, weight in weights.items()
             if not name.startswith("lm_head.") and not name.endswith((".attn.bias", ".masked_bias"))
         }

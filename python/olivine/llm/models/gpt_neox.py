@@ -106,11 +106,11 @@ class Model(LanguageModel):
         return self.gpt_neox.embed_in.as_linear(x)
 
     def sanitize(self, weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """Without the masks and wave lengths that checkpoints store."""
+        """Without the masks and wave lengths that checkpoints store; MLX has other names."""
         stored = ("attention.bias", "attention.masked_bias", "rotary_emb.inv_freq")
         tied = ("embed_out.",) if self.config.tie_word_embeddings else ()
         return {
-            name: weight
+            name.replace("model.h.", "gpt_neox.layers.").replace("model.", "gpt_neox."): weight
             for name, weight in weights.items()
             if not name.endswith(stored) and not name.startswith(tied)
         }

@@ -12,7 +12,7 @@ from functools import partial
 
 import olivine.core as mx
 import olivine.nn as nn
-from olivine.llm.blocks.attention import attend, join_heads, scaled_attention, split_heads
+from olivine.llm.blocks.attention import attend, join_heads, split_heads
 from olivine.llm.blocks.config import Config as BaseConfig
 from olivine.llm.blocks.feed_forward import activation
 from olivine.llm.cache import KVCache
@@ -91,7 +91,7 @@ class Attention(nn.Module):
     def over(self, x: mx.array, memory: tuple, mask: mx.array | None) -> mx.array:
         """Attention to keys and values of another text."""
         queries = split_heads(self.q(x), self.heads)
-        return self.o(join_heads(scaled_attention(queries, *memory, scale=1.0, mask=mask)))
+        return self.o(join_heads(attend(queries, *memory, None, scale=1.0, mask=mask)))
 
 
 class FeedForward(nn.Module):

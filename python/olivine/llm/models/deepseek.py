@@ -145,12 +145,16 @@ class LatentAttention(nn.Module):
         return attend(queries, mx.concatenate([keys, k_rotated], axis=-1), values, None, **options)
 
     def _compressed(self, q_plain, q_rotated, latent, k_rotated, cache, **options):
-        """Attention over the latent vectors, which are all that the cache holds."""
+        """Attention over the latent vectors.
+
+        They are keys, with what is rotated after them, and values too, so the cache holds no others.
+        """
         times = partial(times_head_matrices, linear=self.kv_b_proj, heads=self.heads)
         q_latent = times(q_plain, rows=slice(None, self.plain), transpose=False)
         queries = mx.concatenate([q_latent, q_rotated], axis=-1)
         keys = mx.concatenate([latent, k_rotated], axis=-1)
-        y = cache.attend(queries, keys, latent, **options)
+        keys, _ = cache.extend(keys, keys[..., :0])
+        y = attend(queries, keys, keys[..., : self.rank], None, **options)
         return times(y, rows=slice(self.plain, None), transpose=True)
 
 

@@ -114,6 +114,14 @@ def _flat(model):
     return tree_flatten(model.parameters(), destination={})
 
 
+@pytest.mark.parametrize("name, most", [("gpt2", 32), ("bert", 32), ("roberta", 30)])
+def test_a_text_beyond_learned_positions_is_refused(name, most):
+    model, _ = build(name)
+    model(mx.full((1, most), 3))
+    with pytest.raises(ValueError, match=f"at most {most} tokens.*; got {most + 1}"):
+        model(mx.full((1, most + 1), 3))
+
+
 # Checkpoints
 
 

@@ -49,8 +49,14 @@ class Embeddings(nn.Module):
         self.token_type_embeddings = nn.Embedding(config.type_vocab_size, dims)
         self.LayerNorm = nn.LayerNorm(dims, eps=config.layer_norm_eps)
         self._first = config.first_position
+        self.most = config.max_position_embeddings - (0 if self._first is None else self._first + 1)
 
     def __call__(self, tokens: mx.array, mask: mx.array | None, kinds: mx.array | None):
+        if tokens.shape[1] > self.most:
+            raise ValueError(
+                f"[llm] expected a text of at most {self.most} tokens, the model's context; "
+                f"got {tokens.shape[1]}"
+            )
         positions = mx.arange(tokens.shape[1])
         if self._first is not None and mask is None:
             positions = positions + self._first + 1

@@ -147,7 +147,7 @@ class LatentAttention(nn.Module):
     def _compressed(self, q_plain, q_rotated, latent, k_rotated, cache, **options):
         """Attention over the latent vectors.
 
-        They are keys, with what is rotated after them, and values too, so the cache holds no others.
+        They are keys, with what is rotated after them, and values too: the cache holds no others.
         """
         times = partial(times_head_matrices, linear=self.kv_b_proj, heads=self.heads)
         q_latent = times(q_plain, rows=slice(None, self.plain), transpose=False)

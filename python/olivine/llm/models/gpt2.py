@@ -69,17 +69,25 @@ class Layer(nn.Module):
 class Transformer(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
+        self.n_positions = config.n_positions
         self.wte = nn.Embedding(config.vocab_size, config.n_embd)
         self.wpe = nn.Embedding(config.n_positions, config.n_embd)
         self.h = [Layer(config, i) for i in range(config.n_layer)]
         self.ln_f = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
 
+    def positions(self, length: int, cache: list | None) -> mx.array:
+        offset = cache[0].offset if cache else 0
+        if isinstance(offset, mx.array):  # one for each row
+            return mx.arange(length) + offset[:, None]
+        if offset + length > self.n_positions:
+            raise ValueError(
+                f"[llm] expected a text of at most {self.n_positions} tokens, the model's context; "
+                f"got {offset + length}"
+            )
+        return mx.arange(offset, offset + length)
+
     def __call__(self, tokens: mx.array, cache: list | None, windows: list) -> mx.array:
-        positions = mx.arange(tokens.shape[1])
-        if cache:
-            offset = cache[0].offset
-            positions = positions + (offset[..., None] if isinstance(offset, mx.array) else offset)
-        x = self.wte(tokens) + self.wpe(positions)
+        x = self.wte(tokens) + self.wpe(self.positions(tokens.shape[1], cache))
         return self.ln_f(run_layers(self.h, x, cache, windows))
 
 

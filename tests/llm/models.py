@@ -13,7 +13,9 @@ from olivine.llm import models
 from olivine.llm.blocks.attention import capped_attention
 from olivine.llm.blocks.experts import Experts, stack_experts
 from olivine.llm.blocks.rope import make_rope
+from olivine.utils import tree_flatten
 from tests.llm.architectures import FOLDER, STEADY, build, case, distance
+from tests.llm.fixtures.weights import weights
 
 LLAMA = case("llama")["config"]
 
@@ -97,6 +99,7 @@ def test_random_changes_of_a_configuration_never_fail_otherwise(name):
             ["layer_types", "_sliding_window_pattern"],
         ),
         ("cohere2", dict(sliding_window_pattern=2, rope_theta=10000.0), ["layer_types"]),
+        ("cohere2", dict(layer_switch=2), ["layer_types", "sliding_window_pattern"]),
         ("phi3_partial", dict(partial_rotary_factor=0.5), []),
     ],
 )
@@ -109,8 +112,6 @@ def test_configurations_of_older_files_mean_the_same(name, changed, dropped):
 
 
 def _flat(model):
-    from olivine.utils import tree_flatten
-
     return tree_flatten(model.parameters(), destination={})
 
 
@@ -295,3 +296,15 @@ def test_t5_decodes_piece_by_piece(name):
     pieces = [ids[:, :3], *(ids[:, i : i + 1] for i in range(3, ids.shape[1]))]
     got = mx.concatenate([model.decode(piece, memory, cache) for piece in pieces], axis=1)
     assert distance(got, np.load(FOLDER / f"{name}.npy")) < 1e-5
+
+
+def test_t5_finds_its_own_head_where_a_file_says_it_were_tied():
+    given = case("t5_gated")
+    config = {**given["config"], "tie_word_embeddings": True, "scale_decoder_outputs": False}
+    model, inputs = models.build(config), given["inputs"]
+    checkpoint = {name: mx.array(value) for name, value in weights(given["shapes"]).items()}
+    model.load_weights(list(model.sanitize(checkpoint).items()))
+    got = model(
+        *(mx.array(inputs[k]) for k in ("input_ids", "decoder_input_ids", "attention_mask"))
+    )
+    assert distance(got, np.load(FOLDER / "t5_gated.npy")) < 1e-5

@@ -18,6 +18,11 @@ class Config(cohere.Config):
     sliding_window: int | None = 4096
     sliding_window_pattern: int = 4
 
+    @classmethod
+    def normalized(cls, config: dict) -> dict:
+        older = {"sliding_window_pattern": config.get("layer_switch")}
+        return super().normalized({**older, **config})
+
     def __post_init__(self):
         self.check()
         if self.layer_types is None:

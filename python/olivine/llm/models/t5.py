@@ -45,8 +45,10 @@ class Config(BaseConfig):
             )
         if self.num_decoder_layers is None:
             self.num_decoder_layers = self.num_layers
+        # transformers 5 writes that T5 1.1 ties its head, which it does not: it doesn't scale.
         if self.scale_decoder_outputs is None:
             self.scale_decoder_outputs = self.tie_word_embeddings
+        self.tie_word_embeddings = self.tie_word_embeddings and self.scale_decoder_outputs
 
 
 def bucket(distance: mx.array, config: Config, both_ways: bool) -> mx.array:
@@ -220,10 +222,12 @@ class Model(nn.Module):
         return self.decode(decoder_tokens, self.encode(tokens, mask))
 
     def sanitize(self, weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """Without the copies of the shared table."""
+        """Without the copies of the shared table, except where it is a head of its own."""
         copies = ("encoder.embed_tokens.", "decoder.embed_tokens.")
         if self.config.tie_word_embeddings:
             copies += ("lm_head.",)
+        elif "shared.weight" in weights and "lm_head.weight" not in weights:
+            weights = {**weights, "lm_head.weight": weights["shared.weight"]}
         # Early files have a table that no model used.
         unused = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
         return {

@@ -61,18 +61,19 @@ class LanguageModel(nn.Module):
 class Decoder(nn.Module):
     """Embedding, layers, norm: ids to features `(batch, length, hidden_size)`."""
 
-    def __init__(self, config, layers: list[nn.Module], norm: nn.Module, embed_scale: float):
+    def __init__(self, config, layers: list, norm: nn.Module, windows: list, embed_scale: float):
         super().__init__()
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = layers
         self.norm = norm
         self.embed_scale = embed_scale
+        self._windows = windows
 
-    def __call__(self, tokens: mx.array, cache: list | None, windows: list) -> mx.array:
+    def __call__(self, tokens: mx.array, cache: list | None = None) -> mx.array:
         x = self.embed_tokens(tokens)
         if self.embed_scale != 1:
             x = x * self.embed_scale
-        return self.norm(run_layers(self.layers, x, cache, windows))
+        return self.norm(run_layers(self.layers, x, cache, self._windows))
 
 
 class CausalLM(LanguageModel):
@@ -87,8 +88,9 @@ class CausalLM(LanguageModel):
         windows: list[int | None] | None = None,
         embed_scale: float = 1.0,
     ):
-        super().__init__(config, windows or config.windows)
-        self.model = Decoder(config, layers, norm, embed_scale)
+        windows = windows or config.windows
+        super().__init__(config, windows)
+        self.model = Decoder(config, layers, norm, windows, embed_scale)
         if not config.tie_word_embeddings:
             self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
 
@@ -98,7 +100,7 @@ class CausalLM(LanguageModel):
 
     def features(self, tokens: mx.array, cache: list | None = None) -> mx.array:
         """What the head sees, `(batch, length, hidden_size)`."""
-        return self.model(tokens, cache, self._windows)
+        return self.model(tokens, cache)
 
     def head(self, x: mx.array) -> mx.array:
         """Logits of features."""

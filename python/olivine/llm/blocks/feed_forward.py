@@ -14,6 +14,7 @@ ACTIVATIONS = {
     "gelu_new": nn.gelu_approx,
     "gelu_pytorch_tanh": nn.gelu_approx,
     "gelu_fast": nn.gelu_approx,
+    "quick_gelu": nn.gelu_fast_approx,
 }
 
 
@@ -37,4 +38,17 @@ class GatedMLP(nn.Module):
         self._act = activation(act)
 
     def __call__(self, x: mx.array) -> mx.array:
-        return self.down_proj(self._act(self.gate_proj(x)) * self.up_proj(x))
+        return self["down_proj"](self._act(self["gate_proj"](x)) * self["up_proj"](x))
+
+
+class PlainMLP(nn.Module):
+    """`c_proj(act(c_fc(x)))`, under the names of GPT-2."""
+
+    def __init__(self, dims: int, hidden: int, act: str, bias: bool = True):
+        super().__init__()
+        self.c_fc = nn.Linear(dims, hidden, bias=bias)
+        self.c_proj = nn.Linear(hidden, dims, bias=bias)
+        self._act = activation(act)
+
+    def __call__(self, x: mx.array) -> mx.array:
+        return self["c_proj"](self._act(self["c_fc"](x)))

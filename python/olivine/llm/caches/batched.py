@@ -1,4 +1,4 @@
-"""The cache of a batch whose rows differ in length, come and go: the ground of continuous batching."""
+"""The cache of a batch whose rows differ in length, come and go (continuous batching)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Caches of all layers together with the tokens they have seen: chats, saved prompts, shared prefixes."""
+"""Caches of all layers with the tokens they have seen: chats, saved prompts, shared prefixes."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class PromptCache:
             del self.tokens[least:]
 
     def save(self, path: str | Path, model, metadata: dict | None = None) -> None:
-        """Write all to one safetensors file; a file of that name is replaced at once, or not at all.
+        """Write all to one safetensors file. One of that name is replaced at once, or not at all.
 
         `metadata`: whatever JSON can hold, given back by `load`.
         """
@@ -131,7 +131,7 @@ class PromptCache:
             )
         if header.get("model") != fingerprint(model):
             raise ValueError(
-                f"[llm] expected {path} to be made by this model; its configuration or weights differ"
+                f"[llm] expected {path} to be made by this model; configuration or weights differ"
             )
         try:
             tokens = arrays["tokens"].tolist()

@@ -86,12 +86,12 @@ class ByteTokenizer:
 
 
 class LetterTokenizer(ByteTokenizer):
-    """Token 0 ends, the others are single letters, so that every id of a tiny model is text."""
+    """Tokens are single letters, so that every id of a tiny model is text; none ends."""
 
     def __init__(self, vocab_size=61):
         letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-        self.tokens = [b""] + [c.encode() for c in letters[: vocab_size - 1]]
-        self.eos_ids = {EOS}
+        self.tokens = [c.encode() for c in letters[:vocab_size]]
+        self.eos_ids = set()
 
     def encode(self, text, add_special_tokens=True):
         return [self.tokens.index(c.encode()) for c in text]

@@ -29,8 +29,8 @@ class Sampling:
     min_p: only those at least this many times as likely as the most likely (Nguyen et al., 2024).
     typical_p: only those whose surprise is nearest to the expected one, together of this
         probability (Meister et al., 2023).
-    xtc_probability, xtc_threshold: with this probability, of the tokens above the threshold only the
-        least likely stays ("exclude top choices", Weidmann, 2024).
+    xtc_probability, xtc_threshold: with this probability, of the tokens above the threshold only
+        the least likely stays ("exclude top choices", Weidmann, 2024).
     repetition_penalty: logits of the last `repetition_context` tokens, the prompt's included, are
         divided by it where positive and multiplied where negative (Keskar et al., 2019).
     presence_penalty, frequency_penalty: subtracted from the logits of generated tokens, once and
@@ -77,6 +77,14 @@ class Sampling:
     @property
     def greedy(self) -> bool:
         return self.temperature == 0
+
+    def check(self, vocab_size: int) -> None:
+        """ValueError: `logit_bias` names ids that a model of so many tokens does not have."""
+        wrong = [i for i in self.logit_bias if not 0 <= i < vocab_size]
+        if wrong:
+            raise ValueError(
+                f"[llm] expected a logit_bias of ids below {vocab_size}; got {wrong[0]!r}"
+            )
 
 
 # ---- Filters.
@@ -167,7 +175,7 @@ def draw(logits: mx.array, uniform: mx.array) -> mx.array:
 
 
 class Row:
-    """What the choice of one sequence's tokens depends on: settings, tokens so far, random state."""
+    """What the choice of a sequence's tokens depends on: settings, tokens so far, random state."""
 
     def __init__(self, settings: Sampling, prompt: Sequence[int] = ()):
         self.settings = settings

@@ -86,10 +86,10 @@ class PromptCache:
         return shared
 
     def settle(self) -> None:
-        """Make the layers agree after a step that was stopped between two of them."""
+        """Make layers and tokens agree after a step that was stopped in its middle."""
         held = [position(layer) for layer in self.layers]
         if any(count != len(self.tokens) for count in held):
-            least = min(held)
+            least = min(*held, len(self.tokens))
             for layer, count in zip(self.layers, held, strict=True):
                 if layer.trim(count - least) != count - least:
                     self.clear()

@@ -217,10 +217,11 @@ class Sampler:
     def rows(self) -> list[Row]:
         return self._rows
 
-    @rows.setter
-    def rows(self, rows: Sequence[Row]) -> None:
-        self._rows, self._pending, self._untold = list(rows), None, 0
-        self._prepare()
+    def replace(self, rows: Sequence[Row], pending: mx.array | None) -> None:
+        """Go on with other rows; `pending` are their latest tokens if these are not known yet."""
+        self._rows, self._pending, self._untold = list(rows), pending, int(pending is not None)
+        if self._rows:
+            self._prepare()
 
     def _prepare(self) -> None:
         """The settings of all rows as arrays, and what of them any row uses."""

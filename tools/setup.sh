@@ -90,7 +90,7 @@ text = open("pyproject.toml").read()
 def entries(key):
     body = re.search(rf"^{key} = \[(.*?)\]$", text, re.S | re.M).group(1)
     return re.findall(r'"([^"]+)"', body)
-for key in ("requires", "dependencies", "demo", "test", "dev"):
+for key in ("requires", "dependencies", "llm", "demo", "test", "dev"):
     print("\n".join(entries(key)))
 print("cmake>=3.25\nninja>=1.10")
 CODE

@@ -283,6 +283,8 @@ def stream_generate(
         logprobs,
     )
     text = TextStream(tokenizer, stop)
+    if draft is not None:
+        draft.start(generation)
 
     def logits():
         return prefill(model, cache, fresh, prefill_step, progress)

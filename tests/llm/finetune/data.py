@@ -14,7 +14,7 @@ from olivine.llm.finetune.data import (
     load_data,
     pack,
 )
-from tests.llm.tiny import ByteTokenizer
+from tests.llm.tiny_chat import ByteTokenizer
 
 TOKENIZER = ByteTokenizer()
 

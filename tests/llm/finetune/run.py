@@ -14,7 +14,7 @@ from olivine.llm.finetune.data import Dataset, Encoder
 from olivine.llm.finetune.run import FineTuningError, Run, Settings, fine_tune
 from olivine.train.progress import PlainProgress
 from olivine.utils import tree_flatten
-from tests.llm.tiny import ByteTokenizer, tiny_llama
+from tests.llm.tiny_chat import ByteTokenizer, tiny_llama
 
 ENCODE = Encoder(ByteTokenizer())
 ANSWERS = Dataset([ENCODE({"prompt": f"say {i}:", "completion": f"it is {i}"}) for i in range(12)])

@@ -10,7 +10,7 @@ from olivine.llm.quantization.awq import awq, output_error
 from olivine.llm.quantization.calibration import Recorder, in_groups, record
 from olivine.llm.quantization.gptq import correction, gptq, quantize_weight
 from olivine.llm.quantization.sensitivity import mixed_plan
-from tests.llm.tiny import tiny_llama
+from tests.llm.tiny_chat import tiny_llama
 
 PLAN = QuantizationPlan(Format(3, 32), {"model.embed_tokens": None})
 

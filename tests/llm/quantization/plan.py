@@ -7,7 +7,7 @@ import olivine.core as mx
 import olivine.nn as nn
 from olivine.llm.quantization import Format, QuantizationPlan, bits_per_weight, quantize_model
 from olivine.llm.quantization.packing import pack_rows, quantized_linear
-from tests.llm.tiny import tiny_llama
+from tests.llm.tiny_chat import tiny_llama
 
 
 def model():

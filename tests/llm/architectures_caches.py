@@ -6,8 +6,6 @@ import pytest
 import olivine.core as mx
 from tests.llm.architectures import FOLDER, LIMIT, STEADY, build, distance
 
-caches = pytest.importorskip("olivine.llm.caches", reason="needs the kinds of caches")
-
 
 @pytest.mark.parametrize("name", STEADY)
 def test_layers_with_a_window_may_forget_what_is_behind_it(name):

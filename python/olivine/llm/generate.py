@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import olivine.core as mx
-from olivine.llm.blocks.decoder import CausalLM
 from olivine.llm.caches.prompt import PromptCache
 from olivine.llm.caches.rotating import RotatingKVCache
 from olivine.llm.sampling import Row, Sampler, Sampling
@@ -49,9 +48,7 @@ class Record:
 
 def last_logits(model, tokens: mx.array, layers: list) -> mx.array:
     """Logits `(batch, vocab)` after the last of `tokens`, `(batch, length)`."""
-    if tokens.shape[1] > 1 and type(model).__call__ is CausalLM.__call__:
-        return model.head(model.model(tokens, layers)[:, -1:])[:, 0]
-    return model(tokens, layers)[:, -1]
+    return model.head(model.features(tokens, layers)[:, -1:])[:, 0]
 
 
 def prefill(

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import olivine.core as mx
-from olivine.llm.blocks.decoder import CausalLM
 from olivine.llm.generate import as_ids
 
 
@@ -56,9 +55,7 @@ def losses(model, tokens: Sequence[int], first: int, step: int = 256) -> mx.arra
     """`-log p` of `tokens[first:]`, each given all before it. Logits are made `step` at a time."""
     inputs, targets = mx.array([tokens[:-1]]), mx.array(tokens[first:])
     count = len(tokens) - first
-    if type(model).__call__ is not CausalLM.__call__:
-        return mx.fast.cross_entropy(model(inputs)[0, first - 1 :], targets)
-    features = model.model(inputs)[:, first - 1 :]
+    features = model.features(inputs)[:, first - 1 :]
     parts = []
     for start in range(0, count, step):
         logits = model.head(features[:, start : start + step])[0]

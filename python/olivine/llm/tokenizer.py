@@ -52,6 +52,7 @@ class Tokenizer:
         self.added: dict[int, str] = {i: token.content for i, token in added.items()}
         self.special_ids = frozenset(i for i, token in added.items() if token.special)
         self.bytes_of_tokens = bytes_of_tokens(backend.decoder)
+        self._vocabulary: list[bytes] | None = None
         self._size = backend.get_vocab_size(with_added_tokens=True)
 
     def __repr__(self) -> str:
@@ -67,6 +68,24 @@ class Tokenizer:
 
     def get_vocab(self) -> dict[str, int]:
         return self.backend.get_vocab(with_added_tokens=True)
+
+    def vocabulary(self) -> list[bytes]:
+        """The bytes that each id adds to a text that has begun; of ids without a token, none.
+
+        Made once; of decoders that look at neighbours, what the id decodes to by itself.
+        """
+        if self._vocabulary is None:
+            self._vocabulary = [self._bytes_of(i) for i in range(max(len(self), *self.added, 0))]
+        return self._vocabulary
+
+    def _bytes_of(self, token: int) -> bytes:
+        added = self.added.get(token)
+        text = self.id_to_token(token) if added is None else added
+        if text is None:
+            return b""
+        if added is not None or self.bytes_of_tokens is None:
+            return (added or self.decode([token])).encode()
+        return self.bytes_of_tokens(text, False)
 
     def token_to_id(self, token: str) -> int | None:
         return self.backend.token_to_id(token)

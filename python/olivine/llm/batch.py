@@ -237,6 +237,7 @@ class Batch:
         for layer, own in zip(self._layers, sequence.cache.layers, strict=True):
             layer.join(own)
         sequence.cache = None
+        mx.eval([layer.state for layer in self._layers])  # frees the sequence's own arrays
         own = Sampler([sequence.row])
         tokens = own(_processed(sequence, logits))
         (sequence.logs,), arrays = _read_logprobs([sequence], logits, tokens)

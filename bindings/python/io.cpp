@@ -57,8 +57,9 @@ nb::object to_object(const GGUFMetaData& v) {
   return strings;
 }
 
-PyObject* load_gguf_from(PyObject* file, bool return_metadata) {
-  GGUFLoad loaded = load_from(file, [](const auto& from) { return load_gguf(from); });
+PyObject* load_gguf_from(PyObject* file, bool return_metadata, bool keep_packed) {
+  GGUFPacking packing = keep_packed ? GGUFPacking::lossless : GGUFPacking::mlx;
+  GGUFLoad loaded = load_from(file, [&](const auto& from) { return load_gguf(from, packing); });
   nb::dict metadata;
   if (return_metadata) {
     for (auto& [key, value] : loaded.second) {
@@ -143,12 +144,12 @@ PyObject* load(Arguments& in) {
     in.mismatch(0, "a path or a file object");
   }
   std::string format = format_of(in);
-  bool metadata = in.boolean(2);
+  bool metadata = in.boolean(2), keep_packed = in.boolean(3);
   if (metadata && (format == "npy" || format == "npz")) {
     fail("[load] expected a safetensors or GGUF file for its metadata; got format '", format, "'");
   }
   if (format == "safetensors") return load_safetensors_from(file, metadata);
-  if (format == "gguf") return load_gguf_from(file, metadata);
+  if (format == "gguf") return load_gguf_from(file, metadata, keep_packed);
   if (format == "npy") return load_npy_from(file);
   if (format == "npz") return load_npz(file);
   fail("[load] expected format 'gguf', 'npy', 'npz' or 'safetensors'; got '", format, "'");

@@ -74,8 +74,12 @@ using GGUFMetadataMap = std::unordered_map<std::string, GGUFMetaData>;
 using GGUFLoad = std::pair<NamedArrays, GGUFMetadataMap>;
 
 // GGUF versions 2 and 3. Numbers of the metadata are arrays without axes, lists of them have one.
-OLIVINE_API GGUFLoad load_gguf(const std::string& path);
-OLIVINE_API GGUFLoad load_gguf(const ByteSource& source);
+// Quantized tensors become, as in MLX, words, scales and biases like quantize()'s (Q4_0, Q4_1,
+// Q8_0), or float16. With `lossless` Q5_0, Q5_1, and Q4_K and Q5_K with float32 scales are packed
+// as well, and the others become float32.
+enum class GGUFPacking { mlx, lossless };
+OLIVINE_API GGUFLoad load_gguf(const std::string& path, GGUFPacking packing = GGUFPacking::mlx);
+OLIVINE_API GGUFLoad load_gguf(const ByteSource& source, GGUFPacking packing = GGUFPacking::mlx);
 OLIVINE_API void save_gguf(const std::string& path, const NamedArrays& arrays,
                            const GGUFMetadataMap& metadata = {});
 OLIVINE_API void write_gguf(const ByteSink& sink, const NamedArrays& arrays,

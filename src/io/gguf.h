@@ -28,9 +28,17 @@ enum class Value : uint32_t {
 // What arrays a tensor of a type becomes.
 enum class Form {
   plain,      // elements as stored, of `dtype`
-  decoded,    // float16
-  packed,     // weight, scales and biases, in the affine layout of quantize()
+  decoded,    // float16, or float32 if nothing may be lost
+  packed,     // weight, scales and biases, in the affine layout of quantize(), groups of 32
+  packable,   // decoded, or packed if that is asked for
   unreadable  // known by name only
+};
+
+// Packed blocks: bits per element, dtype of scales and biases, and the packer.
+struct Packing {
+  int bits = 0;
+  Dtype scales = float16;
+  Codec codec{};
 };
 
 struct Type {
@@ -38,9 +46,10 @@ struct Type {
   std::string_view name;
   uint32_t values, bytes;  // per block
   Form form;
-  Dtype dtype;  // of plain elements
-  int bits;     // of packed elements
-  Codec codec;
+  Dtype dtype;  // of plain and decoded elements
+  Codec codec;  // decodes blocks
+  Codec exact;  // to float32
+  Packing packing;
 };
 
 // Null: no type has this number.
@@ -69,9 +78,27 @@ void decode_tq1_0(const unsigned char* b, float* y);
 void decode_tq2_0(const unsigned char* b, float* y);
 void decode_mxfp4(const unsigned char* b, float* y);
 
+// Packers of blocks [first, first + count), as in Codec; `out` has words, scales and biases.
+void pack_q4_0(const unsigned char* in, int64_t first, int64_t count, void* const* out);
+void pack_q4_1(const unsigned char* in, int64_t first, int64_t count, void* const* out);
+void pack_q5_0(const unsigned char* in, int64_t first, int64_t count, void* const* out);
+void pack_q5_1(const unsigned char* in, int64_t first, int64_t count, void* const* out);
+void pack_q8_0(const unsigned char* in, int64_t first, int64_t count, void* const* out);
+void pack_q4_k(const unsigned char* in, int64_t first, int64_t count, void* const* out);
+void pack_q5_k(const unsigned char* in, int64_t first, int64_t count, void* const* out);
+
 // Little-endian numbers at any address.
 inline uint32_t u16_at(const unsigned char* p) { return uint32_t(p[0] | p[1] << 8); }
 inline uint32_t u32_at(const unsigned char* p) { return u16_at(p) | u16_at(p + 2) << 16; }
 inline float f16_at(const unsigned char* p) { return to_float(float16_t{uint16_t(u16_at(p))}); }
+
+// The 6-bit scale and minimum of group j, out of the 12 bytes of Q4_K and Q5_K.
+struct ScaleMin {
+  float scale, min;
+};
+inline ScaleMin scale_min(const unsigned char* s, int j) {
+  if (j < 4) return {float(s[j] & 63), float(s[j + 4] & 63)};
+  return {float((s[j + 4] & 15) | s[j - 4] >> 6 << 4), float(s[j + 4] >> 4 | s[j] >> 6 << 4)};
+}
 
 }  // namespace olivine::gguf

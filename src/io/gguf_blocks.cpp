@@ -18,15 +18,6 @@ constexpr float kE2m1[16] = {0.f, 0.5f,  1.f,  1.5f,  2.f,  3.f,  4.f,  6.f,
 
 int i8(unsigned char c) { return static_cast<int8_t>(c); }
 
-// The 6-bit scale and minimum of group j, out of the 12 bytes of Q4_K and Q5_K.
-struct ScaleMin {
-  float scale, min;
-};
-ScaleMin scale_min(const unsigned char* s, int j) {
-  if (j < 4) return {float(s[j] & 63), float(s[j + 4] & 63)};
-  return {float((s[j + 4] & 15) | s[j - 4] >> 6 << 4), float(s[j + 4] >> 4 | s[j] >> 6 << 4)};
-}
-
 // The fifth bits of a 32-element block.
 int fifth(uint32_t high, int j) { return int(high >> j & 1) << 4; }
 

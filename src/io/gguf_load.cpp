@@ -237,21 +237,27 @@ void check_layout(const Header& in, const std::vector<Tensor>& tensors, uint64_t
 
 // The arrays of a tensor: one, or the three of a quantized weight.
 void add_arrays(const Header& in, const Tensor& t, std::shared_ptr<const ByteSource> source,
-                uint64_t data, NamedArrays& arrays) {
+                uint64_t data, GGUFPacking packing, NamedArrays& arrays) {
   Extent e{std::move(source), data + t.offset, t.bytes, nullptr, {}};
   std::vector<std::string> names{t.name};
-  if (t.type->form != Form::plain) e.codec = &t.type->codec;
-  if (t.type->form == Form::packed) {
+  const Form form = t.type->form;
+  const bool lossless = packing == GGUFPacking::lossless;
+  if (form == Form::packed || (form == Form::packable && lossless)) {
+    const Packing& p = t.type->packing;
+    e.codec = &p.codec;
     constexpr std::string_view kWeight = ".weight";
     std::string prefix =
         t.name.ends_with(kWeight) ? t.name.substr(0, t.name.size() - kWeight.size()) : t.name;
     names.insert(names.end(), {prefix + ".scales", prefix + ".biases"});
     Shape weight = t.shape, groups = t.shape;
-    weight.back() = weight.back() / 32 * t.type->bits;
+    weight.back() = weight.back() / 32 * p.bits;
     groups.back() /= 32;
-    e.outs = {{weight, uint32}, {groups, float16}, {groups, float16}};
-  } else {
+    e.outs = {{weight, uint32}, {groups, p.scales}, {groups, p.scales}};
+  } else if (form == Form::plain) {
     e.outs = {{t.shape, t.type->dtype}};
+  } else {
+    e.codec = lossless ? &t.type->exact : &t.type->codec;
+    e.outs = {{t.shape, lossless ? float32 : t.type->dtype}};
   }
   Arrays loaded = load_extent(std::move(e));
   for (size_t i = 0; i < names.size(); ++i) {
@@ -266,7 +272,7 @@ void add_arrays(const Header& in, const Tensor& t, std::shared_ptr<const ByteSou
 
 namespace olivine {
 
-GGUFLoad load_gguf(const ByteSource& source) {
+GGUFLoad load_gguf(const ByteSource& source, GGUFPacking packing) {
   using namespace gguf;
   Header in(source);
   char magic[4];
@@ -291,10 +297,12 @@ GGUFLoad load_gguf(const ByteSource& source) {
 
   auto shared = std::make_shared<const ByteSource>(source);
   NamedArrays arrays;
-  for (const Tensor& t : tensors) add_arrays(in, t, shared, data, arrays);
+  for (const Tensor& t : tensors) add_arrays(in, t, shared, data, packing, arrays);
   return {std::move(arrays), std::move(metadata)};
 }
 
-GGUFLoad load_gguf(const std::string& path) { return load_gguf(open_source(path)); }
+GGUFLoad load_gguf(const std::string& path, GGUFPacking packing) {
+  return load_gguf(open_source(path), packing);
+}
 
 }  // namespace olivine

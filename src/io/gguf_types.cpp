@@ -16,61 +16,33 @@ void to_half(const unsigned char* in, int64_t first, int64_t count, void* const*
   }
 }
 
-void put_half(void* out, int64_t i, float16_t v) { static_cast<float16_t*>(out)[i] = v; }
-
-// Q4_0 and Q4_1 hold element j and j + 16 in one byte; the affine layout holds neighbours.
-void nibbles(const unsigned char* q, unsigned char* out) {
-  for (int half = 0; half < 2; ++half) {
-    for (int j = 0; j < 8; ++j) {
-      int low = q[2 * j] >> (4 * half) & 15, high = q[2 * j + 1] >> (4 * half) & 15;
-      *out++ = static_cast<unsigned char>(low | high << 4);
-    }
-  }
-}
-
-void pack_q4_0(const unsigned char* in, int64_t first, int64_t count, void* const* out) {
-  for (int64_t i = first; i < first + count; ++i, in += 18) {
-    float16_t d{uint16_t(u16_at(in))};
-    nibbles(in + 2, static_cast<unsigned char*>(out[0]) + 16 * i);
-    put_half(out[1], i, d);
-    put_half(out[2], i, to_float16(-8 * to_float(d)));
-  }
-}
-
-void pack_q4_1(const unsigned char* in, int64_t first, int64_t count, void* const* out) {
-  for (int64_t i = first; i < first + count; ++i, in += 20) {
-    nibbles(in + 4, static_cast<unsigned char*>(out[0]) + 16 * i);
-    put_half(out[1], i, {uint16_t(u16_at(in))});
-    put_half(out[2], i, {uint16_t(u16_at(in + 2))});
-  }
-}
-
-// Signed bytes become unsigned ones by an offset of 128, which the bias takes back.
-void pack_q8_0(const unsigned char* in, int64_t first, int64_t count, void* const* out) {
-  for (int64_t i = first; i < first + count; ++i, in += 34) {
-    float16_t d{uint16_t(u16_at(in))};
-    auto* to = static_cast<unsigned char*>(out[0]) + 32 * i;
-    for (int j = 0; j < 32; ++j) to[j] = in[2 + j] ^ 0x80;
-    put_half(out[1], i, d);
-    put_half(out[2], i, to_float16(-128 * to_float(d)));
-  }
+template <int values, int bytes, BlockDecoder decode>
+void to_single(const unsigned char* in, int64_t first, int64_t count, void* const* out) {
+  auto* to = static_cast<float*>(out[0]) + first * values;
+  for (int64_t i = 0; i < count; ++i, in += bytes, to += values) decode(in, to);
 }
 
 constexpr Type plain(uint32_t id, std::string_view name, Dtype t) {
   auto size = uint32_t(t.size());
-  return {id, name, 1, size, Form::plain, t, 0, {}};
+  return {id, name, 1, size, Form::plain, t, {}, {}, {}};
 }
 template <int values, int bytes, BlockDecoder decode>
 constexpr Type decoded(uint32_t id, std::string_view name) {
-  return {
-      id, name, values, bytes, Form::decoded, float16, 0, {bytes, to_half<values, bytes, decode>}};
+  Codec half{bytes, to_half<values, bytes, decode>};
+  Codec single{bytes, to_single<values, bytes, decode>};
+  return {id, name, values, bytes, Form::decoded, float16, half, single, {}};
 }
 using Pack = decltype(Codec::decode);
 constexpr Type packed(uint32_t id, std::string_view name, uint32_t bytes, int bits, Pack pack) {
-  return {id, name, 32, bytes, Form::packed, uint32, bits, {bytes, pack}};
+  return {id, name, 32, bytes, Form::packed, float16, {}, {}, {bits, float16, {bytes, pack}}};
+}
+constexpr Type packable(Type type, int bits, Dtype scales, Pack pack) {
+  type.form = Form::packable;
+  type.packing = {bits, scales, {type.bytes, pack}};
+  return type;
 }
 constexpr Type unreadable(uint32_t id, std::string_view name) {
-  return {id, name, 1, 1, Form::unreadable, float16, 0, {}};
+  return {id, name, 1, 1, Form::unreadable, float16, {}, {}, {}};
 }
 
 // Q8_1 holds intermediate results and is in no file; the others of the unreadable ones are retired.
@@ -81,14 +53,14 @@ constexpr Type kTypes[] = {
     packed(3, "Q4_1", 20, 4, pack_q4_1),
     unreadable(4, "Q4_2"),
     unreadable(5, "Q4_3"),
-    decoded<32, 22, decode_q5_0>(6, "Q5_0"),
-    decoded<32, 24, decode_q5_1>(7, "Q5_1"),
+    packable(decoded<32, 22, decode_q5_0>(6, "Q5_0"), 5, float16, pack_q5_0),
+    packable(decoded<32, 24, decode_q5_1>(7, "Q5_1"), 5, float16, pack_q5_1),
     packed(8, "Q8_0", 34, 8, pack_q8_0),
     unreadable(9, "Q8_1"),
     decoded<256, 84, decode_q2_k>(10, "Q2_K"),
     decoded<256, 110, decode_q3_k>(11, "Q3_K"),
-    decoded<256, 144, decode_q4_k>(12, "Q4_K"),
-    decoded<256, 176, decode_q5_k>(13, "Q5_K"),
+    packable(decoded<256, 144, decode_q4_k>(12, "Q4_K"), 4, float32, pack_q4_k),
+    packable(decoded<256, 176, decode_q5_k>(13, "Q5_K"), 5, float32, pack_q5_k),
     decoded<256, 210, decode_q6_k>(14, "Q6_K"),
     decoded<256, 292, decode_q8_k>(15, "Q8_K"),
     decoded<256, 66, decode_iq2_xxs>(16, "IQ2_XXS"),

@@ -87,7 +87,10 @@ const std::vector<Parser>& parsers() {
        "\"BOOL\" \"__metadata__\" 18446744073709551615",
        [](const ByteSource& s) { touch(load_safetensors(s).first); }, repair_safetensors},
       {"gguf", "general.alignment a.weight a.scales GGUF",
-       [](const ByteSource& s) { touch(load_gguf(s).first); }},
+       [](const ByteSource& s) {
+         touch(load_gguf(s).first);
+         touch(load_gguf(s, GGUFPacking::lossless).first);
+       }},
       {"functions",
        "add sum reshape slice gather scatter as_strided transpose broadcast_to conv fft sort "
        "matmul addmm rope attention quantize dequantize softmax cumsum lu svd concatenate view",

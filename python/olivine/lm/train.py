@@ -8,8 +8,6 @@ and step alone, and everything else is in the checkpoint.
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -27,6 +25,7 @@ from olivine.lm.data import BatchSampler, Corpus, validation_batches
 from olivine.lm.model import GPT
 from olivine.lm.settings import GPTConfig, TrainConfig
 from olivine.train.precision import autocast
+from olivine.train.stop import StopSignal
 from olivine.utils import tree_flatten
 
 # Batches of the evaluations along the way; the one at the end uses the whole validation part.
@@ -240,33 +239,6 @@ class Budget:
         if self.minutes is None:
             return step >= self.total
         return self.seconds() >= 60 * self.minutes
-
-
-class StopSignal:
-    """Turns the first SIGINT, SIGTERM or SIGHUP into a request; a second one acts as usual."""
-
-    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def __init__(self):
-        self.received: str | None = None
-        self._handlers: dict = {}
-
-    def __enter__(self) -> StopSignal:
-        if threading.current_thread() is threading.main_thread():  # Python allows no other
-            for number in self.SIGNALS:
-                self._handlers[number] = signal.signal(number, self._receive)
-        return self
-
-    def _receive(self, number, frame) -> None:
-        self.received = signal.Signals(number).name
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-
-    def __exit__(self, *exception) -> None:
-        self._restore()
 
 
 class Reporter(Protocol):

@@ -15,6 +15,7 @@ from olivine.train.lr_finder import LearningRates, find_learning_rate
 from olivine.train.plots import plot_found_rates, plot_learning_rate, plot_losses
 from olivine.train.precision import LossScaler, autocast
 from olivine.train.progress import progress
+from olivine.train.stop import StopSignal
 from olivine.train.tensorboard import TensorBoardLogger
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "EarlyStopping",
     "LearningRates",
     "LossScaler",
+    "StopSignal",
     "TensorBoardLogger",
     "accumulate",
     "autocast",

@@ -63,7 +63,7 @@ def _antialiasing_taps(positions, size, scale, radius, kernel):
 
 
 def taps(size: int, scale: float, align_corners: bool, antialias: bool, method: str):
-    """Indices (int32) and weights (float32), each (outputs, taps), of method "linear" or "cubic"."""
+    """Indices (int32) and weights (float32), each (outputs, taps), of "linear" or "cubic"."""
     linear = method == "linear"
     radius = 1 if linear else 2
     positions = _positions(size, scale, align_corners)

@@ -1,0 +1,97 @@
+"""What the commands of language models share: options, loading, sampling settings."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from olivine.cli.errors import UsageError, real, whole
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model",
+        nargs="?",
+        metavar="MODEL",
+        help="folder, GGUF file, installed package or Hugging Face id (SmolLM2, if installed)",
+    )
+    parser.add_argument("--adapter", metavar="DIR", help="an adapter of `olivine finetune`")
+
+
+def add_sampling(parser: argparse.ArgumentParser, temperature: float | None, shown: str) -> None:
+    """Options of `Sampling`; `shown` says what the temperature is if it is not given."""
+    group = parser.add_argument_group("how tokens are chosen")
+    group.add_argument(
+        "--temperature",
+        type=real(0, 100),
+        default=temperature,
+        metavar="X",
+        help=f"0 takes the most likely; above 1 takes risks ({shown})",
+    )
+    group.add_argument("--top-k", type=whole(1), metavar="K", help="the K likeliest only")
+    group.add_argument(
+        "--top-p", type=real(0, 1, above=True), default=1.0, metavar="P", help="of this probability"
+    )
+    group.add_argument(
+        "--min-p", type=real(0, 1), default=0.0, metavar="P", help="at least P of the likeliest's"
+    )
+    group.add_argument(
+        "--repetition-penalty", type=real(0, above=True), default=1.0, metavar="X", help="(1)"
+    )
+    group.add_argument("--seed", type=whole(0), metavar="N", help="the same seed, the same text")
+
+
+def sampling(options: argparse.Namespace):
+    """The `Sampling` that the options ask for."""
+    from olivine.llm.sampling import Sampling
+
+    return Sampling(
+        temperature=options.temperature or 0.0,
+        top_k=options.top_k or 0,
+        top_p=options.top_p,
+        min_p=options.min_p,
+        repetition_penalty=options.repetition_penalty,
+        seed=options.seed,
+    )
+
+
+def load_model(options: argparse.Namespace):
+    """The model, with its adapter, and the tokenizer; UsageError if there is none such."""
+    from olivine.llm.load import load
+
+    try:
+        model, tokenizer = load(options.model)
+        if getattr(options, "adapter", None):
+            from olivine.llm.adapters import load_adapters
+
+            load_adapters(options.adapter, model)
+            model.eval()
+    except ValueError as error:
+        raise UsageError(error) from None
+    return model, tokenizer
+
+
+def read_text(path: str) -> str:
+    """The text of a file, or of standard input for `-`."""
+    if path == "-":
+        return sys.stdin.read()
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is no UTF-8 text") from None
+
+
+class Line:
+    """A line of progress on a terminal's standard error."""
+
+    def __init__(self):
+        self._shown = sys.stderr.isatty()
+
+    def __call__(self, done: int, total: int, what: str = "tokens") -> None:
+        if self._shown:
+            print(f"\r\033[K{done:,}/{total:,} {what}", end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        if self._shown:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)

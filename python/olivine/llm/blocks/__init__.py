@@ -1,0 +1,1 @@
+"""What architectures share: attention, feed-forward layers, rotary positions, the decoder."""

@@ -1,0 +1,256 @@
+"""The engine: one thread that generates for all clients in one continuous batch.
+
+Clients' threads only put commands into a queue and get events by a callback of theirs; nothing a
+client does, nor how it ends, touches another's sequence.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import olivine.core as mx
+from olivine.llm.batch import Batch
+from olivine.llm.cache import PrefixCache
+from olivine.llm.generate import Record, as_ids, room
+from olivine.llm.sampling import Sampling
+from olivine.llm.server.metrics import Metrics
+
+
+class Busy(Exception):
+    """The queue is full, or the server is shutting down."""
+
+
+@dataclass
+class Failure:
+    """The event that ends a request which was not finished: why, in a line."""
+
+    reason: str  # "error", "timeout" or "shutdown"
+    message: str
+
+
+Event = Record | Failure
+
+
+@dataclass(eq=False)
+class Request:
+    """One sequence of a client."""
+
+    prompt: list[int]
+    send: Callable[[Event], None]
+    options: dict[str, Any]
+    deadline: float
+    arrived: float = field(default_factory=time.monotonic)
+    first: float | None = None  # when its first token came
+    id: int | None = None  # in the batch
+
+
+class Engine:
+    """Generates for many clients at once.
+
+    Args:
+        max_rows: sequences at once; max_queue: sequences that may wait beyond these.
+        max_seconds: how long a request may take, waiting included.
+        prefix_bytes: memory for beginnings of prompts that later prompts may share.
+    """
+
+    def __init__(
+        self,
+        model,
+        tokenizer,
+        *,
+        max_rows: int = 32,
+        max_queue: int = 256,
+        max_seconds: float = 600.0,
+        prefill_step: int = 512,
+        prefix_bytes: int = 1 << 29,
+        context: int | None = None,
+    ):
+        self.model, self.tokenizer, self.context = model, tokenizer, context
+        self.max_rows, self.max_queue, self.max_seconds = max_rows, max_queue, max_seconds
+        self.prefill_step, self.prefix_bytes = prefill_step, prefix_bytes
+        self.metrics = Metrics()
+        self._wake = threading.Condition()
+        self._commands: deque[tuple[str, Request]] = deque()
+        self._open: set[Request] = set()  # accepted, not ended; under the lock
+        self._closing = False
+        self._by_id: dict[int, Request] = {}  # of the engine's thread
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    # ---- For clients, from any thread.
+
+    def start(self) -> Engine:
+        self._batch = self._new_batch()
+        self._thread.start()
+        return self
+
+    def submit(
+        self,
+        prompt: str | Sequence[int],
+        send: Callable[[Event], None],
+        *,
+        max_tokens: int = 256,
+        sampler: Sampling | None = None,
+        stop: Sequence[str] = (),
+        logprobs: int | None = None,
+        constraint=None,
+    ) -> Request:
+        """Queue a sequence; `send` gets its `Record`s, or a `Failure`, from the engine's thread.
+
+        Raises `ValueError` for a prompt or setting the model cannot take, `Busy` when too many
+        wait.
+        """
+        ids = as_ids(self.model, self.tokenizer, prompt)
+        room(self.model, [], len(ids), max_tokens, self.context)
+        options = {
+            "max_tokens": max_tokens,
+            "sampler": sampler,
+            "stop": stop,
+            "logprobs": logprobs,
+            "constraint": constraint,
+        }
+        request = Request(ids, send, options, time.monotonic() + self.max_seconds)
+        with self._wake:
+            if self._closing:
+                raise Busy("the server is shutting down")
+            if len(self._open) >= self.max_rows + self.max_queue:
+                self.metrics.count("refused")
+                raise Busy(f"{len(self._open)} requests are running or waiting; try again later")
+            self._open.add(request)
+            self._commands.append(("add", request))
+            self._wake.notify()
+        return request
+
+    def cancel(self, request: Request) -> None:
+        """Forget a request, whose client has gone; one that has ended is no trouble."""
+        with self._wake:
+            if request in self._open:
+                self._commands.append(("cancel", request))
+                self._wake.notify()
+
+    def close(self, seconds: float = 30.0) -> None:
+        """Take no more requests, let those that run finish for so long, then end the rest."""
+        end = time.monotonic() + seconds
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+            while self._open and time.monotonic() < end and self._thread.is_alive():
+                self._wake.wait(0.1)
+            for request in self._open:
+                self._commands.append(("stop", request))
+            self._wake.notify()
+        self._thread.join(timeout=10)
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """Sequences that run, and that wait."""
+        running = self._batch.running
+        return running, max(0, len(self._open) - running)
+
+    # ---- The engine's thread.
+
+    def _new_batch(self) -> Batch:
+        prefixes = PrefixCache(self.prefix_bytes) if self.prefix_bytes else None
+        return Batch(
+            self.model,
+            self.tokenizer,
+            max_rows=self.max_rows,
+            prefill_step=self.prefill_step,
+            prefixes=prefixes,
+            context=self.context,
+        )
+
+    def _run(self) -> None:
+        while self._obey():
+            self._expire()
+            try:
+                records = self._batch.step()
+            except Exception as error:  # out of memory, say: the server lives on
+                self._fail_all(error)
+                continue
+            for id, record in records:
+                request = self._by_id.get(id)
+                if request is not None:
+                    self._deliver(request, record)
+
+    def _obey(self) -> bool:
+        """Take the commands; waits while there is nothing to do. False: the end."""
+        with self._wake:
+            while not self._commands and not len(self._batch):
+                if self._closing and not self._open:
+                    return False
+                self._wake.wait(1.0)
+            commands = list(self._commands)
+            self._commands.clear()
+        for name, request in commands:
+            if name == "add":
+                self._add(request)
+            elif name == "cancel":
+                self._end(request, "cancelled")
+            else:
+                self._send(request, Failure("shutdown", "the server is shutting down"))
+                self._end(request, "cancelled")
+        return True
+
+    def _add(self, request: Request) -> None:
+        try:
+            request.id = self._batch.add(request.prompt, **request.options)
+        except Exception as error:  # of a constraint, or a bug: this client's only
+            self._send(request, Failure("error", str(error)))
+            self._end(request, "failed")
+            return
+        self._by_id[request.id] = request
+
+    def _deliver(self, request: Request, record: Record) -> None:
+        now = time.monotonic()
+        if request.first is None:
+            request.first = now
+            self.metrics.first_token(
+                now - request.arrived, record.prompt_tokens, record.cached_tokens
+            )
+        self.metrics.count("generated_tokens")
+        self._send(request, record)
+        if record.finish_reason is not None:
+            self.metrics.finished(now - request.arrived)
+            self._end(request, "completed", in_batch=False)
+
+    def _send(self, request: Request, event: Event) -> None:
+        try:
+            request.send(event)
+        except Exception:  # its event loop is closed: nobody listens any more
+            self._end(request, "cancelled")
+
+    def _end(self, request: Request, outcome: str, in_batch: bool = True) -> None:
+        with self._wake:
+            if request not in self._open:
+                return
+            self._open.discard(request)
+            self._wake.notify_all()
+        self.metrics.count(outcome)
+        if request.id is not None:
+            self._by_id.pop(request.id, None)
+            if in_batch:
+                self._batch.cancel(request.id)
+
+    def _expire(self) -> None:
+        now = time.monotonic()
+        late = [r for r in self._by_id.values() if now > r.deadline]
+        for request in late:
+            message = f"the request took longer than {self.max_seconds:g} s"
+            self._send(request, Failure("timeout", message))
+            self._end(request, "timed_out")
+
+    def _fail_all(self, error: Exception) -> None:
+        """End every request of the batch, and begin a new one with its memory free."""
+        requests = list(self._by_id.values())
+        self._by_id.clear()
+        self._batch = self._new_batch()
+        mx.clear_cache()
+        for request in requests:
+            self._send(request, Failure("error", str(error) or type(error).__name__))
+            request.id = None
+            self._end(request, "failed")

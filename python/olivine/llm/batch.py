@@ -26,6 +26,17 @@ from olivine.llm.sampling import Row, Sampler, Sampling
 from olivine.llm.text import TextStream
 
 
+class SequenceError(Exception):
+    """A sequence's own processor or constraint failed; the sequence is gone, others go on.
+
+    `id` is its number, `cause` what went wrong.
+    """
+
+    def __init__(self, id: int, cause: Exception):
+        super().__init__(str(cause) or type(cause).__name__)
+        self.id, self.cause = id, cause
+
+
 @dataclass(eq=False)
 class Running:
     """One sequence of a batch, waiting or running."""
@@ -43,6 +54,17 @@ class Running:
     logs: Callable = lambda: (None, None)  # reads those of the chosen token
     prompt_seconds: float = 0.0
     joined: float = 0.0
+    error: Exception | None = None  # of its processors
+
+    def processed(self, logits: mx.array) -> mx.array:
+        """Its logits `(1, vocab)` after its processors; an error of theirs is kept for `step`."""
+        seen = [*self.prompt, *self.tokens] if self.processors else []
+        try:
+            for processor in self.processors:
+                logits = processor(seen, logits)
+        except Exception as error:
+            self.error = error
+        return logits
 
     def record(self, token: int) -> Record:
         self.tokens.append(token)
@@ -154,8 +176,15 @@ class Batch:
         return False
 
     def step(self) -> list[tuple[int, Record]]:
-        """One token of every running sequence, after some of the waiting ones' prompts."""
+        """One token of every running sequence, after some of the waiting ones' prompts.
+
+        SequenceError: one was taken out because its processors failed; the next call goes on.
+        """
         self._admit()
+        for index, sequence in enumerate(self._running):
+            if sequence.error is not None:
+                self._remove([index])
+                raise SequenceError(sequence.id, sequence.error)
         if not self._running:
             return []
         overlapped = not any(s.processors for s in self._running)
@@ -189,7 +218,7 @@ class Batch:
         running, raw = self._running, logits
         if any(s.processors for s in running):
             logits = mx.concatenate(
-                [_processed(s, logits[i : i + 1]) for i, s in enumerate(running)], axis=0
+                [s.processed(logits[i : i + 1]) for i, s in enumerate(running)], axis=0
             )
         tokens = self._sampler(logits)
         readers, arrays = _read_logprobs(running, raw, tokens)
@@ -239,7 +268,7 @@ class Batch:
         sequence.cache = None
         mx.eval([layer.state for layer in self._layers])  # frees the sequence's own arrays
         own = Sampler([sequence.row])
-        tokens = own(_processed(sequence, logits))
+        tokens = own(sequence.processed(logits))
         (sequence.logs,), arrays = _read_logprobs([sequence], logits, tokens)
         if self._running:
             tokens = mx.concatenate([self._chosen, tokens])
@@ -264,13 +293,6 @@ class Batch:
         if not order:
             self._layers = make_cache(self.model, "batched")
         self._sampler.replace([s.row for s in self._running], self._chosen)
-
-
-def _processed(sequence: Running, logits: mx.array) -> mx.array:
-    seen = [*sequence.prompt, *sequence.tokens] if sequence.processors else []
-    for processor in sequence.processors:
-        logits = processor(seen, logits)
-    return logits
 
 
 def _read_logprobs(

@@ -152,17 +152,18 @@ class BodyLimit:
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > self.limit:
             return await self._refuse(scope, receive, send)
-        seen = 0
-
-        async def counted():
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
+        messages, seen = [], 0
+        while not messages or messages[-1].get("more_body"):
+            messages.append(await receive())
+            seen += len(messages[-1].get("body", b""))
             if seen > self.limit:
-                raise Failed(413, f"expected a body of at most {self.limit} bytes")
-            return message
+                return await self._refuse(scope, receive, send)
+        messages.reverse()
 
-        await self.app(scope, counted, send)
+        async def replayed():
+            return messages.pop() if messages else await receive()
+
+        await self.app(scope, replayed, send)
 
     async def _refuse(self, scope, receive, send) -> None:
         error = Failed(413, f"expected a body of at most {self.limit} bytes")

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import olivine.core as mx
-from olivine.llm.batch import Batch
+from olivine.llm.batch import Batch, SequenceError
 from olivine.llm.cache import PrefixCache
-from olivine.llm.generate import Record, as_ids, room
+from olivine.llm.generate import Record, as_ids, room, vocabulary_size
 from olivine.llm.sampling import Sampling
 from olivine.llm.server.metrics import Metrics
 
@@ -106,6 +106,9 @@ class Engine:
         """
         ids = as_ids(self.model, self.tokenizer, prompt)
         room(self.model, [], len(ids), max_tokens, self.context)
+        size = vocabulary_size(self.model)
+        if sampler is not None and size is not None:
+            sampler.check(size)
         options = {
             "max_tokens": max_tokens,
             "sampler": sampler,
@@ -169,6 +172,12 @@ class Engine:
             self._expire()
             try:
                 records = self._batch.step()
+            except SequenceError as error:
+                request = self._by_id.get(error.id)
+                if request is not None:
+                    self._send(request, Failure("error", str(error).removeprefix("[llm] ")))
+                    self._end(request, "failed", in_batch=False)
+                continue
             except Exception as error:  # out of memory, say: the server lives on
                 self._fail_all(error)
                 continue

@@ -155,8 +155,9 @@ def _draft(options: argparse.Namespace):
 
 def _cache(options: argparse.Namespace, model):
     from olivine.llm.cache import PromptCache, make_cache
+    from olivine.llm.caches.prompt import cache_file
 
-    if options.prompt_cache and Path(options.prompt_cache).exists():
+    if options.prompt_cache and cache_file(options.prompt_cache).exists():
         return PromptCache.load(options.prompt_cache, model)[0]
     extra = {"max_size": options.window} if options.cache == "rotating" else {}
     return PromptCache(make_cache(model, options.cache, **extra))

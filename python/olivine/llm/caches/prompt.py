@@ -99,6 +99,7 @@ class PromptCache:
     def save(self, path: str | Path, model, metadata: dict | None = None) -> None:
         """Write all to one safetensors file. One of that name is replaced at once, or not at all.
 
+        The name gets the ending .safetensors if it has another, here and in `load`.
         `metadata`: whatever JSON can hold, given back by `load`.
         """
         layers, arrays = [], {"tokens": mx.array(self.tokens, mx.int32)}
@@ -115,7 +116,7 @@ class PromptCache:
             "layers": json.dumps(layers),
             "metadata": json.dumps(metadata or {}),
         }
-        mx.save_safetensors(str(path), arrays, header)
+        mx.save_safetensors(str(cache_file(path)), arrays, header)
 
     @classmethod
     def load(cls, path: str | Path, model) -> tuple[PromptCache, dict]:
@@ -123,6 +124,7 @@ class PromptCache:
 
         ValueError: the file is no prompt cache, or one of another model.
         """
+        path = cache_file(path)
         arrays, header = mx.load(str(path), format="safetensors", return_metadata=True)
         if header.get("format") != FORMAT:
             raise ValueError(
@@ -145,6 +147,13 @@ class PromptCache:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"[llm] expected {path} to be a whole prompt cache: {error}") from None
         return cls(layers, tokens), metadata
+
+
+def cache_file(path: str | Path) -> Path:
+    """Where the cache of this name is kept."""
+    path = Path(path)
+    ending = ".safetensors"
+    return path if path.suffix == ending else path.with_name(path.name + ending)
 
 
 def position(layer) -> int:

@@ -9,7 +9,7 @@ import olivine.core as mx
 import olivine.nn as nn
 from olivine.llm.formats.checkpoint import ModelError
 from olivine.llm.formats.folder import read_folder
-from olivine.llm.load import assemble
+from olivine.llm.loading import assemble
 from olivine.llm.models import build
 from olivine.utils import tree_flatten
 from tests.support import to_np

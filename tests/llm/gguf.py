@@ -10,7 +10,7 @@ from olivine.llm.formats.checkpoint import ModelError
 from olivine.llm.formats.find import find, in_path
 from olivine.llm.formats.gguf import read_gguf
 from olivine.llm.formats.gguf_names import relayout
-from olivine.llm.load import assemble
+from olivine.llm.loading import assemble
 from olivine.llm.models import ARCHITECTURES
 from tests.llm import tiny_gguf
 from tests.support import to_np

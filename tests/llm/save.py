@@ -7,7 +7,7 @@ import pytest
 
 import olivine.core as mx
 from olivine.llm.convert import Calibration, dequantize_model, quantize
-from olivine.llm.load import load
+from olivine.llm.loading import load
 from olivine.llm.quantization import Format
 from olivine.llm.save import save_folder
 from olivine.utils import tree_flatten

@@ -6,7 +6,7 @@ import pytest
 import olivine.core as mx
 from olivine.llm.batch import Batch, batch_generate
 from olivine.llm.cache import PrefixCache
-from olivine.llm.generate import stream_generate
+from olivine.llm.generation import stream_generate
 from olivine.llm.sampling import Sampling
 from tests.llm.tiny import LetterTokenizer, greedy, tiny_llama
 

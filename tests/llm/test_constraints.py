@@ -11,7 +11,7 @@ import pytest
 import olivine.core as mx
 from olivine.llm.batch import Batch
 from olivine.llm.constraints import choice, grammar, json_schema, regex
-from olivine.llm.generate import generate, stream_generate
+from olivine.llm.generation import generate, stream_generate
 from olivine.llm.sampling import Sampling
 from tests.llm.tiny import EOS, ByteTokenizer, tiny_llama
 

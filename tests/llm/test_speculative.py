@@ -7,10 +7,10 @@ import pytest
 
 import olivine.core as mx
 from olivine.llm.cache import PromptCache, make_cache
-from olivine.llm.generate import stream_generate
+from olivine.llm.generation import stream_generate
 from olivine.llm.sampling import Sampling
 from olivine.llm.speculative import DraftModel, PromptLookup, accept
-from tests.llm.test_generate import consistent
+from tests.llm.test_generation import consistent
 from tests.llm.tiny import LetterTokenizer, greedy, tiny_llama
 
 PROMPT = [4, 9, 2, 7, 4, 9, 2]

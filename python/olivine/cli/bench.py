@@ -60,7 +60,7 @@ def measure(model, batch: int, prompt: int, length: int) -> tuple[float, float]:
 
     import olivine.core as mx
     from olivine.llm.cache import make_cache
-    from olivine.llm.generate import last_logits
+    from olivine.llm.generation import last_logits
 
     size = model.config.vocab_size
     tokens = mx.random.randint(0, size, (batch, prompt), key=mx.random.key(0))

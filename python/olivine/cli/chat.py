@@ -142,7 +142,7 @@ class Chat:
 
     def answer(self) -> None:
         """Print the model's answer as it comes, and remember it."""
-        from olivine.llm.generate import stream_generate
+        from olivine.llm.generation import stream_generate
 
         text, record, stopped = "", None, False
         settings = sampling(self.options)

@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
     import olivine.core as mx
     from olivine.llm.convert import dequantize_model, quantize
     from olivine.llm.formats.find import find
-    from olivine.llm.load import assemble, read
+    from olivine.llm.loading import assemble, read
     from olivine.llm.quantization import Format, bits_per_weight
     from olivine.llm.save import save_folder
 

@@ -115,7 +115,7 @@ def _run(options: argparse.Namespace) -> int:
     from olivine.llm.finetune.data import load_data, pack
     from olivine.llm.finetune.run import Run, Settings, fine_tune
     from olivine.llm.formats.find import find
-    from olivine.llm.load import assemble, read
+    from olivine.llm.loading import assemble, read
     from olivine.train import progress
 
     train_file, valid_file = _files(options)

@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     """Fuse and save; returns the exit status."""
     from olivine.llm.adapters import fuse_adapters, load_adapters
     from olivine.llm.formats.find import find
-    from olivine.llm.load import assemble, read
+    from olivine.llm.loading import assemble, read
     from olivine.llm.save import save_folder
 
     try:

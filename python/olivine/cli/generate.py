@@ -81,7 +81,7 @@ def _is_character_model(path: Path) -> bool:
 
 
 def _generate(options: argparse.Namespace, model, tokenizer) -> int:
-    from olivine.llm.generate import stream_generate
+    from olivine.llm.generation import stream_generate
 
     cache = _cache(options, model)
     record = None
@@ -148,7 +148,7 @@ def _draft(options: argparse.Namespace):
 
     if options.draft == "prompt":
         return PromptLookup()
-    from olivine.llm.load import load
+    from olivine.llm.loading import load
 
     return DraftModel(load(options.draft)[0])
 

@@ -57,7 +57,7 @@ def sampling(options: argparse.Namespace):
 
 def load_model(options: argparse.Namespace):
     """The model, with its adapter, and the tokenizer; UsageError if there is none such."""
-    from olivine.llm.load import load
+    from olivine.llm.loading import load
 
     try:
         model, tokenizer = load(options.model)

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print; returns the exit status."""
-    from olivine.llm.perplexity import perplexity
+    from olivine.llm.scoring import perplexity
 
     if options.text:
         text = read_text(options.text)

@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _load(options: argparse.Namespace):
-    from olivine.llm.load import load
+    from olivine.llm.loading import load
 
     model, tokenizer = load(options.model)
     if options.adapter:

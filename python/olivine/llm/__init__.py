@@ -1,15 +1,50 @@
-"""Language models: load, run, convert and fine-tune them.
+"""Language models: load, run, serve, convert and fine-tune them.
 
-    from olivine.llm import load
-    model, tokenizer = load("user/model")    # or a folder, a GGUF file, an installed package
+>>> from olivine.llm import generate, load
+>>> model, tokenizer = load("my-model")
+>>> print(generate(model, tokenizer, "Once upon a time"))
 
 Where to start reading: `models/llama.py` is one architecture, whole; `blocks/` is what
-architectures share; `cache.py` holds what attention remembers between calls; `load.py` and
-`formats/` make models and tokenizers of files.
+architectures share; `loading.py` makes a model of files; `generation.py` writes text with one,
+`batch.py` many at once; `caches/` is what attention remembers between calls; `adapters/` and
+`finetune/` teach a model, `quantization/` packs it, `server/` serves it.
 """
 
-from olivine.llm.formats.checkpoint import ModelError
-from olivine.llm.load import load, load_tokenizer
-from olivine.llm.tokenizer import Tokenizer
+import importlib
 
-__all__ = ["ModelError", "Tokenizer", "load", "load_tokenizer"]
+# Public name -> the module that has it; loaded when it is asked for.
+_HOMES = {
+    "Batch": "batch",
+    "Embedder": "embed",
+    "ModelError": "formats.checkpoint",
+    "PromptCache": "cache",
+    "Record": "generation",
+    "Sampling": "sampling",
+    "add_adapters": "adapters",
+    "batch_generate": "batch",
+    "fuse_adapters": "adapters",
+    "generate": "generation",
+    "load": "loading",
+    "load_adapters": "adapters",
+    "load_tokenizer": "loading",
+    "make_cache": "cache",
+    "perplexity": "scoring",
+    "Tokenizer": "tokenizer",
+    "save_adapters": "adapters",
+    "save_folder": "save",
+    "stream_generate": "generation",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

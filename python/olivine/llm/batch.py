@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import olivine.core as mx
 from olivine.llm.cache import PrefixCache, PromptCache, make_cache
-from olivine.llm.generate import (
+from olivine.llm.generation import (
     Logprobs,
     Processor,
     Record,

@@ -25,8 +25,8 @@ class Embedder:
 
     @classmethod
     def load(cls, name: str, **options) -> Embedder:
-        """Of the model that `olivine.llm.load` finds under `name`."""
-        from olivine.llm.load import load
+        """Of the model that `olivine.llm.loading` finds under `name`."""
+        from olivine.llm.loading import load
 
         return cls(*load(name, **options))
 

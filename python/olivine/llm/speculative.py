@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import olivine.core as mx
 from olivine.llm.cache import PromptCache
-from olivine.llm.generate import Generation, no_logprobs, prefill, vocabulary_size
+from olivine.llm.generation import Generation, no_logprobs, prefill, vocabulary_size
 from olivine.llm.sampling import Row, Sampler, draw
 
 # A proposal: tokens, and the distributions they were drawn from, (count, vocab). None: the tokens

@@ -17,7 +17,7 @@ httpx = pytest.importorskip("httpx", reason="needs httpx")
 pytest.importorskip("fastapi", reason="the extra 'serve' is not installed")
 pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
 
-from olivine.llm.generate import generate  # noqa: E402
+from olivine.llm.generation import generate  # noqa: E402
 from olivine.llm.sampling import Sampling  # noqa: E402
 
 MESSAGES = [{"role": "user", "content": "hello"}]

@@ -8,7 +8,7 @@ import secrets
 import time
 from typing import Any
 
-from olivine.llm.generate import Record
+from olivine.llm.generation import Record
 
 TOOL_OPEN, TOOL_CLOSE = "<tool_call>", "</tool_call>"
 _CALL = re.compile(

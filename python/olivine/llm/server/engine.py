@@ -16,7 +16,7 @@ from typing import Any
 import olivine.core as mx
 from olivine.llm.batch import Batch, SequenceError
 from olivine.llm.cache import PrefixCache
-from olivine.llm.generate import Record, as_ids, room, vocabulary_size
+from olivine.llm.generation import Record, as_ids, room, vocabulary_size
 from olivine.llm.sampling import Sampling
 from olivine.llm.server.metrics import Metrics
 

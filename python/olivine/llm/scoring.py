@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import olivine.core as mx
-from olivine.llm.generate import as_ids
+from olivine.llm.generation import as_ids
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 
 import olivine.core as mx
 from olivine.llm.cache import PromptCache, make_cache
-from olivine.llm.generate import generate, stream_generate
+from olivine.llm.generation import generate, stream_generate
 from olivine.llm.sampling import Sampling
 from olivine.llm.text import StopStrings
 from tests.llm.tiny import ByteTokenizer, LetterTokenizer, greedy, tiny_llama

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import olivine.core as mx
-from olivine.llm.perplexity import perplexity, windows
+from olivine.llm.scoring import perplexity, windows
 from tests.llm.tiny import ByteTokenizer, LetterTokenizer, tiny_llama
 
 IDS = np.random.default_rng(0).integers(0, 61, 50).tolist()

@@ -22,7 +22,7 @@ def read_log(path):
 def main():
     parser = argparse.ArgumentParser(description="Times of the last clean build, from .ninja_log.")
     parser.add_argument("build_dir", nargs="?", default="build/release", type=Path)
-    parser.add_argument("--total", type=float, default=480, help="limit of the whole, in seconds")
+    parser.add_argument("--total", type=float, default=600, help="limit of the whole, in seconds")
     parser.add_argument("--each", type=float, default=60, help="limit of one step, in seconds")
     parser.add_argument("--show", type=int, default=15, help="how many of the slowest to print")
     options = parser.parse_args()

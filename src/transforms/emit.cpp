@@ -153,9 +153,7 @@ void PlanBuilder::resolve_one(int32_t i) {
 
 void PlanBuilder::emit_kernel(int32_t i) {
   Node* n = entries[i].node;
-  Dtype key = n->op->key == KernelKey::output       ? n->dtype
-              : n->op->key == KernelKey::last_input ? n->inputs.back()->dtype
-                                                    : n->inputs[0]->dtype;
+  Dtype key = kernel_key(n);
   const Kernel* kernel = cpu_backend().kernel(n->op->id(), key);
   std::vector<Operand> in;
   for (size_t k = 0; k < entries[i].in.size(); ++k) {

@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/location.h"
+#include "core/size.h"
 #include "runtime/interrupt.h"
 #include "runtime/process_locks.h"
 #include "runtime/stream.h"
@@ -44,6 +45,15 @@ Tickets& tickets() {
   uint32_t next = made_tickets->next;
   (new (ticket_storage) Tickets)->next = next;
 });
+
+void end_ticket(uint32_t ticket) {
+  {
+    std::lock_guard lock(graph_lock());
+    auto& live = tickets().live;
+    live.erase(std::remove(live.begin(), live.end(), ticket), live.end());
+  }
+  tickets().changed.notify_all();
+}
 
 class Evaluation {
  public:
@@ -156,12 +166,7 @@ class Evaluation {
     builder_ = PlanBuilder();
     run_ = PlanRun();
     if (owned_) owned_->clear();
-    {
-      std::lock_guard lock(graph_lock());
-      auto& live = tickets().live;
-      live.erase(std::remove(live.begin(), live.end(), ticket_), live.end());
-    }
-    tickets().changed.notify_all();
+    end_ticket(ticket_);
   }
 
   bool tuple_ready(const PlanEntry& e, int32_t done) const {
@@ -238,11 +243,83 @@ bool eval_small(Node* n, bool wait) {
   return true;
 }
 
+// The operands of a node's kernel, if all are computed and as the kernel wants them.
+bool bind_operands(const Node* n, const Kernel& kernel, std::vector<View>& in) {
+  for (size_t k = 0; k < n->inputs.size(); ++k) {
+    const Node* i = n->inputs[k];
+    bool contiguous = (kernel.contiguous >> std::min<size_t>(k, 31)) & 1;
+    if (!i->done() || i->tuple || (contiguous && !is_row_contiguous(i->shape, i->strides))) {
+      return false;
+    }
+    in.push_back({i->data(), i->dtype, i->shape, i->strides});
+  }
+  return true;
+}
+
+// One op with a kernel on computed inputs, none of which could be overwritten: runs without a plan.
+// False: not such a case.
+bool eval_single(Node* n) {
+  const Kernel* kernel;
+  std::vector<View> in;
+  uint32_t ticket;
+  {
+    std::lock_guard lock(graph_lock());
+    if (n->state.load(std::memory_order_relaxed) != NodeState::pending || !n->op || n->tuple ||
+        n->op->view || n->op->kind == OpKind::elementwise || n->op == &output_op ||
+        n->op == &compiled_op || n->inputs.empty()) {
+      return false;
+    }
+    kernel = cpu_backend().kernel(n->op->id(), kernel_key(n));
+    if (!kernel || kernel->donates || !bind_operands(n, *kernel, in)) return false;
+    ticket = tickets().next++;
+    tickets().live.push_back(ticket);
+    n->claim = ticket;
+    n->state.store(NodeState::claimed, std::memory_order_relaxed);
+  }
+  BufferRef buffer;
+  Strides strides = row_major(n->shape);
+  std::exception_ptr error;
+  try {
+    poll_interrupt();
+    int64_t size = element_count(n->shape);
+    buffer = allocate(static_cast<size_t>(checked_mul(size, int64_t(n->dtype.size()), "eval")));
+    View out{buffer->data, n->dtype, n->shape, strides};
+    if (size > 0) kernel->run({in, {&out, 1}, n->params.raw()});
+  } catch (...) {
+    error = std::current_exception();
+  }
+  {
+    Node::Detached dying;  // freed after the lock, and before the ticket ends as in publish()
+    std::lock_guard lock(graph_lock());
+    if (!error) {
+      n->buffer = std::move(buffer);
+      n->strides = std::move(strides);
+      n->offset = 0;
+      bool keeps_graph = n->tracer && active_tracings().load(std::memory_order_relaxed) > 0;
+      if (!keeps_graph) dying = n->detach();
+    }
+    n->state.store(error ? NodeState::pending : NodeState::done, std::memory_order_release);
+  }
+  end_ticket(ticket);
+  if (!error) return true;
+  Task t{Task::Kind::kernel};
+  t.op = n->op->id();
+  t.location = n->location;
+  for (View& v : in) t.in.push_back({0, 0, std::move(v)});
+  try {
+    std::rethrow_exception(error);
+  } catch (...) {
+    rethrow_with_location(t);
+  }
+}
+
 // False: it takes a plan.
 bool eval_simple(std::span<const array> arrays) {
   bool all_done = true;
   for (const array& a : arrays) all_done &= a.node()->done();
-  return all_done || (arrays.size() == 1 && eval_small(arrays[0].node(), true));
+  if (all_done) return true;
+  if (arrays.size() != 1) return false;
+  return eval_small(arrays[0].node(), true) || eval_single(arrays[0].node());
 }
 
 }  // namespace

@@ -19,7 +19,9 @@ constexpr size_t kLikelyEntries = 64;
                       n->location);
 }
 
-Dtype key_dtype(const Node* n) {
+}  // namespace
+
+Dtype kernel_key(const Node* n) {
   switch (n->op->key) {
     case KernelKey::first_input:
       return n->inputs[0]->dtype;
@@ -30,8 +32,6 @@ Dtype key_dtype(const Node* n) {
   }
   __builtin_unreachable();
 }
-
-}  // namespace
 
 namespace {
 // Gives an output node its part of a tuple that an earlier evaluation computed.
@@ -52,7 +52,7 @@ PlanEntry::Kind PlanBuilder::classify(Node* n) {
   if (&op == &output_op) return Kind::tuple_output;
   if (&op == &compiled_op) return Kind::compiled;
   if (op.view) return Kind::view;
-  Dtype key = key_dtype(n);
+  Dtype key = kernel_key(n);
   if (op.kind == OpKind::elementwise && cpu_backend().fuses(op.id(), key)) return Kind::elementwise;
   if (cpu_backend().kernel(op.id(), key)) return Kind::kernel;
   if (!op.composite) no_kernel(n, key);

@@ -189,6 +189,11 @@ struct PlanRun {
 // emptied had no unfinished user.
 void run_plan(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& run);
 
+// Rethrows the current exception with the place where the user made the task's op.
+[[noreturn]] void rethrow_with_location(const Task& t);
+// The dtype that selects the kernel of a node's op.
+Dtype kernel_key(const Node* n);
+
 // ---- Compiled functions as ops: see compile.cpp.
 extern const Op compiled_op;
 std::shared_ptr<const Plan> compiled_plan(const ParamsRef& params, std::span<const Layout> leaves);

@@ -7,10 +7,8 @@
 #include "transforms/plan.h"
 
 namespace olivine {
-namespace {
 
-// Rethrows the current exception with the place where the user made the op.
-[[noreturn]] void rethrow_with_location(const Task& t) {
+void rethrow_with_location(const Task& t) {
   std::string where = describe_location(t.location);
   std::string suffix = where.empty() ? "" : "\n  made at " + where;
   std::string shapes;
@@ -34,6 +32,8 @@ namespace {
     throw std::runtime_error(e.what() + suffix);
   }
 }
+
+namespace {
 
 class Runner {
  public:

@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import threading
 import time
 
 import numpy as np
@@ -251,3 +252,28 @@ def test_a_cache_is_overwritten_in_place_by_steps_that_overlap():
     assert token.item() == steps
     # A step that the reader computes itself, because the stream's thread sleeps, finds it shared.
     assert copies <= steps // 2
+
+
+def test_a_failed_single_op_can_be_evaluated_again():
+    # One op on computed inputs runs without a plan; its error leaves it as it was.
+    x = mx.ones((64, 64))
+    y = mx.linalg.cholesky(-x, stream=mx.cpu)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"cholesky(.|\n)*made at"):
+            mx.eval(y)
+    good = x @ x
+    mx.eval(good)
+    assert good[0, 0].item() == 64
+
+
+def test_threads_may_evaluate_one_op_together():
+    x = mx.ones((300, 300))
+    mx.eval(x)
+    for _ in range(50):
+        y = x @ x
+        threads = [threading.Thread(target=mx.eval, args=(y,)) for _ in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert y[0, 0].item() == 300

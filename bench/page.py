@@ -44,8 +44,6 @@ NOISE = 1.03  # a ratio up to here counts as equal
 REASONS = {
     "import": "MLX loads one library; we load some forty Python modules of layers",
     "polynomial_of_24_ops": "XLA contracts products and additions; we keep the bits of op after op",
-    "svd": "the reduction to two diagonals is LAPACK's, on one thread",
-    "eigh": "the reduction to three diagonals is LAPACK's, on one thread",
     "inv": "panels of the LU factorization run on one thread",
     "lu": "panels run on one thread",
     "solve": "panels of the LU factorization run on one thread",

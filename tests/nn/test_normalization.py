@@ -134,3 +134,8 @@ def test_representations_name_the_settings():
     assert repr(nn.BatchNorm(4)) == (
         "BatchNorm(4, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)"
     )
+
+
+def test_groups_must_be_some():
+    with pytest.raises(ValueError, match="divisible by num_groups; got 8 and 0"):
+        nn.GroupNorm(0, 8)

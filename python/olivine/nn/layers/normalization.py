@@ -91,7 +91,7 @@ class GroupNorm(Module):
         pytorch_compatible: bool = False,
     ):
         super().__init__()
-        if dims % num_groups:
+        if num_groups < 1 or dims % num_groups:
             raise ValueError(
                 f"[GroupNorm] expected dims divisible by num_groups; got {dims} and {num_groups}"
             )

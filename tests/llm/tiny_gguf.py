@@ -30,6 +30,20 @@ _LAYER_NORM = {"attention.layer_norm_epsilon": 1e-5, "attention.layer_norm_rms_e
 _NO_ROPE = {"rope.dimension_count": None, "rope.freq_base": None}
 _ALL_HEADS = {"attention.head_count_kv": HEADS}
 _EXPERTS = {"expert_count": 4, "expert_used_count": 2}
+# Of DeepSeek: attention through latent vectors, and where experts are.
+_LATENT = {
+    "attention.head_count_kv": 1,
+    "attention.key_length": 32 + 8,
+    "attention.value_length": 32,
+    "attention.key_length_mla": 24,
+    "attention.value_length_mla": 16,
+    "attention.q_lora_rank": 32,
+    "attention.kv_lora_rank": 32,
+    "rope.dimension_count": 8,
+    "leading_dense_block_count": 1,
+    "expert_feed_forward_length": 32,
+    "expert_shared_count": 1,
+}
 
 # name: (architecture, layers, metadata, tensors of a layer, what else). A tensor is named by its stem;
 # "b" marks biases on all of them, "untied" an output matrix.
@@ -141,17 +155,7 @@ FILES = {
         {
             **_ALL_HEADS,
             **_EXPERTS,
-            "attention.head_count_kv": 1,
-            "attention.key_length": 32 + 8,
-            "attention.value_length": 32,
-            "attention.key_length_mla": 24,
-            "attention.value_length_mla": 16,
-            "attention.q_lora_rank": 32,
-            "attention.kv_lora_rank": 32,
-            "rope.dimension_count": 8,
-            "leading_dense_block_count": 1,
-            "expert_feed_forward_length": 32,
-            "expert_shared_count": 1,
+            **_LATENT,
             "expert_weights_scale": 1.5,
             "expert_gating_func": 1,
         },
@@ -164,17 +168,7 @@ FILES = {
         {
             **_ALL_HEADS,
             **_EXPERTS,
-            "attention.head_count_kv": 1,
-            "attention.key_length": 32 + 8,
-            "attention.value_length": 32,
-            "attention.key_length_mla": 24,
-            "attention.value_length_mla": 16,
-            "attention.q_lora_rank": 32,
-            "attention.kv_lora_rank": 32,
-            "rope.dimension_count": 8,
-            "leading_dense_block_count": 1,
-            "expert_feed_forward_length": 32,
-            "expert_shared_count": 1,
+            **_LATENT,
             "expert_weights_scale": 1.5,
             "expert_weights_norm": True,
             "expert_gating_func": 2,

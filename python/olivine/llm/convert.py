@@ -10,6 +10,7 @@ import numpy as np
 
 import olivine.core as mx
 import olivine.nn as nn
+from olivine.llm.layers import full_weight
 from olivine.llm.quantization.awq import awq
 from olivine.llm.quantization.gptq import gptq
 from olivine.llm.quantization.plan import Format, QuantizationPlan, put_layer, quantize_model
@@ -55,14 +56,7 @@ def dequantize_model(model: nn.Module, dtype: mx.Dtype = mx.float16) -> int:
         if isinstance(layer, (nn.QuantizedLinear, nn.QuantizedEmbedding))
     ]
     for path, layer in layers:
-        weight = mx.dequantize(
-            layer.weight,
-            scales=layer.scales,
-            biases=layer.biases,
-            group_size=layer.group_size,
-            bits=layer.bits,
-            mode=layer.mode,
-        ).astype(dtype)
+        weight = full_weight(layer).astype(dtype)
         if isinstance(layer, nn.QuantizedEmbedding):
             plain = nn.Embedding(1, 1)
         else:

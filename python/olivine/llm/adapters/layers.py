@@ -10,6 +10,7 @@ import math
 
 import olivine.core as mx
 import olivine.nn as nn
+from olivine.llm.layers import full_weight
 
 
 def _dims(linear: nn.Module) -> tuple[int, int]:
@@ -18,20 +19,6 @@ def _dims(linear: nn.Module) -> tuple[int, int]:
     if isinstance(linear, nn.QuantizedLinear):
         inputs = inputs * 32 // linear.bits
     return inputs, outputs
-
-
-def full_weight(linear: nn.Module) -> mx.array:
-    """The weight `(outputs, inputs)`, unpacked if need be."""
-    if not isinstance(linear, nn.QuantizedLinear):
-        return linear.weight
-    return mx.dequantize(
-        linear.weight,
-        scales=linear.scales,
-        biases=linear.biases,
-        group_size=linear.group_size,
-        bits=linear.bits,
-        mode=linear.mode,
-    )
 
 
 class LoRALinear(nn.Module):

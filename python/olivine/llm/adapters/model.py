@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import olivine.core as mx
 import olivine.nn as nn
 from olivine.llm.adapters.layers import DoRALinear, LoRALinear
+from olivine.llm.layers import put_module
 
 # Layers of attention, the usual choice. A target matches the end of a layer's path.
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj")
@@ -70,11 +71,7 @@ def _chosen(model: nn.Module, settings: AdapterSettings) -> list[tuple[str, nn.M
 def _replace(model: nn.Module, layers: dict[str, nn.Module]) -> None:
     """Put `layers` in by their paths."""
     for path, layer in layers.items():
-        *parents, name = path.split(".")
-        owner = model
-        for part in parents:
-            owner = owner[int(part)] if part.isdigit() else getattr(owner, part)
-        setattr(owner, name, layer)
+        put_module(model, path, layer)
 
 
 def add_adapters(model: nn.Module, settings: AdapterSettings | None = None, **options) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import olivine.core as mx
 import olivine.nn as nn
+from olivine.llm.layers import put_module
 from olivine.utils import tree_flatten
 
 # mode -> its usual (group_size, bits); see `mx.quantize`.
@@ -112,11 +113,7 @@ def quantize_model(
 def put_layer(model: nn.Module, path: str, layer: nn.Module) -> None:
     """Replace the layer at `path`, evaluated."""
     mx.eval(layer.parameters())
-    *parents, name = path.split(".")
-    owner = model
-    for part in parents:
-        owner = owner[int(part)] if part.isdigit() else getattr(owner, part)
-    setattr(owner, name, layer)
+    put_module(model, path, layer)
 
 
 def bits_per_weight(model: nn.Module) -> float:

@@ -1,0 +1,29 @@
+"""Layers of a model by their path, and their weights in full."""
+
+from __future__ import annotations
+
+import olivine.core as mx
+import olivine.nn as nn
+
+
+def put_module(model: nn.Module, path: str, module: nn.Module) -> None:
+    """Replace the module at `path`, as `named_modules` gives it."""
+    *parents, name = path.split(".")
+    owner = model
+    for part in parents:
+        owner = owner[int(part)] if part.isdigit() else getattr(owner, part)
+    setattr(owner, name, module)
+
+
+def full_weight(layer: nn.Module) -> mx.array:
+    """The weight `(outputs, inputs)` of a linear layer or embedding, unpacked if need be."""
+    if not isinstance(layer, (nn.QuantizedLinear, nn.QuantizedEmbedding)):
+        return layer.weight
+    return mx.dequantize(
+        layer.weight,
+        scales=layer.scales,
+        biases=layer.biases,
+        group_size=layer.group_size,
+        bits=layer.bits,
+        mode=layer.mode,
+    )

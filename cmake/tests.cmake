@@ -12,6 +12,15 @@ if(test_sources)
   target_compile_definitions(olivine_tests PRIVATE OLIVINE_FUZZ_CORPUS="${PROJECT_SOURCE_DIR}/tests/io/corpus")
   target_link_libraries(olivine_tests PRIVATE olivine_options GTest::gtest_main Threads::Threads
                                               ${CMAKE_DL_LIBS})
+  if("amx" IN_LIST OLIVINE_ISAS)
+    # Tile registers are rare; where there are none the rest of these kernels is tested all the same.
+    add_library(olivine_emulated_tiles OBJECT src/backends/cpu/amx/tiles.cpp)
+    target_link_libraries(olivine_emulated_tiles PRIVATE olivine_options)
+    target_compile_options(olivine_emulated_tiles PRIVATE ${kernel_flags} ${isa_flags_avx512_bf16})
+    target_compile_definitions(olivine_emulated_tiles PRIVATE OLIVINE_ISA=emulated
+                                                              OLIVINE_EMULATE_TILES=1)
+    target_sources(olivine_tests PRIVATE $<TARGET_OBJECTS:olivine_emulated_tiles>)
+  endif()
   if(OLIVINE_COVERAGE)
     # Nobody reads the counts of the tests themselves, and atomic ones make reference loops crawl.
     target_compile_options(olivine_tests PRIVATE -fprofile-update=single)

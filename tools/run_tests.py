@@ -30,6 +30,7 @@ ISA_FEATURES = {
     "avx2": {"avx2", "fma", "f16c", "bmi2"},
     "avx512": {"avx512f", "avx512bw", "avx512dq", "avx512vl"},
     "avx512_bf16": {"avx512_bf16", "avx512_vnni", "avx512vbmi"},
+    "amx": {"amx_tile", "amx_bf16"},
 }
 
 # The op tests whose kernels call matrix products.
@@ -124,8 +125,8 @@ def plain_steps(jobs):
     # The newest set is what the run above has used.
     isas = machine_isas()
     for isa in isas[:-1]:
-        # avx512_bf16 has its own matrix products only: the rest of avx512 has run above.
-        products = isa == "avx512" and isas[-1] == "avx512_bf16"
+        # Later sets have their own matrix products only: the rest of avx512 has run above.
+        products = isa.startswith("avx512")
         paths = PRODUCTS if products else ["tests/ops"]
         env = {**package, "OLIVINE_CPU_ISA": isa}
         steps.append(Step(f"pytest-{isa}", pytest_command(jobs, *paths), env))

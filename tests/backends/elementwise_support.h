@@ -19,7 +19,7 @@ inline constexpr Dtype kAllDtypes[] = {bool_,    uint8,   uint16,  uint32,    ui
 // The sets that have element-wise loops of their own.
 inline std::vector<Isa> loop_isas() {
   std::vector<Isa> isas = available_isas();
-  if (isas.back() == Isa::avx512_bf16) isas.pop_back();
+  while (isas.back() >= Isa::avx512_bf16) isas.pop_back();
   return isas;
 }
 inline const KernelTable& table_of(Isa isa) {

@@ -34,6 +34,7 @@ KernelTable make_kernel_table(Isa isa) {
 #define REGISTER(F) register_##F(table);
   switch (isa) {
 #if OLIVINE_HAS_ISA_AVX512
+    case Isa::amx:
     case Isa::avx512_bf16:
     case Isa::avx512:
       OLIVINE_ISA_FAMILIES(REGISTER_AVX512) break;

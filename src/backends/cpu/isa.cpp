@@ -10,18 +10,30 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace olivine::cpu {
 namespace {
 
-constexpr const char* kNames[kIsaCount] = {"plain", "avx2", "avx512", "avx512_bf16"};
+constexpr const char* kNames[kIsaCount] = {"plain", "avx2", "avx512", "avx512_bf16", "amx"};
 
 #if defined(__x86_64__)
 // The compiler's own check (it also asks whether the system saves the registers) lacks F16C.
 bool has_f16c() {
   unsigned a, b, c, d;
   return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
+// Whether the CPU has tile registers, and the system lets this process use them: they are saved
+// only for those that ask (Linux, Documentation/arch/x86/xstate.rst).
+bool has_tiles() {
+  unsigned a, b, c, d;
+  constexpr unsigned kTiles = 1u << 24, kBfloat16 = 1u << 22;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & kTiles) || !(d & kBfloat16)) return false;
+  constexpr long kRequestState = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestState, kTileData) == 0;
 }
 
 bool supported(Isa isa) {
@@ -39,6 +51,8 @@ bool supported(Isa isa) {
     case Isa::avx512_bf16:
       return supported(Isa::avx512) && __builtin_cpu_supports("avx512bf16") &&
              __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
+    case Isa::amx:
+      return supported(Isa::avx512_bf16) && has_tiles();
   }
   return false;
 }

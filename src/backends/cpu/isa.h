@@ -13,8 +13,9 @@ enum class Isa {
   avx2,         // AVX2, FMA, F16C, BMI2
   avx512,       // F, BW, DQ, VL
   avx512_bf16,  // BF16, VNNI, VBMI
+  amx,          // AMX-TILE, AMX-BF16; has kernels of products alone, else those before it
 };
-inline constexpr int kIsaCount = 4;
+inline constexpr int kIsaCount = 5;
 
 // The best available set, or the one that OLIVINE_CPU_ISA names; fixed at the first call.
 OLIVINE_API Isa cpu_isa();

@@ -26,6 +26,7 @@ constexpr int64_t kPanel = 128;     // columns of the result that a task unpacks
 const QuantizedKernels& kernels() {
   switch (cpu_isa()) {
 #if OLIVINE_HAS_ISA_AVX512
+    case Isa::amx:
     case Isa::avx512_bf16:
     case Isa::avx512:
       return avx512::quantized_kernels;
@@ -41,6 +42,7 @@ const QuantizedKernels& kernels() {
 QuantizeFn quantize_groups() {
   switch (cpu_isa()) {
 #if OLIVINE_HAS_ISA_AVX512
+    case Isa::amx:
     case Isa::avx512_bf16:
     case Isa::avx512:
       return avx512::quantize_groups;

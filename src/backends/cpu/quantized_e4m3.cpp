@@ -14,7 +14,7 @@ constexpr int64_t kTask = 1 << 17;  // codes that a task reads
 
 const E4m3Kernels* kernels() {
 #if OLIVINE_HAS_ISA_AVX512_BF16
-  if (cpu_isa() == Isa::avx512_bf16) return &avx512_bf16::e4m3_kernels;
+  if (cpu_isa() >= Isa::avx512_bf16) return &avx512_bf16::e4m3_kernels;
 #endif
   return nullptr;
 }

@@ -21,7 +21,7 @@ constexpr int64_t kTileRows = 128;      // of x, at most, that a tile has
 
 const FixedKernels* kernels() {
 #if OLIVINE_HAS_ISA_AVX512_BF16
-  if (cpu_isa() == Isa::avx512_bf16) return &avx512_bf16::fixed_kernels;
+  if (cpu_isa() >= Isa::avx512_bf16) return &avx512_bf16::fixed_kernels;
 #endif
 #if OLIVINE_HAS_ISA_AVX2
   if (cpu_isa() >= Isa::avx2) return &avx2::fixed_kernels;

@@ -18,6 +18,7 @@ constexpr int64_t kLargestLeaf = 32;
 const SecularKernels& secular() {
   switch (cpu_isa()) {
 #if OLIVINE_HAS_ISA_AVX512
+    case Isa::amx:
     case Isa::avx512_bf16:
     case Isa::avx512:
       return avx512::secular;

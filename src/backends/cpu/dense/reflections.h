@@ -22,6 +22,7 @@ const ReductionKernels<T>& reductions() {
     return isa::reductions_double;
   switch (cpu_isa()) {
 #if OLIVINE_HAS_ISA_AVX512
+    case Isa::amx:
     case Isa::avx512_bf16:
     case Isa::avx512:
       OLIVINE_REDUCTIONS(avx512)

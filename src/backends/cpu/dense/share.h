@@ -23,6 +23,7 @@ const PanelKernels<T>& panels() {
     return isa::panels_double;
   switch (cpu_isa()) {
 #if OLIVINE_HAS_ISA_AVX512
+    case Isa::amx:
     case Isa::avx512_bf16:
     case Isa::avx512:
       OLIVINE_PANELS(avx512)

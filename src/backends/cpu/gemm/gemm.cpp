@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "backends/cpu/gemm/product.h"
+#include "backends/cpu/gemm/tiles.h"
 #include "backends/cpu/scratch.h"
 #include "core/size.h"
 #include "runtime/thread_pool.h"
@@ -66,6 +67,8 @@ void multiply(const Product& product) {
     multiply_nothing(product);
   } else if (has_vector(product)) {
     multiply_vector(product);
+  } else if (suits_tiles(product)) {
+    multiply_tiles(product);
   } else if (suits_direct(product)) {
     multiply_direct(product);
   } else {
@@ -94,6 +97,7 @@ const GemmKernels& gemm_kernels_for(Dtype dtype, Isa isa) {
   };
   switch (isa) {
 #if OLIVINE_HAS_ISA_AVX512_BF16
+    case Isa::amx:
     case Isa::avx512_bf16:
       return of(avx512_bf16::gemm_kernels, avx512_bf16::complex_gemm_kernels);
 #endif
@@ -119,18 +123,19 @@ void gemm(const GemmArgs& original, Isa isa) {
   if (args.m == 0 || args.n == 0 || element_count(args.batch) == 0) return;
   fold_batch_into_rows(args);
   const int64_t count = element_count(args.batch);
-  const Product first{args, kernels, operands_at(args, 0)};
+  const TileKernels* tiles = tile_kernels_for(args.dtype, isa);
+  const Product first{args, kernels, tiles, operands_at(args, 0)};
   const double flops = first.flops();
   if (count == 1) return multiply(first);
   int64_t grain = static_cast<int64_t>(std::clamp(kTaskFlops / (flops + 1), 1.0, 1e9));
   if (Product::is_small(flops * static_cast<double>(count))) grain = count;
   const bool shares = flops >= kLargeProduct && count < 4 * thread_count();
-  const bool direct = !shares && !has_vector(first) && suits_direct(first);
+  const bool direct = !shares && !has_vector(first) && !suits_tiles(first) && suits_direct(first);
   const auto run = [&](int64_t begin, int64_t end) {
     ScratchBytes scratch(direct ? direct_scratch(first) : 0, 1);
     Operands next = operands_at(args, begin);
     for (int64_t i = begin; i < end; ++i) {
-      const Product product{args, kernels, next};
+      const Product product{args, kernels, tiles, next};
       next = operands_at(args, std::min(i + 1, count - 1));
       if (direct) {
         multiply_direct(product, next, static_cast<char*>(scratch.data()));

@@ -96,7 +96,7 @@ void finish_vector(const Product& product, const void* sums) {
   GemmArgs row = args;
   std::swap(row.m, row.n);
   std::swap(row.addend.row_stride, row.addend.col_stride);
-  finish({row, product.kernels, product.at}, sums, 1, 0, row.m, 0, row.n);
+  finish({row, product.kernels, product.tiles, product.at}, sums, 1, 0, row.m, 0, row.n);
 }
 
 }  // namespace

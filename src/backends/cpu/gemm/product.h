@@ -14,9 +14,12 @@ struct Operands {
   const char* addend;  // null if there is none
 };
 
+struct TileKernels;
+
 struct Product {
   const GemmArgs& args;  // its pointers and batch are not read
   const GemmKernels& kernels;
+  const TileKernels* tiles;  // may be null
   Operands at;
 
   double flops() const;

@@ -1,0 +1,8 @@
+// The kernels of products by tiles.
+#include "backends/cpu/amx/tiles-inl.h"
+
+namespace olivine::cpu::OLIVINE_ISA {
+
+const TileKernels tile_kernels = {pack<true>, pack<false>, multiply};
+
+}  // namespace olivine::cpu::OLIVINE_ISA

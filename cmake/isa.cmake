@@ -59,5 +59,11 @@ foreach(isa IN LISTS OLIVINE_ISAS)
     list(APPEND OLIVINE_ISA_TARGETS ${target})
   endif()
   string(TOUPPER ${isa} isa_upper)
-  target_compile_definitions(olivine_options INTERFACE OLIVINE_HAS_ISA_${isa_upper}=1)
+  if(isa STREQUAL "amx")
+    # One file and its test ask for it.
+    set_property(SOURCE src/backends/cpu/gemm/tiles.cpp tests/backends/tiles.cpp
+                 APPEND PROPERTY COMPILE_DEFINITIONS OLIVINE_HAS_ISA_AMX=1)
+  else()
+    target_compile_definitions(olivine_options INTERFACE OLIVINE_HAS_ISA_${isa_upper}=1)
+  endif()
 endforeach()

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -86,15 +87,11 @@ TEST(Tiles, scale_and_add) {
   for (auto [m, n, k] : kSizes) {
     const auto a = random_values(m * k, 1), b = random_values(n * k, 2),
                c = random_values(m * n, 3);
-    expect_product({.m = m,
-                    .n = n,
-                    .k = k,
-                    .alpha = 0.5,
-                    .beta = -2,
-                    .a = {a.data(), k, 1},
-                    .b = {b.data(), n, 1},
-                    .addend = {c.data(), n, 1},
-                    .c_row_stride = n});
+    GemmArgs args{.m = m, .n = n, .k = k, .c_row_stride = n, .alpha = 0.5, .beta = -2};
+    args.a = {a.data(), k, 1};
+    args.b = {b.data(), n, 1};
+    args.addend = {c.data(), n, 1};
+    expect_product(args);
     if (HasFatalFailure()) return;
   }
 }

@@ -10,14 +10,11 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
-// All registers at their full size while an object of it lives; what the thread held is lost.
-class TileState;
-
 #if OLIVINE_EMULATE_TILES
 
 alignas(64) thread_local uint8_t registers[8][16][64];
 
-class TileState {};
+struct TileState {};
 
 template <int t>
 void tile_zero() {
@@ -63,6 +60,7 @@ void tile_multiply() {
 
 #else
 
+// All registers at their full size while an object of it lives.
 class TileState {
  public:
   TileState() {
@@ -76,21 +74,25 @@ class TileState {
   ~TileState() { _tile_release(); }
 };
 
+// Not the intrinsics, which in g++ 12 take no number that a template gives.
 template <int t>
 inline void tile_zero() {
-  _tile_zero(t);
+  __asm__ volatile("tilezero %%tmm%c0" : : "i"(t));
 }
 template <int t>
 inline void tile_load(const void* from, int64_t row_bytes) {
-  _tile_loadd(t, from, row_bytes);
+  __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2"
+                   :
+                   : "r"(from), "r"(row_bytes), "i"(t)
+                   : "memory");
 }
 template <int t>
 inline void tile_store(void* to, int64_t row_bytes) {
-  _tile_stored(t, to, row_bytes);
+  __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(to), "r"(row_bytes), "i"(t) : "memory");
 }
 template <int c, int a, int b>
 inline void tile_multiply() {
-  _tile_dpbf16ps(c, a, b);
+  __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(c), "i"(a), "i"(b));
 }
 
 #endif

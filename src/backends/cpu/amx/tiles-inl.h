@@ -7,29 +7,32 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
+// The intrinsics without a mask make g++ 12 warn.
+constexpr __mmask16 kAll = 0xffff;
+
 // Lines of 16 words each, or the other way round.
 inline void transpose_words(__m512i (&v)[16]) {
   __m512i t[16];
   for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+    t[i] = _mm512_maskz_unpacklo_epi32(kAll, v[i], v[i + 1]);
+    t[i + 1] = _mm512_maskz_unpackhi_epi32(kAll, v[i], v[i + 1]);
   }
   for (int i = 0; i < 16; i += 4) {
     for (int j = 0; j < 2; ++j) {
-      v[i + 2 * j] = _mm512_unpacklo_epi64(t[i + j], t[i + j + 2]);
-      v[i + 2 * j + 1] = _mm512_unpackhi_epi64(t[i + j], t[i + j + 2]);
+      v[i + 2 * j] = _mm512_maskz_unpacklo_epi64(0xff, t[i + j], t[i + j + 2]);
+      v[i + 2 * j + 1] = _mm512_maskz_unpackhi_epi64(0xff, t[i + j], t[i + j + 2]);
     }
   }
   // v[4 q + r] now has, for the 4 lines from 4 q on, word r of each quarter.
   for (int r = 0; r < 4; ++r) {
-    const __m512i low = _mm512_shuffle_i32x4(v[r], v[4 + r], 0x88),
-                  low_odd = _mm512_shuffle_i32x4(v[r], v[4 + r], 0xdd),
-                  high = _mm512_shuffle_i32x4(v[8 + r], v[12 + r], 0x88),
-                  high_odd = _mm512_shuffle_i32x4(v[8 + r], v[12 + r], 0xdd);
-    t[r] = _mm512_shuffle_i32x4(low, high, 0x88);
-    t[8 + r] = _mm512_shuffle_i32x4(low, high, 0xdd);
-    t[4 + r] = _mm512_shuffle_i32x4(low_odd, high_odd, 0x88);
-    t[12 + r] = _mm512_shuffle_i32x4(low_odd, high_odd, 0xdd);
+    const __m512i low = _mm512_maskz_shuffle_i32x4(kAll, v[r], v[4 + r], 0x88),
+                  low_odd = _mm512_maskz_shuffle_i32x4(kAll, v[r], v[4 + r], 0xdd),
+                  high = _mm512_maskz_shuffle_i32x4(kAll, v[8 + r], v[12 + r], 0x88),
+                  high_odd = _mm512_maskz_shuffle_i32x4(kAll, v[8 + r], v[12 + r], 0xdd);
+    t[r] = _mm512_maskz_shuffle_i32x4(kAll, low, high, 0x88);
+    t[8 + r] = _mm512_maskz_shuffle_i32x4(kAll, low, high, 0xdd);
+    t[4 + r] = _mm512_maskz_shuffle_i32x4(kAll, low_odd, high_odd, 0x88);
+    t[12 + r] = _mm512_maskz_shuffle_i32x4(kAll, low_odd, high_odd, 0xdd);
   }
   for (int i = 0; i < 16; ++i) v[i] = t[i];
 }
@@ -54,8 +57,9 @@ inline void load_pairs(const uint16_t* src, int64_t k_stride, int64_t lines, int
         2 * p < steps ? _mm256_maskz_loadu_epi16(some, at) : _mm256_setzero_si256();
     const __m256i odd =
         2 * p + 1 < steps ? _mm256_maskz_loadu_epi16(some, at + k_stride) : _mm256_setzero_si256();
-    v[p] = _mm512_or_si512(_mm512_cvtepu16_epi32(even),
-                           _mm512_slli_epi32(_mm512_cvtepu16_epi32(odd), 16));
+    v[p] =
+        _mm512_or_si512(_mm512_maskz_cvtepu16_epi32(kAll, even),
+                        _mm512_maskz_slli_epi32(kAll, _mm512_maskz_cvtepu16_epi32(kAll, odd), 16));
   }
 }
 

@@ -3,6 +3,7 @@
 
 namespace olivine::cpu::OLIVINE_ISA {
 
+extern const TileKernels tile_kernels;
 const TileKernels tile_kernels = {pack<true>, pack<false>, multiply};
 
 }  // namespace olivine::cpu::OLIVINE_ISA

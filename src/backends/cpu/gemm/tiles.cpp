@@ -12,6 +12,7 @@ namespace olivine::cpu {
 namespace {
 
 constexpr double kLeastFlops = 1e6;
+constexpr double kThreadFlops = 1.5e7;  // that pay for waking up one more thread
 constexpr int64_t kLeastRows = 8;
 // Of a part of c, in panels: its block of b takes 1 MiB, its sums half of that.
 constexpr int64_t kMostRows = 16, kMostCols = 32;
@@ -55,7 +56,8 @@ class TiledProduct {
         col_panels_(ceil_div(args_.n, kTileLines)) {}
 
   void run() const {
-    const int64_t threads = Product::is_small(product_.flops()) ? 1 : thread_count();
+    const auto worth = static_cast<int64_t>(std::min(product_.flops() / kThreadFlops, 1e6));
+    const int64_t threads = std::clamp<int64_t>(worth, 1, thread_count());
     const Parts parts = choose_parts(row_panels_, col_panels_, threads);
     const int64_t count = parts.rows * parts.cols;
     parallel_for(count, threads == 1 ? count : 1, [&](int64_t begin, int64_t end) {

@@ -1,4 +1,4 @@
-"""Parallel efficiency: `python -m bench.scaling [ROW...] [--threads 1 2 4 8 16] [--libraries olivine torch]`.
+"""Parallel efficiency: `python -m bench.scaling [ROW...] [--threads 1 2 4 8 16] [--page FILE]`.
 
 The efficiency of N threads is the speed over N times that of one thread. The machine's own, measured
 by bench/limits.cpp, stands beside it: threads of one core share its units, and all share the memory.
@@ -7,6 +7,9 @@ by bench/limits.cpp, stands beside it: threads of one core share its units, and 
 import argparse
 import json
 import os
+import platform
+import re
+from datetime import date
 
 from bench.limits import limits
 from bench.runner import Workers, available, load_workloads, measure
@@ -65,10 +68,30 @@ def efficiency(one, many, count):
     return f"{one / many / count:.0%}" if isinstance(one, float) and isinstance(many, float) else ""
 
 
+def heading(rounds):
+    yield "# Scaling"
+    yield ""
+    yield f"Written by `python -m bench.scaling`; {machine_text()}; {date.today()}; medians of {rounds}"
+    yield "samples, libraries taking turns. Efficiency: the speed of N threads over N times that of one."
+    yield "The machine's own is that of plain loops on independent data (bench/limits.cpp): threads may"
+    yield "share cores, and all share the memory."
+    yield ""
+
+
+def machine_text():
+    with open("/proc/cpuinfo") as file:
+        found = re.search(r"model name\s*: (.*)", file.read())
+    return f"{found.group(1) if found else platform.machine()}, {os.cpu_count()} CPUs"
+
+
 def tables(times, machine, libraries):
     counts = list(times)
     first, last = counts[0], counts[-1]
-    yield "| machine | " + " | ".join(f"{n} threads" for n in counts) + f" | efficiency at {last} |"
+    yield (
+        "| machine | "
+        + " | ".join(f"{n} thread{'s' * (n > 1)}" for n in counts)
+        + f" | efficiency at {last} |"
+    )
     yield "|---" * (len(counts) + 2) + "|"
     for key, unit in (("read", "GB/s"), ("copy", "GB/s"), ("f32", "GFLOP/s")):
         rates = [machine[n].get(key, 0) for n in counts]
@@ -101,6 +124,7 @@ def main():
     parser.add_argument("--libraries", nargs="+", default=["olivine", "torch"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", help="write the times here")
+    parser.add_argument("--page", help="write a page of Markdown here")
     options = parser.parse_args()
     names = ROWS
     if options.rows:
@@ -110,7 +134,11 @@ def main():
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"times": times, "machine": machine}, file, indent=1)
-    print("\n".join(["", *tables(times, machine, libraries)]))
+    lines = [*heading(options.rounds), *tables(times, machine, libraries)]
+    if options.page:
+        with open(options.page, "w") as file:
+            file.write("\n".join(lines) + "\n")
+    print("\n".join(["", *lines]))
 
 
 if __name__ == "__main__":

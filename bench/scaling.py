@@ -71,8 +71,9 @@ def efficiency(one, many, count):
 def heading(rounds):
     yield "# Scaling"
     yield ""
-    yield f"Written by `python -m bench.scaling`; {machine_text()}; {date.today()}; medians of {rounds}"
-    yield "samples, libraries taking turns. Efficiency: the speed of N threads over N times that of one."
+    yield f"Written by `python -m bench.scaling`; {machine_text()}; {date.today()};"
+    yield f"medians of {rounds} samples, libraries taking turns."
+    yield "Efficiency: the speed of N threads over N times that of one."
     yield "The machine's own is that of plain loops on independent data (bench/limits.cpp): threads may"
     yield "share cores, and all share the memory."
     yield ""

@@ -16,13 +16,17 @@ from typing import Any
 import olivine.core as mx
 from olivine.llm.batch import Batch, SequenceError
 from olivine.llm.cache import PrefixCache
-from olivine.llm.generation import Record, as_ids, room, vocabulary_size
+from olivine.llm.generation import Processor, Record, as_ids, room, vocabulary_size
 from olivine.llm.sampling import Sampling
 from olivine.llm.server.metrics import Metrics
 
 
 class Busy(Exception):
-    """The queue is full, or the server is shutting down."""
+    """The queue is full, or (`closing`) the server is shutting down."""
+
+    def __init__(self, message: str, closing: bool = False):
+        super().__init__(message)
+        self.closing = closing
 
 
 @dataclass
@@ -78,6 +82,7 @@ class Engine:
         self._commands: deque[tuple[str, Request]] = deque()
         self._open: set[Request] = set()  # accepted, not ended; under the lock
         self._closing = False
+        self._longest: int | None = None  # bytes of a token
         self._by_id: dict[int, Request] = {}  # of the engine's thread
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -97,7 +102,7 @@ class Engine:
         sampler: Sampling | None = None,
         stop: Sequence[str] = (),
         logprobs: int | None = None,
-        constraint=None,
+        processors: Sequence[Processor] = (),
     ) -> Request:
         """Queue a sequence; `send` gets its `Record`s, or a `Failure`, from the engine's thread.
 
@@ -114,12 +119,12 @@ class Engine:
             "sampler": sampler,
             "stop": stop,
             "logprobs": logprobs,
-            "constraint": constraint,
+            "processors": processors,
         }
         request = Request(ids, send, options, time.monotonic() + self.max_seconds)
         with self._wake:
             if self._closing:
-                raise Busy("the server is shutting down")
+                raise Busy("the server is shutting down", closing=True)
             if len(self._open) >= self.max_rows + self.max_queue:
                 self.metrics.count("refused")
                 raise Busy(f"{len(self._open)} requests are running or waiting; try again later")
@@ -127,6 +132,22 @@ class Engine:
             self._commands.append(("add", request))
             self._wake.notify()
         return request
+
+    def check_length(self, prompt: str | Sequence[int]) -> None:
+        """ValueError: the prompt surely has more tokens than the context. Megabytes of text take
+        seconds to become tokens; this takes none."""
+        config = getattr(self.model, "config", None)
+        context = self.context or getattr(config, "max_position_embeddings", None)
+        if not context:
+            return
+        if self._longest is None:
+            self._longest = max(map(len, self.tokenizer.vocabulary()))
+        most = context * (self._longest if isinstance(prompt, str) else 1)
+        if len(prompt) > most:
+            raise ValueError(
+                f"[llm] expected a prompt of at most {context} tokens, the model's context; "
+                f"got {len(prompt)} {'characters' if isinstance(prompt, str) else 'tokens'}"
+            )
 
     def cancel(self, request: Request) -> None:
         """Forget a request, whose client has gone; one that has ended is no trouble."""

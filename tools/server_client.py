@@ -7,6 +7,7 @@ since it must also send what no client library would, break off, and take little
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -137,7 +138,8 @@ class Connection:
             return
         if reset:  # linger for no time: the peer gets a reset
             own = self.writer.get_extra_info("socket")
-            own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with contextlib.suppress(OSError):  # the server has closed it
+                own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.writer.transport.abort()
         else:
             self.writer.close()

@@ -198,7 +198,8 @@ def main() -> int:
         write_model(model)
         log = Path(folder) / "log"
         arguments = [str(model), "--embedding-model", str(model), "--max-tokens", "16"]
-        with Server([*arguments, "--max-body", "1"], log) as server:
+        arguments += ["--max-body", "1", "--prefix-cache", "4"]
+        with Server(arguments, log) as server:
             run = Run(server, options)
             if options.replay:
                 sent = hostile(random.Random(options.replay))

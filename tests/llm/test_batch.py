@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import olivine.core as mx
-from olivine.llm.batch import Batch, batch_generate
+from olivine.llm.batch import Batch, SequenceError, batch_generate
 from olivine.llm.cache import PrefixCache
 from olivine.llm.generation import stream_generate
 from olivine.llm.sampling import Sampling
@@ -160,3 +160,38 @@ def test_bad_sequences_are_refused_alone(model, tokenizer):
     with pytest.raises(ValueError, match="max_rows"):
         Batch(model, tokenizer, max_rows=0)
     assert batch_generate(model, tokenizer, []) == []
+
+
+def test_running_sequences_wait_little_for_long_prompts(model, tokenizer):
+    batch, lengths = Batch(model, tokenizer), []
+    first = batch.add(PROMPTS[0], max_tokens=8)
+    batch.step()
+    read = batch._read_prompt
+    batch._read_prompt = lambda sequence, most: lengths.append(most) or read(sequence, most)
+    second = batch.add([5] * 300, max_tokens=2)
+    records = drain(batch)
+    assert lengths == [128, 128, 128] and len(records[first]) == 7
+    assert records[second] == greedy(model, [5] * 300, 2)
+
+
+def test_a_prompt_that_fails_leaves_the_others(model, tokenizer):
+    class Failing:
+        def __getattr__(self, name):
+            return getattr(model, name)
+
+        def __call__(self, *args):
+            return model(*args)
+
+        def features(self, tokens, cache=None):
+            if tokens[0, 0].item() == 60:
+                raise MemoryError("no room")
+            return model.features(tokens, cache)
+
+    batch = Batch(Failing(), tokenizer)
+    ids = [batch.add(prompt, max_tokens=5) for prompt in (PROMPTS[0], [60, 1], PROMPTS[1])]
+    with pytest.raises(SequenceError, match="no room") as caught:
+        batch.step()
+    assert caught.value.id == ids[1]
+    records = drain(batch)
+    assert records[ids[0]] == greedy(model, PROMPTS[0], 5)
+    assert records[ids[2]] == greedy(model, PROMPTS[1], 5)

@@ -56,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-body", type=whole(1), default=4, metavar="MIB", help="of a request (4)"
     )
     limits.add_argument(
+        "--cache",
+        type=whole(1),
+        metavar="MIB",
+        help="keys and values of all sequences (a quarter of the memory)",
+    )
+    limits.add_argument(
         "--prefix-cache", type=whole(0), default=512, metavar="MIB", help="shared beginnings (512)"
     )
 
@@ -83,6 +89,7 @@ def run(options: argparse.Namespace) -> int:
         max_queue=options.max_queue,
         max_seconds=options.max_seconds,
         prefix_bytes=options.prefix_cache << 20,
+        cache_bytes=options.cache << 20 if options.cache else None,
         context=options.context,
     ).start()
     limits = Limits(options.max_body << 20, options.max_tokens, min(1024, options.max_tokens))

@@ -94,10 +94,13 @@ class BatchKVCache:
         rows, positions = (0, 0) if old is None else (old.shape[0], old.shape[2])
         if batch <= rows and length <= positions:
             return
+        # Room for twice the rows in use, but none for what was once wider or taller: a long row
+        # that has gone would be paid for by every row that comes.
         if batch > rows:
-            rows = max(batch, rows * 2)
-        if length > positions:
-            positions = -(-length // self.step) * self.step
+            rows = max(batch, 2 * self.batch)
+        else:
+            rows = max(batch, min(rows, 2 * self.batch))
+        positions = -(-length // self.step) * self.step
         buffer = mx.zeros((rows, like.shape[1], positions, like.shape[3]), like.dtype)
         if old is not None and self.batch:
             used = self.batch, self.rows.longest

@@ -266,7 +266,7 @@ class Service:
         except ValueError as error:
             raise Failed(400, str(error).removeprefix("[llm] "), "response_format") from None
         except ImportError as error:
-            raise Failed(501, str(error).removeprefix("[llm] ")) from None
+            raise Failed(400, str(error).removeprefix("[llm] "), "response_format") from None
 
     def _constraint(self, body: ChatRequest, tools):
         if tools and body.must_call:
@@ -412,9 +412,8 @@ class Service:
     async def embeddings(self, body: EmbeddingRequest) -> Reply:
         self.check_model(body.model)
         if self.embed is None:
-            raise Failed(
-                501, "this server has no model for embeddings; start it with --embedding-model"
-            )
+            text = "this server has no model for embeddings; start it with --embedding-model"
+            raise Failed(404, text, "model", "model_not_found")
         inputs = body.input
         if isinstance(inputs, str) or (inputs and isinstance(inputs[0], int)):
             inputs = [inputs]

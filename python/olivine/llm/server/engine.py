@@ -6,6 +6,7 @@ client does, nor how it ends, touches another's sequence.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -60,6 +61,9 @@ class Engine:
         max_rows: sequences at once; max_queue: sequences that may wait beyond these.
         max_seconds: how long a request may take, waiting included.
         prefix_bytes: memory for beginnings of prompts that later prompts may share.
+        cache_bytes: memory for the keys and values of all sequences, a quarter of the machine's by
+            default. The buffers are as wide as the longest sequence needs, so a long one leaves
+            room for fewer rows.
     """
 
     def __init__(
@@ -72,11 +76,14 @@ class Engine:
         max_seconds: float = 600.0,
         prefill_step: int = 512,
         prefix_bytes: int = 1 << 29,
+        cache_bytes: int | None = None,
         context: int | None = None,
     ):
         self.model, self.tokenizer, self.context = model, tokenizer, context
         self.max_rows, self.max_queue, self.max_seconds = max_rows, max_queue, max_seconds
         self.prefill_step, self.prefix_bytes = prefill_step, prefix_bytes
+        # Buffers have room for up to twice the rows.
+        self.max_positions = max(1, (cache_bytes or _memory() // 4) // 2 // _position_bytes(model))
         self.metrics = Metrics()
         self._wake = threading.Condition()
         self._commands: deque[tuple[str, Request]] = deque()
@@ -183,6 +190,7 @@ class Engine:
             self.model,
             self.tokenizer,
             max_rows=self.max_rows,
+            max_positions=self.max_positions,
             prefill_step=self.prefill_step,
             prefixes=prefixes,
             context=self.context,
@@ -284,3 +292,16 @@ class Engine:
             self._send(request, Failure("error", str(error) or type(error).__name__))
             request.id = None
             self._end(request, "failed")
+
+
+def _memory() -> int:
+    """Bytes of the machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _position_bytes(model) -> int:
+    """What one token adds to the caches, found by reading one."""
+    layers = model.make_cache()
+    model.features(mx.array([[0]]), layers)
+    arrays = [array for layer in layers for array in layer.state]
+    return max(1, sum(a.nbytes // a.shape[2] if a.ndim == 4 else a.nbytes for a in arrays))

@@ -195,3 +195,30 @@ def test_a_prompt_that_fails_leaves_the_others(model, tokenizer):
     records = drain(batch)
     assert records[ids[0]] == greedy(model, PROMPTS[0], 5)
     assert records[ids[2]] == greedy(model, PROMPTS[1], 5)
+
+
+def test_a_long_row_that_has_gone_costs_nothing(model, tokenizer):
+    batch = Batch(model, tokenizer)
+    first = batch.add(PROMPTS[0], max_tokens=30)
+    batch.add([1] * 480, max_tokens=2)
+    while batch.running < 2:
+        batch.step()
+    assert batch._layers[0].keys.shape[0] == 2 and batch._layers[0].keys.shape[2] == 512
+    for _ in range(3):
+        batch.step()
+    assert batch.running == 1
+    for prompt in PROMPTS[1:6]:
+        batch.add(prompt, max_tokens=4)
+    records = drain(batch, {})
+    assert batch._layers[0].keys is None and first in records
+    # While rows join, buffers become as narrow as the rows that are there.
+    batch = Batch(model, tokenizer)
+    batch.add(PROMPTS[0], max_tokens=200)
+    long = batch.add([1] * 480, max_tokens=2)
+    while batch.running < 2:
+        batch.step()
+    assert batch.cancel(long)
+    for prompt in PROMPTS[1:6]:
+        batch.add(prompt, max_tokens=100)
+    batch.step()
+    assert batch.running == 6 and batch._layers[0].keys.shape[2] == 256

@@ -282,6 +282,24 @@ def test_one_clients_failure_is_its_own():
         assert events[-1].message == "a broken grammar" and len(events) >= 2
 
 
+def test_a_long_sequence_leaves_room_for_fewer():
+    """Of 4 MiB, at 512 bytes a position and twice the rows: 4096 positions."""
+    with running(cache_bytes=4 << 20, slow=0.01) as (url, engine):
+        assert engine.max_positions == 4096
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+        streams = [
+            client.completions.create(
+                model="tiny", prompt="x" * size, max_tokens=300, stream=True, temperature=0
+            )
+            for size in (1500, 10, 10)
+        ]
+        firsts = [next(iter(stream)) for stream in streams[:2]]
+        assert len(firsts) == 2 and engine.load == (2, 1)
+        for stream in streams:
+            stream.close()
+        assert idle(engine)
+
+
 # ---- Bad requests.
 
 BAD = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import resource
 import sys
 from collections.abc import Callable
@@ -10,8 +12,11 @@ from collections.abc import Callable
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+import olivine.core as mx
+
 HEAD_SECONDS = 20.0  # for a request's first line and headers, from the first byte or the opening
 WRITE_SECONDS = 60.0  # for a client to take what was sent, once the socket's buffers are full
+KEPT_BYTES = 256 << 20
 
 
 class Connection(AutoHTTPProtocol):
@@ -92,8 +97,6 @@ class Server(uvicorn.Server):
             self.ready(self.servers[0].sockets[0].getsockname()[1])
 
     async def shutdown(self, sockets=None) -> None:
-        import asyncio
-
         for server in self.servers:
             server.close()
         ending = asyncio.create_task(asyncio.to_thread(self.engine.close, self.grace))
@@ -102,6 +105,20 @@ class Server(uvicorn.Server):
                 await asyncio.to_thread(self.engine.close, 0)
             await asyncio.wait([ending], timeout=0.1)
         await super().shutdown(sockets)
+
+
+def configure(app, host: str, port: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_level="error",
+        timeout_graceful_shutdown=10,
+        h11_max_incomplete_event_size=64 << 10,
+    )
 
 
 def serve(
@@ -117,18 +134,11 @@ def serve(
     _allow_files()
     # Threads hand the interpreter over at most this late: by default, a token would wait 5 ms.
     sys.setswitchinterval(0.0005)
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        http=Connection,
-        ws="none",
-        lifespan="off",
-        log_level="error",
-        timeout_graceful_shutdown=10,
-        h11_max_incomplete_event_size=64 << 10,
-    )
-    server = Server(config, engine, grace, ready)
+    # A client that resets its connection is no event to report for every token under way to it.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
+    # What arrays leave is kept for the next ones; batches of ever other shapes would keep gigabytes.
+    mx.set_cache_limit(KEPT_BYTES)
+    server = Server(configure(app, host, port), engine, grace, ready)
     server.run()
     engine.close(0)
     return server.started

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 ROUTES = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"]
 OTHERS = ["/", "/health", "/metrics", "/v1/models", "/v1/models/x", "/v1/models/%00%ff", "/v1",
-          "/v1/chat", "//", "/../etc/passwd", "/v1/chat/completions/", "/?" + "a" * 5000]  # fmt: skip
+          "/v1/chat", "//", "/../etc/passwd", "/v1/chat/completions/",
+          "/?" + "a" * 5000]  # fmt: skip
 
 SCHEMAS = [
     {}, {"type": "what"}, {"$ref": "#"}, {"$ref": "http://127.0.0.1:1/"}, {"type": "object"},
@@ -23,7 +24,8 @@ SCHEMAS = [
     {"type": "object", "patternProperties": {"(": {}}}, {"$defs": {"a": {"$ref": "#/$defs/a"}}},
 ]  # fmt: skip
 VALUES = [
-    None, True, False, -1, 0, 1, 2, 3, 1e308, -1e308, 1e-320, 2**31, 2**63, 2**70, -(2**64), "", "x",
+    None, True, False, -1, 0, 1, 2, 3, 1e308, -1e308, 1e-320, 2**31, 2**63, 2**70, -(2**64), "",
+    "x",
     "\ud800", "\udfff\ud800", "\0", "\u202e", "🜁" * 50, "a" * 3000, [], {}, [[]], [{}], {"": ""},
     [None], ["x"] * 40, [1, "a", None], [[1, 2], [3]], [-1], [2**40], [0.5], list(range(300)),
     {"0": 1e309}, {"-1": 1}, {"1": "x"}, {"999999": 1}, {"1": float("nan")}, {"\ud800": 1},
@@ -93,7 +95,8 @@ def valid(rng: random.Random, path: str) -> dict:
         return {"prompt": rng.choice(["abc", ["a", "b"], [1, 2], [[3], [4]]]), **sampled}
     roles = ["user", "system", "assistant", "tool", "developer"]
     messages = [
-        {"role": rng.choice(roles), "content": rng.choice(TEXTS)} for _ in range(rng.randrange(1, 4))
+        {"role": rng.choice(roles), "content": rng.choice(TEXTS)}
+        for _ in range(rng.randrange(1, 4))
     ]
     return {"messages": messages, **sampled}
 
@@ -147,7 +150,8 @@ def _giant(rng: random.Random, path: str) -> bytes:
 
 def _headers(rng: random.Random) -> dict[str, str]:
     return rng.choice([
-        {"Content-Type": "text/plain"}, {"Content-Type": "multipart/form-data"}, {"Content-Type": ""},
+        {"Content-Type": "text/plain"}, {"Content-Type": "multipart/form-data"},
+        {"Content-Type": ""},
         {"Content-Type": "application/json; charset=utf-16"}, {"Content-Length": "99999999999"},
         {"Content-Length": "-1"}, {"Content-Length": "1" * 40}, {"Content-Length": "5, 6"},
         {"Transfer-Encoding": "gzip"}, {"Content-Encoding": "gzip"}, {"Expect": "100-continue"},
@@ -161,7 +165,8 @@ def _headers(rng: random.Random) -> dict[str, str]:
 def _raw(rng: random.Random) -> bytes:
     """What is no HTTP request."""
     return rng.choice([
-        rng.randbytes(rng.randrange(1, 500)), b"\r\n\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
+        rng.randbytes(rng.randrange(1, 500)), b"\r\n\r\n\r\n", b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x16\x03\x01\x02\x00\x01",
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",

@@ -1,7 +1,8 @@
 """A server process under test, and a light HTTP client for many connections at once.
 
-Used by server_soak.py and server_fuzz.py. The client speaks HTTP/1.1 over asyncio's sockets by itself,
-since it must also send what no client library would, break off, and take little processor time.
+Used by server_soak.py, server_fuzz.py and server_rate.py. The client speaks HTTP/1.1 over asyncio's
+sockets by itself, since it must also send what no client library would, break off, and take little
+processor time.
 """
 
 from __future__ import annotations
@@ -186,7 +187,8 @@ async def ask(
 ) -> Answer:
     """Send a request and read what comes.
 
-    leave_after: reset the connection after so many events of a stream. pause: seconds between reads.
+    leave_after: reset the connection after so many events of a stream.
+    pause: seconds between reads.
     """
     answer = Answer()
     data = json.dumps(body).encode() if isinstance(body, dict) else body

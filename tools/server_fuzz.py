@@ -3,10 +3,11 @@
     .venv/bin/python tools/server_fuzz.py --requests 100000 --seed 1
     .venv/bin/python tools/server_fuzz.py --replay 1:4711            one request, shown
 
-The server runs a tiny random model, in a process of its own. Request number I of a seed is drawn from
-(seed, I) alone: random bytes, bodies that are nearly right (wrong types, huge and not-a-number numbers,
-half characters, schemas, tools and grammars that are none), deep nesting, giant lists, wrong headers,
-bodies that stop halfway, connections that are reset, and what is no HTTP at all. A finding is
+The server runs a tiny random model, in a process of its own. Request number I of a seed is drawn
+from (seed, I) alone: random bytes, bodies that are nearly right (wrong types, huge and not-a-number
+numbers, half characters, schemas, tools and grammars that are none), deep nesting, giant lists,
+wrong headers, bodies that stop halfway, connections that are reset, and what is no HTTP at all.
+A finding is
 
     a status   of 500 or above, but 503 with a reason; or an error that has not OpenAI's shape
     a hang     an answer that takes longer than 30 s
@@ -115,9 +116,7 @@ async def deliver(sent: Sent, connection: Connection) -> Answer:
         headers = dict(sent.headers)
         if any("\xff" < c for v in headers.values() for c in v):
             headers = {}
-        answer = await ask(
-            connection, sent.path, sent.body, headers=headers, method=sent.method
-        )
+        answer = await ask(connection, sent.path, sent.body, headers=headers, method=sent.method)
         if headers or sent.method != "POST" or answer.status in (400, 413, 415):
             connection.close()  # the server may be waiting for more of a body
         return answer
@@ -127,7 +126,7 @@ async def deliver(sent: Sent, connection: Connection) -> Answer:
         if sent.manner == "raw":
             connection.writer.write(sent.body)
         else:
-            head = "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" % sent.path
+            head = f"POST {sent.path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             connection.writer.write(head.encode())
             if sent.manner == "chunked":
                 half = len(sent.body) // 2

@@ -1,6 +1,6 @@
 """Makes the pictures of the chat page, docs/chat-light.png and docs/chat-dark.png, with Chromium.
 
-    .venv/bin/python tools/server_page.py
+.venv/bin/python tools/server_page.py
 """
 
 import sys
@@ -26,7 +26,10 @@ def main() -> None:
         raise SystemExit("no Chromium is installed (Debian: chromium)")
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        with Server(["--name", "SmolLM2-135M-Instruct"], log) as server, Browser(path, 920, 860) as page:
+        with (
+            Server(["--name", "SmolLM2-135M-Instruct"], log) as server,
+            Browser(path, 920, 860) as page,
+        ):
             page.open(f"http://127.0.0.1:{server.port}/")
             page.wait("document.querySelector('#model').textContent")
             page.run("$('temperature').value = 0; $('limit').value = 120")

@@ -3,9 +3,9 @@
     .venv/bin/python tools/server_rate.py                         the default model
     .venv/bin/python tools/server_rate.py m.gguf --clients 1 8    others
 
-Each client asks once, all at once, for the same number of tokens after different prompts of a chat. "one
-after another" asks the same of one client at a time. Also: milliseconds to the first token and between
-tokens, each median / 90 % / 99 % / most.
+Each client asks once, all at once, for the same number of tokens after different prompts of a chat.
+"one after another" asks the same of one client at a time. Also: milliseconds to the first token and
+between tokens, each median / 90 % / 99 % / most.
 """
 
 import argparse

@@ -1,19 +1,20 @@
-"""Loads a server for minutes with streaming clients, some of which behave badly; reports what breaks.
+"""Loads a server for minutes with streaming clients, some of which behave badly; tells what breaks.
 
     .venv/bin/python tools/server_soak.py --minutes 10 --clients 64       the default model
     .venv/bin/python tools/server_soak.py m.gguf --minutes 0.2 --clients 16
 
-Of the clients most stream answers of random length; of these some reset the connection midway, some
-read slowly, some do not stream. Others send the requests of server_bodies.py, bodies that are too long,
-and prompts longer than the context. A few are controls: they ask again and again for the same greedy
-and seeded answers, which must be, to the letter, those that each got when it was alone. At the end the
-server is told to stop while clients stream. A finding is
+Of the clients most stream answers of random length; of these some reset the connection midway,
+some read slowly, some do not stream. Others send the requests of server_bodies.py, bodies that are
+too long, and prompts longer than the context. A few are controls: they ask again and again for the
+same greedy and seeded answers, which must be, to the letter, those that each got when it was alone.
+At the end the server is told to stop while clients stream. A finding is
 
-    an answer  of a well-behaved client that fails, or of a control that differs from the one got alone
+    an answer  of a well-behaved client that fails, or of a control that differs from its own alone
     a status   of 500 or above, but 503 with a reason
-    a leak     memory (medians of the second and last third) that grows by more than --growth MiB, or
-               files or threads that do not go back
-    a rest     sequences that run when all clients have gone, a server that does not end, a traceback
+    a leak     memory (medians of the second and last third) that grows by more than --growth MiB,
+               or files or threads that do not go back
+    a rest     sequences that run when all clients have gone, a server that does not end,
+               a traceback
 
 Exit status 1 if there is one.
 """
@@ -183,7 +184,7 @@ class Soak:
         print()
 
     async def stop_under_load(self) -> None:
-        """Clients stream while the server is told to end: each stream ends whole or with a reason."""
+        """The server is told to end amid streams: each ends whole or with a reason."""
         rng = random.Random(1)
         bodies = [chat(rng, 120, temperature=1.0) for _ in range(min(16, self.options.clients))]
         streams = [
@@ -210,7 +211,11 @@ class Soak:
         third = len(self.readings) // 3
         if not third:
             return
-        parts = [self.readings[:third], self.readings[third : 2 * third], self.readings[2 * third :]]
+        parts = [
+            self.readings[:third],
+            self.readings[third : 2 * third],
+            self.readings[2 * third :],
+        ]
         allowed = {"rss": self.options.growth, "fds": 24, "threads": 6}
         for name in ("rss", "fds", "threads"):
             medians = [statistics.median(r[name] for r in part) for part in parts]
@@ -232,7 +237,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         arguments = [options.model] if options.model else []
-        arguments += ["--max-rows", "64", "--max-tokens", "128", "--prefix-cache", "32", "--cache", "1024"]
+        arguments += [
+            "--max-rows",
+            "64",
+            "--max-tokens",
+            "128",
+            "--prefix-cache",
+            "32",
+            "--cache",
+            "1024",
+        ]
         with Server(arguments, log) as server:
             soak = Soak(server, options)
             asyncio.run(soak.run())

@@ -222,3 +222,18 @@ def test_a_long_row_that_has_gone_costs_nothing(model, tokenizer):
         batch.add(prompt, max_tokens=100)
     batch.step()
     assert batch.running == 6 and batch._layers[0].keys.shape[2] == 256
+
+
+def test_long_rows_attend_by_themselves(model, tokenizer):
+    """Rows of very different lengths, the long ones in the midst."""
+    prompts = [[7] * 5, [1, 2] * 200, [3, 4, 5] * 3, [9, 8] * 220, [6] * 30, [2] * 12]
+    batch = Batch(model, tokenizer, max_rows=6)
+    ids = [batch.add(prompt, max_tokens=6) for prompt in prompts]
+    records = {}
+    while batch.running < 6:
+        for id, record in batch.step():
+            records.setdefault(id, []).append(record.token)
+    assert len(batch._layers[0].rows.runs) > 1
+    drain(batch, records)
+    for id, prompt in zip(ids, prompts, strict=True):
+        assert records[id] == greedy(model, prompt, 6)

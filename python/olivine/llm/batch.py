@@ -25,7 +25,6 @@ from olivine.llm.generation import (
 from olivine.llm.sampling import Row, Sampler, Sampling
 from olivine.llm.text import TextStream
 
-
 # Tokens of prompts between two tokens of sequences that run: these should not stall.
 BETWEEN_TOKENS = 128
 

@@ -8,7 +8,6 @@ import numpy as np
 
 import olivine.core as mx
 
-
 MOST_POSITIONS = 16384  # of a batch
 
 

@@ -86,7 +86,9 @@ def test_keys_come_before_bodies():
         assert b" 401 " in connection.recv(1000)
 
 
-@pytest.mark.parametrize("begun", [b"", b"POST /v1/chat", b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"])
+@pytest.mark.parametrize(
+    "begun", [b"", b"POST /v1/chat", b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"]
+)
 def test_a_head_that_does_not_come_ends_the_connection(monkeypatch, begun):
     monkeypatch.setattr(http, "HEAD_SECONDS", 0.3)
     with Running() as server, server.connect() as connection:

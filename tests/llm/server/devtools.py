@@ -35,7 +35,8 @@ class Browser:
         script = f'exec 3<&{theirs_in} 4>&{theirs_out}; exec "$@"'
         options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe",
                    "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
-                   f"--user-data-dir={self._folder.name}", f"--window-size={width},{height}"]  # fmt: skip
+                   f"--user-data-dir={self._folder.name}",
+                   f"--window-size={width},{height}"]  # fmt: skip
         self._process = subprocess.Popen(
             ["bash", "-c", script, "bash", path, *options, "about:blank"],
             pass_fds=(theirs_in, theirs_out),
@@ -128,8 +129,9 @@ class Browser:
         self.call("Input.insertText", text=text)
         if enter:
             for kind in ("keyDown", "keyUp"):
-                self.call("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter",
-                          windowsVirtualKeyCode=13, text="\r" if kind == "keyDown" else "")  # fmt: skip
+                key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
+                text = "\r" if kind == "keyDown" else ""
+                self.call("Input.dispatchKeyEvent", type=kind, text=text, **key)
 
     def click(self, selector: str) -> None:
         place = self.run(

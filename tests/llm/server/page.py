@@ -58,7 +58,9 @@ def test_a_talk(page):
         assert browser.run("messages.map(m => m.role).join()") == "user,assistant,user,assistant"
         browser.click("#clear")
         assert browser.run("messages.length") == 0
-        assert browser.wait("document.querySelector('#empty') && !document.querySelector('article')")
+        assert browser.wait(
+            "document.querySelector('#empty') && !document.querySelector('article')"
+        )
         assert browser.errors == []
 
 

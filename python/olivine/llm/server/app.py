@@ -223,9 +223,7 @@ class Service:
         prompt = await asyncio.to_thread(self._chat_prompt, messages, tools)
         masks = await asyncio.to_thread(self._masks, body, tools, len(prompt))
         choices = [Choice(i, self.engine.tokenizer, bool(tools)) for i in range(body.n)]
-        sequences = self._submit(
-            body, [prompt] * body.n, body.limit, body.logprob_count, masks
-        )
+        sequences = self._submit(body, [prompt] * body.n, body.limit, body.logprob_count, masks)
         answer = Answer("chat.completion", self.name)
         if body.stream:
             parts = self._chat_parts(body, answer, choices, sequences)

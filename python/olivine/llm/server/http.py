@@ -136,7 +136,7 @@ def serve(
     sys.setswitchinterval(0.0005)
     # A client that resets its connection is no event to report for every token under way to it.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
-    # What arrays leave is kept for the next ones; batches of ever other shapes would keep gigabytes.
+    # What arrays leave is kept for the next ones; of batches of ever other shapes, gigabytes.
     mx.set_cache_limit(KEPT_BYTES)
     server = Server(configure(app, host, port), engine, grace, ready)
     server.run()

@@ -282,6 +282,37 @@ def test_one_clients_failure_is_its_own():
         assert events[-1].message == "a broken grammar" and len(events) >= 2
 
 
+def test_keys_queue_and_time_hold_under_load():
+    with running(max_rows=2, max_queue=4, max_seconds=1.5, keys=["k"], slow=0.01) as (url, engine):
+
+        def one(i):
+            headers = {"Authorization": f"Bearer {'k' if i % 4 else 'wrong'}"}
+            tokens = 500 if i % 4 == 1 else 6
+            body = {"messages": MESSAGES, "temperature": 0, "max_tokens": tokens}
+            return httpx.post(f"{url}/v1/chat/completions", json=body, headers=headers, timeout=20)
+
+        with concurrent.futures.ThreadPoolExecutor(24) as pool:
+            answers = list(pool.map(one, range(24)))
+        for i, answer in enumerate(answers):
+            if i % 4 == 0:
+                assert answer.status_code == 401
+            elif answer.status_code == 200:
+                text = answer.json()["choices"][0]["message"]["content"]
+                assert i % 4 != 1 and text == alone(max_tokens=6)
+            else:
+                assert answer.status_code in (429, 504)
+                assert answer.json()["error"]["message"]
+        statuses = [a.status_code for a in answers]
+        assert 429 in statuses and 504 in statuses
+        assert idle(engine)
+        late = httpx.post(
+            f"{url}/v1/completions",
+            json={"prompt": "ab", "max_tokens": 6, "temperature": 0},
+            headers={"Authorization": "Bearer k"},
+        )
+        assert late.json()["choices"][0]["text"] == alone("ab", 6)
+
+
 def test_a_long_sequence_leaves_room_for_fewer():
     """Of 2 MiB, at 256 bytes a position and twice the rows: 4096 positions."""
     with running(cache_bytes=2 << 20, slow=0.01) as (url, engine):

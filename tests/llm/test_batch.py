@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import olivine.core as mx
-from olivine.llm.batch import Batch, batch_generate
+from olivine.llm.batch import Batch, SequenceError, batch_generate
 from olivine.llm.cache import PrefixCache
 from olivine.llm.generation import stream_generate
 from olivine.llm.sampling import Sampling
@@ -160,3 +160,80 @@ def test_bad_sequences_are_refused_alone(model, tokenizer):
     with pytest.raises(ValueError, match="max_rows"):
         Batch(model, tokenizer, max_rows=0)
     assert batch_generate(model, tokenizer, []) == []
+
+
+def test_running_sequences_wait_little_for_long_prompts(model, tokenizer):
+    batch, lengths = Batch(model, tokenizer), []
+    first = batch.add(PROMPTS[0], max_tokens=8)
+    batch.step()
+    read = batch._read_prompt
+    batch._read_prompt = lambda sequence, most: lengths.append(most) or read(sequence, most)
+    second = batch.add([5] * 300, max_tokens=2)
+    records = drain(batch)
+    assert lengths == [128, 128, 128] and len(records[first]) == 7
+    assert records[second] == greedy(model, [5] * 300, 2)
+
+
+def test_a_prompt_that_fails_leaves_the_others(model, tokenizer):
+    class Failing:
+        def __getattr__(self, name):
+            return getattr(model, name)
+
+        def __call__(self, *args):
+            return model(*args)
+
+        def features(self, tokens, cache=None):
+            if tokens[0, 0].item() == 60:
+                raise MemoryError("no room")
+            return model.features(tokens, cache)
+
+    batch = Batch(Failing(), tokenizer)
+    ids = [batch.add(prompt, max_tokens=5) for prompt in (PROMPTS[0], [60, 1], PROMPTS[1])]
+    with pytest.raises(SequenceError, match="no room") as caught:
+        batch.step()
+    assert caught.value.id == ids[1]
+    records = drain(batch)
+    assert records[ids[0]] == greedy(model, PROMPTS[0], 5)
+    assert records[ids[2]] == greedy(model, PROMPTS[1], 5)
+
+
+def test_a_long_row_that_has_gone_costs_nothing(model, tokenizer):
+    batch = Batch(model, tokenizer)
+    first = batch.add(PROMPTS[0], max_tokens=30)
+    batch.add([1] * 480, max_tokens=2)
+    while batch.running < 2:
+        batch.step()
+    assert batch._layers[0].keys.shape[0] == 2 and batch._layers[0].keys.shape[2] == 512
+    for _ in range(3):
+        batch.step()
+    assert batch.running == 1
+    for prompt in PROMPTS[1:6]:
+        batch.add(prompt, max_tokens=4)
+    records = drain(batch, {})
+    assert batch._layers[0].keys is None and first in records
+    # While rows join, buffers become as narrow as the rows that are there.
+    batch = Batch(model, tokenizer)
+    batch.add(PROMPTS[0], max_tokens=200)
+    long = batch.add([1] * 480, max_tokens=2)
+    while batch.running < 2:
+        batch.step()
+    assert batch.cancel(long)
+    for prompt in PROMPTS[1:6]:
+        batch.add(prompt, max_tokens=100)
+    batch.step()
+    assert batch.running == 6 and batch._layers[0].keys.shape[2] == 256
+
+
+def test_long_rows_attend_by_themselves(model, tokenizer):
+    """Rows of very different lengths, the long ones in the midst."""
+    prompts = [[7] * 5, [1, 2] * 200, [3, 4, 5] * 3, [9, 8] * 220, [6] * 30, [2] * 12]
+    batch = Batch(model, tokenizer, max_rows=6)
+    ids = [batch.add(prompt, max_tokens=6) for prompt in prompts]
+    records = {}
+    while batch.running < 6:
+        for id, record in batch.step():
+            records.setdefault(id, []).append(record.token)
+    assert len(batch._layers[0].rows.runs) > 1
+    drain(batch, records)
+    for id, prompt in zip(ids, prompts, strict=True):
+        assert records[id] == greedy(model, prompt, 6)

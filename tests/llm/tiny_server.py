@@ -30,8 +30,9 @@ def running(keys=(), embed=None, body_bytes=1 << 20, slow=0.0, **options):
     """The base URL of a server, and its engine."""
     import uvicorn
 
-    from olivine.llm.server.app import Limits, make_app
+    from olivine.llm.server.app import make_app
     from olivine.llm.server.engine import Engine
+    from olivine.llm.server.guard import Limits
 
     model = tiny_model()
     if slow:

@@ -56,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-body", type=whole(1), default=4, metavar="MIB", help="of a request (4)"
     )
     limits.add_argument(
+        "--cache",
+        type=whole(1),
+        metavar="MIB",
+        help="keys and values of all sequences (a quarter of the memory)",
+    )
+    limits.add_argument(
         "--prefix-cache", type=whole(0), default=512, metavar="MIB", help="shared beginnings (512)"
     )
 
@@ -63,9 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal; returns the exit status."""
     try:
-        import uvicorn
-
-        from olivine.llm.server.app import Limits, make_app
+        from olivine.llm.server.app import make_app
+        from olivine.llm.server.guard import Limits
+        from olivine.llm.server.http import serve
     except ModuleNotFoundError as error:
         raise RunError(f"serving needs {error.name}: pip install 'olivine[serve]'") from None
     from olivine.llm.server.engine import Engine
@@ -83,25 +89,17 @@ def run(options: argparse.Namespace) -> int:
         max_queue=options.max_queue,
         max_seconds=options.max_seconds,
         prefix_bytes=options.prefix_cache << 20,
+        cache_bytes=options.cache << 20 if options.cache else None,
         context=options.context,
     ).start()
     limits = Limits(options.max_body << 20, options.max_tokens, min(1024, options.max_tokens))
     app = make_app(engine, name, keys=keys, limits=limits, embed=embed)
     shown = f"[{options.host}]" if ":" in options.host else options.host
-    print(f"{name} on http://{shown}:{options.port}  (Ctrl-C ends)", flush=True)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=options.host,
-            port=options.port,
-            log_level="warning",
-            timeout_graceful_shutdown=30,
-            h11_max_incomplete_event_size=64 << 10,
-        )
-    )
-    server.run()
-    engine.close(0)
-    return 0 if server.started else 1
+
+    def ready(port: int) -> None:
+        print(f"{name} on http://{shown}:{port}  (Ctrl-C ends)", flush=True)
+
+    return 0 if serve(app, engine, options.host, options.port, ready=ready) else 1
 
 
 def _load(options: argparse.Namespace):

@@ -25,9 +25,12 @@ from olivine.llm.generation import (
 from olivine.llm.sampling import Row, Sampler, Sampling
 from olivine.llm.text import TextStream
 
+# Tokens of prompts between two tokens of sequences that run: these should not stall.
+BETWEEN_TOKENS = 128
+
 
 class SequenceError(Exception):
-    """A sequence's own processor or constraint failed; the sequence is gone, others go on.
+    """A sequence's own prompt, processor or constraint failed; it is gone, others go on.
 
     `id` is its number, `cause` what went wrong.
     """
@@ -94,7 +97,8 @@ class Batch:
     Args:
         max_rows: sequences at once; others wait in the order they came.
         max_positions: bounds rows times the longest of them, which is the caches' memory.
-        prefill_step: tokens of prompts processed between two tokens of the running sequences.
+        prefill_step: tokens of prompts processed at once; while sequences run, it is at most 128
+            before each of their tokens.
         prefixes: prompts that begin alike are processed once; None: each by itself.
     """
 
@@ -178,7 +182,8 @@ class Batch:
     def step(self) -> list[tuple[int, Record]]:
         """One token of every running sequence, after some of the waiting ones' prompts.
 
-        SequenceError: one was taken out because its processors failed; the next call goes on.
+        SequenceError: one was taken out because its processors or its prompt failed; the next call
+        goes on.
         """
         self._admit()
         for index, sequence in enumerate(self._running):
@@ -227,21 +232,30 @@ class Batch:
 
     def _admit(self) -> None:
         """Process prompts, up to `prefill_step` tokens, and let the finished ones join."""
-        budget = self.prefill_step
+        budget = min(self.prefill_step, BETWEEN_TOKENS) if self._running else self.prefill_step
         while budget > 0 and self._waiting and self._fits(self._waiting[0]):
             sequence = self._waiting[0]
             start = time.perf_counter()
-            if sequence.cache is None:
-                self._open(sequence)
-            cache = sequence.cache
-            piece = sequence.prompt[len(cache) : len(cache) + budget]
-            logits = last_logits(self.model, mx.array([piece]), cache.layers)
-            mx.eval(cache.state)
-            cache.tokens += piece
-            budget -= len(piece)
-            if len(cache) == len(sequence.prompt):
+            try:
+                count, logits = self._read_prompt(sequence, budget)
+            except Exception as error:  # out of memory, say
+                self._waiting.popleft()
+                raise SequenceError(sequence.id, error) from error
+            budget -= count
+            if len(sequence.cache) == len(sequence.prompt):
                 self._join(sequence, logits)
             sequence.prompt_seconds += time.perf_counter() - start
+
+    def _read_prompt(self, sequence: Running, most: int) -> tuple[int, mx.array]:
+        """Process up to `most` more tokens; returns how many, and the logits after the last."""
+        if sequence.cache is None:
+            self._open(sequence)
+        cache = sequence.cache
+        piece = sequence.prompt[len(cache) : len(cache) + most]
+        logits = last_logits(self.model, mx.array([piece]), cache.layers)
+        mx.eval(logits, cache.state)
+        cache.tokens += piece
+        return len(piece), logits
 
     def _fits(self, sequence: Running) -> bool:
         if not self._running:

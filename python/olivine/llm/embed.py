@@ -8,9 +8,11 @@ import numpy as np
 
 import olivine.core as mx
 
+MOST_POSITIONS = 16384  # of a batch
+
 
 class Embedder:
-    """Turns texts into vectors of length 1.
+    """Turns texts into vectors of length 1. ValueError: one is longer than the model's context.
 
     An encoder's own pooling is used (`Model.embed`); of other models, the mean of the last layer's
     features over the tokens. Texts of similar lengths go through the model together.
@@ -38,10 +40,20 @@ class Embedder:
         size = self.model.config.vocab_size
         if any(not 0 <= i < size for row in ids for i in row):
             raise ValueError(f"[llm] expected ids below the model's {size}")
+        context = getattr(self.model.config, "max_position_embeddings", None)
+        longest = max(map(len, ids))
+        if context and longest > context:
+            raise ValueError(
+                f"[llm] expected texts of at most {context} tokens, the model's context; "
+                f"got {longest}"
+            )
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         out: list[mx.array] = [None] * len(ids)
-        for start in range(0, len(order), self.batch_size):
-            chosen = order[start : start + self.batch_size]
+        while order:
+            chosen = order[: self.batch_size]
+            # Few of the long ones at once: their memory grows with the positions of all.
+            chosen = chosen[: max(1, MOST_POSITIONS // len(ids[chosen[-1]]))]
+            del order[: len(chosen)]
             vectors = self._batch([ids[i] for i in chosen])
             mx.eval(vectors)
             for row, i in enumerate(chosen):

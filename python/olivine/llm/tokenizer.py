@@ -127,6 +127,8 @@ class Tokenizer:
             raise TypeError(f"[Tokenizer.encode] expected text; got {type(text).__name__}")
         # Lone surrogates are no text; the backend could not take them.
         text = text.encode("utf-8", "replace").decode("utf-8")
+        if len(text) > 4096:  # other threads run meanwhile in batches only
+            return self.encode_batch([text], add_special_tokens)[0]
         return self.backend.encode(text, add_special_tokens=add_special_tokens).ids
 
     def encode_batch(

@@ -20,6 +20,7 @@ pytest.importorskip("uvicorn", reason="the extra 'serve' is not installed")
 from olivine.llm.generation import generate  # noqa: E402
 from olivine.llm.sampling import Sampling  # noqa: E402
 
+JSON = {"Content-Type": "application/json"}
 MESSAGES = [{"role": "user", "content": "hello"}]
 PROMPT = ChatTokenizer().apply_chat_template(MESSAGES)
 
@@ -237,7 +238,7 @@ def test_a_client_that_goes_takes_its_sequence_with_it():
         body = {"messages": MESSAGES, "max_tokens": 500, "temperature": 0, "stream": True}
         with httpx.stream("POST", f"{url}/v1/chat/completions", json=body) as response:
             lines = response.iter_lines()
-            while '"finish_reason": null' not in next(lines) or engine.load[0] == 0:
+            while '"finish_reason":null' not in next(lines) or engine.load[0] == 0:
                 pass
             assert engine.load == (1, 0)
         assert idle(engine)
@@ -269,20 +270,67 @@ def test_one_clients_failure_is_its_own():
     with running(slow=0.01) as (url, engine):
         client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
 
-        class Broken:
-            def processor(self, *args):
-                return self.fail
-
-            def fail(self, seen, logits):
-                if len(seen) > len(PROMPT) + 2:
-                    raise RuntimeError("a broken grammar")
-                return logits
+        def broken(seen, logits):
+            if len(seen) > len(PROMPT) + 2:
+                raise RuntimeError("a broken grammar")
+            return logits
 
         events = []
-        engine.submit(PROMPT, events.append, max_tokens=50, constraint=Broken())
+        engine.submit(PROMPT, events.append, max_tokens=50, processors=[broken])
         assert chat(client, max_tokens=40).choices[0].message.content == alone(max_tokens=40)
         assert idle(engine)
         assert events[-1].message == "a broken grammar" and len(events) >= 2
+
+
+def test_keys_queue_and_time_hold_under_load():
+    with running(max_rows=2, max_queue=4, max_seconds=1.5, keys=["k"], slow=0.01) as (url, engine):
+
+        def one(i):
+            headers = {"Authorization": f"Bearer {'k' if i % 4 else 'wrong'}"}
+            tokens = 500 if i % 4 == 1 else 6
+            body = {"messages": MESSAGES, "temperature": 0, "max_tokens": tokens}
+            return httpx.post(f"{url}/v1/chat/completions", json=body, headers=headers, timeout=20)
+
+        with concurrent.futures.ThreadPoolExecutor(24) as pool:
+            answers = list(pool.map(one, range(24)))
+        for i, answer in enumerate(answers):
+            if i % 4 == 0:
+                assert answer.status_code == 401
+            elif answer.status_code == 200:
+                text = answer.json()["choices"][0]["message"]["content"]
+                assert i % 4 != 1 and text == alone(max_tokens=6)
+            else:
+                assert answer.status_code in (429, 504)
+                assert answer.json()["error"]["message"]
+        statuses = [a.status_code for a in answers]
+        assert 429 in statuses and 504 in statuses
+        assert idle(engine)
+        late = httpx.post(
+            f"{url}/v1/completions",
+            json={"prompt": "ab", "max_tokens": 6, "temperature": 0},
+            headers={"Authorization": "Bearer k"},
+        )
+        assert late.json()["choices"][0]["text"] == alone("ab", 6)
+
+
+def test_a_long_sequence_leaves_room_for_fewer():
+    """Of 2 MiB, at 256 bytes a position and twice the rows: 4096 positions."""
+    with running(cache_bytes=2 << 20, slow=0.01) as (url, engine):
+        assert engine.max_positions == 4096
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+        streams = [
+            client.completions.create(
+                model="tiny", prompt="x" * size, max_tokens=300, stream=True, temperature=0
+            )
+            for size in (1500, 10, 10)
+        ]
+        end = time.monotonic() + 10
+        while engine.load != (2, 1) and time.monotonic() < end:
+            time.sleep(0.005)
+        assert engine.load == (2, 1)
+        for stream in streams:
+            stream.close()
+        assert idle(engine)
 
 
 # ---- Bad requests.
@@ -326,14 +374,18 @@ def test_other_errors_have_the_same_shape(server):
     assert found.status_code == 404 and found.json()["error"]["code"] == "model_not_found"
     assert httpx.get(f"{url}/nowhere").json()["error"]["type"] == "not_found_error"
     assert httpx.get(f"{url}/v1/chat/completions").status_code == 405
-    long = httpx.post(f"{url}/v1/chat/completions", content=b"x" * (2 << 20))
+    long = httpx.post(f"{url}/v1/chat/completions", content=b"x" * (2 << 20), headers=JSON)
     assert long.status_code == 413
+    form = httpx.post(f"{url}/v1/chat/completions", data={"messages": "x"})
+    assert form.status_code == 415 and "application/json" in form.json()["error"]["message"]
 
     def pieces():
         for _ in range(40):
             yield b"x" * (1 << 16)
 
-    assert httpx.post(f"{url}/v1/chat/completions", content=pieces()).status_code == 413
+    assert (
+        httpx.post(f"{url}/v1/chat/completions", content=pieces(), headers=JSON).status_code == 413
+    )
 
 
 def test_keys_are_wanted():
@@ -389,7 +441,7 @@ def test_hostile_bodies_harm_nobody(server, client):
     with httpx.Client() as http:
         for _ in range(300):
             route = rng.choice(["chat/completions", "completions", "embeddings"])
-            answer = http.post(f"{server[0]}/v1/{route}", content=mutated(rng))
+            answer = http.post(f"{server[0]}/v1/{route}", content=mutated(rng), headers=JSON)
             assert answer.status_code in (200, 400, 404, 413)
             if answer.status_code != 200:
                 assert answer.json()["error"]["message"]
@@ -406,5 +458,5 @@ def test_a_server_that_ends_lets_requests_finish():
                 time.sleep(0.01)
             engine.close(10)
             assert running_request.result().choices[0].message.content == alone(max_tokens=40)
-        with pytest.raises(openai.RateLimitError, match="shutting down"):
+        with pytest.raises(openai.InternalServerError, match="shutting down"):
             chat(client)

@@ -7,6 +7,9 @@ from olivine.llm.caches.growing import KVCache, another
 from olivine.llm.caches.masks import causal_mask, ragged_mask
 from olivine.llm.caches.rotating import RotatingKVCache
 
+# Empty positions of rows that attend together; with 9 heads of 64 these take 80 us, a call 20.
+MOST_EMPTY = 1024
+
 
 class Rows:
     """How many positions each row of a batch holds. Immutable, and shared by all layers.
@@ -56,6 +59,27 @@ class Rows:
             ),
         )
 
+    @property
+    def runs(self) -> list[tuple[int, int, int]]:
+        """Neighbouring rows that attend together: first, end, positions of the longest.
+
+        A run's empty positions cost what another call would.
+        """
+        return self._remember("runs", self._find_runs)
+
+    def _find_runs(self) -> list[tuple[int, int, int]]:
+        found: list[list[int]] = []  # first, end, positions, empty positions
+        for row, count in enumerate(self.counts):
+            if found:
+                first, end, longest, empty = found[-1]
+                most = max(longest, count)
+                empty += (most - longest) * (end - first) + most - count
+                if empty <= MOST_EMPTY:
+                    found[-1] = [first, row + 1, most, empty]
+                    continue
+            found.append([row, row + 1, count, 0])
+        return [(first, end, longest) for first, end, longest, _ in found]
+
 
 class BatchKVCache:
     """Keys and values of several sequences, each starting at the first position of its row.
@@ -94,10 +118,13 @@ class BatchKVCache:
         rows, positions = (0, 0) if old is None else (old.shape[0], old.shape[2])
         if batch <= rows and length <= positions:
             return
+        # Room for twice the rows in use, but none for what was once wider or taller: a long row
+        # that has gone would be paid for by every row that comes.
         if batch > rows:
-            rows = max(batch, rows * 2)
-        if length > positions:
-            positions = -(-length // self.step) * self.step
+            rows = max(batch, 2 * self.batch)
+        else:
+            rows = max(batch, min(rows, 2 * self.batch))
+        positions = -(-length // self.step) * self.step
         buffer = mx.zeros((rows, like.shape[1], positions, like.shape[3]), like.dtype)
         if old is not None and self.batch:
             used = self.batch, self.rows.longest
@@ -131,7 +158,17 @@ class BatchKVCache:
 
     def attend(self, queries, keys, values, **options) -> mx.array:
         keys, values = self.extend(keys, values)
-        return mx.fast.scaled_dot_product_attention(queries, keys, values, **options)
+        attention = mx.fast.scaled_dot_product_attention
+        mask = options.get("mask")
+        if queries.shape[2] > 1 or not isinstance(mask, mx.array) or len(self.rows.runs) == 1:
+            return attention(queries, keys, values, **options)
+        # One long row must not make all others attend to as many positions.
+        parts = []
+        for first, end, longest in self.rows.runs:
+            own = slice(first, end), slice(None), slice(longest)
+            options["mask"] = mask[first:end, :, :, :longest]
+            parts.append(attention(queries[first:end], keys[own], values[own], **options))
+        return mx.concatenate(parts, axis=0)
 
     def join(self, cache: KVCache | RotatingKVCache) -> None:
         """Append the rows of a cache of one sequence, or of several equally long ones.

@@ -104,7 +104,7 @@ class Choice:
 
     def _named(self, token: int, logprob: float) -> dict[str, Any]:
         text = self.tokenizer.decode([token])
-        return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
+        return {"token": text, "logprob": _number(logprob), "bytes": list(text.encode())}
 
     def completion_logprobs(self, records: list[Record], start: int) -> dict[str, Any]:
         tokens = [self.tokenizer.decode([r.token]) for r in records]
@@ -114,12 +114,18 @@ class Choice:
             at += len(token)
         return {
             "tokens": tokens,
-            "token_logprobs": [r.logprob for r in records],
+            "token_logprobs": [_number(r.logprob) for r in records],
             "top_logprobs": [
-                {self.tokenizer.decode([t]): p for t, p in r.top_logprobs or []} for r in records
+                {self.tokenizer.decode([t]): _number(p) for t, p in r.top_logprobs or []}
+                for r in records
             ],
             "text_offset": offsets,
         }
+
+
+def _number(logprob: float) -> float:
+    """JSON has no infinity; OpenAI writes -9999 for what cannot be."""
+    return logprob if logprob > -9999 else -9999.0
 
 
 def _before_call(text: str) -> int:
@@ -186,7 +192,15 @@ class Answer:
         return out if usage is None else {**out, "usage": usage.body()}
 
 
-def event(body: dict[str, Any] | str) -> str:
+def as_json(body: dict[str, Any]) -> bytes:
+    """The body in UTF-8; half characters that a client sent go back as the escapes they came in."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")
+
+
+def event(body: dict[str, Any]) -> bytes:
     """A server-sent event."""
-    text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
-    return f"data: {text}\n\n"
+    return b"data: " + as_json(body) + b"\n\n"
+
+
+LAST_EVENT = b"data: [DONE]\n\n"

@@ -1,7 +1,6 @@
 """The web application: OpenAI's routes over the engine, a chat page, metrics, and limits.
 
-Every error has OpenAI's shape. A body that is too long is refused before it is read whole, a
-client that goes away takes its sequences with it, and keys are compared in constant time.
+Every error has OpenAI's shape. A client that goes away takes its sequences with it.
 """
 
 from __future__ import annotations
@@ -9,38 +8,31 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import hmac
 import importlib.resources
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse, StreamingResponse
+from starlette.exceptions import HTTPException
 
 import olivine.core as mx
 from olivine.llm import constraints
-from olivine.llm.server.answers import Answer, Choice, Usage, event, tool_grammar
+from olivine.llm.generation import as_ids, vocabulary_size
+from olivine.llm.server.answers import LAST_EVENT, Answer, Choice, Usage, event, tool_grammar
 from olivine.llm.server.engine import Busy, Engine, Failure
+from olivine.llm.server.guard import Guard, Limits, Reply
 from olivine.llm.server.protocol import (
     ChatRequest,
     CompletionRequest,
     EmbeddingRequest,
     Failed,
     Generating,
+    read,
 )
 
 STATUS = {"timeout": 504, "shutdown": 503, "error": 500}
-
-
-@dataclass
-class Limits:
-    """What a client may ask for."""
-
-    body_bytes: int = 4 << 20
-    max_tokens: int = 4096  # of an answer
-    default_tokens: int = 1024
 
 
 # Texts to vectors `(texts, dims)` and the number of tokens read.
@@ -66,8 +58,8 @@ def make_app(
     app = FastAPI(
         title="Olivine", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
     )
-    app.add_middleware(BodyLimit, limit=limits.body_bytes)
-    service = Service(engine, name, keys, limits, embed)
+    app.add_middleware(Guard, limits=limits, keys=keys)
+    service = Service(engine, name, limits, embed)
     _add_errors(app)
     _add_routes(app, service)
     return app
@@ -76,25 +68,18 @@ def make_app(
 def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(Failed)
     async def failed(request: Request, error: Failed):
-        headers = {"Retry-After": "1"} if error.status in (429, 503) else None
-        return JSONResponse(error.body(), error.status, headers)
+        return Reply.of_error(error)
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError):
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if part != "body")
-        text = f"{place}: {first['msg']}" if place else first["msg"]
-        return JSONResponse(Failed(400, text[:1000], place[:200] or None).body(), 400)
-
-    @app.exception_handler(404)
-    @app.exception_handler(405)
-    async def unknown(request: Request, error):
+    @app.exception_handler(HTTPException)
+    async def unknown(request: Request, error: HTTPException):
         text = f"there is no {request.method} {request.url.path[:200]} here"
-        return JSONResponse(Failed(error.status_code, text).body(), error.status_code)
+        if error.status_code not in (404, 405):
+            text = error.detail
+        return Reply.of_error(Failed(error.status_code, text))
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception):
-        return JSONResponse(Failed(500, "the server failed; its log says why").body(), 500)
+        return Reply.of_error(Failed(500, "the server failed; its log says why"))
 
 
 def _add_routes(app: FastAPI, service: Service) -> None:
@@ -108,87 +93,71 @@ def _add_routes(app: FastAPI, service: Service) -> None:
         return {"status": "ok"}
 
     @app.get("/metrics", response_class=PlainTextResponse)
-    async def metrics(request: Request):
-        service.check_key(request)
+    async def metrics():
         running, waiting = service.engine.load
         return service.engine.metrics.text(running, waiting, mx.get_active_memory())
 
     @app.get("/v1/models")
-    async def models(request: Request):
-        service.check_key(request)
+    async def models():
         return {"object": "list", "data": [service.model_entry()]}
 
     @app.get("/v1/models/{name:path}")
-    async def model(request: Request, name: str):
-        service.check_key(request)
+    async def model(name: str):
         service.check_model(name)
         return service.model_entry()
 
     @app.post("/v1/chat/completions")
-    async def chat(request: Request, body: ChatRequest):
-        service.check_key(request)
-        return await service.chat(body, request)
+    async def chat(request: Request):
+        return await service.chat(read(ChatRequest, await request.body()), request)
 
     @app.post("/v1/completions")
-    async def complete(request: Request, body: CompletionRequest):
-        service.check_key(request)
-        return await service.complete(body, request)
+    async def complete(request: Request):
+        return await service.complete(read(CompletionRequest, await request.body()), request)
 
     @app.post("/v1/embeddings")
-    async def embeddings(request: Request, body: EmbeddingRequest):
-        service.check_key(request)
-        return await service.embeddings(body)
+    async def embeddings(request: Request):
+        return await service.embeddings(read(EmbeddingRequest, await request.body()))
 
 
-class BodyLimit:
-    """Refuses bodies of more than `limit` bytes, declared or not."""
+class Mailbox:
+    """Takes events from the engine's thread to the event loop, all of a step in one go."""
 
-    def __init__(self, app, limit: int):
-        self.app, self.limit = app, limit
+    def __init__(self):
+        self._loop = asyncio.get_running_loop()
+        self._events: deque = deque()
+        self._called = False
 
-    async def __call__(self, scope, receive, send) -> None:
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > self.limit:
-            return await self._refuse(scope, receive, send)
-        messages, seen = [], 0
-        while not messages or messages[-1].get("more_body"):
-            messages.append(await receive())
-            seen += len(messages[-1].get("body", b""))
-            if seen > self.limit:
-                return await self._refuse(scope, receive, send)
-        messages.reverse()
+    def put(self, queue: asyncio.Queue, item) -> None:
+        self._events.append((queue, item))
+        if not self._called:
+            self._called = True
+            self._loop.call_soon_threadsafe(self._empty)
 
-        async def replayed():
-            return messages.pop() if messages else await receive()
-
-        await self.app(scope, replayed, send)
-
-    async def _refuse(self, scope, receive, send) -> None:
-        error = Failed(413, f"expected a body of at most {self.limit} bytes")
-        await JSONResponse(error.body(), 413, {"Connection": "close"})(scope, receive, send)
+    def _empty(self) -> None:
+        self._called = False  # first: what comes from now on calls again
+        while self._events:
+            queue, item = self._events.popleft()
+            queue.put_nowait(item)
 
 
 class Sequences:
     """The sequences of one request: their events in one queue, ended together."""
 
-    def __init__(self, engine: Engine):
-        self.engine = engine
+    def __init__(self, engine: Engine, mailbox: Mailbox):
+        self.engine, self._mailbox = engine, mailbox
         self.requests: list = []
-        self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue = asyncio.Queue()
         self._left = 0
 
     def add(self, index: int, prompt, **options) -> None:
         def send(found) -> None:
-            self._loop.call_soon_threadsafe(self._queue.put_nowait, (index, found))
+            self._mailbox.put(self._queue, (index, found))
 
         try:
             self.requests.append(self.engine.submit(prompt, send, **options))
         except Busy as error:
             self.close()
-            raise Failed(429, str(error)) from None
+            raise Failed(503 if error.closing else 429, str(error)) from None
         except ValueError as error:
             self.close()
             raise Failed(400, str(error).removeprefix("[llm] ")) from None
@@ -211,20 +180,12 @@ class Sequences:
 class Service:
     """What the routes do."""
 
-    def __init__(self, engine, name, keys, limits, embed):
+    def __init__(self, engine, name, limits, embed):
         self.engine, self.name, self.limits, self.embed = engine, name, limits, embed
-        self.keys = [key.encode() for key in keys]
+        self._mailbox: Mailbox | None = None
+        self._embedding = asyncio.Lock()
 
     # ---- Checks.
-
-    def check_key(self, request: Request) -> None:
-        if not self.keys:
-            return
-        given = request.headers.get("authorization", "").removeprefix("Bearer ").strip().encode()
-        if not any([hmac.compare_digest(given, key) for key in self.keys]):
-            raise Failed(
-                401, "expected a valid API key in the Authorization header", code="invalid_api_key"
-            )
 
     def check_model(self, name: str | None) -> None:
         if name not in (None, "", "default", self.name):
@@ -260,11 +221,9 @@ class Service:
         tools = body.usable_tools
         messages = [message.plain() for message in body.messages]
         prompt = await asyncio.to_thread(self._chat_prompt, messages, tools)
-        constraint = await asyncio.to_thread(self._constraint, body, tools)
+        masks = await asyncio.to_thread(self._masks, body, tools, len(prompt))
         choices = [Choice(i, self.engine.tokenizer, bool(tools)) for i in range(body.n)]
-        sequences = self._submit(
-            body, [prompt] * body.n, body.limit, body.logprob_count, constraint
-        )
+        sequences = self._submit(body, [prompt] * body.n, body.limit, body.logprob_count, masks)
         answer = Answer("chat.completion", self.name)
         if body.stream:
             parts = self._chat_parts(body, answer, choices, sequences)
@@ -276,31 +235,48 @@ class Service:
             if body.logprobs:
                 entry["logprobs"] = choice.chat_logprobs(choice.records)
             out.append({**entry, "finish_reason": choice.finish_reason})
-        return answer.whole(out, usage)
+        return Reply(answer.whole(out, usage))
 
     def _chat_prompt(self, messages, tools) -> list[int]:
         try:
             options = {"tools": tools} if tools else {}
-            return self.engine.tokenizer.apply_chat_template(messages, **options)
+            template = self.engine.tokenizer.apply_chat_template
+            text = template(messages, tokenize=False, **options)
+            self.engine.check_length(text)
+            return self.engine.tokenizer.encode(text, add_special_tokens=False)
         except ValueError as error:
             raise Failed(400, str(error).removeprefix("[llm] "), "messages") from None
 
-    def _constraint(self, body: ChatRequest, tools):
+    def _masks(self, body: ChatRequest, tools, length: int) -> list[list]:
+        """For each choice, the processors that its answer's form asks for.
+
+        They are made and used once here, since a grammar's first mask may take long.
+        """
         try:
-            if tools and body.must_call:
-                return constraints.grammar(tool_grammar(tools))
-            wanted = body.response_format
-            if wanted is None or wanted.type == "text":
-                return None
-            if wanted.type == "json_object":
-                return constraints.json_schema({"type": "object"})
-            if wanted.json_schema is None:
-                raise Failed(400, "expected json_schema beside its type", "response_format")
-            return constraints.json_schema(wanted.json_schema.definition)
+            constraint = self._constraint(body, tools)
+            if constraint is None:
+                return [[] for _ in range(body.n)]
+            tokenizer, size = self.engine.tokenizer, vocabulary_size(self.engine.model)
+            masks = [constraint.processor(tokenizer, size, length) for _ in range(body.n)]
+            for mask in masks:
+                mask.allowed()
+            return [[mask] for mask in masks]
         except ValueError as error:
             raise Failed(400, str(error).removeprefix("[llm] "), "response_format") from None
         except ImportError as error:
-            raise Failed(501, str(error).removeprefix("[llm] ")) from None
+            raise Failed(400, str(error).removeprefix("[llm] "), "response_format") from None
+
+    def _constraint(self, body: ChatRequest, tools):
+        if tools and body.must_call:
+            return constraints.grammar(tool_grammar(tools))
+        wanted = body.response_format
+        if wanted is None or wanted.type == "text":
+            return None
+        if wanted.type == "json_object":
+            return constraints.json_schema({"type": "object"})
+        if wanted.json_schema is None:
+            raise Failed(400, "expected json_schema beside its type", "response_format")
+        return constraints.json_schema(wanted.json_schema.definition)
 
     async def _chat_parts(self, body, answer, choices, sequences) -> AsyncIterator[dict]:
         for choice in choices:
@@ -326,10 +302,12 @@ class Service:
 
     async def complete(self, body: CompletionRequest, request: Request):
         self.check_model(body.model)
-        prompts = [p for p in body.prompts for _ in range(body.n)]
-        sequences = self._submit(body, prompts, body.max_tokens, body.logprobs, None)
+        # In a thread, and each once: a long text takes a while.
+        found = await asyncio.to_thread(lambda: [self._prompt_ids(p) for p in body.prompts])
+        prompts = [ids for ids in found for _ in range(body.n)]
+        sequences = self._submit(body, prompts, body.max_tokens, body.logprobs)
         choices = [Choice(i, self.engine.tokenizer) for i in range(len(prompts))]
-        echoes = [self._echo(body, p) for p in prompts]
+        echoes = [self._echo(body, p) for p in body.prompts for _ in range(body.n)]
         answer = Answer("text_completion", self.name)
         if body.stream:
             parts = self._parts(body, answer, choices, echoes, sequences)
@@ -341,7 +319,14 @@ class Service:
             if body.logprobs is not None:
                 entry["logprobs"] = choice.completion_logprobs(choice.records, len(echo))
             out.append({**entry, "finish_reason": choice.finish_reason})
-        return answer.whole(out, usage)
+        return Reply(answer.whole(out, usage))
+
+    def _prompt_ids(self, prompt: str | list[int]) -> list[int]:
+        try:
+            self.engine.check_length(prompt)
+            return as_ids(self.engine.model, self.engine.tokenizer, prompt)
+        except ValueError as error:
+            raise Failed(400, str(error).removeprefix("[llm] "), "prompt") from None
 
     def _echo(self, body: CompletionRequest, prompt) -> str:
         if not body.echo:
@@ -365,9 +350,12 @@ class Service:
 
     # ---- Both.
 
-    def _submit(self, body: Generating, prompts, limit, logprobs, constraint) -> Sequences:
+    def _submit(
+        self, body: Generating, prompts, limit, logprobs, masks: list[list] | None = None
+    ) -> Sequences:
         limit = self.token_limit(limit)
-        sequences = Sequences(self.engine)
+        self._mailbox = self._mailbox or Mailbox()
+        sequences = Sequences(self.engine, self._mailbox)
         for index, prompt in enumerate(prompts):
             try:
                 sampler = body.sampling(index)
@@ -381,7 +369,7 @@ class Service:
                 sampler=sampler,
                 stop=body.stops,
                 logprobs=logprobs,
-                constraint=constraint,
+                processors=masks[index] if masks else (),
             )
         return sequences
 
@@ -407,7 +395,7 @@ class Service:
             try:
                 async for part in parts:
                     yield event(part)
-                yield event("[DONE]")
+                yield LAST_EVENT
             except Failed as error:
                 yield event(error.body())
             finally:
@@ -419,33 +407,34 @@ class Service:
 
     # ---- Embeddings.
 
-    async def embeddings(self, body: EmbeddingRequest) -> dict:
+    async def embeddings(self, body: EmbeddingRequest) -> Reply:
         self.check_model(body.model)
         if self.embed is None:
-            raise Failed(
-                501, "this server has no model for embeddings; start it with --embedding-model"
-            )
+            text = "this server has no model for embeddings; start it with --embedding-model"
+            raise Failed(404, text, "model", "model_not_found")
         inputs = body.input
         if isinstance(inputs, str) or (inputs and isinstance(inputs[0], int)):
             inputs = [inputs]
         if not 1 <= len(inputs) <= 2048 or not all(inputs):
             raise Failed(400, "expected 1 to 2048 inputs that are not empty", "input")
         try:
-            vectors, count = await asyncio.to_thread(self.embed, inputs)
+            async with self._embedding:  # one request at a time: each takes all processors
+                vectors, count = await asyncio.to_thread(self.embed, inputs)
         except ValueError as error:
             raise Failed(400, str(error).removeprefix("[llm] "), "input") from None
-        vectors = np.array(vectors, np.float32)
+        vectors = np.nan_to_num(np.array(vectors, np.float32))
         if body.dimensions is not None:
             if body.dimensions > vectors.shape[1]:
                 raise Failed(400, f"expected at most {vectors.shape[1]} dimensions", "dimensions")
             vectors = vectors[:, : body.dimensions]
-            vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+            lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+            vectors = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
         data = [
             {"object": "embedding", "index": i, "embedding": _encoded(v, body.encoding_format)}
             for i, v in enumerate(vectors)
         ]
         usage = {"prompt_tokens": count, "total_tokens": count}
-        return {"object": "list", "data": data, "model": self.name, "usage": usage}
+        return Reply({"object": "list", "data": data, "model": self.name, "usage": usage})
 
 
 class Stream(StreamingResponse):

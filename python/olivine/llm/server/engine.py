@@ -6,6 +6,7 @@ client does, nor how it ends, touches another's sequence.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -16,13 +17,17 @@ from typing import Any
 import olivine.core as mx
 from olivine.llm.batch import Batch, SequenceError
 from olivine.llm.cache import PrefixCache
-from olivine.llm.generation import Record, as_ids, room, vocabulary_size
+from olivine.llm.generation import Processor, Record, as_ids, room, vocabulary_size
 from olivine.llm.sampling import Sampling
 from olivine.llm.server.metrics import Metrics
 
 
 class Busy(Exception):
-    """The queue is full, or the server is shutting down."""
+    """The queue is full, or (`closing`) the server is shutting down."""
+
+    def __init__(self, message: str, closing: bool = False):
+        super().__init__(message)
+        self.closing = closing
 
 
 @dataclass
@@ -56,6 +61,9 @@ class Engine:
         max_rows: sequences at once; max_queue: sequences that may wait beyond these.
         max_seconds: how long a request may take, waiting included.
         prefix_bytes: memory for beginnings of prompts that later prompts may share.
+        cache_bytes: memory for the keys and values of all sequences, a quarter of the machine's by
+            default. The buffers are as wide as the longest sequence needs, so a long one leaves
+            room for fewer rows.
     """
 
     def __init__(
@@ -68,16 +76,20 @@ class Engine:
         max_seconds: float = 600.0,
         prefill_step: int = 512,
         prefix_bytes: int = 1 << 29,
+        cache_bytes: int | None = None,
         context: int | None = None,
     ):
         self.model, self.tokenizer, self.context = model, tokenizer, context
         self.max_rows, self.max_queue, self.max_seconds = max_rows, max_queue, max_seconds
         self.prefill_step, self.prefix_bytes = prefill_step, prefix_bytes
+        # Buffers have room for up to twice the rows.
+        self.max_positions = max(1, (cache_bytes or _memory() // 4) // 2 // _position_bytes(model))
         self.metrics = Metrics()
         self._wake = threading.Condition()
         self._commands: deque[tuple[str, Request]] = deque()
         self._open: set[Request] = set()  # accepted, not ended; under the lock
         self._closing = False
+        self._longest: int | None = None  # bytes of a token
         self._by_id: dict[int, Request] = {}  # of the engine's thread
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -97,7 +109,7 @@ class Engine:
         sampler: Sampling | None = None,
         stop: Sequence[str] = (),
         logprobs: int | None = None,
-        constraint=None,
+        processors: Sequence[Processor] = (),
     ) -> Request:
         """Queue a sequence; `send` gets its `Record`s, or a `Failure`, from the engine's thread.
 
@@ -114,12 +126,12 @@ class Engine:
             "sampler": sampler,
             "stop": stop,
             "logprobs": logprobs,
-            "constraint": constraint,
+            "processors": processors,
         }
         request = Request(ids, send, options, time.monotonic() + self.max_seconds)
         with self._wake:
             if self._closing:
-                raise Busy("the server is shutting down")
+                raise Busy("the server is shutting down", closing=True)
             if len(self._open) >= self.max_rows + self.max_queue:
                 self.metrics.count("refused")
                 raise Busy(f"{len(self._open)} requests are running or waiting; try again later")
@@ -127,6 +139,22 @@ class Engine:
             self._commands.append(("add", request))
             self._wake.notify()
         return request
+
+    def check_length(self, prompt: str | Sequence[int]) -> None:
+        """ValueError: the prompt surely has more tokens than the context. Megabytes of text take
+        seconds to become tokens; this takes none."""
+        config = getattr(self.model, "config", None)
+        context = self.context or getattr(config, "max_position_embeddings", None)
+        if not context:
+            return
+        if self._longest is None:
+            self._longest = max(map(len, self.tokenizer.vocabulary()))
+        most = context * (self._longest if isinstance(prompt, str) else 1)
+        if len(prompt) > most:
+            raise ValueError(
+                f"[llm] expected a prompt of at most {context} tokens, the model's context; "
+                f"got {len(prompt)} {'characters' if isinstance(prompt, str) else 'tokens'}"
+            )
 
     def cancel(self, request: Request) -> None:
         """Forget a request, whose client has gone; one that has ended is no trouble."""
@@ -162,6 +190,7 @@ class Engine:
             self.model,
             self.tokenizer,
             max_rows=self.max_rows,
+            max_positions=self.max_positions,
             prefill_step=self.prefill_step,
             prefixes=prefixes,
             context=self.context,
@@ -263,3 +292,16 @@ class Engine:
             self._send(request, Failure("error", str(error) or type(error).__name__))
             request.id = None
             self._end(request, "failed")
+
+
+def _memory() -> int:
+    """Bytes of the machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _position_bytes(model) -> int:
+    """What one token adds to the caches, found by reading one."""
+    layers = model.make_cache()
+    model.features(mx.array([[0]]), layers)
+    arrays = [array for layer in layers for array in layer.state]
+    return max(1, sum(a.nbytes // a.shape[2] if a.ndim == 4 else a.nbytes for a in arrays))

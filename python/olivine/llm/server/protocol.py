@@ -6,14 +6,26 @@ Unknown fields are ignored, as clients send settings of other servers too.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_validator
 
 from olivine.llm.sampling import Sampling
 
 MAX_CHOICES = 16
 MAX_STOPS = 16
+MAX_BIASES = 1024
+MAX_NUMBER = 2**31 - 1
+
+Item = TypeVar("Item")
+
+
+class _Fast(FailFast):
+    __hash__ = object.__hash__  # unions of annotated types want one
+
+
+# A list of a million wrong items makes one error, not a million.
+Items = Annotated[list[Item], _Fast()]
 
 
 class Failed(Exception):
@@ -35,6 +47,20 @@ class Failed(Exception):
         }
 
 
+Shape = TypeVar("Shape", bound=BaseModel)
+
+
+def read(shape: type[Shape], body: bytes) -> Shape:
+    """The request in a body of JSON. Failed: it is none, and what is wrong with it."""
+    try:
+        return shape.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])[:200]
+    text = f"{place}: {first['msg']}" if place else first["msg"]
+    raise Failed(400, text[:1000], place or None)
+
+
 class StreamOptions(BaseModel):
     include_usage: bool = False
 
@@ -45,20 +71,27 @@ class Generating(BaseModel):
     model_config = ConfigDict(extra="ignore", protected_namespaces=())
 
     model: str | None = None
-    max_tokens: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(None, ge=1, le=MAX_NUMBER)
     temperature: float = Field(1.0, ge=0, le=100)
     top_p: float = Field(1.0, gt=0, le=1)
-    top_k: int = Field(0, ge=0)
+    top_k: int = Field(0, ge=0, le=MAX_NUMBER)
     min_p: float = Field(0.0, ge=0, le=1)
     repetition_penalty: float = Field(1.0, gt=0, le=100)
     presence_penalty: float = Field(0.0, ge=-100, le=100)
     frequency_penalty: float = Field(0.0, ge=-100, le=100)
     logit_bias: dict[int, float] | None = None
     seed: int | None = None
-    stop: str | list[str] | None = None
+    stop: str | Items[str] | None = None
     n: int = Field(1, ge=1, le=MAX_CHOICES)
     stream: bool = False
     stream_options: StreamOptions | None = None
+
+    @field_validator("logit_bias", mode="before")
+    @classmethod
+    def _biases(cls, value):
+        if isinstance(value, dict) and len(value) > MAX_BIASES:
+            raise ValueError(f"expected at most {MAX_BIASES} of them; got {len(value)}")
+        return value
 
     @field_validator("stop")
     @classmethod
@@ -91,7 +124,7 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[dict[str, Any]] | None = None
+    content: str | Items[dict[str, Any]] | None = None
 
     def plain(self) -> dict[str, Any]:
         """For a chat template: parts of text joined, nothing that is not there."""
@@ -142,12 +175,12 @@ class ToolChoice(BaseModel):
 
 
 class ChatRequest(Generating):
-    messages: list[Message] = Field(min_length=1)
-    max_completion_tokens: int | None = Field(None, ge=1)
+    messages: Items[Message] = Field(min_length=1)
+    max_completion_tokens: int | None = Field(None, ge=1, le=MAX_NUMBER)
     logprobs: bool = False
     top_logprobs: int | None = Field(None, ge=0, le=20)
     response_format: ResponseFormat | None = None
-    tools: list[Tool] | None = None
+    tools: Items[Tool] | None = None
     tool_choice: Literal["none", "auto", "required"] | ToolChoice = "auto"
 
     @property
@@ -179,10 +212,10 @@ class ChatRequest(Generating):
 
 
 class CompletionRequest(Generating):
-    prompt: str | list[str] | list[int] | list[list[int]]
+    prompt: str | Items[str] | Items[int] | Items[Items[int]]
     logprobs: int | None = Field(None, ge=0, le=20)
     echo: bool = False
-    max_tokens: int | None = Field(16, ge=1)
+    max_tokens: int | None = Field(16, ge=1, le=MAX_NUMBER)
 
     @property
     def prompts(self) -> list[str] | list[list[int]]:
@@ -199,6 +232,6 @@ class EmbeddingRequest(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     model: str | None = None
-    input: str | list[str] | list[int] | list[list[int]]
+    input: str | Items[str] | Items[int] | Items[Items[int]]
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int | None = Field(None, ge=1)

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from olivine.cli.errors import UsageError, real, whole
+from olivine.cli.line import ProgressLine
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +61,8 @@ def load_model(options: argparse.Namespace):
     from olivine.llm.loading import load
 
     try:
-        model, tokenizer = load(options.model)
+        model, tokenizer = load(options.model, lazy=True)
+        read_weights(model, options.model or "the default model")
         if getattr(options, "adapter", None):
             from olivine.llm.adapters import load_adapters
 
@@ -69,6 +71,18 @@ def load_model(options: argparse.Namespace):
     except ValueError as error:
         raise UsageError(error) from None
     return model, tokenizer
+
+
+def read_weights(model, origin: str) -> None:
+    """Read a lazily loaded model's weights, with a line of progress if it takes its time."""
+    from olivine.llm.loading import evaluate
+
+    layers = [module for _, module in model.named_modules() if not module.children()]
+    with ProgressLine("loading") as line:
+        for done, layer in enumerate(layers):
+            line(done, len(layers))
+            evaluate(layer, origin)
+    evaluate(model, origin)  # what belongs to no layer
 
 
 def read_text(path: str) -> str:
@@ -80,18 +94,3 @@ def read_text(path: str) -> str:
             return file.read()
     except UnicodeDecodeError:
         raise UsageError(f"{path} is no UTF-8 text") from None
-
-
-class Line:
-    """A line of progress on a terminal's standard error."""
-
-    def __init__(self):
-        self._shown = sys.stderr.isatty()
-
-    def __call__(self, done: int, total: int, what: str = "tokens") -> None:
-        if self._shown:
-            print(f"\r\033[K{done:,}/{total:,} {what}", end="", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        if self._shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)

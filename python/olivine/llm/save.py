@@ -13,6 +13,7 @@ from typing import Any
 import olivine.core as mx
 import olivine.nn as nn
 from olivine.llm.atomic import whole_folder, write_json
+from olivine.llm.export.huggingface import config_of, weights_of
 from olivine.utils import tree_flatten
 
 MAX_SHARD = 5 << 30
@@ -25,18 +26,27 @@ def save_folder(
     tokenizer=None,
     quantization: dict[str, Any] | None = None,
     *,
+    layout: str = "mlx",
     overwrite: bool = False,
     max_shard: int = MAX_SHARD,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> Path:
     """Write the model, its config and its tokenizer to `folder`; returns its path.
 
+    `layout` is `mlx`, or `hf` for the names and shapes that transformers stores, of models in full.
     `quantization` describes packed layers as `quantize_model` returns it; None if there are none.
     Weights go in shards of at most `max_shard` bytes. Raises `FileExistsError` for a folder that
     is there and not empty unless `overwrite`; nothing is left behind when writing fails.
     """
+    if layout not in ("mlx", "hf"):
+        raise ValueError(f"[save_folder] expected layout 'mlx' or 'hf'; got {layout!r}")
+    if layout == "hf":
+        weights = weights_of(model, config["model_type"])
+        config = config_of(config, weights[0][1].dtype)
+    else:
+        weights = tree_flatten(model.parameters())
     with whole_folder(folder, overwrite) as draft:
-        _write_weights(draft, model, max_shard, progress)
+        _write_weights(draft, weights, max_shard, "pt" if layout == "hf" else "mlx", progress)
         _write_config(draft, config, quantization)
         if tokenizer is not None:
             save_tokenizer(draft, tokenizer)
@@ -55,8 +65,7 @@ def _shards(weights: list[tuple[str, mx.array]], limit: int) -> list[dict[str, m
     return shards
 
 
-def _write_weights(draft: Path, model: nn.Module, limit: int, progress) -> None:
-    weights = tree_flatten(model.parameters())
+def _write_weights(draft: Path, weights: list, limit: int, written_as: str, progress) -> None:
     shards = _shards(weights, limit)
     names = ["model.safetensors"]
     if len(shards) > 1:
@@ -70,7 +79,7 @@ def _write_weights(draft: Path, model: nn.Module, limit: int, progress) -> None:
         )
     for done, (name, shard) in enumerate(zip(names, shards, strict=True)):
         progress(done, len(shards), name)
-        mx.save_safetensors(str(draft / name), shard, {"format": "mlx"})
+        mx.save_safetensors(str(draft / name), shard, {"format": written_as})
 
 
 def _write_config(draft: Path, config: dict, quantization: dict | None) -> None:

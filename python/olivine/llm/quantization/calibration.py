@@ -47,12 +47,15 @@ def record(
     model: nn.Module, layers: dict[str, nn.Module], texts: Sequence[mx.array]
 ) -> dict[str, Statistics]:
     """Statistics of `layers` (path -> `Linear`) while the model reads `texts`, ids `(B, T)`."""
+    # The head is much of a small model, and seldom asked about.
+    heads = not hasattr(model, "features") or any(path.endswith("lm_head") for path in layers)
+    run = model if heads else model.features
     recorders = {path: Recorder(layer) for path, layer in layers.items()}
     try:
         for path, recorder in recorders.items():
             put_layer(model, path, recorder)
         for tokens in texts:
-            mx.eval(model(tokens))
+            mx.eval(run(tokens))
     finally:
         for path, layer in layers.items():
             put_layer(model, path, layer)

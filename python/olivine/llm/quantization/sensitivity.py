@@ -25,7 +25,7 @@ def costs(
     layers = {
         path: layer
         for path, layer in quantizable(model).items()
-        if isinstance(layer, nn.Linear)
+        if isinstance(layer, (nn.Linear, nn.Embedding))
         and all(layer.weight.shape[1] % f.group_size == 0 for f in formats)
     }
     weights = {path: layer.weight for path, layer in layers.items()}
@@ -39,8 +39,10 @@ def costs(
     gradient = mx.grad(loss)
     fisher = {path: mx.zeros(w.shape) for path, w in weights.items()}
     try:
-        for done, tokens in enumerate(texts):
-            progress(done, len(texts), "gradients")
+        # One text at a time: squares of a mean over several would be smaller, and noisier.
+        rows = [row[None] for tokens in texts for row in tokens]
+        for done, tokens in enumerate(rows):
+            progress(done, len(rows), "gradients")
             grads = gradient(weights, tokens)
             fisher = {p: f + grads[p].astype(mx.float32) ** 2 for p, f in fisher.items()}
             mx.eval(fisher)
@@ -51,7 +53,7 @@ def costs(
     for path, weight in weights.items():
         full = weight.astype(mx.float32)
         errors = [(fisher[path] * (_rounded(full, f) - full) ** 2).sum() for f in formats]
-        out[path] = [e.item() / (2 * len(texts)) for e in errors]
+        out[path] = [e.item() / (2 * len(rows)) for e in errors]
     return out
 
 
@@ -62,10 +64,10 @@ def mixed_plan(
     formats: Sequence[Format] = (Format(3), Format(4), Format(5), Format(6), Format(8)),
     progress: Callable[[int, int, str], None] = lambda done, total, path: None,
 ) -> QuantizationPlan:
-    """A plan with `bits` stored bits per weight of the linear layers, scales included.
+    """A plan with `bits` stored bits per weight of linear layers and embeddings, scales included.
 
     Starts with the shortest format everywhere and lengthens, again and again, the layer whose next
-    format saves the most loss per stored bit. Layers that are no linear ones get the longest.
+    format saves the most loss per stored bit. Other layers (stacked experts) get the longest.
     """
     formats = sorted(formats, key=_stored_bits)
     low, high = _stored_bits(formats[0]), _stored_bits(formats[-1])

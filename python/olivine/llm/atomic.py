@@ -34,7 +34,8 @@ def check_free(target: str | Path, overwrite: bool = False) -> Path:
 @contextmanager
 def whole_folder(target: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """A draft folder to write into; at the end of the block it becomes `target`."""
-    target = check_free(target, overwrite)
+    target = _cleared(target)
+    check_free(target, overwrite)
     draft, lock = _draft(target)
     try:
         yield draft
@@ -42,6 +43,9 @@ def whole_folder(target: str | Path, overwrite: bool = False) -> Iterator[Path]:
         for path in [*draft.rglob("*"), draft]:
             _sync(path)
         _take_place(draft, target)
+    except OSError as error:
+        _name(error, draft, target)
+        raise
     finally:
         _remove(draft)
         os.close(lock)
@@ -50,7 +54,8 @@ def whole_folder(target: str | Path, overwrite: bool = False) -> Iterator[Path]:
 @contextmanager
 def whole_file(target: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """The path of a draft file to write; at the end of the block it becomes `target`."""
-    target = check_free(target, overwrite)
+    target = _cleared(target)
+    check_free(target, overwrite)
     if target.is_dir():
         raise FileExistsError(17, "expected a file to write; it is a folder", str(target))
     draft, lock = _draft(target)
@@ -60,9 +65,18 @@ def whole_file(target: str | Path, overwrite: bool = False) -> Iterator[Path]:
         _sync(draft / target.name)
         os.replace(draft / target.name, target)
         _sync(target.parent)
+    except OSError as error:
+        _name(error, draft, target)
+        raise
     finally:
         _remove(draft)
         os.close(lock)
+
+
+def _name(error: OSError, draft: Path, target: Path) -> None:
+    """Have an error name the target, since nobody knows the draft."""
+    if error.filename is None or str(error.filename).startswith(str(draft)):
+        error.filename = str(target)
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
@@ -75,7 +89,6 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 def _draft(target: Path) -> tuple[Path, int]:
     """A folder of its own beside the target, and a lock that lives as long as the process."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    _clear_away(target)
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.draft-", dir=target.parent))
     lock = os.open(draft, os.O_RDONLY)
     try:
@@ -85,8 +98,12 @@ def _draft(target: Path) -> tuple[Path, int]:
     return draft, lock
 
 
-def _clear_away(target: Path) -> None:
-    """Remove drafts whose process has died; put back what one of them had moved aside."""
+def _cleared(target: str | Path) -> Path:
+    """The path, once drafts whose process has died are gone.
+
+    What one of them had moved aside is put back.
+    """
+    target = Path(target)
     for draft in target.parent.glob(f".{_escaped(target.name)}.draft-*"):
         try:
             lock = os.open(draft, os.O_RDONLY)
@@ -102,6 +119,7 @@ def _clear_away(target: Path) -> None:
             pass
         finally:
             os.close(lock)
+    return target
 
 
 def _escaped(name: str) -> str:

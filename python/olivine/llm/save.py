@@ -79,7 +79,11 @@ def _write_weights(draft: Path, weights: list, limit: int, written_as: str, prog
         )
     for done, (name, shard) in enumerate(zip(names, shards, strict=True)):
         progress(done, len(shards), name)
-        mx.save_safetensors(str(draft / name), shard, {"format": written_as})
+        try:
+            mx.save_safetensors(str(draft / name), shard, {"format": written_as})
+        except RuntimeError as error:  # a full disk, say
+            reason = str(error).rpartition(": ")[2]
+            raise OSError(None, reason, str(draft / name)) from None
 
 
 def _write_config(draft: Path, config: dict, quantization: dict | None) -> None:

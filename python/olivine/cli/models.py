@@ -19,13 +19,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--adapter", metavar="DIR", help="an adapter of `olivine finetune`")
 
 
-def add_sampling(parser: argparse.ArgumentParser, temperature: float | None, shown: str) -> None:
+def add_sampling(parser: argparse.ArgumentParser, shown: str, min_p: float = 0.0) -> None:
     """Options of `Sampling`; `shown` says what the temperature is if it is not given."""
     group = parser.add_argument_group("how tokens are chosen")
     group.add_argument(
         "--temperature",
         type=real(0, 100),
-        default=temperature,
         metavar="X",
         help=f"0 takes the most likely; above 1 takes risks ({shown})",
     )
@@ -34,7 +33,11 @@ def add_sampling(parser: argparse.ArgumentParser, temperature: float | None, sho
         "--top-p", type=real(0, 1, above=True), default=1.0, metavar="P", help="of this probability"
     )
     group.add_argument(
-        "--min-p", type=real(0, 1), default=0.0, metavar="P", help="at least P of the likeliest's"
+        "--min-p",
+        type=real(0, 1),
+        default=min_p,
+        metavar="P",
+        help=f"at least P times as likely as the likeliest ({min_p:g})",
     )
     group.add_argument(
         "--repetition-penalty", type=real(0, above=True), default=1.0, metavar="X", help="(1)"

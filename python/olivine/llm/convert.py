@@ -93,8 +93,11 @@ def quantize(
     if method == "awq":
         return awq(model, texts, plan, progress)
     if method == "mixed":
-        widths = [Format(b, form.group_size) for b in (2, 3, 4, 5, 6, 8)]
-        plan = mixed_plan(model, texts, bits or form.bits + 1, widths, progress)
+        bits = bits or form.bits + 32 / form.group_size
+        # Two bits ruin a layer: only where the target leaves no choice.
+        low = 3 if bits >= 3 + 32 / form.group_size else 2
+        widths = [Format(b, form.group_size) for b in (2, 3, 4, 5, 6, 8) if b >= low]
+        plan = mixed_plan(model, texts, bits, widths, progress)
     return quantize_model(model, plan, progress)
 
 

@@ -84,6 +84,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         return _run(options)
     except FileExistsError as error:
+        if Path(error.filename).is_dir() and str(error.filename).endswith(".gguf"):
+            raise UsageError(f"{error.filename} is a folder; name a file") from None
         raise UsageError(f"{error.filename} has content; add --overwrite to replace it") from None
     except ValueError as error:
         raise UsageError(error) from None
@@ -109,6 +111,11 @@ def _run(options: argparse.Namespace) -> int:
             dequantize_model(model, dtype or mx.float16)
             quantization = None
         if options.packs:
+            if quantization:
+                raise UsageError(
+                    f"{checkpoint.origin} is packed already: add --dequantize to unpack it first "
+                    "(better, start from the model in full)"
+                )
             quantization = _pack(options, model, tokenizer, line)
         line.begin("writing")
         if options.to == "gguf":

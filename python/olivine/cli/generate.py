@@ -71,7 +71,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         return _generate(options, model, tokenizer)
     except ValueError as error:
-        raise UsageError(error) from None
+        hint = "; shorten the text" if "the model's context" in str(error) else ""
+        raise UsageError(f"{error}{hint}") from None
 
 
 def _is_character_model(path: Path) -> bool:

@@ -133,7 +133,7 @@ def awq(
     done = 0
     # Scaling changes no output and no input but the readers' own: what was recorded stays true.
     for part in in_groups({path: readers[0] for path, (_, readers, _) in chosen.items()}):
-        for path, statistics in record(model, part, texts).items():
+        for path, statistics in record(model, part, texts, progress).items():
             progress(done, len(chosen), path)
             _rescale(*chosen[path], statistics)
             done += 1

@@ -85,9 +85,7 @@ def write_time(folder: Path, target: Path) -> float:
 
 
 def quietly(folder: Path, target: Path, *options: str) -> None:
-    subprocess.run(
-        command(target, *options), cwd=folder, check=True, stdout=subprocess.DEVNULL
-    )
+    subprocess.run(command(target, *options), cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
 def run(folder: Path, kills: int, seed: int) -> None:

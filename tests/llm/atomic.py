@@ -80,7 +80,10 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
         draft.write_text("1")
     with pytest.raises(FileExistsError), whole_file(tmp_path / "m.gguf"):
         pass
-    with pytest.raises(OSError, match="m.gguf") as caught, whole_file(tmp_path / "m.gguf", True) as d:
+    with (
+        pytest.raises(OSError, match="m.gguf") as caught,
+        whole_file(tmp_path / "m.gguf", True) as d,
+    ):
         d.write_text("2")
         raise OSError(28, "No space left on device", str(d))
     assert caught.value.filename == str(tmp_path / "m.gguf")

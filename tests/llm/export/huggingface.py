@@ -60,7 +60,9 @@ def test_packed_models_are_refused(tmp_path):
 
 def test_of_a_model_that_sees_its_text_model_is_described():
     inner = {"model_type": "gemma3_text", "hidden_size": 8}
-    made = config_of({"model_type": "gemma3", "text_config": inner, "quantization": {}}, mx.bfloat16)
+    made = config_of(
+        {"model_type": "gemma3", "text_config": inner, "quantization": {}}, mx.bfloat16
+    )
     assert made["model_type"] == "gemma3_text" and made["dtype"] == "bfloat16"
     assert made["architectures"] == ["Gemma3ForCausalLM"] and "quantization" not in made
 

@@ -31,7 +31,8 @@ def costs(
     layers = {
         path: layer
         for path, layer in quantizable(model).items()
-        if layer.weight.ndim == 2 and all(layer.weight.shape[1] % f.group_size == 0 for f in formats)
+        if layer.weight.ndim == 2
+        and all(layer.weight.shape[1] % f.group_size == 0 for f in formats)
     }
     tokens = texts[0][:ROWS]
     reference = _log_probabilities(model, tokens)

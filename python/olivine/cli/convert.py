@@ -31,7 +31,7 @@ examples:
   olivine convert model.gguf --out my-model                  keep it packed as it is
   olivine convert my-model-4bit --out full --dequantize --dtype bfloat16
   olivine convert my-model --out my-model.gguf --type q8_0   for llama.cpp
-  olivine convert my-model-4bit --out my-model.gguf          the same packed values, if GGUF has them
+  olivine convert my-model-4bit --out my-model.gguf          the same packed values
   olivine convert model.gguf --out for-transformers --to hf
 """
 

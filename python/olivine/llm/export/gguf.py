@@ -34,7 +34,7 @@ _FLOATS = {mx.float32: "F32", mx.float16: "F16", mx.bfloat16: "BF16"}
 
 @dataclass
 class Report:
-    """What was written: how many matrices of each type, and which packed ones were rounded again."""
+    """How many matrices of each type were written, and which packed ones were rounded again."""
 
     types: dict[str, int] = field(default_factory=dict)
     rounded: list[str] = field(default_factory=list)
@@ -91,9 +91,10 @@ def export_gguf(
 ) -> Report:
     """Write the model, its config.json's `config` and its tokenizer to one file at `path`.
 
-    kind: one of `KINDS`, of all matrices (the embedding and the head have at least Q8_0); `keep` stores packed layers as they are where a type holds them exactly,
-        others and those in full in the dtype of the model (float16 if packed). Rows that are no
-        whole blocks of 32 are float16.
+    kind: one of `KINDS`, of all matrices (the embedding and the head have at least Q8_0); `keep`
+        stores packed layers as they are where a type holds them exactly, others and those in full
+        in the dtype of the model (float16 if packed). Rows that are no whole blocks of 32 are
+        float16.
     name: of the model, for programs that show it.
 
     The file is there whole or not at all. ModelError says what of a model a file cannot hold.

@@ -61,7 +61,7 @@ def write_gguf(
     tensors: list[Tensor],
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> None:
-    """Write a file. Values of `metadata` are texts, lists of texts, and NumPy's scalars and lists."""
+    """Write a file. Values of `metadata` are texts, lists of texts, NumPy's scalars and vectors."""
     with open(path, "wb") as file:
         file.write(b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata)))
         for key, value in metadata.items():

@@ -26,9 +26,9 @@ from olivine.llm.formats.gguf_tokenizer import (
 # Of several names for one way of splitting, the one that llama.cpp splits by in the same way.
 _PREFERRED = ("gpt-2", "smollm", "llama-bpe", "dbrx", "qwen2", "gpt-4o", "tekken", "deepseek-v3")
 _PROBE = (
-    "Hello world's don't I'LL we'VE HTMLParser caffè naïve x² 1 12 123 1234 12345 3.14  two   three "
-    " \n\n \t lines\r\n  end !? ===--- /// (a,b) «» $5 %s snake_case 你好世界 こんにちは カタカナ привет "
-    "한국어 e\u0301 \u00a0 \u3000 🙂👩‍👩‍👧 ½ ٣٤٥ पि don’t _x9 'S it's\u2028 Ünï-Cödé ABCdef\n/x\n"
+    "Hello world's don't I'LL we'VE HTMLParser caffè naïve x² 1 12 123 1234 12345 3.14  two   three"
+    "  \n\n \t lines\r\n  end !? ===--- /// (a,b) «» $5 %s snake_case 你好世界 こんにちは カタカナ "
+    "привет 한국어 e\u0301 \u00a0 \u3000 🙂👩‍👩‍👧 ½ ٣٤٥ पि don’t _x9 'S it's\u2028 Ünï-Cödé ABCdef\n/x\n"
 )
 _TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|END_OF_TURN_TOKEN|>")
 

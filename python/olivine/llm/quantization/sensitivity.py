@@ -2,10 +2,9 @@
 
 One layer at a time is rounded, and the divergence of the predicted distributions from those of the
 full model is measured on calibration texts. It is measured for one format; of the others it is in
-proportion to the squared error of the weights, as for small errors it is. (Estimates from gradients,
-such as the diagonal of the Fisher information, were tried first: they ignore how the errors of one
-layer add up, gave layers 2 bits that then cost far more than estimated, and made a model worse than
-the same bits for all.) Bits are then given where a bit saves most.
+proportion to the squared error of the weights, as for small errors it is. (Estimates from gradients
+by the diagonal of the Fisher information made a model worse than the same bits for all: they ignore
+how the errors of one layer add up.) Bits are then given where a bit saves most.
 """
 
 from __future__ import annotations

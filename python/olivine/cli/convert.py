@@ -58,24 +58,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dequantize", action="store_true", help="unpack the weights first")
     pack = parser.add_argument_group("packing")
-    pack.add_argument("--bits", type=int, choices=(2, 3, 4, 5, 6, 8), help="per weight")
+    pack.add_argument("--bits", type=int, choices=(2, 3, 4, 5, 6, 8), help="bits of a weight (4)")
     pack.add_argument(
-        "--group-size", type=int, choices=(32, 64, 128), help="weights per scale (64)"
+        "--group-size", type=int, choices=(32, 64, 128), help="weights that share a scale (64)"
     )
     pack.add_argument(
         "--mode",
         choices=("affine", "mxfp4", "mxfp8", "nvfp4"),
-        help="of the packed values (affine)",
-    )
-    pack.add_argument("--method", choices=("plain", "gptq", "awq", "mixed"), help="(plain)")
-    pack.add_argument(
-        "--target-bits", type=real(2, 9), metavar="X", help="stored bits per weight, of mixed"
+        help="kind of packed values (affine: integers with scale and minimum)",
     )
     pack.add_argument(
-        "--text", metavar="FILE", help="calibration text (one that comes with Olivine)"
+        "--method", choices=("plain", "gptq", "awq", "mixed"), help="how values are chosen (plain)"
     )
     pack.add_argument(
-        "--rows", type=whole(1, 10000), default=32, metavar="N", help="calibration rows (32)"
+        "--target-bits",
+        type=real(2, 9),
+        metavar="X",
+        help="stored bits per weight, of mixed (as many as plain)",
+    )
+    pack.add_argument(
+        "--text",
+        metavar="FILE",
+        help="calibration text: like what the model will be used for (Shakespeare)",
+    )
+    pack.add_argument(
+        "--rows",
+        type=whole(1, 10000),
+        default=32,
+        metavar="N",
+        help="rows of 256 tokens of it (32)",
     )
 
 

@@ -28,9 +28,13 @@ def add_sampling(parser: argparse.ArgumentParser, shown: str, min_p: float = 0.0
         metavar="X",
         help=f"0 takes the most likely; above 1 takes risks ({shown})",
     )
-    group.add_argument("--top-k", type=whole(1), metavar="K", help="the K likeliest only")
+    group.add_argument("--top-k", type=whole(1), metavar="K", help="choose among the K likeliest")
     group.add_argument(
-        "--top-p", type=real(0, 1, above=True), default=1.0, metavar="P", help="of this probability"
+        "--top-p",
+        type=real(0, 1, above=True),
+        default=1.0,
+        metavar="P",
+        help="choose among the likeliest that together have probability P (1)",
     )
     group.add_argument(
         "--min-p",
@@ -40,7 +44,11 @@ def add_sampling(parser: argparse.ArgumentParser, shown: str, min_p: float = 0.0
         help=f"at least P times as likely as the likeliest ({min_p:g})",
     )
     group.add_argument(
-        "--repetition-penalty", type=real(0, above=True), default=1.0, metavar="X", help="(1)"
+        "--repetition-penalty",
+        type=real(0, above=True),
+        default=1.0,
+        metavar="X",
+        help="above 1 repeats itself less (1)",
     )
     group.add_argument("--seed", type=whole(0), metavar="N", help="the same seed, the same text")
 

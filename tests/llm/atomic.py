@@ -93,6 +93,15 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
         pass
 
 
+def test_links_are_followed(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "m").symlink_to(tmp_path / "disk" / "m")
+    for text in ("old", "new"):
+        fill(tmp_path / "m", text, overwrite=True)
+        assert (tmp_path / "disk" / "m" / "a").read_text() == text
+    assert (tmp_path / "m").is_symlink() and names(tmp_path / "disk") == ["m"]
+
+
 def test_json_is_written_whole(tmp_path):
     write_json(tmp_path / "a.json", {"é": 1})
     assert (tmp_path / "a.json").read_text("utf-8") == '{\n  "é": 1\n}\n'

@@ -99,11 +99,11 @@ def _draft(target: Path) -> tuple[Path, int]:
 
 
 def _cleared(target: str | Path) -> Path:
-    """The path, once drafts whose process has died are gone.
+    """The path, links followed, once drafts whose process has died are gone.
 
     What one of them had moved aside is put back.
     """
-    target = Path(target)
+    target = Path(os.path.realpath(target))
     for draft in target.parent.glob(f".{_escaped(target.name)}.draft-*"):
         try:
             lock = os.open(draft, os.O_RDONLY)

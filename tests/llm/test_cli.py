@@ -1,5 +1,6 @@
 """The commands of language models, run as a user runs them, on a tiny model."""
 
+import argparse
 import json
 import os
 import signal
@@ -96,10 +97,78 @@ def test_chat_talks_until_the_input_ends(folder):
     lines = "hello\n/again\n/undo\n/file t.txt\nwhat is that?\n/save c.json\n/what\n/exit\n"
     out, _ = call("chat", "m", "--length", 4, "--temperature", 0, cwd=folder, text=lines)
     assert "saved 2 messages" in out and "no such command: /what" in out
+    assert "\x1b" not in out
     saved = json.loads((folder / "c.json").read_text())
     assert [m["role"] for m in saved] == ["user", "assistant"]
     assert saved[0]["content"].startswith("t.txt:") and "what is that?" in saved[0]["content"]
     call("chat", "m", "--load", "c.json", "--length", 2, cwd=folder, text="more\n")
+
+
+def test_chat_on_a_terminal(folder):
+    """Several lines are one message; answers are counted."""
+    import pty
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        env = {**ENVIRONMENT, "HOME": str(folder), "TERM": "xterm", "NO_COLOR": "1"}
+        args = ["chat", "m", "--temperature", "1", "--seed", "1", "--length", "400"]
+        os.execve(sys.executable, [sys.executable, "-m", "olivine", *args], env)
+    seen = b""
+
+    def wait(what):
+        nonlocal seen
+        while what not in seen:
+            seen += os.read(terminal, 4096)
+        seen = seen.split(what, 1)[1]
+
+    try:
+        wait(b"Ctrl-D ends")
+        wait(b"> ")
+        os.write(terminal, b"hello\n")
+        wait(b"tokens/s")
+        wait(b"> ")
+        os.write(terminal, b'"""one\ntwo"""\n')
+        wait(b"tokens/s")
+        os.write(terminal, b"/stats\n/save t.json\n")
+        wait(b"saved 4 messages")
+        os.write(terminal, b"\x04")
+    finally:
+        time.sleep(0.2)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    saved = json.loads((folder / "t.json").read_text())
+    assert [m["content"] for m in saved if m["role"] == "user"] == ["hello", "one\ntwo"]
+
+
+def test_ctrl_c_stops_the_answer_alone(folder, monkeypatch, capsys):
+    from olivine.cli.chat import Chat
+    from olivine.llm import generation
+    from olivine.llm.loading import load
+
+    whole = generation.stream_generate
+
+    def interrupted(*args, **options):
+        for count, record in enumerate(whole(*args, **options)):
+            yield record
+            if count == 2:
+                raise KeyboardInterrupt
+
+    options = argparse.Namespace(
+        system=None, length=50, temperature=0.0, top_k=None, top_p=1.0, min_p=0.0,
+        repetition_penalty=1.0, seed=None,
+    )  # fmt: skip
+    chat = Chat(*load(folder / "m"), options)
+    monkeypatch.setattr(generation, "stream_generate", interrupted)
+    chat.say("hello")
+    assert "… (stopped)" in capsys.readouterr().out
+    monkeypatch.undo()
+    chat.say("go on")
+    assert [m["role"] for m in chat.messages] == ["user", "assistant"] * 2
+    fresh = Chat(chat.model, chat.tokenizer, options)
+    fresh.messages = chat.messages[:-2]
+    fresh.say("go on")
+    assert fresh.messages[-1] == chat.messages[-1]
 
 
 def test_convert_packs_and_unpacks(folder):
@@ -111,7 +180,21 @@ def test_convert_packs_and_unpacks(folder):
     _, err = call("convert", "m", "--out", "q", "--bits", 4, cwd=folder, status=2)
     assert "q has content" in err
     _, err = call("convert", "q", "--out", "r", "--bits", 4, cwd=folder, status=2)
-    assert "dequantize it first" in err and not (folder / "r").exists()
+    assert "add --dequantize" in err and not (folder / "r").exists()
+
+
+def test_convert_writes_gguf_and_hugging_face_folders(folder):
+    out, _ = call("convert", "m", "--out", "m.gguf", "--type", "f32", cwd=folder)
+    assert "15 F32" in out
+    prompt = ["--prompt", "hi", "--length", 8, "--quiet"]
+    answer = call("generate", "m", *prompt, cwd=folder)
+    assert call("generate", "m.gguf", *prompt, cwd=folder) == answer
+    call("convert", "m.gguf", "--out", "hf", "--to", "hf", cwd=folder)
+    assert call("generate", "hf", *prompt, cwd=folder) == answer
+    config = json.loads((folder / "hf" / "config.json").read_text())
+    assert config["architectures"] == ["LlamaForCausalLM"]
+    call("convert", "m", "--out", "m.gguf", "--type", "q8_0", "--overwrite", cwd=folder)
+    assert (folder / "m.gguf").stat().st_size < 200_000
 
 
 @pytest.mark.parametrize("method", ["gptq", "awq", "mixed"])
@@ -184,6 +267,12 @@ def test_perplexity_embed_and_bench(folder):
         (["perplexity", "m", "--window", 9999], "window of 2 to 512"),
         (["fuse", "m", "--adapter", "data", "--out", "f"], "cannot be read"),
         (["chat", "nowhere"], "nowhere"),
+        (["genrate"], "no command genrate; did you mean generate?"),
+        (["generate", "m", "--lenght", 3], "did you mean --length?; see olivine generate --help"),
+        (["convert", "m", "--out", "x", "--type", "f16"], "goes with a GGUF file"),
+        (["convert", "m", "--out", "x", "--to", "hf", "--bits", 4], "transformers does not read"),
+        (["convert", "m", "--out", "x", "--method", "gptq", "--mode", "mxfp4"], "--mode affine"),
+        (["convert", "m", "--out", "t.txt"], "add --overwrite"),
     ],
 )
 def test_a_mistake_is_one_line(folder, args, message):

@@ -1,7 +1,6 @@
 """A tiny random Llama and a tokenizer of bytes, for tests of what surrounds a model."""
 
-import olivine.core as mx
-from olivine.llm import models
+from tests.llm import tiny
 
 CONFIG = {
     "model_type": "llama",
@@ -16,10 +15,7 @@ CONFIG = {
 
 
 def tiny_llama(seed=0, **changes):
-    mx.random.seed(seed)
-    model = models.build({**CONFIG, **changes})
-    mx.eval(model.parameters())
-    return model
+    return tiny.tiny_llama(seed=seed, **{**CONFIG, **changes})
 
 
 class ByteTokenizer:

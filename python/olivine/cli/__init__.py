@@ -7,8 +7,10 @@ with one line and status 1.
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import os
+import re
 import sys
 
 from olivine.cli.errors import RunError, UsageError
@@ -48,8 +50,8 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see {self.prog} --help")
 
 
-def _parser(command: str | None) -> Parser:
-    """The parser; only the sub-command that is used gets its options."""
+def _parser(command: str | None) -> tuple[Parser, Parser]:
+    """The parser and that of the sub-command; only the one that is used gets its options."""
     parser = Parser(
         prog="olivine",
         description="Olivine, an array framework for machine learning on Linux CPUs.",
@@ -58,6 +60,7 @@ def _parser(command: str | None) -> Parser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
+    used = parser
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(
@@ -68,7 +71,8 @@ def _parser(command: str | None) -> Parser:
         )
         if name == command:
             _module(name).add_arguments(sub)
-    return parser
+            used = sub
+    return parser, used
 
 
 def _module(command: str):
@@ -80,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     command = next((word for word in argv if word in COMMANDS), None)
     try:
-        return _run(_parser(command), argv)
+        return _run(*_parser(command), argv)
     except UsageError as error:
         return _fail(error, 2)
     except RunError as error:
@@ -99,8 +103,14 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def _run(parser: Parser, argv: list[str]) -> int:
-    options = parser.parse_args(argv)
+def _run(parser: Parser, used: Parser, argv: list[str]) -> int:
+    word = next((w for w in argv if not w.startswith("-")), None)
+    if used is parser and word is not None:
+        raise UsageError(f"no command {word}{_like(word, COMMANDS)}; see olivine --help")
+    options, unknown = parser.parse_known_args(argv)
+    if unknown:
+        known = used._option_string_actions
+        used.error(f"no argument {unknown[0]}{_like(unknown[0], known)}")
     if options.version:
         from olivine.cli.doctor import package_version
 
@@ -112,6 +122,14 @@ def _run(parser: Parser, argv: list[str]) -> int:
     return _module(options.command).run(options)
 
 
+def _like(word: str, known) -> str:
+    """A question about what may have been meant, if anything is near."""
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
 def _fail(message: object, status: int) -> int:
-    print(f"olivine: error: {message}", file=sys.stderr)
+    # The library names the function that refused; on the command line that says nothing.
+    text = re.sub(r"^\[\w+\] ", "", str(message))
+    print(f"olivine: error: {text}", file=sys.stderr)
     return status

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from olivine.cli.errors import UsageError
+from olivine.cli.line import ProgressLine
 
 DESCRIPTION = """\
 Write the model that a fine-tuned adapter and its base make together, as one ordinary folder.
@@ -44,14 +45,16 @@ def run(options: argparse.Namespace) -> int:
         quantization = dict(checkpoint.quantization)
         if quantization and options.dequantize:
             quantization.update(dict.fromkeys(changed, False))
-        save_folder(
-            options.out,
-            model,
-            checkpoint.config,
-            tokenizer,
-            quantization,
-            overwrite=options.overwrite,
-        )
+        with ProgressLine("writing") as line:
+            save_folder(
+                options.out,
+                model,
+                checkpoint.config,
+                tokenizer,
+                quantization,
+                overwrite=options.overwrite,
+                progress=line,
+            )
     except FileExistsError as error:
         raise UsageError(f"{error.filename} has content; add --overwrite to replace it") from None
     except ValueError as error:

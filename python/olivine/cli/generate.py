@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--length", type=whole(1), metavar="N", help="tokens at most (256); characters (500)"
     )
     parser.add_argument("--stop", action="append", default=[], metavar="TEXT", help="end before it")
-    add_sampling(parser, None, "0; of characters 0.8")
+    add_sampling(parser, "0; of characters 0.8")
     more = parser.add_argument_group("more")
     more.add_argument("--json-schema", metavar="FILE", help="the answer is JSON of this schema")
     more.add_argument("--regex", metavar="PATTERN", help="the answer matches this pattern")
@@ -71,7 +71,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         return _generate(options, model, tokenizer)
     except ValueError as error:
-        raise UsageError(error) from None
+        hint = "; shorten the text" if "the model's context" in str(error) else ""
+        raise UsageError(f"{error}{hint}") from None
 
 
 def _is_character_model(path: Path) -> bool:

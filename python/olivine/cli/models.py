@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from olivine.cli.errors import UsageError, real, whole
+from olivine.cli.line import ProgressLine
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -18,25 +19,36 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--adapter", metavar="DIR", help="an adapter of `olivine finetune`")
 
 
-def add_sampling(parser: argparse.ArgumentParser, temperature: float | None, shown: str) -> None:
+def add_sampling(parser: argparse.ArgumentParser, shown: str, min_p: float = 0.0) -> None:
     """Options of `Sampling`; `shown` says what the temperature is if it is not given."""
     group = parser.add_argument_group("how tokens are chosen")
     group.add_argument(
         "--temperature",
         type=real(0, 100),
-        default=temperature,
         metavar="X",
         help=f"0 takes the most likely; above 1 takes risks ({shown})",
     )
-    group.add_argument("--top-k", type=whole(1), metavar="K", help="the K likeliest only")
+    group.add_argument("--top-k", type=whole(1), metavar="K", help="choose among the K likeliest")
     group.add_argument(
-        "--top-p", type=real(0, 1, above=True), default=1.0, metavar="P", help="of this probability"
+        "--top-p",
+        type=real(0, 1, above=True),
+        default=1.0,
+        metavar="P",
+        help="choose among the likeliest that together have probability P (1)",
     )
     group.add_argument(
-        "--min-p", type=real(0, 1), default=0.0, metavar="P", help="at least P of the likeliest's"
+        "--min-p",
+        type=real(0, 1),
+        default=min_p,
+        metavar="P",
+        help=f"at least P times as likely as the likeliest ({min_p:g})",
     )
     group.add_argument(
-        "--repetition-penalty", type=real(0, above=True), default=1.0, metavar="X", help="(1)"
+        "--repetition-penalty",
+        type=real(0, above=True),
+        default=1.0,
+        metavar="X",
+        help="above 1 repeats itself less (1)",
     )
     group.add_argument("--seed", type=whole(0), metavar="N", help="the same seed, the same text")
 
@@ -60,7 +72,8 @@ def load_model(options: argparse.Namespace):
     from olivine.llm.loading import load
 
     try:
-        model, tokenizer = load(options.model)
+        model, tokenizer = load(options.model, lazy=True)
+        read_weights(model, options.model or "the default model")
         if getattr(options, "adapter", None):
             from olivine.llm.adapters import load_adapters
 
@@ -69,6 +82,18 @@ def load_model(options: argparse.Namespace):
     except ValueError as error:
         raise UsageError(error) from None
     return model, tokenizer
+
+
+def read_weights(model, origin: str) -> None:
+    """Read a lazily loaded model's weights, with a line of progress if it takes its time."""
+    from olivine.llm.loading import evaluate
+
+    layers = [module for _, module in model.named_modules() if not module.children()]
+    with ProgressLine("loading") as line:
+        for done, layer in enumerate(layers):
+            line(done, len(layers))
+            evaluate(layer, origin)
+    evaluate(model, origin)  # what belongs to no layer
 
 
 def read_text(path: str) -> str:
@@ -80,18 +105,3 @@ def read_text(path: str) -> str:
             return file.read()
     except UnicodeDecodeError:
         raise UsageError(f"{path} is no UTF-8 text") from None
-
-
-class Line:
-    """A line of progress on a terminal's standard error."""
-
-    def __init__(self):
-        self._shown = sys.stderr.isatty()
-
-    def __call__(self, done: int, total: int, what: str = "tokens") -> None:
-        if self._shown:
-            print(f"\r\033[K{done:,}/{total:,} {what}", end="", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        if self._shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)

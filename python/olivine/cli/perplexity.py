@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from olivine.cli.errors import UsageError, whole
-from olivine.cli.models import Line, add_model, load_model, read_text
+from olivine.cli.line import ProgressLine
+from olivine.cli.models import add_model, load_model, read_text
 
 DESCRIPTION = """\
 Measure how well a language model predicts a text: the loss in nats per token, its exponential, the
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
         text = Path(BUNDLED_TEXT).read_text(encoding="utf-8")[:200_000]
     model, tokenizer = load_model(options)
-    line = Line()
+    line = ProgressLine("predicting")
     try:
         found = perplexity(
             model, tokenizer, text, window=options.window, stride=options.stride, progress=line

@@ -22,6 +22,7 @@ _HOMES = {
     "Sampling": "sampling",
     "add_adapters": "adapters",
     "batch_generate": "batch",
+    "export_gguf": "export.gguf",
     "fuse_adapters": "adapters",
     "generate": "generation",
     "load": "loading",

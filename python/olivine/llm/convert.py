@@ -93,13 +93,16 @@ def quantize(
     if method == "awq":
         return awq(model, texts, plan, progress)
     if method == "mixed":
-        widths = [Format(b, form.group_size) for b in (2, 3, 4, 5, 6, 8)]
-        plan = mixed_plan(model, texts, bits or form.bits + 1, widths, progress)
+        bits = bits or form.bits + 32 / form.group_size
+        # Two bits ruin a layer: only where the target leaves no choice.
+        low = 3 if bits >= 3 + 32 / form.group_size else 2
+        widths = [Format(b, form.group_size) for b in (2, 3, 4, 5, 6, 8) if b >= low]
+        plan = mixed_plan(model, texts, bits, widths, progress)
     return quantize_model(model, plan, progress)
 
 
 def bundled_text() -> str:
-    """The text that is used for calibration when none is given."""
+    """The text that is used for calibration when none is given: not what perplexity is taken of."""
     from olivine.lm.data import BUNDLED_TEXT
 
-    return Path(BUNDLED_TEXT).read_text(encoding="utf-8")
+    return Path(BUNDLED_TEXT).read_text(encoding="utf-8")[200_000:]

@@ -6,16 +6,14 @@ whole under its name or not at all: it is written beside it and renamed.
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import olivine.core as mx
 import olivine.nn as nn
+from olivine.llm.atomic import whole_folder, write_json
+from olivine.llm.export.huggingface import config_of, weights_of
 from olivine.utils import tree_flatten
 
 MAX_SHARD = 5 << 30
@@ -28,40 +26,31 @@ def save_folder(
     tokenizer=None,
     quantization: dict[str, Any] | None = None,
     *,
+    layout: str = "mlx",
     overwrite: bool = False,
     max_shard: int = MAX_SHARD,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> Path:
     """Write the model, its config and its tokenizer to `folder`; returns its path.
 
+    `layout` is `mlx`, or `hf` for the names and shapes that transformers stores, of models in full.
     `quantization` describes packed layers as `quantize_model` returns it; None if there are none.
     Weights go in shards of at most `max_shard` bytes. Raises `FileExistsError` for a folder that
     is there and not empty unless `overwrite`; nothing is left behind when writing fails.
     """
-    folder = Path(folder)
-    if folder.exists() and not overwrite and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(17, "expected a new or empty folder; it has content", str(folder))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        _write_weights(draft, model, max_shard, progress)
+    if layout not in ("mlx", "hf"):
+        raise ValueError(f"[save_folder] expected layout 'mlx' or 'hf'; got {layout!r}")
+    if layout == "hf":
+        weights = weights_of(model, config["model_type"])
+        config = config_of(config, weights[0][1].dtype)
+    else:
+        weights = tree_flatten(model.parameters())
+    with whole_folder(folder, overwrite) as draft:
+        _write_weights(draft, weights, max_shard, "pt" if layout == "hf" else "mlx", progress)
         _write_config(draft, config, quantization)
         if tokenizer is not None:
             save_tokenizer(draft, tokenizer)
-        os.chmod(draft, 0o755)
-        _sync(draft)
-        if folder.exists():
-            # Only a rename over an empty folder is atomic; what was there goes away last.
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-            os.rename(folder, old / "old")
-            os.rename(draft, folder)
-            shutil.rmtree(old)
-        else:
-            os.rename(draft, folder)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    return folder
+    return Path(folder)
 
 
 def _shards(weights: list[tuple[str, mx.array]], limit: int) -> list[dict[str, mx.array]]:
@@ -76,8 +65,7 @@ def _shards(weights: list[tuple[str, mx.array]], limit: int) -> list[dict[str, m
     return shards
 
 
-def _write_weights(draft: Path, model: nn.Module, limit: int, progress) -> None:
-    weights = tree_flatten(model.parameters())
+def _write_weights(draft: Path, weights: list, limit: int, written_as: str, progress) -> None:
     shards = _shards(weights, limit)
     names = ["model.safetensors"]
     if len(shards) > 1:
@@ -85,13 +73,17 @@ def _write_weights(draft: Path, model: nn.Module, limit: int, progress) -> None:
         names = [f"model-{i:05}-of-{count:05}.safetensors" for i in range(1, count + 1)]
         index = {n: file for file, shard in zip(names, shards, strict=True) for n in shard}
         total = sum(value.nbytes for _, value in weights)
-        _write_json(
+        write_json(
             draft / "model.safetensors.index.json",
             {"metadata": {"total_size": total}, "weight_map": index},
         )
     for done, (name, shard) in enumerate(zip(names, shards, strict=True)):
         progress(done, len(shards), name)
-        mx.save_safetensors(str(draft / name), shard, {"format": "mlx"})
+        try:
+            mx.save_safetensors(str(draft / name), shard, {"format": written_as})
+        except RuntimeError as error:  # a full disk, say
+            reason = str(error).rpartition(": ")[2]
+            raise OSError(None, reason, str(draft / name)) from None
 
 
 def _write_config(draft: Path, config: dict, quantization: dict | None) -> None:
@@ -99,7 +91,7 @@ def _write_config(draft: Path, config: dict, quantization: dict | None) -> None:
     if quantization:
         # Both names are read: the first by MLX's tools, the second by others.
         config["quantization"] = config["quantization_config"] = quantization
-    _write_json(draft / "config.json", config)
+    write_json(draft / "config.json", config)
 
 
 def save_tokenizer(folder: Path, tokenizer) -> None:
@@ -112,23 +104,10 @@ def save_tokenizer(folder: Path, tokenizer) -> None:
             settings[name] = value
     if tokenizer.has_chat_template:
         settings["chat_template"] = tokenizer.chat_template.source
-    _write_json(folder / "tokenizer_config.json", settings)
+    write_json(folder / "tokenizer_config.json", settings)
     ends = sorted(tokenizer.eos_token_ids)
     if ends:
-        _write_json(
+        write_json(
             folder / "generation_config.json",
             {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": ends},
         )
-
-
-def _write_json(path: Path, value: dict) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _sync(folder: Path) -> None:
-    for path in [*folder.iterdir(), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

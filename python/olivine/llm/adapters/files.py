@@ -14,6 +14,7 @@ import olivine.core as mx
 import olivine.nn as nn
 from olivine.llm.adapters.layers import DoRALinear, LoRALinear
 from olivine.llm.adapters.model import AdapterSettings, _replace, adapter_layers
+from olivine.llm.atomic import write_json
 
 CONFIG = "adapter_config.json"
 PEFT_FILE, MLX_FILE = "adapter_model.safetensors", "adapters.safetensors"
@@ -56,14 +57,8 @@ def save_adapters(
         config["base_model_name_or_path" if layout == "peft" else "model"] = base
     path = folder / (PEFT_FILE if layout == "peft" else MLX_FILE)
     mx.save_safetensors(str(path), arrays, {"format": "pt"} if layout == "peft" else {})
-    _write_json(folder / CONFIG, config)
+    write_json(folder / CONFIG, config)
     return path
-
-
-def _write_json(path: Path, value: dict) -> None:
-    draft = path.with_name(path.name + ".tmp")
-    draft.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    draft.replace(path)
 
 
 def _peft(layers: dict[str, LoRALinear], depth: int) -> tuple[dict[str, mx.array], dict]:

@@ -172,6 +172,24 @@ def rename(name: str, model_type: str) -> str:
     raise ModelError(f"[llm] expected tensors of {model_type}; got one called {name!r}")
 
 
+def gguf_name(name: str, model_type: str) -> str:
+    """The other way: GGUF's name of a tensor that has Hugging Face's."""
+    top, prefix, layer = NAMES[model_type]
+    path, _, part = name.rpartition(".")
+    if path.startswith(f"{prefix}."):
+        index, _, inside = path[len(prefix) + 1 :].partition(".")
+        stem = _stem(layer, f"{inside}.{part}") or _stem(layer, inside)
+        if stem:
+            return f"blk.{index}.{stem}.{'bias' if stem == 'exp_probs_b' else part}"
+    elif stem := _stem(top, path):
+        return f"{stem}.{part}"
+    raise ModelError(f"[llm] expected tensors of {model_type}; got one called {name!r}")
+
+
+def _stem(table: dict[str, str], name: str) -> str | None:
+    return next((stem for stem, named in table.items() if named == name), None)
+
+
 def _dot(part: str) -> str:
     return f".{part}" if part else ""
 
@@ -188,6 +206,13 @@ def _halves_to_pairs(rows: mx.array, heads: int) -> mx.array:
     size = shape[0] // heads
     pairs = rows.reshape(heads, size // 2, 2, *shape[1:])
     return mx.swapaxes(pairs, 1, 2).reshape(shape)
+
+
+def _pairs_to_halves(rows: mx.array, heads: int) -> mx.array:
+    """The other way."""
+    shape = rows.shape
+    halves = rows.reshape(heads, 2, shape[0] // heads // 2, *shape[1:])
+    return mx.swapaxes(halves, 1, 2).reshape(shape)
 
 
 def _llama(stem: str, part: str, value: mx.array, config: dict) -> mx.array:
@@ -227,14 +252,55 @@ _LAYOUTS: dict[str, Callable] = {
 }
 
 
+def _to_llama(stem: str, part: str, value: mx.array, config: dict) -> mx.array:
+    if stem in ("attn_q", "attn_k"):
+        key = "num_attention_heads" if stem == "attn_q" else "num_key_value_heads"
+        return _pairs_to_halves(value, config[key])
+    return value
+
+
+def _to_neox(stem: str, part: str, value: mx.array, config: dict) -> mx.array:
+    if stem != "attn_qkv":
+        return value
+    heads = config["num_attention_heads"]
+    split = value.reshape(heads, 3, value.shape[0] // (3 * heads), *value.shape[1:])
+    return mx.swapaxes(split, 0, 1).reshape(value.shape)
+
+
+def _to_gemma(stem: str, part: str, value: mx.array, config: dict) -> mx.array:
+    return value + 1 if stem.endswith("norm") and part == "weight" else value
+
+
+def _to_flat(stem: str, part: str, value: mx.array, config: dict) -> mx.array:
+    return value.reshape(-1) if stem == "ffn_gate_inp_shexp" else value
+
+
+_LAYOUTS_BACK: dict[Callable, Callable] = {
+    _llama: _to_llama,
+    _neox: _to_neox,
+    _gemma: _to_gemma,
+    _one_row: _to_flat,
+}
+
+
 def relayout(name: str, value: mx.array, model_type: str, config: dict) -> mx.array:
     """The tensor as Hugging Face's files have it."""
-    if model_type not in _LAYOUTS:
+    return _relayout(_LAYOUTS.get(model_type), name, value, model_type, config)
+
+
+def relayout_back(name: str, value: mx.array, model_type: str, config: dict) -> mx.array:
+    """The other way: the tensor, which has GGUF's name, as GGUF's files have it."""
+    layout = _LAYOUTS_BACK.get(_LAYOUTS.get(model_type))
+    return _relayout(layout, name, value, model_type, config)
+
+
+def _relayout(layout: Callable | None, name: str, value, model_type: str, config: dict) -> mx.array:
+    if layout is None:
         return value
     match = _IN_LAYER.match(name)
     stem, part = match.groups()[1:] if match else name.rpartition(".")[::2]
     try:
-        return _LAYOUTS[model_type](stem, part, value, config)
+        return layout(stem, part, value, config)
     except (ValueError, ZeroDivisionError):
         raise ModelError(
             f"[llm] expected {name} to have rows for the heads of {model_type}; "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import olivine.core as mx
 import olivine.nn as nn
-from olivine.llm.quantization.calibration import Statistics, record
+from olivine.llm.quantization.calibration import Statistics, in_groups, record
 from olivine.llm.quantization.plan import Format, QuantizationPlan, quantize_model
 
 STEPS = 20  # of alpha
@@ -122,18 +122,27 @@ def awq(
         for path, module in model.named_modules()
         if module is model.layers[0]
     )
+    chosen: dict[str, tuple] = {}  # by the path of the first of the layers that read alike
     for index, layer in enumerate(model.layers):
-        progress(index, len(model.layers), f"layer {index}")
         for source, readers in _pairs(layer):
             paths = {name: f"{prefix}.{index}.{name}" for name in readers}
             formats = [plan.format_of(paths[name], r) for name, r in readers.items()]
-            if None in formats:
-                continue
-            first = next(iter(readers))
-            statistics = record(model, {paths[first]: readers[first]}, texts)[paths[first]]
-            s, _ = best_scale(list(readers.values()), statistics, formats)
-            for reader in readers.values():
-                reader.weight = (reader.weight.astype(mx.float32) * s).astype(reader.weight.dtype)
-            _scale(source, (1 / s).astype(source.weight.dtype))
-            mx.eval(layer.parameters())
+            if None not in formats:
+                first = next(iter(readers))
+                chosen[paths[first]] = (source, list(readers.values()), formats)
+    done = 0
+    # Scaling changes no output and no input but the readers' own: what was recorded stays true.
+    for part in in_groups({path: readers[0] for path, (_, readers, _) in chosen.items()}):
+        for path, statistics in record(model, part, texts, progress).items():
+            progress(done, len(chosen), path)
+            _rescale(*chosen[path], statistics)
+            done += 1
     return quantize_model(model, plan)
+
+
+def _rescale(source: nn.Module, readers: list[nn.Module], formats, statistics: Statistics) -> None:
+    s, _ = best_scale(readers, statistics, formats)
+    for reader in readers:
+        reader.weight = (reader.weight.astype(mx.float32) * s).astype(reader.weight.dtype)
+    _scale(source, (1 / s).astype(source.weight.dtype))
+    mx.eval(source.parameters(), *(reader.weight for reader in readers))

@@ -7,7 +7,7 @@ feature. Layers are recorded in groups whose notes fit into a budget, one pass o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import olivine.core as mx
@@ -44,15 +44,22 @@ class Recorder(nn.Module):
 
 
 def record(
-    model: nn.Module, layers: dict[str, nn.Module], texts: Sequence[mx.array]
+    model: nn.Module,
+    layers: dict[str, nn.Module],
+    texts: Sequence[mx.array],
+    progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> dict[str, Statistics]:
     """Statistics of `layers` (path -> `Linear`) while the model reads `texts`, ids `(B, T)`."""
+    # The head is much of a small model, and seldom asked about.
+    heads = not hasattr(model, "features") or any(path.endswith("lm_head") for path in layers)
+    run = model if heads else model.features
     recorders = {path: Recorder(layer) for path, layer in layers.items()}
     try:
         for path, recorder in recorders.items():
             put_layer(model, path, recorder)
-        for tokens in texts:
-            mx.eval(model(tokens))
+        for done, tokens in enumerate(texts):
+            progress(done, len(texts), "texts read")
+            mx.eval(run(tokens))
     finally:
         for path, layer in layers.items():
             put_layer(model, path, layer)

@@ -93,7 +93,7 @@ def gptq(
             chosen[path] = layer
     done = 0
     for part in in_groups(chosen):
-        for path, statistics in record(model, part, texts).items():
+        for path, statistics in record(model, part, texts, progress).items():
             progress(done, len(chosen), path)
             layer, planned = part[path], plan.format_of(path, part[path])
             weight = np.array(layer.weight.astype(mx.float32))

@@ -95,7 +95,9 @@ def _add_routes(app: FastAPI, service: Service) -> None:
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics():
         running, waiting = service.engine.load
-        return service.engine.metrics.text(running, waiting, mx.get_active_memory())
+        return service.engine.metrics.text(
+            running, waiting, mx.get_active_memory(), mx.get_cache_memory()
+        )
 
     @app.get("/v1/models")
     async def models():

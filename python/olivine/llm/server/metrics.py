@@ -66,12 +66,13 @@ class Metrics:
     def __getitem__(self, name: str) -> int:
         return self._counts[name]
 
-    def text(self, running: int, waiting: int, memory: int) -> str:
+    def text(self, running: int, waiting: int, memory: int, kept: int) -> str:
         """All of them, with gauges of the present load and memory in bytes."""
         gauges = {
             "running": (running, "sequences being generated"),
             "waiting": (waiting, "sequences that wait"),
             "memory_bytes": (memory, "memory of arrays in use"),
+            "kept_bytes": (kept, "memory that arrays have left, kept for the next ones"),
             "start_time_seconds": (self.started, "when the server started, Unix time"),
         }
         out = []

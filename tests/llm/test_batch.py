@@ -203,7 +203,7 @@ def test_a_long_row_that_has_gone_costs_nothing(model, tokenizer):
     batch.add([1] * 480, max_tokens=2)
     while batch.running < 2:
         batch.step()
-    assert batch._layers[0].keys.shape[0] == 2 and batch._layers[0].keys.shape[2] == 512
+    assert batch._layers[0].keys.shape[0] == 2 and batch._layers[0].keys.shape[2] == 640
     for _ in range(3):
         batch.step()
     assert batch.running == 1
@@ -221,7 +221,7 @@ def test_a_long_row_that_has_gone_costs_nothing(model, tokenizer):
     for prompt in PROMPTS[1:6]:
         batch.add(prompt, max_tokens=100)
     batch.step()
-    assert batch.running == 6 and batch._layers[0].keys.shape[2] == 256
+    assert batch.running == 6 and batch._layers[0].keys.shape[2] == 64
 
 
 def test_long_rows_attend_by_themselves(model, tokenizer):

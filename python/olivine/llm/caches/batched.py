@@ -90,7 +90,7 @@ class BatchKVCache:
     """
 
     kind = "batched"
-    step = 256
+    step = 64
 
     def __init__(self, rows: Rows | None = None):
         self.rows = rows or Rows(())
@@ -124,7 +124,7 @@ class BatchKVCache:
             rows = max(batch, 2 * self.batch)
         else:
             rows = max(batch, min(rows, 2 * self.batch))
-        positions = -(-length // self.step) * self.step
+        positions = -(-(length + length // 4) // self.step) * self.step
         buffer = mx.zeros((rows, like.shape[1], positions, like.shape[3]), like.dtype)
         if old is not None and self.batch:
             used = self.batch, self.rows.longest

@@ -16,7 +16,7 @@ import olivine.nn as nn
 from olivine.llm.quantization.awq import _rounded
 from olivine.llm.quantization.plan import Format, QuantizationPlan, quantizable
 
-ROWS = 2  # of the first batch of texts: one pass over them for each layer
+ROWS = 1  # of the first batch of texts: one pass over them for each layer
 MEASURED_BITS = 3
 
 

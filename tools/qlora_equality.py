@@ -42,6 +42,8 @@ def olivine(options):
     from olivine.utils import tree_flatten
 
     model, tokenizer = load()
+    if options.dense:
+        dequantize_model(model, mx.float32)
     training = load_data(f"{options.data}/train.jsonl", tokenizer, 512)
     validation = load_data(f"{options.data}/valid.jsonl", tokenizer, 512)
     adapter = AdapterSettings(RANK, SCALE, targets=TARGETS)
@@ -134,6 +136,7 @@ def main():
     parser.add_argument("library", choices=("olivine", "peft"))
     parser.add_argument("file", metavar="FILE", help="of the first run, for the second")
     parser.add_argument("--data", metavar="DIR", help="JSON lines")
+    parser.add_argument("--dense", action="store_true", help="the base in float32 here as well")
     parser.add_argument("--steps", type=int, default=40, metavar="N", help="(40)")
     options = parser.parse_args()
     {"olivine": olivine, "peft": peft}[options.library](options)

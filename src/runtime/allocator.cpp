@@ -108,10 +108,10 @@ Buffer* take_plain(size_t bytes, Refusal& refusal) {
   return b;
 }
 
-Buffer* take(size_t bytes, Refusal& refusal) {
+Buffer* take(size_t bytes, Lifetime lifetime, Refusal& refusal) {
   if (kPlainMalloc) return take_plain(bytes, refusal);
   if (bytes <= kLargestSmall) return take_small(size_class(bytes), refusal);
-  if (bytes <= kLargestMapped) return take_mapped(bytes, refusal);
+  if (bytes <= kLargestMapped) return take_mapped(bytes, lifetime, refusal);
   refusal = Refusal::limit;
   return nullptr;
 }
@@ -122,12 +122,12 @@ size_t drop(size_t bytes) {
 }
 
 // Tries again after giving back what the request needs, then after giving back all.
-[[gnu::noinline]] Buffer* take_after_drop(size_t bytes, Refusal refusal) {
+[[gnu::noinline]] Buffer* take_after_drop(size_t bytes, Lifetime lifetime, Refusal refusal) {
   if (bytes > memory_limit() || bytes > kLargestMapped) refuse(bytes, Refusal::limit);
   drop(bytes + bytes / 4);
-  if (Buffer* b = take(bytes, refusal)) return b;
+  if (Buffer* b = take(bytes, lifetime, refusal)) return b;
   clear_cache();
-  if (Buffer* b = take(bytes, refusal)) return b;
+  if (Buffer* b = take(bytes, lifetime, refusal)) return b;
   refuse(bytes, refusal);
 }
 
@@ -141,7 +141,7 @@ void count_active(size_t capacity) {
 
 void release_unusual(Buffer* b) {
   if (b->kind == kMappedKind) {
-    account.active.fetch_sub(b->capacity, std::memory_order_relaxed);
+    account.active.fetch_sub(mapped_size(b->bytes), std::memory_order_relaxed);
     put_mapped(b);
   } else if (b->kind == kPlainKind) {
     account.active.fetch_sub(b->capacity, std::memory_order_relaxed);
@@ -154,24 +154,28 @@ void release_unusual(Buffer* b) {
   }
 }
 
+inline BufferRef allocate_for(size_t bytes, Lifetime lifetime) {
+  if (countdown_to_failure.load(std::memory_order_relaxed) > 0 && failure_is_due()) {
+    refuse(bytes, Refusal::system);
+  }
+  Refusal refusal = Refusal::none;
+  Buffer* b = take(bytes, lifetime, refusal);
+  if (!b) [[unlikely]]
+    b = take_after_drop(bytes, lifetime, refusal);
+  b->refs.store(1, std::memory_order_relaxed);
+  b->bytes = bytes;
+  // Not the capacity of a mapped block: an arena may lie in a much larger one.
+  count_active(b->kind == kMappedKind ? mapped_size(bytes) : b->capacity);
+  return BufferRef::adopt(b);
+}
+
 }  // namespace
 }  // namespace memory
 
 using namespace memory;
 
-BufferRef allocate(size_t bytes) {
-  if (countdown_to_failure.load(std::memory_order_relaxed) > 0 && failure_is_due()) {
-    refuse(bytes, Refusal::system);
-  }
-  Refusal refusal = Refusal::none;
-  Buffer* b = take(bytes, refusal);
-  if (!b) [[unlikely]]
-    b = take_after_drop(bytes, refusal);
-  b->refs.store(1, std::memory_order_relaxed);
-  b->bytes = bytes;
-  count_active(b->capacity);
-  return BufferRef::adopt(b);
-}
+BufferRef allocate(size_t bytes) { return allocate_for(bytes, Lifetime::value); }
+BufferRef allocate_arena(size_t bytes) { return allocate_for(bytes, Lifetime::arena); }
 
 BufferRef wrap_external(void* data, size_t bytes, void (*release)(void*), void* owner) {
   auto* b = new (std::nothrow) Buffer;

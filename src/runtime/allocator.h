@@ -30,6 +30,9 @@ using BufferRef = Ref<Buffer>;
 // Uninitialised memory. Throws OutOfMemory, naming the size, the limit and what is in use, when the
 // system or the limit refuses (after giving back the cache); nothing else changes then.
 OLIVINE_API BufferRef allocate(size_t bytes);
+// Memory for the temporaries of one run. It may lie in a much larger block that is cached, since
+// that is back soon: programs of several sizes share the memory of the largest.
+OLIVINE_API BufferRef allocate_arena(size_t bytes);
 // Wraps memory that somebody else owns.
 OLIVINE_API BufferRef wrap_external(void* data, size_t bytes, void (*release)(void*), void* owner);
 

@@ -15,10 +15,11 @@ namespace {
 constexpr size_t kHuge = 2 << 20;
 constexpr int kLowestLog = 16, kHighestLog = 47;
 constexpr int kBins = (kHighestLog - kLowestLog + 1) * 8;
-constexpr int kScan = 32;  // blocks looked at per bin
+constexpr int kScan = 32;          // blocks looked at per bin
+constexpr size_t kArenaSlack = 4;  // how much larger a block may be that serves as an arena
 
 // The header fills one tiny block of the small pool. While the block is cached, `bytes` holds the
-// time it was put there.
+// time it was put there. `owner` is the block itself if its last use was an arena.
 struct MappedBlock : Buffer {
   MappedBlock* older = nullptr;
   MappedBlock* newer = nullptr;
@@ -51,8 +52,7 @@ void unlink(Bin& bin, MappedBlock* b) {
   (b->older ? b->older->newer : bin.oldest) = b->newer;
 }
 
-MappedBlock* take_cached(size_t capacity) {
-  size_t most = capacity + capacity / 4;
+MappedBlock* take_cached(size_t capacity, size_t most) {
   std::lock_guard lock(pool_mutex());
   for (int i = bin_of(capacity), end = std::min(bin_of(most), kBins - 1); i <= end; ++i) {
     MappedBlock* best = nullptr;
@@ -107,11 +107,50 @@ MappedBlock* find_oldest() {
   return oldest;
 }
 
+MappedBlock* mark(MappedBlock* b, bool arena) {
+  b->owner = arena ? b : nullptr;
+  return b;
+}
+
+// Unmaps a block that is in no bin.
+void unmap(MappedBlock* b) {
+  // Splitting a mapping can exceed the system's number of mappings; its pages go back anyway.
+  if (munmap(b->data, b->capacity) != 0) madvise(b->data, b->capacity, MADV_DONTNEED);
+  unreserve(b->capacity);
+  put_header(b);
+}
+
+// Gives back the cached arenas that one of `capacity` can stand in for.
+void drop_smaller_arenas(size_t capacity) {
+  const int first = bin_of(std::max(capacity / kArenaSlack, size_t{1} << kLowestLog));
+  for (int i = first, end = bin_of(capacity); i <= end; ++i) {
+    while (true) {
+      MappedBlock* b;
+      {
+        std::lock_guard lock(pool_mutex());
+        b = bins[i].newest;
+        while (b && (!b->owner || b->capacity >= capacity)) b = b->older;
+        if (!b) break;
+        unlink(bins[i], b);
+        account.cached.fetch_sub(b->capacity, std::memory_order_relaxed);
+      }
+      unmap(b);
+    }
+  }
+}
+
 }  // namespace
 
-Buffer* take_mapped(size_t bytes, Refusal& refusal) {
+size_t mapped_size(size_t bytes) { return rounded(bytes); }
+
+Buffer* take_mapped(size_t bytes, Lifetime lifetime, Refusal& refusal) {
+  const bool arena = lifetime == Lifetime::arena;
   size_t capacity = rounded(bytes);
-  if (MappedBlock* b = take_cached(capacity)) return b;
+  if (MappedBlock* b = take_cached(capacity, capacity + capacity / 4)) return mark(b, arena);
+  if (arena) {
+    if (MappedBlock* b = take_cached(capacity, capacity * kArenaSlack)) return mark(b, arena);
+    drop_smaller_arenas(capacity);
+  }
   Buffer* header = take_small(0, refusal);
   if (!header) return nullptr;
   if (!reserve(capacity)) {
@@ -130,7 +169,7 @@ Buffer* take_mapped(size_t bytes, Refusal& refusal) {
   b->kind = kMappedKind;
   b->data = data;
   b->capacity = capacity;
-  return b;
+  return mark(b, arena);
 }
 
 void put_mapped(Buffer* block) {
@@ -161,11 +200,8 @@ size_t drop_mapped(size_t bytes) {
       unlink(bins[bin_of(b->capacity)], b);
       account.cached.fetch_sub(b->capacity, std::memory_order_relaxed);
     }
-    // Splitting a mapping can exceed the system's number of mappings; its pages go back anyway.
-    if (munmap(b->data, b->capacity) != 0) madvise(b->data, b->capacity, MADV_DONTNEED);
-    unreserve(b->capacity);
     freed += b->capacity;
-    put_header(b);
+    unmap(b);
   }
   return freed;
 }

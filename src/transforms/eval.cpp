@@ -86,6 +86,7 @@ class Evaluation {
     while (true) {
       builder_ = PlanBuilder();
       builder_.placeholder_index = [](Node*) { return -1; };
+      builder_.keeps_graphs = active_tracings().load(std::memory_order_relaxed) > 0;
       builder_.is_held = [](Node* n, uint32_t uses) {
         bool keeps_graph = n->tracer && active_tracings().load(std::memory_order_relaxed) > 0;
         return keeps_graph || n->refs.load(std::memory_order_acquire) > uses;

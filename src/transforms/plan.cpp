@@ -134,7 +134,6 @@ void PlanBuilder::mark_held() {
     }
     for (int32_t in : e.in) ++uses[in];
   }
-  bool tracing = active_tracings().load(std::memory_order_relaxed) > 0;
   auto hold_inputs = [&](const PlanEntry& e) {
     for (int32_t in : e.in) entries[in].held = true;
     for (Node* in : e.node->inputs) {
@@ -148,7 +147,7 @@ void PlanBuilder::mark_held() {
       e.held = true;
       if (e.node->tuple && e.kind == PlanEntry::Kind::alias) hold_inputs(e);
     }
-    if (tracing && e.node->tracer) hold_inputs(e);
+    if (keeps_graphs && e.node->tracer) hold_inputs(e);
   }
 }
 

@@ -111,6 +111,9 @@ class PlanBuilder {
   std::function<int(Node*)> placeholder_index;
   // Whether an entry must keep its value (given its number of uses inside the graph).
   std::function<bool(Node*, uint32_t uses)> is_held;
+  // Whether a transformation may still walk these nodes, so that what they read must stay. Never so
+  // in a compiled function, whatever other threads trace meanwhile.
+  bool keeps_graphs = false;
   std::vector<PlanEntry> entries;
   std::vector<Arrays> composites;     // graphs that replaced ops without a kernel
   std::vector<int32_t> leaf_entries;  // by leaf number

@@ -41,7 +41,7 @@ class Runner {
       : plan_(plan), leaves_(leaves), run_(run), base_(plan.slots.size(), nullptr) {
     run_.buffers.resize(plan.slots.size());
     run_.byte_offset.resize(plan.slots.size(), 0);
-    if (plan.arena_bytes) arena_ = allocate(plan.arena_bytes);
+    if (plan.arena_bytes) arena_ = allocate_arena(plan.arena_bytes);
     for (size_t i = 0; i < plan.slots.size(); ++i) {
       const Slot& s = plan.slots[i];
       if (s.kind == Slot::Kind::leaf) {

@@ -435,6 +435,30 @@ class TestQuantized(OpTests):
     rows = ROWS
 
 
+@pytest.mark.parametrize("rows", [5, 9000])  # of the weights; the second are unpacked in parts
+@pytest.mark.parametrize("mode", ["affine", "mxfp4", "nvfp4"])
+def test_the_gradient_of_many_rows_is_their_product_with_the_weights(mode, rows):
+    packed = mx.quantize(weights((rows, 512)), mode=mode)
+    values = to_np(mx.dequantize(*packed, mode=mode, dtype=mx.float32)).astype(np.float64)
+    x, ct = weights((70, 512)), weights((70, rows), seed=2)
+
+    def cotangent(x, ct):
+        _, (got,) = mx.vjp(lambda x: mx.quantized_matmul(x, *packed, mode=mode), [x], [ct])
+        return got
+
+    expected = to_np(ct).astype(np.float64) @ values
+    span = np.abs(expected).max()
+    assert_close(cotangent(x, ct), expected, "float32", 40, "vjp", span=span)
+    compiled = mx.compile(cotangent, shapeless=True)
+    for n in (70, 66, 3):
+        assert_close(compiled(x[:n], ct[:n]), expected[:n], "float32", 40, "compile", span=span)
+    batched = mx.vmap(cotangent)(mx.stack([x, x]), mx.stack([ct, 2 * ct]))
+    assert_close(batched[1], 2 * expected, "float32", 40, "vmap", span=2 * span)
+    _, (second,) = mx.vjp(lambda ct: cotangent(x, ct), [ct], [x])
+    forward = to_np(x).astype(np.float64) @ values.T
+    assert_close(second, forward, "float32", 40, "vjp of vjp", span=np.abs(forward).max())
+
+
 @pytest.mark.parametrize("mode", ["mxfp4", "mxfp8", "nvfp4"])
 def test_float_formats_are_linear_in_x(mode):
     words, scales = mx.quantize(weights((5, 64)), mode=mode)

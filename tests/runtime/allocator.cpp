@@ -242,6 +242,27 @@ TEST(Allocator, ReusePrefersTheBestFit) {
   EXPECT_EQ(allocate(41 * kMiB)->data, best);
 }
 
+TEST(Allocator, ArenasOfSeveralSizesShareTheLargest) {
+  Limits restore;
+  clear_cache();
+  const size_t held = memory::account.held.load(), active = get_active_memory();
+  for (size_t mib : {20, 30, 44, 60}) {
+    EXPECT_EQ(allocate_arena(mib * kMiB)->capacity, mib * kMiB);
+    EXPECT_LT(memory::account.held.load(), held + (mib + 1) * kMiB);  // the smaller ones went back
+  }
+  {
+    BufferRef arena = allocate_arena(20 * kMiB);
+    EXPECT_EQ(arena->capacity, 60 * kMiB);
+    EXPECT_EQ(get_active_memory(), active + 20 * kMiB);
+  }
+  EXPECT_EQ(get_active_memory(), active);
+  EXPECT_EQ(allocate_arena(10 * kMiB)->capacity, 10 * kMiB);  // the other is too large for it
+  EXPECT_EQ(get_cache_memory(), 70 * kMiB);
+  EXPECT_EQ(allocate(40 * kMiB)->capacity, 40 * kMiB);  // values may stay: no room is wasted
+  EXPECT_EQ(allocate_arena(100 * kMiB)->capacity, 100 * kMiB);
+  EXPECT_EQ(get_cache_memory(), 150 * kMiB);  // with the value's and the small one
+}
+
 TEST(Allocator, SteadyLoopHoldsNoMoreMemory) {
   Limits restore;
   auto step = [] {

@@ -277,3 +277,39 @@ def test_threads_may_evaluate_one_op_together():
         for t in threads:
             t.join()
         assert y[0, 0].item() == 300
+
+
+def test_what_other_threads_trace_holds_nothing_of_a_compiled_function():
+    """A plan made meanwhile keeps temporaries in one small arena, as always."""
+    code = """
+    import threading, olivine.core as mx
+    w = mx.random.normal((256, 256)) / 16
+    x = mx.random.normal((4096, 256))
+    mx.eval(w, x)
+    def loss(w):
+        y = x
+        for _ in range(8):
+            y = mx.stop_gradient(mx.tanh(y @ w))
+        return ((y @ w) ** 2).sum()
+    def peak():
+        function = mx.compile(mx.grad(loss))
+        result = function(w)
+        mx.clear_cache()
+        mx.reset_peak_memory()
+        mx.eval(result)
+        return mx.get_peak_memory()
+    alone = peak()
+    tracing, done = threading.Event(), threading.Event()
+    def trace(a):
+        tracing.set()
+        done.wait()
+        return a.sum()
+    thread = threading.Thread(target=mx.grad(trace), args=(mx.ones(3),))
+    thread.start()
+    tracing.wait()
+    beside = peak()
+    done.set()
+    thread.join()
+    assert beside <= 1.1 * alone, (beside, alone)
+    """
+    run_python(code)

@@ -11,6 +11,7 @@ from olivine.llm.finetune.data import (
     Dataset,
     Encoder,
     Example,
+    learned_positions,
     load_data,
     pack,
 )
@@ -110,9 +111,19 @@ def test_batches_hold_every_example_once_an_epoch():
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
     assert epochs[0] != epochs[1]
     tokens, mask = batches.batch([0, 9])
-    assert tokens.shape == (2, 33)  # the model reads 32
+    assert tokens.shape == (2, 17)  # the model reads 16
     np.testing.assert_array_equal(np.array(tokens)[0, :3], [0, 0, 99])
     assert np.array(mask).sum(axis=1).tolist() == [2, 11]
+
+
+def test_learned_positions_are_those_of_the_predictions():
+    mask = np.zeros((3, 50), bool)
+    mask[0, 0] = mask[0, 1] = mask[1, 49] = mask[2, 7] = True
+    positions = learned_positions(mask)
+    assert positions.shape == (64,) and positions.dtype == np.int32
+    assert positions[:3].tolist() == [0, 49 + 48, 2 * 49 + 6]  # nothing predicts a first token
+    assert (positions[3:] == -1).all()
+    assert learned_positions(np.ones((3, 50), bool)).shape == (192,)
 
 
 def test_a_limit_takes_batches_of_all_lengths():

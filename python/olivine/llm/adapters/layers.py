@@ -57,7 +57,8 @@ class LoRALinear(nn.Module):
         return full_weight(self.linear).astype(mx.float32) + self.delta()
 
     def _adapted(self, x: mx.array) -> mx.array:
-        return self.scale * ((self.dropout(x) @ self.lora_a) @ self.lora_b)
+        # Scaled where that is least work, in the backward pass too.
+        return (self.dropout(x) @ (self.scale * self.lora_a)) @ self.lora_b
 
     def __call__(self, x: mx.array) -> mx.array:
         y = self.linear(x)

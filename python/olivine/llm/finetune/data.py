@@ -24,7 +24,9 @@ import numpy as np
 import olivine.core as mx
 
 # Rows are padded to a multiple of this, so that few lengths, and compilations, arise.
-PAD_TO = 32
+PAD_TO = 16
+# The same for the number of learned tokens of a batch.
+PAD_LEARNED_TO = 64
 
 
 class DataError(ValueError):
@@ -238,6 +240,17 @@ def pack(examples: list[Example], length: int) -> list[Example]:
         row.mask += [False, *example.mask[1:]]
         bisect.insort(by_length, (len(row), index))
     return rows
+
+
+def learned_positions(mask: np.ndarray) -> np.ndarray:
+    """Where in a flat `(batch, length - 1)` of predictions a token is learned, -1 as padding.
+
+    `mask` is that of a batch, `(batch, length)`.
+    """
+    found = np.flatnonzero(np.asarray(mask)[:, 1:])
+    out = np.full(-(-len(found) // PAD_LEARNED_TO) * PAD_LEARNED_TO, -1, np.int32)
+    out[: len(found)] = found
+    return out
 
 
 class Batches:

@@ -18,7 +18,7 @@ import olivine.core as mx
 import olivine.nn as nn
 import olivine.optimizers as optim
 from olivine.llm.adapters import AdapterSettings, adapter_layers, add_adapters, without_adapters
-from olivine.llm.finetune.data import Batches, Dataset
+from olivine.llm.finetune.data import Batches, Dataset, learned_positions
 from olivine.llm.finetune.losses import (
     dpo_loss,
     language_model_loss,
@@ -163,25 +163,28 @@ class Run:
         if settings.objective == "text":
             return partial(language_model_loss, model)
 
-        def both(chosen, chosen_mask, rejected, rejected_mask):
-            return (
-                log_probabilities(model, chosen, chosen_mask),
-                log_probabilities(model, rejected, rejected_mask),
-            )
-
         def dpo(*batch):
             *answers, reference = batch
-            losses = dpo_loss(*both(*answers), reference[:, 0], reference[:, 1], settings.beta)
+            losses = dpo_loss(
+                *self._rate(*answers), reference[:, 0], reference[:, 1], settings.beta
+            )
             return losses.sum(), mx.array(losses.size)
 
-        def orpo(chosen, chosen_mask, rejected, rejected_mask):
-            good, bad = both(chosen, chosen_mask, rejected, rejected_mask)
-            good = good / chosen_mask[:, 1:].sum(axis=1)
-            bad = bad / rejected_mask[:, 1:].sum(axis=1)
+        def orpo(*answers):
+            good, bad = self._rate(*answers)
+            good = good / answers[1][:, 1:].sum(axis=1)
+            bad = bad / answers[4][:, 1:].sum(axis=1)
             losses = orpo_loss(good, bad, settings.beta)
             return losses.sum(), mx.array(losses.size)
 
         return dpo if settings.objective == "dpo" else orpo
+
+    def _rate(self, *answers) -> tuple[mx.array, mx.array]:
+        """Log probabilities of the chosen answers and of the rejected ones."""
+        return (
+            log_probabilities(self.model, *answers[:3]),
+            log_probabilities(self.model, *answers[3:]),
+        )
 
     def prepare(self, report: Callable[[str], None] = lambda text: None) -> None:
         """For DPO: rate every pair with the model as it was before training."""
@@ -195,14 +198,14 @@ class Run:
                 if batches is None:
                     continue
                 rated = [[0.0, 0.0] for _ in range(len(batches.dataset))]
-                for indices, (chosen, chosen_mask, rejected, rejected_mask) in batches.all():
-                    good = log_probabilities(self.model, chosen, chosen_mask)
-                    bad = log_probabilities(self.model, rejected, rejected_mask)
+                for indices, batch in batches.all():
+                    good, bad = self._rate(*_with_positions(batch))
                     for i, pair in zip(indices, mx.stack([good, bad], 1).tolist(), strict=True):
                         rated[i] = pair
                 self.references[name] = rated
 
     def _arrays(self, name: str, indices: list[int], batch: tuple) -> tuple:
+        batch = _with_positions(batch)
         if name not in self.references:
             return batch
         return (*batch, mx.array([self.references[name][i] for i in indices]))
@@ -218,10 +221,11 @@ class Run:
         grads = None
         for part in range(settings.accumulate):
             indices = self.training.indices(self.step * settings.accumulate + part)
-            batch = self._arrays("training", indices, self.training.batch(indices))
+            batch = self.training.batch(indices)
+            tokens += sum(x.size for x in batch[::2])
+            batch = self._arrays("training", indices, batch)
             part_total, part_count, part_grads = self._gradients(*batch)
             total, count = total + part_total, count + part_count
-            tokens += sum(x.size for x in batch[::2] if x.dtype == mx.int32)
             # Gradients are sums over the batch; equal weights keep them so up to a factor.
             grads = collected.add(part_grads)
         norm = self._update(grads, count.astype(mx.float32) / settings.accumulate)
@@ -268,6 +272,14 @@ class Run:
         self.step, self.tokens = state["step"], state["tokens"]
         self.losses, self.validation_losses = list(state["losses"]), list(state["validation"])
         self.references = state["references"]
+
+
+def _with_positions(batch: tuple) -> tuple:
+    """The pairs of tokens and mask as triples, with the positions of what is learned."""
+    pairs = zip(batch[::2], batch[1::2], strict=True)
+    return tuple(
+        x for tokens, mask in pairs for x in (tokens, mask, mx.array(learned_positions(mask)))
+    )
 
 
 def _check(settings: Settings, training: Dataset, validation: Dataset | None) -> None:

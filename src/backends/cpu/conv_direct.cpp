@@ -21,15 +21,15 @@
 namespace olivine::cpu {
 namespace {
 
-constexpr int64_t kBlockSteps = 256;              // whose weights stay in the L1 cache
-constexpr int64_t kTaskBytes = int64_t{1} << 19;  // of lines of x
-constexpr int64_t kTaskWeights = 640 << 10;       // bytes of weights
-constexpr int64_t kLongest = 1024;                // outputs of a row
-constexpr int64_t kTasks = 16;                    // for an even load, where there is enough work
-constexpr int64_t kPackGrain = 1 << 16;           // weights that a task packs at least
-constexpr double kTaskFlops = 2e6;                // of a task at least
-constexpr int64_t kShortest = 3;                  // outputs along the last axis
-constexpr int64_t kFewLines = 3 << 19;            // bytes of x that stay in the L2 cache
+constexpr int64_t kBlockSteps = 256;                // whose weights stay in the L1 cache
+constexpr int64_t kTaskBytes = int64_t{1} << 19;    // of lines of x
+constexpr int64_t kTaskWeights = 640 << 10;         // bytes of weights
+constexpr int64_t kLongest = 1024;                  // outputs of a row
+constexpr int64_t kTasks = 16;                      // for an even load, where there is enough work
+constexpr int64_t kPackGrain = 1 << 16;             // weights that a task packs at least
+constexpr double kTaskFlops = 2e6;                  // of a task at least
+constexpr int64_t kShortest = 3;                    // outputs along the last axis
+constexpr int64_t kFewLines = 3 << 19;              // bytes of x that stay in the L2 cache
 constexpr int64_t kSharedLines = int64_t{1} << 26;  // bytes of copies of lines for all tasks
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -172,9 +172,9 @@ void DirectConv::choose_tasks() {
   rows_ = ceil_div(all_rows_, row_tasks_);
   row_tasks_ = ceil_div(all_rows_, rows_);
   panel_tasks_ = std::clamp(ceil_div(tasks, others * row_tasks_), panel_tasks_, panels_);
-  shares_lines_ = !spread_ && panel_tasks_ > 1 &&
-                  static_cast<double>(all_lines) * static_cast<double>(width_tasks_ * groups_) <=
-                      kSharedLines;
+  shares_lines_ =
+      !spread_ && panel_tasks_ > 1 &&
+      static_cast<double>(all_lines) * static_cast<double>(width_tasks_ * groups_) <= kSharedLines;
 }
 
 void DirectConv::pack() {

@@ -199,6 +199,12 @@ class TestConv(OpTests):
         ((2, 19, 21, 96), (24, 3, 3, 16), {"groups": 6, "stride": 2}),
         ((2, 15, 17, 64), (32, 1, 1, 8), {"groups": 8}),
         ((3, 20, 22, 128), (130, 1, 1, 128), {}),
+        ((2, 7, 9, 160), (136, 3, 3, 160), {"padding": 1}),
+        ((2, 9, 8, 160), (160, 3, 3, 160), {"padding": 2, "kernel_dilation": 2}),
+        ((2, 6, 7, 320), (256, 3, 3, 160), {"padding": 1, "groups": 2}),
+        ((2, 300, 32), (32, 5, 4), {"padding": 2, "groups": 8}),
+        ((2, 30, 31, 24), (24, 4, 4, 4), {"padding": 1, "groups": 6}),
+        ((2, 4, 5, 6, 40), (24, 3, 3, 3, 40), {"padding": 2}),
     ],
 )
 def test_large_convolutions_and_their_gradients(dtype, shape, weight, kwargs):
@@ -233,6 +239,7 @@ for shape, weight, kwargs in (
     ((6, 40, 44, 3), (16, 7, 7, 3), {"padding": 3, "stride": 2}),
     ((2, 14, 14, 128), (96, 3, 3, 128), {"padding": 1}),
     ((6, 40, 44, 32), (32, 3, 3, 4), {"padding": 1, "groups": 8}),
+    ((4, 7, 7, 160), (160, 3, 3, 160), {"padding": 1}),
 ):
     x, w = (mx.array(rng.standard_normal(s).astype(np.float32)) for s in (shape, weight))
     f = lambda x, w: mx.conv_general(x, w, **kwargs)

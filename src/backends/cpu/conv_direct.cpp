@@ -1,9 +1,13 @@
 // Convolutions without a matrix of inputs: a register tile holds outputs that are neighbours in a
 // line, times channels, and reads the lines of x where they lie.
 //
-// The weights are packed once. A task takes some rows of the result and some panels of channels; it
-// copies the lines that it reads (conv_lines.h) and sums over blocks of taps and channels. Blocks
-// depend on the shape alone, and no two tasks share an output.
+// A task takes some rows of the result and some panels of channels; it copies the lines that it
+// reads (conv_lines.h) and sums over blocks of taps and channels. Lines outside the image are left
+// out of the sums. Blocks depend on the shape alone, and no two tasks share an output.
+//
+// The weights are packed once, before all tasks, and lines that several tasks read are copied
+// before them too. Where there are many weights for few rows, packed weights would go to memory and
+// back for little: there each task has all rows of one panel and packs a block when it uses it.
 //
 // Groups of a few channels would leave most of a vector empty. There, a vector holds the outputs of
 // several groups, and each position of the lines is spread out into one vector of inputs per input
@@ -17,14 +21,16 @@
 namespace olivine::cpu {
 namespace {
 
-constexpr int64_t kBlockSteps = 256;              // whose weights stay in the L1 cache
-constexpr int64_t kTaskBytes = int64_t{1} << 19;  // of lines of x
-constexpr int64_t kTaskWeights = 640 << 10;       // bytes of weights
-constexpr int64_t kLongest = 1024;                // outputs of a row
-constexpr int64_t kTasks = 16;                    // for an even load, where there is enough work
-constexpr int64_t kPackGrain = 1 << 16;           // weights that a task packs at least
-constexpr double kTaskFlops = 2e6;                // of a task at least
-constexpr int64_t kShortest = 3;                  // outputs along the last axis
+constexpr int64_t kBlockSteps = 256;                // whose weights stay in the L1 cache
+constexpr int64_t kTaskBytes = int64_t{1} << 19;    // of lines of x
+constexpr int64_t kTaskWeights = 640 << 10;         // bytes of weights
+constexpr int64_t kLongest = 1024;                  // outputs of a row
+constexpr int64_t kTasks = 16;                      // for an even load, where there is enough work
+constexpr int64_t kPackGrain = 1 << 16;             // weights that a task packs at least
+constexpr double kTaskFlops = 2e6;                  // of a task at least
+constexpr int64_t kShortest = 3;                    // outputs along the last axis
+constexpr int64_t kFewLines = 3 << 19;              // bytes of x that stay in the L2 cache
+constexpr int64_t kSharedLines = int64_t{1} << 26;  // bytes of copies of lines for all tasks
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 char* bytes(const ScratchBytes& s) { return static_cast<char*>(s.data()); }
@@ -36,41 +42,63 @@ struct Piece {
   int64_t k, steps;
 };
 
+// Consecutive pieces, and their first step.
+struct Block {
+  size_t first;
+  int64_t k;
+};
+
 class DirectConv {
  public:
-  DirectConv(const ConvCall& call, const ConvPhase& p, char* out);
-  void run(const ConvWeights& w);
+  DirectConv(const ConvCall& call, const ConvPhase& p, const ConvWeights& w, char* out);
+  void run();
 
  private:
+  // Rows of one task, the lines that they read, and the steps of each row and block.
+  struct Tile {
+    Tile(const DirectConv& conv, const ConvSource& source, const ConvRows& rows);
+
+    ConvRows rows;
+    ConvLines lines;
+    std::vector<Run> runs;
+    std::vector<size_t> bounds;  // in `runs`, of the blocks of row after row
+  };
+
   void add_pieces();
-  void pack(const ConvWeights& w);
-  void pack_panel(const ConvWeights& w, int64_t group, int64_t panel, char* to) const;
+  void choose_tasks();
+  void pack();
+  void pack_steps(int64_t group, int64_t panel, const Block& from, int64_t end, char* to) const;
+  ConvRows rows_of(int64_t tile) const;
+  void share_lines();
   void run_task(int64_t task) const;
   std::vector<int32_t> spread_index(int64_t panel, ConvSource& source) const;
-  std::vector<Run> runs_of(const ConvLines& lines, const ConvRows& rows) const;
-  void run_panel(const ConvLines& lines, const ConvRows& rows, const std::vector<Run>& runs,
-                 int64_t group, int64_t panel, char* sums) const;
+  void run_panel(const Tile& tile, int64_t group, int64_t panel, char* sums, char* weights) const;
   char* result(int64_t row, int64_t jw, int64_t group, int64_t panel) const;
 
   const ConvCall& call_;
   const ConvPhase& p_;
+  const ConvWeights& w_;
   char* out_;
   const bool spread_;             // one group of all channels, spread out
   const int64_t groups_, outs_;   // channels of a result per group
   const int64_t width_of_panel_;  // channels
   const int64_t elements_;        // of a step in a line
   const int64_t k_, panels_, all_rows_;
+  std::vector<int64_t> tap_weights_;  // where each tap's weights begin
   std::vector<Piece> pieces_;
-  std::vector<size_t> blocks_;  // first pieces, and the end
+  std::vector<Block> blocks_;  // and the end
   std::unique_ptr<ScratchBytes> packed_;
-  int64_t rows_ = 1, width_ = 1, task_panels_ = 1;  // of a task
+  int64_t rows_ = 1, width_ = 1;  // of a tile
   int64_t row_tasks_ = 1, width_tasks_ = 1, panel_tasks_ = 1;
-  void choose_tasks();
+  bool packs_blocks_ = false;  // in its tasks
+  bool shares_lines_ = false;
+  std::vector<std::unique_ptr<Tile>> tiles_;  // shared ones
 };
 
-DirectConv::DirectConv(const ConvCall& call, const ConvPhase& p, char* out)
+DirectConv::DirectConv(const ConvCall& call, const ConvPhase& p, const ConvWeights& w, char* out)
     : call_(call),
       p_(p),
+      w_(w),
       out_(out),
       spread_(call.channels.groups > 1 && call.channels.out <= call.kernels.nr / 4),
       groups_(spread_ ? 1 : call.channels.groups),
@@ -80,6 +108,11 @@ DirectConv::DirectConv(const ConvCall& call, const ConvPhase& p, char* out)
       k_(taps(p) * call.channels.in),
       panels_(ceil_div(outs_, width_of_panel_)),
       all_rows_(call.g.batch * p[0].count * p[1].count) {
+  for_taps(p, [&](int64_t, const int64_t(&t)[kConvAxes]) {
+    int64_t at = 0;
+    for (size_t d = 0; d < kConvAxes; ++d) at += p[d].tap[t[d]] * w.kernel[d];
+    tap_weights_.push_back(at);
+  });
   add_pieces();
   choose_tasks();
 }
@@ -89,16 +122,15 @@ void DirectConv::add_pieces() {
   const int64_t channels = call_.channels.in;
   const int64_t runs = in_order(w) ? 1 : w.taps, length = w.taps / runs * channels;
   const int64_t parts = ceil_div(length, kBlockSteps);
-  int64_t k = 0, block_begin = 0;
+  int64_t k = 0;
   for (int64_t a = 0; a < p_[0].taps; ++a) {
     for (int64_t b = 0; b < p_[1].taps; ++b) {
       for (int64_t t = 0; t < runs; ++t) {
         const int64_t first = (w.base[t] - w.base[0]) * channels;
         for (int64_t i = 0; i < parts; ++i) {
           const int64_t from = split(i, parts, length), steps = split(i + 1, parts, length) - from;
-          if (blocks_.empty() || k + steps - block_begin > kBlockSteps) {
-            blocks_.push_back(pieces_.size());
-            block_begin = k;
+          if (blocks_.empty() || k + steps - blocks_.back().k > kBlockSteps) {
+            blocks_.push_back({pieces_.size(), k});
           }
           pieces_.push_back({a, b, (first + from) * elements_, k, steps});
           k += steps;
@@ -106,24 +138,33 @@ void DirectConv::add_pieces() {
       }
     }
   }
-  blocks_.push_back(pieces_.size());
+  blocks_.push_back({pieces_.size(), k});
 }
 
-// A task takes all panels of channels whose weights stay in the L2 cache, for each of them would
-// need its own copy of the lines; then tasks share rows, and panels further only if rows are few.
+// A task takes all panels of channels whose weights stay in the L2 cache; then tasks share rows,
+// and panels further only if rows are few.
 void DirectConv::choose_tasks() {
   const ConvAxis& w = p_[2];
   width_tasks_ = ceil_div(w.count, kLongest);
   width_ = ceil_div(w.count, width_tasks_);
   const int64_t line =
       ConvLines::positions(w, width_) * call_.channels.in * elements_ * call_.packed();
+  const int64_t panel_bytes = width_of_panel_ * k_ * call_.packed();
+  const int64_t all_lines = line * call_.g.batch * p_[0].in * p_[1].in;
+  packs_blocks_ = !spread_ && width_tasks_ == 1 && all_lines <= kFewLines &&
+                  panels_ * panel_bytes > kTaskWeights && panels_ * groups_ >= 2 * thread_count();
+  if (packs_blocks_) {
+    rows_ = all_rows_;
+    panel_tasks_ = panels_;
+    shares_lines_ = true;
+    return;
+  }
   const double row_flops =
       2.0 * static_cast<double>(width_) * static_cast<double>(k_) * static_cast<double>(outs_);
   const double flops =
       row_flops * static_cast<double>(all_rows_ * width_tasks_) * static_cast<double>(groups_);
   const int64_t tasks = static_cast<int64_t>(std::min<double>(kTasks, flops / kTaskFlops)) + 1;
   const int64_t others = width_tasks_ * groups_;
-  const int64_t panel_bytes = width_of_panel_ * k_ * call_.packed();
   panel_tasks_ = ceil_div(panels_, std::max<int64_t>(1, kTaskWeights / panel_bytes));
   if (spread_) panel_tasks_ = std::min(tasks, panels_);  // each has lines of its own
   row_tasks_ = std::min(ceil_div(tasks, others * panel_tasks_), all_rows_);
@@ -131,44 +172,63 @@ void DirectConv::choose_tasks() {
   rows_ = ceil_div(all_rows_, row_tasks_);
   row_tasks_ = ceil_div(all_rows_, rows_);
   panel_tasks_ = std::clamp(ceil_div(tasks, others * row_tasks_), panel_tasks_, panels_);
+  shares_lines_ =
+      !spread_ && panel_tasks_ > 1 &&
+      static_cast<double>(all_lines) * static_cast<double>(width_tasks_ * groups_) <= kSharedLines;
 }
 
-void DirectConv::pack(const ConvWeights& w) {
+void DirectConv::pack() {
   const int64_t panel = width_of_panel_ * k_, all = groups_ * panels_;
   const size_t size = static_cast<size_t>(call_.packed());
   packed_ = std::make_unique<ScratchBytes>(all * panel + call_.kernels.nr, size);
   parallel_for(all, kPackGrain / panel + 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      pack_panel(w, i / panels_, i % panels_, bytes(*packed_) + i * panel * call_.packed());
+      pack_steps(i / panels_, i % panels_, blocks_.front(), k_,
+                 bytes(*packed_) + i * panel * call_.packed());
     }
   });
 }
 
-// In order of (taps, channels), in one go if that is how they lie.
-void DirectConv::pack_panel(const ConvWeights& w, int64_t group, int64_t panel, char* to) const {
+// Steps [from.k, end) of the sum, as many at a time as lie in order.
+void DirectConv::pack_steps(int64_t group, int64_t panel, const Block& from, int64_t end,
+                            char* to) const {
   const int64_t nr = width_of_panel_, channels = call_.channels.in;
-  const char* first = w.data + (group * outs_ + panel * nr) * w.out * call_.item();
-  const auto at = [&](const int64_t(&t)[kConvAxes]) {
-    int64_t sum = 0;
-    for (size_t d = 0; d < kConvAxes; ++d) sum += p_[d].tap[t[d]] * w.kernel[d];
-    return sum;
-  };
-  bool dense = true;
-  for_taps(p_, [&](int64_t n, const int64_t(&t)[kConvAxes]) {
-    dense = dense && at(t) == n * channels * w.in;
-  });
-  PackArgs args{first, w.out, w.in, std::min(nr, outs_ - panel * nr), nr, dense ? k_ : channels,
-                to};
-  if (dense) return call_.kernels.pack_b(args);
-  for_taps(p_, [&](int64_t n, const int64_t(&t)[kConvAxes]) {
-    args.src = first + at(t) * call_.item();
-    args.dst = to + n * channels * nr * call_.packed();
+  const char* first = w_.data + (group * outs_ + panel * nr) * w_.out * call_.item();
+  PackArgs args{first, w_.out, w_.in, std::min(nr, outs_ - panel * nr), nr, 0, to};
+  for (int64_t k = from.k; k < end; k += args.k) {
+    const size_t tap = static_cast<size_t>(k / channels);
+    int64_t stop = (k / channels + 1) * channels;
+    for (size_t t = tap + 1; stop < end; ++t, stop += channels) {
+      if (tap_weights_[t] != tap_weights_[t - 1] + channels * w_.in) break;
+    }
+    args.src = first + (tap_weights_[tap] + k % channels * w_.in) * call_.item();
+    args.dst = to + (k - from.k) * nr * call_.packed();
+    args.k = std::min(stop, end) - k;
     call_.kernels.pack_b(args);
+  }
+}
+
+ConvRows DirectConv::rows_of(int64_t tile) const {
+  const int64_t row = tile % row_tasks_ * rows_, i = tile / row_tasks_ % width_tasks_;
+  return {row, std::min(row + rows_, all_rows_), i * width_,
+          std::min((i + 1) * width_, p_[2].count)};
+}
+
+void DirectConv::share_lines() {
+  const int64_t count = groups_ * width_tasks_ * row_tasks_;
+  tiles_.resize(static_cast<size_t>(count));
+  parallel_for(count, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t group = i / (row_tasks_ * width_tasks_);
+      const ConvSource source{group * call_.channels.in, call_.channels.in};
+      tiles_[static_cast<size_t>(i)] = std::make_unique<Tile>(*this, source, rows_of(i));
+    }
   });
 }
 
-void DirectConv::run(const ConvWeights& w) {
-  pack(w);
+void DirectConv::run() {
+  if (!packs_blocks_) pack();
+  if (shares_lines_) share_lines();
   const int64_t tasks = groups_ * row_tasks_ * width_tasks_ * panel_tasks_;
   const double flops = 2.0 * static_cast<double>(rows_ * width_) * static_cast<double>(k_) *
                        static_cast<double>(outs_ / panel_tasks_);
@@ -179,28 +239,25 @@ void DirectConv::run(const ConvWeights& w) {
 }
 
 void DirectConv::run_task(int64_t task) const {
-  const int64_t row = task % row_tasks_ * rows_;
-  int64_t rest = task / row_tasks_;
-  const int64_t i = rest % width_tasks_;
-  rest /= width_tasks_;
-  const int64_t part = rest % panel_tasks_, group = rest / panel_tasks_;
-  const ConvRows rows{row, std::min(row + rows_, all_rows_), i * width_,
-                      std::min((i + 1) * width_, p_[2].count)};
+  const int64_t of_group = row_tasks_ * width_tasks_;
+  const int64_t group = task / (of_group * panel_tasks_);
+  const int64_t part = task / of_group % panel_tasks_, i = task % of_group;
+  const ConvRows rows = rows_of(i);
   if (rows.begin >= rows.end || rows.left >= rows.right) return;
   const bool half = call_.item() < call_.packed();
   const int64_t results = (rows.end - rows.begin) * (rows.right - rows.left) * width_of_panel_;
   ScratchBytes sums(half ? results : 0, static_cast<size_t>(call_.packed()));
-  std::unique_ptr<ConvLines> lines;
-  std::vector<Run> runs;
+  ScratchBytes weights(packs_blocks_ ? (kBlockSteps + 1) * width_of_panel_ : 0,
+                       static_cast<size_t>(call_.packed()));
+  std::unique_ptr<Tile> own;
   for (int64_t j = split(part, panel_tasks_, panels_); j < split(part + 1, panel_tasks_, panels_);
        ++j) {
     ConvSource source{group * call_.channels.in, call_.channels.in};
     const std::vector<int32_t> index = spread_index(j, source);
-    if (!lines || spread_) {
-      lines = std::make_unique<ConvLines>(call_, p_, source, rows);
-      runs = runs_of(*lines, rows);
-    }
-    run_panel(*lines, rows, runs, group, j, half ? bytes(sums) : nullptr);
+    if (!shares_lines_ && (!own || spread_)) own = std::make_unique<Tile>(*this, source, rows);
+    const Tile& tile = shares_lines_ ? *tiles_[static_cast<size_t>(group * of_group + i)] : *own;
+    run_panel(tile, group, j, half ? bytes(sums) : nullptr,
+              packs_blocks_ ? bytes(weights) : nullptr);
   }
 }
 
@@ -222,15 +279,20 @@ std::vector<int32_t> DirectConv::spread_index(int64_t panel, ConvSource& source)
   return index;
 }
 
-std::vector<Run> DirectConv::runs_of(const ConvLines& lines, const ConvRows& rows) const {
-  std::vector<Run> runs;
-  runs.reserve(pieces_.size() * static_cast<size_t>(rows.end - rows.begin));
+DirectConv::Tile::Tile(const DirectConv& conv, const ConvSource& source, const ConvRows& of)
+    : rows(of), lines(conv.call_, conv.p_, source, of) {
   for (int64_t r = rows.begin; r < rows.end; ++r) {
-    for (const Piece& p : pieces_) {
-      runs.push_back({lines.at(r, p.a, p.b) + p.offset, p.k * width_of_panel_, p.steps});
+    for (size_t i = 0; i + 1 < conv.blocks_.size(); ++i) {
+      bounds.push_back(runs.size());
+      for (size_t j = conv.blocks_[i].first; j < conv.blocks_[i + 1].first; ++j) {
+        const Piece& p = conv.pieces_[j];
+        if (!lines.inside(r, p.a, p.b)) continue;
+        runs.push_back({lines.at(r, p.a, p.b) + p.offset,
+                        (p.k - conv.blocks_[i].k) * conv.width_of_panel_, p.steps});
+      }
     }
   }
-  return runs;
+  bounds.push_back(runs.size());
 }
 
 char* DirectConv::result(int64_t row, int64_t jw, int64_t group, int64_t panel) const {
@@ -239,14 +301,15 @@ char* DirectConv::result(int64_t row, int64_t jw, int64_t group, int64_t panel) 
   return out_ + (position + group * outs_ + panel * width_of_panel_) * call_.item();
 }
 
-void DirectConv::run_panel(const ConvLines& lines, const ConvRows& rows,
-                           const std::vector<Run>& runs, int64_t group, int64_t panel,
-                           char* sums) const {
+// `weights`: for those of a block, if they are not packed yet.
+void DirectConv::run_panel(const Tile& tile, int64_t group, int64_t panel, char* sums,
+                           char* weights) const {
   const ConvChannels& c = call_.channels;
-  const int64_t nr = width_of_panel_, count = rows.right - rows.left;
+  const ConvRows& rows = tile.rows;
+  const int64_t nr = width_of_panel_, count = rows.right - rows.left, step = nr * call_.packed();
+  const char* packed = weights ? nullptr : bytes(*packed_) + (group * panels_ + panel) * step * k_;
   RunsArgs args{};
-  args.a = lines.data();
-  args.b = bytes(*packed_) + (group * panels_ + panel) * nr * k_ * call_.packed();
+  args.a = tile.lines.data();
   args.lanes = spread_;
   args.a_row = p_[2].stride * c.in * elements_;
   args.a_step = elements_;
@@ -255,12 +318,18 @@ void DirectConv::run_panel(const ConvLines& lines, const ConvRows& rows,
   args.cols = std::min(nr, outs_ - panel * nr);
   const int64_t out_stride = p_[2].step * c.groups * c.out;
   args.acc_stride = sums ? nr : out_stride;
-  for (size_t block = 0; block + 1 < blocks_.size(); ++block) {
+  const size_t blocks = blocks_.size() - 1;
+  for (size_t block = 0; block < blocks; ++block) {
     args.accumulate = block > 0;
-    args.count = static_cast<int64_t>(blocks_[block + 1] - blocks_[block]);
+    const Block& from = blocks_[block];
+    if (weights) pack_steps(group, panel, from, blocks_[block + 1].k, weights);
+    args.b = weights ? weights : packed + from.k * step;
     for (int64_t r = rows.begin; r < rows.end; ++r) {
       const int64_t i = r - rows.begin;
-      args.runs = runs.data() + static_cast<size_t>(i) * pieces_.size() + blocks_[block];
+      const size_t* bounds = tile.bounds.data() + static_cast<size_t>(i) * blocks + block;
+      args.runs = tile.runs.data() + bounds[0];
+      args.count = static_cast<int64_t>(bounds[1] - bounds[0]);
+      if (args.accumulate && args.count == 0) continue;
       args.acc = sums ? sums + i * count * nr * call_.packed() : result(r, rows.left, group, panel);
       call_.kernels.add_runs(args);
     }
@@ -289,7 +358,7 @@ bool suits_direct_conv(const ConvPhase& p) {
 }
 
 void direct_conv(const ConvCall& call, const ConvPhase& p, const ConvWeights& w, char* out) {
-  DirectConv(call, p, out).run(w);
+  DirectConv(call, p, w, out).run();
 }
 
 }  // namespace olivine::cpu

@@ -14,14 +14,14 @@
 namespace olivine::cpu {
 namespace {
 
-constexpr int64_t kLineBytes = int64_t{1} << 18;  // of x in a block, and of the cotangent
+constexpr int64_t kLineBytes = int64_t{1} << 19;  // of x in a block, and of the cotangent
 constexpr int64_t kLongest = 1024;                // outputs of a row
 constexpr int64_t kTasks = 16;                    // for an even load, where there is enough work
-constexpr int64_t kTaskChannels = 48;             // of the cotangent, at least
+constexpr int64_t kTaskTiles = 2;                 // of channels of the cotangent, at least
 constexpr double kTaskFlops = 2e6;                // of a task at least
 constexpr int64_t kSumBytes = int64_t{1} << 24;   // of all tasks
 constexpr double kTurnFrom = 1.2;                 // times as much of the vectors filled
-constexpr int64_t kManySteps = 512;  // values of x per output that pay for copying lines again
+constexpr int64_t kManySteps = 1024;  // values of x per output that pay for copying lines again
 constexpr int64_t kAddGrain = int64_t{1} << 14;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -92,8 +92,11 @@ void DirectWeight::choose_tasks() {
   const double flops = 2.0 * static_cast<double>(all_rows_) * static_cast<double>(w.count) *
                        static_cast<double>(size_);
   const int64_t tasks = static_cast<int64_t>(std::min<double>(kTasks, flops / kTaskFlops)) + 1;
+  // Copying lines again for some more channels costs less than adding up more sums.
   if (!turned_ && k_ >= kManySteps) {
-    out_tasks_ = std::clamp<int64_t>(c.out / kTaskChannels, 1, ceil_div(tasks, c.groups));
+    const int64_t tiles = ceil_div(c.out, call_.kernels.mr);
+    const int64_t least = std::max(kTaskTiles, ceil_div(tiles, ceil_div(tasks, c.groups)));
+    out_tasks_ = ceil_div(tiles, least);
   }
   slices_ = ceil_div(tasks, c.groups * out_tasks_);
   slices_ = std::min(slices_, std::max<int64_t>(1, kSumBytes / (size_ * call_.packed())));
@@ -196,12 +199,15 @@ void DirectWeight::add_taps(const Block& block, const ConvLines& lines, RunsArgs
         const int64_t columns = turned_ ? outs : length_;
         for (int64_t col = 0; col < columns; col += nr) {
           args.cols = std::min(nr, columns - col);
-          for (size_t i = 0; i < runs.size(); ++i) {
-            const int64_t line = lines.at(block.rows.begin + static_cast<int64_t>(i), a, b) +
-                                 (w.base[t] - w.base[0]) * call_.channels.in;
-            runs[i].a = turned_ ? line : given[i].a;
-            runs[i].b = turned_ ? given[i].b + col : line + col;
+          size_t count = 0;
+          for (size_t i = 0; i < given.size(); ++i) {
+            const int64_t row = block.rows.begin + static_cast<int64_t>(i);
+            if (!lines.inside(row, a, b)) continue;
+            const int64_t line = lines.at(row, a, b) + (w.base[t] - w.base[0]) * call_.channels.in;
+            runs[count++] = {turned_ ? line : given[i].a, turned_ ? given[i].b + col : line + col,
+                             given[i].steps};
           }
+          args.count = static_cast<int64_t>(count);
           args.acc =
               block.sums + (turned_ ? k * outs + col : block.out_begin * k_ + k + col) * size;
           call_.kernels.add_runs(args);

@@ -55,6 +55,8 @@ class ConvLines {
   int64_t at(int64_t row, int64_t a, int64_t b) const {
     return at_[static_cast<size_t>(((row - begin_) * taps_[0] + a) * taps_[1] + b)];
   }
+  // Whether there is one; else zeros are read.
+  bool inside(int64_t row, int64_t a, int64_t b) const { return at(row, a, b) != 0; }
   // Positions of a line that `count` outputs read.
   static int64_t positions(const ConvAxis& w, int64_t count) {
     return (count - 1) * w.stride + w.base[w.taps - 1] - w.base[0] + 1;

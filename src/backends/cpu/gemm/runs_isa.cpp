@@ -21,6 +21,13 @@ void add_tile(const RunsArgs& args, const T* a_first, T* to, int64_t stride, boo
   const int64_t a_step = adjacent == kSteps ? 1 : args.a_step;
   const int64_t b_step = args.b_step;
   Vec<T> acc[rows][vectors] = {};
+  if (accumulate) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; ++j) __builtin_prefetch(to + i * stride + j * lanes, 1);
+    }
+  }
   for (const Run *run = args.runs, *end = run + args.count; run != end; ++run) {
     const T* a = a_first + run->a;
     const T* b = static_cast<const T*>(args.b) + run->b;

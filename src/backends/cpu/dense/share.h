@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backends/cpu/dense/blocked.h"
 #include "backends/cpu/dense/panels.h"
 #include "backends/cpu/gemm/gemm.h"
+#include "backends/cpu/scratch.h"
+#include "runtime/interrupt.h"
 #include "runtime/thread_pool.h"
 
 namespace olivine::cpu::blocked {
@@ -38,10 +41,10 @@ const PanelKernels<T>& panels() {
 #undef OLIVINE_PANELS
 }
 
-// c = a b, or c - a b, where b and c are row-major.
+// c = a b, where b and c are row-major.
 template <class T>
 void multiply(int64_t m, int64_t n, int64_t k, Matrix a, const T* b, int64_t b_stride, T* c,
-              int64_t c_stride, bool subtract = false) {
+              int64_t c_stride) {
   GemmArgs args;
   args.dtype = dtype_of<T>;
   args.m = m;
@@ -51,14 +54,80 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix a, const T* b, int64_t b_s
   args.b = {b, b_stride, 1};
   args.c = c;
   args.c_row_stride = c_stride;
-  if (subtract) args.addend = {c, c_stride, 1};
-  if (subtract) args.alpha = -1;
   gemm(args);
 }
+
+// -a, m x k, in its own order of rows and columns.
+template <class T>
+void negate(const Matrix& a, int64_t m, int64_t k, T* out) {
+  const T* from = static_cast<const T*>(a.data);
+  const bool rows = a.col_stride == 1;
+  const int64_t lines = rows ? m : k, length = rows ? k : m;
+  const int64_t step = rows ? a.row_stride : a.col_stride;
+  const int64_t within = rows ? a.col_stride : a.row_stride;
+  for (int64_t i = 0; i < lines; ++i, from += step, out += length) {
+    if (within == 1) {
+      for (int64_t j = 0; j < length; ++j) out[j] = -from[j];
+    } else {
+      for (int64_t j = 0; j < length; ++j) out[j] = -from[j * within];
+    }
+  }
+}
+
+// c -= a b. With a copy of -a, whose rows lie close together, the kernels add to c; the same values
+// without, where that is larger than c.
 template <class T>
 void subtract_product(int64_t m, int64_t n, int64_t k, Matrix a, const T* b, int64_t b_stride, T* c,
                       int64_t c_stride) {
-  multiply(m, n, k, a, b, b_stride, c, c_stride, true);
+  const bool copies = k <= n;
+  ScratchBytes scratch(copies ? m * k : 0, sizeof(T));
+  T* copy = static_cast<T*>(scratch.data());
+  if (copies) negate(a, m, k, copy);
+  GemmArgs args;
+  args.dtype = dtype_of<T>;
+  args.m = m;
+  args.n = n;
+  args.k = k;
+  args.a = !copies ? a : a.col_stride == 1 ? Matrix{copy, k, 1} : Matrix{copy, 1, m};
+  args.alpha = copies ? 1 : -1;
+  args.b = {b, b_stride, 1};
+  args.c = c;
+  args.c_row_stride = c_stride;
+  args.addend = {c, c_stride, 1};
+  gemm(args);
+}
+
+inline double cost(int64_t n, int64_t columns) {
+  return static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(columns);
+}
+
+// About half, in whole panels.
+inline int64_t half(int64_t n) { return (n / 2 + kPanel - 1) / kPanel * kPanel; }
+
+// b <- t^-1 b on the calling thread and those that share its products.
+template <class T>
+void solve_in_place(const Triangle<T>& t, T* b, int64_t stride, int64_t columns) {
+  if (t.n <= kPanel) {
+    poll_interrupt();
+    return panels<T>().solve({t.data, t.row_step, t.column_step, t.n, t.upper, t.unit}, b, stride,
+                             columns);
+  }
+  const int64_t top = half(t.n), rest = t.n - top;
+  const T* corner = t.data + top * (t.row_step + t.column_step);
+  const Triangle<T> head{t.data, t.row_step, t.column_step, top, t.upper, t.unit};
+  const Triangle<T> tail{corner, t.row_step, t.column_step, rest, t.upper, t.unit};
+  T* lower_rows = b + top * stride;
+  if (t.upper) {
+    solve_in_place(tail, lower_rows, stride, columns);
+    const Matrix side{t.data + top * t.column_step, t.row_step, t.column_step};
+    subtract_product(top, columns, rest, side, lower_rows, stride, b, stride);
+    solve_in_place(head, b, stride, columns);
+  } else {
+    solve_in_place(head, b, stride, columns);
+    const Matrix side{t.data + top * t.row_step, t.row_step, t.column_step};
+    subtract_product(rest, columns, top, side, b, stride, lower_rows, stride);
+    solve_in_place(tail, lower_rows, stride, columns);
+  }
 }
 
 // body(begin, end) over columns, in slabs for each thread where so many multiplications pay. With

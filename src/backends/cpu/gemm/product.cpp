@@ -68,7 +68,7 @@ class Tiles {
   const int64_t n_;
   const int64_t row_panels_, col_panels_;
   const int64_t k_blocks_;
-  const bool plain_;     // c is the product as it is
+  const bool plain_;     // c is the product as it is, or that is added to it
   const bool direct_;    // c itself holds the sums
   const bool in_place_;  // only the last columns of b are packed, if any
   const bool serial_;
@@ -95,7 +95,7 @@ Tiles::Tiles(const Product& product)
       row_panels_(ceil_div(args_.m, kernels_.mr)),
       col_panels_(ceil_div(n_, kernels_.nr)),
       k_blocks_(ceil_div(args_.k, kernels_.k_block)),
-      plain_(args_.alpha == 1 && !product.at.addend),
+      plain_(product.is_plain()),
       direct_(plain_ && args_.dtype.size() >= 4),
       in_place_(may_use_b_in_place()),
       serial_(Product::is_small(product.flops())),
@@ -233,7 +233,7 @@ void Tiles::run_block(const Tile& tile, int64_t block) const {
   args.rows = args_.m;
   args.row_panels = row_panels_;
   args.cols = tile.cols;
-  args.accumulate = block > 0;
+  args.accumulate = block > 0 || product_.accumulates();
   if (in_place_) {
     args.b_step = args_.b.row_stride * kernels_.parts;
     args.b = product_.at.b + size * (k_begin * args.b_step + tile.col);
@@ -372,6 +372,13 @@ void Tiles::pack_cols(int64_t col, int64_t cols, int64_t k_begin, int64_t k_end,
 double Product::flops() const {
   const double mk = static_cast<double>(args.m) * static_cast<double>(args.k);
   return 2 * mk * static_cast<double>(args.n) * kernels.parts * kernels.parts;
+}
+
+bool Product::accumulates() const {
+  // With several blocks along k the order of sums would depend on whether c is the addend.
+  return at.addend && at.addend == at.c && args.alpha == 1 && args.beta == 1 &&
+         args.k <= kernels.k_block && args.dtype.size() >= 4 && args.addend.col_stride == 1 &&
+         args.addend.row_stride == args.c_row_stride;
 }
 
 void multiply_packed(const Product& product) { Tiles(product).run(); }

@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "backends/cpu/gemm/kernels.h"
 #include "backends/cpu/gemm/reference.h"
 #include "core/error.h"
 #include "runtime/thread_pool.h"
@@ -394,6 +395,38 @@ TEST(Gemm, adds_to_c_in_place) {
         .addend = {c.data(), 50, 1},
         .beta = 0.25});
   for (float x : c) EXPECT_EQ(x, 901);
+}
+
+// Threads pack panels that are neighbours.
+TEST(Gemm, packing_writes_nothing_past_a_panel) {
+  constexpr float kMark = 12345;
+  for (Isa isa : available_isas()) {
+    const GemmKernels& kernels = gemm_kernels_for(float32, isa);
+    for (int64_t k = 1; k <= 70; ++k) {
+      for (int64_t width = 1; width <= kernels.mr; ++width) {
+        for (const bool contiguous : {false, true}) {
+          const std::vector<float> src = random_values<float>(static_cast<size_t>(k * 40), 1);
+          const int64_t size = k * width;
+          std::vector<float> dst(static_cast<size_t>(size + 64), kMark);
+          kernels.pack_a({.src = src.data(),
+                          .line_stride = contiguous ? k : 1,
+                          .k_stride = contiguous ? 1 : 40,
+                          .width = width,
+                          .packed_width = width,
+                          .k = k,
+                          .dst = dst.data()});
+          for (int64_t i = 0; i < size; ++i) {
+            const int64_t p = i / width, line = i % width;
+            ASSERT_EQ(dst[static_cast<size_t>(i)],
+                      src[static_cast<size_t>(contiguous ? line * k + p : p * 40 + line)]);
+          }
+          for (size_t i = static_cast<size_t>(size); i < dst.size(); ++i) {
+            ASSERT_EQ(dst[i], kMark) << k << " steps of " << width;
+          }
+        }
+      }
+    }
+  }
 }
 
 TEST(Gemm, rejects_other_dtypes) {

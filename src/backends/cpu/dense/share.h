@@ -41,10 +41,10 @@ const PanelKernels<T>& panels() {
 #undef OLIVINE_PANELS
 }
 
-// c = a b, where b and c are row-major.
+// c = a b, or c - a b, where b and c are row-major.
 template <class T>
 void multiply(int64_t m, int64_t n, int64_t k, Matrix a, const T* b, int64_t b_stride, T* c,
-              int64_t c_stride) {
+              int64_t c_stride, bool subtract = false) {
   GemmArgs args;
   args.dtype = dtype_of<T>;
   args.m = m;
@@ -54,47 +54,16 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix a, const T* b, int64_t b_s
   args.b = {b, b_stride, 1};
   args.c = c;
   args.c_row_stride = c_stride;
+  if (subtract) args.addend = {c, c_stride, 1};
+  if (subtract) args.alpha = -1;
   gemm(args);
 }
 
-// -a, m x k, in its own order of rows and columns.
-template <class T>
-void negate(const Matrix& a, int64_t m, int64_t k, T* out) {
-  const T* from = static_cast<const T*>(a.data);
-  const bool rows = a.col_stride == 1;
-  const int64_t lines = rows ? m : k, length = rows ? k : m;
-  const int64_t step = rows ? a.row_stride : a.col_stride;
-  const int64_t within = rows ? a.col_stride : a.row_stride;
-  for (int64_t i = 0; i < lines; ++i, from += step, out += length) {
-    if (within == 1) {
-      for (int64_t j = 0; j < length; ++j) out[j] = -from[j];
-    } else {
-      for (int64_t j = 0; j < length; ++j) out[j] = -from[j * within];
-    }
-  }
-}
-
-// c -= a b. With a copy of -a, whose rows lie close together, the kernels add to c; the same values
-// without, where that is larger than c.
+// c -= a b.
 template <class T>
 void subtract_product(int64_t m, int64_t n, int64_t k, Matrix a, const T* b, int64_t b_stride, T* c,
                       int64_t c_stride) {
-  const bool copies = k <= n;
-  ScratchBytes scratch(copies ? m * k : 0, sizeof(T));
-  T* copy = static_cast<T*>(scratch.data());
-  if (copies) negate(a, m, k, copy);
-  GemmArgs args;
-  args.dtype = dtype_of<T>;
-  args.m = m;
-  args.n = n;
-  args.k = k;
-  args.a = !copies ? a : a.col_stride == 1 ? Matrix{copy, k, 1} : Matrix{copy, 1, m};
-  args.alpha = copies ? 1 : -1;
-  args.b = {b, b_stride, 1};
-  args.c = c;
-  args.c_row_stride = c_stride;
-  args.addend = {c, c_stride, 1};
-  gemm(args);
+  multiply(m, n, k, a, b, b_stride, c, c_stride, true);
 }
 
 inline double cost(int64_t n, int64_t columns) {

@@ -23,7 +23,7 @@ struct Product {
   Operands at;
 
   double flops() const;
-  // c += a @ b, by kernels that add to c.
+  // c += a @ b or c -= a @ b, by kernels that do that.
   bool accumulates() const;
   // c is the product as it is, or that is added to it.
   bool is_plain() const { return (args.alpha == 1 && !at.addend) || accumulates(); }

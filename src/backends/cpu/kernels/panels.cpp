@@ -420,7 +420,9 @@ void pack(const TriangleBlock<T>& from, Lower<T>& to) {
   for (int64_t i = 0; i < n; ++i) {
     const int64_t row = from.upper ? n - 1 - i : i;
     const T* t = from.t + row * from.row_step;
-    for (int64_t j = 0; j < i; ++j) {
+    const bool in_order = !from.upper && from.column_step == 1;
+    if (in_order) copy(t, i, to.t + i * kPanel);
+    for (int64_t j = 0; j < i && !in_order; ++j) {
       to.t[i * kPanel + j] = t[(from.upper ? n - 1 - j : j) * from.column_step];
     }
     if (from.unit) continue;

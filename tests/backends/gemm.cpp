@@ -397,6 +397,33 @@ TEST(Gemm, adds_to_c_in_place) {
   for (float x : c) EXPECT_EQ(x, 901);
 }
 
+TEST(Gemm, subtracts_from_c_or_another_addend) {
+  for (Isa isa : available_isas()) {
+    for (const double alpha : {1.0, -1.0}) {
+      for (int64_t k : {100, 900}) {
+        for (int64_t n : {1, 8, 33, 70, 300}) {
+          for (const bool in_place : {false, true}) {
+            constexpr int64_t m = 25;
+            std::vector<float> a(static_cast<size_t>(m * k), 1), b(static_cast<size_t>(k * n), 2);
+            std::vector<float> c(static_cast<size_t>(m * n), 4), other = c;
+            gemm({.m = m,
+                  .n = n,
+                  .k = k,
+                  .a = {a.data(), k, 1},
+                  .b = {b.data(), n, 1},
+                  .c = c.data(),
+                  .c_row_stride = n,
+                  .addend = {in_place ? c.data() : other.data(), n, 1},
+                  .alpha = alpha},
+                 isa);
+            for (float x : c) ASSERT_EQ(x, 4 + alpha * 2 * static_cast<double>(k));
+          }
+        }
+      }
+    }
+  }
+}
+
 // Threads pack panels that are neighbours.
 TEST(Gemm, packing_writes_nothing_past_a_panel) {
   constexpr float kMark = 12345;

@@ -152,7 +152,7 @@ void multiply_part(const Product& p, const Part& part) {
       .c = nullptr,
       .c_row = args.c_row_stride * parts,
       .accumulate = p.accumulates(),
-      .subtract = args.alpha == -1,
+      .subtract = p.accumulates() && args.alpha == -1,
       .ahead = {},
   };
   if (packs_b(p)) pack_columns(p, part, direct);

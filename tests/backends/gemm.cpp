@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "backends/cpu/gemm/kernels.h"
 #include "backends/cpu/gemm/reference.h"
 #include "core/error.h"
 #include "runtime/thread_pool.h"
@@ -394,6 +395,65 @@ TEST(Gemm, adds_to_c_in_place) {
         .addend = {c.data(), 50, 1},
         .beta = 0.25});
   for (float x : c) EXPECT_EQ(x, 901);
+}
+
+TEST(Gemm, subtracts_from_c_or_another_addend) {
+  for (Isa isa : available_isas()) {
+    for (const double alpha : {1.0, -1.0}) {
+      for (int64_t k : {100, 900}) {
+        for (int64_t n : {1, 8, 33, 70, 300}) {
+          for (const bool in_place : {false, true}) {
+            constexpr int64_t m = 25;
+            std::vector<float> a(static_cast<size_t>(m * k), 1), b(static_cast<size_t>(k * n), 2);
+            std::vector<float> c(static_cast<size_t>(m * n), 4), other = c;
+            gemm({.m = m,
+                  .n = n,
+                  .k = k,
+                  .a = {a.data(), k, 1},
+                  .b = {b.data(), n, 1},
+                  .c = c.data(),
+                  .c_row_stride = n,
+                  .addend = {in_place ? c.data() : other.data(), n, 1},
+                  .alpha = alpha},
+                 isa);
+            for (float x : c) ASSERT_EQ(x, 4 + alpha * 2 * static_cast<double>(k));
+          }
+        }
+      }
+    }
+  }
+}
+
+// Threads pack panels that are neighbours.
+TEST(Gemm, packing_writes_nothing_past_a_panel) {
+  constexpr float kMark = 12345;
+  for (Isa isa : available_isas()) {
+    const GemmKernels& kernels = gemm_kernels_for(float32, isa);
+    for (int64_t k = 1; k <= 70; ++k) {
+      for (int64_t width = 1; width <= kernels.mr; ++width) {
+        for (const bool contiguous : {false, true}) {
+          const std::vector<float> src = random_values<float>(static_cast<size_t>(k * 40), 1);
+          const int64_t size = k * width;
+          std::vector<float> dst(static_cast<size_t>(size + 64), kMark);
+          kernels.pack_a({.src = src.data(),
+                          .line_stride = contiguous ? k : 1,
+                          .k_stride = contiguous ? 1 : 40,
+                          .width = width,
+                          .packed_width = width,
+                          .k = k,
+                          .dst = dst.data()});
+          for (int64_t i = 0; i < size; ++i) {
+            const int64_t p = i / width, line = i % width;
+            ASSERT_EQ(dst[static_cast<size_t>(i)],
+                      src[static_cast<size_t>(contiguous ? line * k + p : p * 40 + line)]);
+          }
+          for (size_t i = static_cast<size_t>(size); i < dst.size(); ++i) {
+            ASSERT_EQ(dst[i], kMark) << k << " steps of " << width;
+          }
+        }
+      }
+    }
+  }
 }
 
 TEST(Gemm, rejects_other_dtypes) {

@@ -202,6 +202,28 @@ def test_mapped_attention_overflows_no_half():
     assert mx.all(mx.isfinite(mx.grad(summed)(mask)))  # by the op's composite
 
 
+@pytest.mark.parametrize("name", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("depth", [3, 8, 16, 17, 40, 72, 136, 200])
+def test_a_few_queries_of_odd_sizes(depth, name):
+    rng = np.random.default_rng(depth)
+    for queries, keys, values in ((1, 1, depth), (1, 100, depth + 9), (2, 37, 5), (1, 300, 72)):
+        shapes = (2, 4, queries, depth), (2, 2, keys, depth), (2, 2, keys, values)
+        inputs = [rounded(rng.standard_normal(s), name) for s in shapes]
+        want = attention(*(x.astype(np.float64) for x in inputs), 0.3)
+        got = mx.fast.scaled_dot_product_attention(*map(to_mx, inputs), scale=0.3)
+        assert_close(got, rounded(want, name), name, 4, "few queries", span=1)
+
+
+def test_rows_with_a_gap_are_read_no_further_than_they_go():
+    # What lies between the rows is not a number.
+    k = np.full((1, 2, 50, 30), np.nan, np.float32)
+    k[..., :24] = np.random.default_rng(0).standard_normal((1, 2, 50, 24))
+    q = np.random.default_rng(1).standard_normal((1, 2, 1, 24)).astype(np.float32)
+    view = to_mx(k)[..., :24]
+    got = mx.fast.scaled_dot_product_attention(to_mx(q), view, view, scale=1.0)
+    assert_close(got, attention(q, k[..., :24], k[..., :24]), "float32", 4, "gap", span=1)
+
+
 def test_attention_is_stable_for_huge_scores():
     q = mx.full((1, 1, 3, 4), 200.0)
     out = mx.fast.scaled_dot_product_attention(q, q, mx.ones((1, 1, 3, 4)), scale=100.0)

@@ -39,6 +39,34 @@ def test_lu_multiplies_back(n, name):
         assert error(rows @ wide(upper), a.astype(np.float64)) < limit
 
 
+def positive(n, name):
+    a = draw((n, n), "float64")
+    return (a @ a.T / n + np.eye(n)).astype(name)
+
+
+@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("n", ORDERS)
+def test_cholesky_factors_multiply_back_from_one_triangle(n, name):
+    a = positive(n, name)
+    nan_above = np.where(np.tri(n, dtype=bool), a, np.nan).astype(name)
+    for lower in (to_mx(nan_above), to_mx(np.ascontiguousarray(nan_above.T)).T):
+        factor = wide(L.cholesky(lower))
+        assert np.array_equal(factor, np.tril(factor))
+        assert error(factor @ factor.T, a.astype(np.float64)) < 8 * EPS[name]
+    both = L.cholesky(to_mx(np.stack([a, 2 * a])), upper=True)
+    assert np.array_equal(wide(both)[0], factor.T)
+
+
+@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("n", ORDERS)
+def test_cholesky_names_the_first_block_that_is_not_positive(n, name):
+    for at in {0, n // 3, n - 2, n - 1}:
+        a = positive(n, name)
+        a[at, at] = -1
+        with pytest.raises(ValueError, match=rf"leading {at + 1} x {at + 1} block is not"):
+            mx.eval(L.cholesky(to_mx(a)))
+
+
 @pytest.mark.parametrize("name", REAL)
 @pytest.mark.parametrize("n", ORDERS)
 def test_solutions_have_small_residuals(n, name):

@@ -411,3 +411,14 @@ def test_a_vector_whose_size_in_bytes_overflows_is_refused(dtype):
     x = mx.broadcast_to(mx.array(1, dtype), (2**62,))
     with pytest.raises(MemoryError, match="does not fit"):
         mx.eval(x @ x)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 5, 6, 13, 17])
+@pytest.mark.parametrize("k", [386, 516, 774, 1032])
+def test_a_few_rows_times_a_transposed_matrix_in_blocks(m, k):
+    # Blocks along k are packed by different threads.
+    rng = np.random.default_rng(m)
+    a, b = (rng.standard_normal(s).astype(np.float32) for s in ((m, k), (1500, k)))
+    want = a.astype(np.float64) @ b.T.astype(np.float64)
+    for _ in range(5):
+        assert np.abs(to_np(to_mx(a) @ to_mx(b).T) - want).max() < 1e-6 * k

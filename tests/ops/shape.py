@@ -374,3 +374,29 @@ def test_views_share_memory_and_survive_their_source():
     assert_same(
         view, np.arange(24, dtype=np.int32).reshape(2, 3, 4).transpose(2, 0, 1)[1:3, :, ::-1]
     )
+
+
+@pytest.mark.parametrize("name", ["uint8", "int16", "float32", "int64", "complex64"])
+def test_runs_that_lie_far_apart_are_copied_in_any_order(name):
+    rng = np.random.default_rng(0)
+    shapes = (
+        (5, 7, 3, 4),
+        (2, 33, 6, 16),
+        (3, 9, 5, 64),
+        (1, 300, 2, 9),
+        (2, 3, 4, 130),
+        (6, 5, 4, 1),
+    )
+    for shape in shapes:
+        x = rng.integers(0, 100, shape).astype(name)
+        for axes in ((0, 2, 1, 3), (2, 1, 0, 3), (1, 0, 2, 3), (2, 0, 1, 3), (1, 2, 0, 3)):
+            want = np.ascontiguousarray(np.transpose(x, axes))
+            assert np.array_equal(to_np(mx.contiguous(mx.transpose(to_mx(x), axes))), want)
+            part = mx.contiguous(mx.transpose(to_mx(x), axes)[::-1, :, :, :-1])
+            assert np.array_equal(to_np(part), want[::-1, :, :, :-1])
+    wide = np.broadcast_to(rng.integers(0, 100, (3, 1, 40, 8)).astype(name), (3, 5, 40, 8))
+    view = mx.broadcast_to(to_mx(np.ascontiguousarray(wide[:, :1])), wide.shape)
+    for axes in ((2, 1, 0, 3), (1, 2, 0, 3), (2, 0, 1, 3)):
+        assert np.array_equal(
+            to_np(mx.contiguous(mx.transpose(view, axes))), np.transpose(wide, axes)
+        )

@@ -1,5 +1,6 @@
 // Copies of any layout to a row-contiguous output, in parallel.
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "backends/cpu/tile.h"
@@ -63,6 +64,97 @@ void copy_transposed(const Walk& w, int turned, const char* src, int64_t size, c
                });
 }
 
+// ---- Runs of contiguous elements, far apart.
+
+constexpr int64_t kRowBytes = 1 << 14;  // of runs copied before the next row of them
+
+// The two dimensions whose runs a task copies, the inner one with the nearest runs of the source,
+// so that this is read in order; the others are walked.
+struct Runs {
+  int outer = -1, inner = -1;
+  int64_t bytes = 0;  // of a run
+};
+
+Runs choose_runs(const Walk& w, int64_t size) {
+  const int last = w.ndim() - 1;
+  const int64_t* strides = w.of(0);
+  Runs runs;
+  if (last < 2 || strides[last] != 1) return runs;
+  runs.outer = runs.inner = last - 1;
+  for (int d = 0; d < last; ++d) {
+    if (std::abs(strides[d]) < std::abs(strides[runs.inner])) runs.inner = d;
+  }
+  runs.bytes = w.inner() * size;
+  return runs;
+}
+
+// Where n runs lie and go to, one `from_step` and one `to_step` after another, in bytes.
+struct RunCopy {
+  const char* from;
+  int64_t from_step;
+  char* to;
+  int64_t to_step, n, bytes;
+};
+template <int64_t known>
+void copy_known_runs(const RunCopy& c) {
+  for (int64_t i = 0; i < c.n; ++i) {
+    std::memcpy(c.to + i * c.to_step, c.from + i * c.from_step, known);
+  }
+}
+void copy_runs(const RunCopy& c) {
+  switch (c.bytes) {
+    case 4:
+      return copy_known_runs<4>(c);
+    case 8:
+      return copy_known_runs<8>(c);
+    case 16:
+      return copy_known_runs<16>(c);
+    case 32:
+      return copy_known_runs<32>(c);
+    case 64:
+      return copy_known_runs<64>(c);
+    case 128:
+      return copy_known_runs<128>(c);
+    case 256:
+      return copy_known_runs<256>(c);
+    default:
+      for (int64_t i = 0; i < c.n; ++i) {
+        std::memcpy(c.to + i * c.to_step, c.from + i * c.from_step, static_cast<size_t>(c.bytes));
+      }
+  }
+}
+
+void copy_by_runs(const Walk& w, const Runs& runs, const char* src, int64_t size, char* dst) {
+  const int last = w.ndim() - 1;
+  const int64_t* strides = w.of(0);
+  const auto extent = [&](int d) { return w.shape[static_cast<size_t>(d)]; };
+  int64_t planes = 1, inner_step = runs.bytes;
+  for (int d = 0; d < last; ++d) planes *= d == runs.outer || d == runs.inner ? 1 : extent(d);
+  for (int d = runs.inner + 1; d < last; ++d) inner_step *= extent(d);
+  const int64_t rows = extent(runs.outer), count = extent(runs.inner);
+  const int64_t piece = std::max<int64_t>(1, std::min(count, kRowBytes / runs.bytes));
+  const int64_t pieces = (count + piece - 1) / piece;
+  const int64_t grain = std::max<int64_t>(1, kChunkBytes / (piece * runs.bytes));
+  parallel_for(planes * pieces * rows, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = i % rows, first = i / rows % pieces * piece;
+      int64_t rest = i / rows / pieces, step = runs.bytes * rows;
+      int64_t from = row * strides[runs.outer] + first * strides[runs.inner];
+      int64_t to = row * runs.bytes + first * inner_step;
+      for (int d = last - 2; d >= 0; --d) {
+        if (d != runs.inner) {
+          from += rest % extent(d) * strides[d];
+          to += rest % extent(d) * step;
+          rest /= extent(d);
+        }
+        step *= extent(d);
+      }
+      copy_runs({src + from * size, strides[runs.inner] * size, dst + to, inner_step,
+                 std::min(piece, count - first), runs.bytes});
+    }
+  });
+}
+
 }  // namespace
 
 void copy_view(const View& in, const View& out) {
@@ -76,6 +168,9 @@ void copy_view(const View& in, const View& out) {
   if (walk.ndim() == 1 && walk.strides[0] == 1) return copy_contiguous(src, dst, n * size);
   if (const int turned = transposable(walk); turned >= 0) {
     return copy_transposed(walk, turned, src, size, dst);
+  }
+  if (const Runs runs = choose_runs(walk, size); runs.inner != runs.outer) {
+    return copy_by_runs(walk, runs, src, size, dst);
   }
   parallel_for(n, kChunkBytes / size, [&](int64_t begin, int64_t end) {
     pack(src, walk.shape, walk.of(0), itemsize, begin, end - begin, dst + begin * size);

@@ -16,6 +16,7 @@
 #include "backends/backend.h"
 #include "backends/cpu/lapack.h"
 #include "backends/cpu/scratch.h"
+#include "backends/cpu/tile.h"
 #include "core/error.h"
 #include "core/size.h"
 #include "runtime/thread_pool.h"
@@ -37,15 +38,25 @@ MatrixRef<T> row_major(T* data, int64_t columns) {
   return {data, columns, 1};
 }
 
-// In squares, so that both sides are read and written by cache lines.
+// Matrices of some size are copied by all threads; squares are turned by cache lines.
 template <class T>
 void copy_matrix(MatrixRef<const T> from, MatrixRef<T> to, int64_t rows, int64_t columns) {
-  constexpr int64_t kSide = 16;
-  if (from.column_step == 1 && to.column_step == 1) {
-    for (int64_t i = 0; i < rows; ++i) {
-      std::copy_n(from.data + i * from.row_step, columns, to.data + i * to.row_step);
-    }
-    return;
+  constexpr int64_t kSide = 16, kStrip = 64, kTask = 1 << 16;
+  if (from.column_step == 1 && to.row_step == 1 && to.column_step != 1) {
+    return copy_matrix<T>({from.data, 1, from.row_step}, {to.data, to.column_step, 1}, columns,
+                          rows);
+  }
+  if (to.column_step == 1 && (from.column_step == 1 || from.row_step == 1)) {
+    const int64_t strips = std::max<int64_t>(1, kTask / (kStrip * (columns + 1)));
+    return parallel_for(rows, strips * kStrip, [&](int64_t begin, int64_t end) {
+      if (from.column_step != 1) {
+        return transpose(from.data + begin, from.column_step, sizeof(T), end - begin, columns,
+                         to.data + begin * to.row_step, to.row_step);
+      }
+      for (int64_t i = begin; i < end; ++i) {
+        std::copy_n(from.data + i * from.row_step, columns, to.data + i * to.row_step);
+      }
+    });
   }
   for (int64_t i0 = 0; i0 < rows; i0 += kSide) {
     const int64_t i1 = std::min(rows, i0 + kSide);
@@ -127,9 +138,8 @@ void for_matrices(int64_t count, double cost, F&& body) {
   parallel_for(count, grain, body);
 }
 
-// LAPACK may not end or may index out of bounds on these.
 template <class T>
-bool all_finite(const T* a, int64_t n) {
+bool part_is_finite(const T* a, int64_t n) {
   using R = lapack::Real<T>;
   const R* p = reinterpret_cast<const R*>(a);
   const int64_t count = n * int64_t(sizeof(T) / sizeof(R));
@@ -141,6 +151,17 @@ bool all_finite(const T* a, int64_t n) {
   }
   for (; i < count; ++i) sums[0] += p[i] * R(0);
   return std::all_of(sums, sums + kLanes, [](R sum) { return sum == R(0); });
+}
+
+// LAPACK may not end or may index out of bounds on others.
+template <class T>
+bool all_finite(const T* a, int64_t n) {
+  constexpr int64_t kTask = 1 << 17;
+  std::atomic<bool> finite{true};
+  parallel_for(n, kTask, [&](int64_t begin, int64_t end) {
+    if (!part_is_finite(a + begin, end - begin)) finite.store(false, std::memory_order_relaxed);
+  });
+  return finite;
 }
 
 // Whether n elements `step` apart are +0; in lanes, so that the compiler makes vectors of them.

@@ -38,6 +38,19 @@ void clear_upper(T* a, int64_t n, T value) {
   for (int64_t j = 1; j < n; ++j) std::fill(a + j * n, a + j * n + j, value);
 }
 
+// Of the lower triangle, column-major, in its place. Returns LAPACK's `info`.
+template <class T>
+int64_t cholesky_factor(int64_t n, T* a) {
+  if constexpr (kBlocked<T>) {
+    if (n >= blocked::kLeast) {
+      const int64_t info = blocked::cholesky(n, a, n);  // row-major it is the upper triangle
+      clear_upper<T>(a, n, T(0));
+      return info;
+    }
+  }
+  return lapack::potrf<T>(narrow(n), a);
+}
+
 template <class T>
 void cholesky(const KernelCall& c) {
   const Batch<T> in(c.in[0]), out(c.out[0]);
@@ -52,7 +65,7 @@ void cholesky(const KernelCall& c) {
       if (!all_finite<T>(a, n * n)) {
         std::fill(a + 0, a + n * n, not_a_number<T>());
         clear_upper<T>(a, n, T(0));
-      } else if (Int info = lapack::potrf<T>(narrow(n), a)) {
+      } else if (const int64_t info = cholesky_factor<T>(n, a)) {
         failure.add(i, info);
       }
       out.store(i, a);

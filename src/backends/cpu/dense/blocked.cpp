@@ -10,39 +10,6 @@
 namespace olivine::cpu::blocked {
 namespace {
 
-double cost(int64_t n, int64_t columns) {
-  return static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(columns);
-}
-
-// About half, in whole panels.
-int64_t half(int64_t n) { return (n / 2 + kPanel - 1) / kPanel * kPanel; }
-
-// b <- t^-1 b on the calling thread and those that share its products.
-template <class T>
-void solve_in_place(const Triangle<T>& t, T* b, int64_t stride, int64_t columns) {
-  if (t.n <= kPanel) {
-    poll_interrupt();
-    return panels<T>().solve({t.data, t.row_step, t.column_step, t.n, t.upper, t.unit}, b, stride,
-                             columns);
-  }
-  const int64_t top = half(t.n), rest = t.n - top;
-  const T* corner = t.data + top * (t.row_step + t.column_step);
-  const Triangle<T> head{t.data, t.row_step, t.column_step, top, t.upper, t.unit};
-  const Triangle<T> tail{corner, t.row_step, t.column_step, rest, t.upper, t.unit};
-  T* lower_rows = b + top * stride;
-  if (t.upper) {
-    solve_in_place(tail, lower_rows, stride, columns);
-    const Matrix side{t.data + top * t.column_step, t.row_step, t.column_step};
-    subtract_product(top, columns, rest, side, lower_rows, stride, b, stride);
-    solve_in_place(head, b, stride, columns);
-  } else {
-    solve_in_place(head, b, stride, columns);
-    const Matrix side{t.data + top * t.row_step, t.row_step, t.column_step};
-    subtract_product(rest, columns, top, side, b, stride, lower_rows, stride);
-    solve_in_place(tail, lower_rows, stride, columns);
-  }
-}
-
 // ---- LU
 
 constexpr int64_t kWide = 128;  // columns of a panel of panels
@@ -83,9 +50,15 @@ void Factorization<T>::narrow(int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) pivots[i] += begin;
 }
 
+// The rows that the next pivots name are fetched meanwhile.
 template <class T>
 void Factorization<T>::exchange(int64_t first, int64_t last, int64_t begin, int64_t end) const {
+  constexpr int64_t kAhead = 4, kLine = 64 / sizeof(T);
   for (int64_t i = first; i < last; ++i) {
+    if (i + kAhead < last) {
+      const T* next = at(pivots[i + kAhead], begin);
+      for (int64_t j = 0; j < end - begin; j += kLine) __builtin_prefetch(next + j, 1);
+    }
     if (pivots[i] != i) std::swap_ranges(at(i, begin), at(i, end), at(pivots[i], begin));
   }
 }
@@ -134,7 +107,7 @@ void Factorization<T>::look_ahead(int64_t count) {
       }
     });
   }
-  parallel_for(count / kWide, 4, [&](int64_t panel, int64_t stop) {
+  parallel_for(count / kWide, 1, [&](int64_t panel, int64_t stop) {
     for (; panel < stop; ++panel) {
       exchange((panel + 1) * kWide, count, panel * kWide, (panel + 1) * kWide);
     }
@@ -142,6 +115,8 @@ void Factorization<T>::look_ahead(int64_t count) {
 }
 
 // ---- Systems
+
+constexpr int64_t kFewColumns = 160;  // of an inverse, whose slabs would be too narrow
 
 // Columns [begin, end) of the solution, in x with end - begin columns.
 template <class T>
@@ -212,11 +187,11 @@ int64_t lu(int64_t m, int64_t n, T* a, int64_t stride, int64_t* pivots) {
 template <class T>
 void solve(const System<T>& system, const RightSide<T>& right, T* out) {
   // The sums of an inverse depend on where a slab begins.
-  constexpr int64_t kParts = 4;
+  const int64_t parts = system.first.n <= kFewColumns ? 2 : 4;
   const auto slab = [&](int64_t begin, int64_t end) { solve_slab(system, right, begin, end, out); };
   const double work = cost(system.first.n, right.columns);
   if (right.data) return for_slabs(work, right.columns, slab);
-  for_slabs(work, right.columns, slab, kParts);
+  for_slabs(work, right.columns, slab, parts);
 }
 
 template int64_t lu(int64_t, int64_t, float*, int64_t, int64_t*);

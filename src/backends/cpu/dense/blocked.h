@@ -1,4 +1,4 @@
-// LU, QR and solutions whose arithmetic is mostly matrix products, for float and double.
+// LU, Cholesky, QR and solutions whose arithmetic is mostly matrix products, for float and double.
 //
 // Matrices are row-major. Threads share the products and the columns of right-hand sides; results
 // do not depend on their number. Work polls for interrupts in every product.
@@ -10,6 +10,11 @@ namespace olivine::cpu::blocked {
 
 // From this order on these functions are faster than those of small_factor.h.
 inline constexpr int64_t kLeast = 17;
+
+// The upper factor u of a = u^T u, n x n, in the upper triangle; what lies below it is
+// overwritten. Returns the order of the first leading block that is not positive definite, else 0.
+template <class T>
+int64_t cholesky(int64_t n, T* a, int64_t stride);
 
 // The triangle of an n x n matrix: element (i, j) is data[i * row_step + j * column_step].
 template <class T>

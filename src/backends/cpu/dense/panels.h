@@ -25,6 +25,9 @@ struct PanelKernels {
   // number of the first column that has only zeros to divide by, from 1, else 0.
   // `other`: memory for another panel whose rows are a multiple of 16.
   int64_t (*lu)(T* a, T* other, int64_t rows, int64_t columns, int64_t* pivots);
+  // Upper Cholesky factor of n <= kPanel rows, `stride` apart, from and to the upper triangle.
+  // Returns the order of the first leading block that is not positive definite, else 0.
+  int64_t (*cholesky)(T* a, int64_t stride, int64_t n);
   // Householder QR of a packed panel, columns <= rows: R and, below its diagonal, the vectors,
   // whose first elements are 1. The largest elements of the matrix are near 1 in size.
   void (*qr)(T* a, int64_t rows, int64_t columns, T* tau);

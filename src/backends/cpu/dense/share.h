@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backends/cpu/dense/blocked.h"
 #include "backends/cpu/dense/panels.h"
 #include "backends/cpu/gemm/gemm.h"
+#include "backends/cpu/scratch.h"
+#include "runtime/interrupt.h"
 #include "runtime/thread_pool.h"
 
 namespace olivine::cpu::blocked {
@@ -55,10 +58,45 @@ void multiply(int64_t m, int64_t n, int64_t k, Matrix a, const T* b, int64_t b_s
   if (subtract) args.alpha = -1;
   gemm(args);
 }
+
+// c -= a b.
 template <class T>
 void subtract_product(int64_t m, int64_t n, int64_t k, Matrix a, const T* b, int64_t b_stride, T* c,
                       int64_t c_stride) {
   multiply(m, n, k, a, b, b_stride, c, c_stride, true);
+}
+
+inline double cost(int64_t n, int64_t columns) {
+  return static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(columns);
+}
+
+// About half, in whole panels.
+inline int64_t half(int64_t n) { return (n / 2 + kPanel - 1) / kPanel * kPanel; }
+
+// b <- t^-1 b on the calling thread and those that share its products.
+template <class T>
+void solve_in_place(const Triangle<T>& t, T* b, int64_t stride, int64_t columns) {
+  if (t.n <= kPanel) {
+    poll_interrupt();
+    return panels<T>().solve({t.data, t.row_step, t.column_step, t.n, t.upper, t.unit}, b, stride,
+                             columns);
+  }
+  const int64_t top = half(t.n), rest = t.n - top;
+  const T* corner = t.data + top * (t.row_step + t.column_step);
+  const Triangle<T> head{t.data, t.row_step, t.column_step, top, t.upper, t.unit};
+  const Triangle<T> tail{corner, t.row_step, t.column_step, rest, t.upper, t.unit};
+  T* lower_rows = b + top * stride;
+  if (t.upper) {
+    solve_in_place(tail, lower_rows, stride, columns);
+    const Matrix side{t.data + top * t.column_step, t.row_step, t.column_step};
+    subtract_product(top, columns, rest, side, lower_rows, stride, b, stride);
+    solve_in_place(head, b, stride, columns);
+  } else {
+    solve_in_place(head, b, stride, columns);
+    const Matrix side{t.data + top * t.row_step, t.row_step, t.column_step};
+    subtract_product(rest, columns, top, side, b, stride, lower_rows, stride);
+    solve_in_place(tail, lower_rows, stride, columns);
+  }
 }
 
 // body(begin, end) over columns, in slabs for each thread where so many multiplications pay. With

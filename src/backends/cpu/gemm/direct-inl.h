@@ -63,8 +63,11 @@ void multiply_tile(const DirectArgs& args, const DirectTile<S>& tile) {
     for (int i = 0; i < rows; ++i) {
       if (!args.accumulate) break;
       const T* c = tile.c + i * args.c_row;
-      for (int j = 0; j < end; ++j) acc[i][j] = load(c + j * lanes) + acc[i][j];
-      acc[i][end] = load(c + end * lanes, last) + acc[i][end];
+#pragma GCC unroll 2
+      for (int j = 0; j < vectors; ++j) {
+        const Vec<T> old = j < end ? load(c + j * lanes) : load(c + j * lanes, last);
+        acc[i][j] = args.subtract ? old - acc[i][j] : old + acc[i][j];
+      }
     }
   }
 #pragma GCC unroll 16

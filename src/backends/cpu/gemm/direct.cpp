@@ -21,7 +21,6 @@ constexpr int64_t kTasksPerThread = 8;         // at most
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t padded(int64_t bytes) { return (bytes + 127) / 64 * 64; }
-bool is_plain(const Product& p) { return p.args.alpha == 1 && !p.at.addend; }
 int64_t item(const Product& p) { return static_cast<int64_t>(p.args.dtype.size()); }
 bool widens(const Product& p) { return item(p) != p.kernels.packed_size * p.kernels.parts; }
 // Columns of c that a panel holds.
@@ -45,7 +44,7 @@ struct Layout {
     const int64_t panels = ceil_div(cols, panel_cols(p));
     a = packs_b(p) ? padded(panels * k.nr * p.args.k * k.packed_size) : 0;
     sums = a + (widens(p) ? padded(chunk * p.args.k * k.packed_size) : 0);
-    bytes = sums + (is_plain(p) ? 0 : checked_mul(chunk, cols * k.parts * k.packed_size));
+    bytes = sums + (p.is_plain() ? 0 : checked_mul(chunk, cols * k.parts * k.packed_size));
   }
   int64_t chunk;
   int64_t a, sums, bytes;  // where they begin and end
@@ -116,6 +115,7 @@ void multiply_blocks(const Product& p, const DirectArgs& all, void (*multiply)(c
   const int64_t blocks = ceil_div(all.k, p.kernels.k_block);
   if (blocks == 1) return multiply(all);
   DirectArgs args = all;
+  const bool adds = all.accumulate;
   const auto at = [&](const void* from, int64_t elements) {
     return static_cast<const char*>(from) + elements * p.kernels.packed_size;
   };
@@ -124,7 +124,7 @@ void multiply_blocks(const Product& p, const DirectArgs& all, void (*multiply)(c
     args.k = block_bound(i + 1, blocks, all.k) - begin;
     args.a = at(all.a, begin * all.a_step);
     args.b = at(all.b, begin * all.b_step);
-    args.accumulate = i > 0;
+    args.accumulate = adds || i > 0;
     for (int j = 0; j < 3; ++j) {
       const int64_t first = split(i, blocks, all.ahead[j].bytes);
       args.ahead[j] = {all.ahead[j].begin + first,
@@ -151,7 +151,8 @@ void multiply_part(const Product& p, const Part& part) {
       .k = args.k,
       .c = nullptr,
       .c_row = args.c_row_stride * parts,
-      .accumulate = false,
+      .accumulate = p.accumulates(),
+      .subtract = p.accumulates() && args.alpha == -1,
       .ahead = {},
   };
   if (packs_b(p)) pack_columns(p, part, direct);
@@ -169,7 +170,7 @@ void multiply_part(const Product& p, const Part& part) {
       if (part.next) fetch_next(p, *part.next, layout.chunk, part.cols, direct);
     }
     if (widens(p)) widen_rows(p, part.scratch + layout.a, direct);
-    if (is_plain(p)) {
+    if (p.is_plain()) {
       multiply_blocks(p, direct, p.kernels.multiply_direct);
       continue;
     }

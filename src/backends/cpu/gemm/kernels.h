@@ -17,7 +17,7 @@ struct PackArgs {
   int64_t line_stride, k_stride;
   int64_t width, packed_width;  // lines of src; packed elements per step
   int64_t k;                    // steps along k in src
-  void* dst;                    // up to 16 bytes past the panel may be written too
+  void* dst;                    // nothing past the panel is written: threads pack neighbours
 };
 
 // Rows [first, last) of panel i of `count` that share `size` lines evenly.
@@ -57,7 +57,8 @@ struct MultiplyArgs {
   // the last.
   const char* ahead;
   int64_t ahead_panels, ahead_panel, ahead_line;
-  Fetch* fetch;  // more such memory, or null
+  Fetch* fetch;           // more such memory, or null
+  bool subtract = false;  // acc -= a @ b, if it accumulates; not complex
 };
 inline constexpr int kPrefetchSteps = 16;
 
@@ -70,6 +71,7 @@ struct DirectArgs {
   void* c;
   int64_t c_row;
   bool accumulate;
+  bool subtract = false;  // c -= a @ b, if it accumulates; not complex
   // Memory to fetch to the L2 cache meanwhile: what the next product of a batch uses.
   struct Range {
     const char* begin;

@@ -50,6 +50,7 @@ struct Target {
   bool accumulate;
   S* out;
   int64_t out_stride;
+  bool subtract = false;  // instead of adding to sums
 };
 
 template <class S, int rows, int vectors>
@@ -111,7 +112,10 @@ void multiply_panels(const Compute<S>* a, const Compute<S>* b, int64_t b_step, i
     for (int i = 0; i < rows; ++i) {
       const T* sums = to.sums + i * to.stride;
 #pragma GCC unroll 2
-      for (int j = 0; j < vectors; ++j) acc[i][j] = load(sums + j * lanes) + acc[i][j];
+      for (int j = 0; j < vectors; ++j) {
+        const Vec<T> old = load(sums + j * lanes);
+        acc[i][j] = to.subtract ? old - acc[i][j] : old + acc[i][j];
+      }
     }
   }
   if (kIsHalf<S> && to.out) {
@@ -166,7 +170,10 @@ void add_columns(const Compute<S>* from, int64_t from_stride, const Target<S>& t
     for (int64_t j = 0; j < cols; j += lanes) {
       const int64_t count = min(lanes, cols - j);
       Vec<T> v = load(from + i * from_stride + j);
-      if (to.accumulate) v = load_some(to.sums + i * to.stride + j, count) + v;
+      if (to.accumulate) {
+        const Vec<T> old = load_some(to.sums + i * to.stride + j, count);
+        v = to.subtract ? old - v : old + v;
+      }
       if (to.out) {
         store_some(to.out + i * to.out_stride + j, v, count);
       } else {
@@ -184,7 +191,7 @@ void multiply(const MultiplyArgs& args) {
   constexpr int64_t nr = kMaxVectors * lanes;
   const T* a = static_cast<const T*>(args.a);
   Target<S> row{static_cast<T*>(args.acc), args.acc_stride, args.accumulate,
-                static_cast<S*>(args.out), args.out_stride};
+                static_cast<S*>(args.out), args.out_stride, args.subtract};
   for (int64_t i = args.row_begin; i < args.row_end; ++i) {
     const int64_t rows =
         split(i + 1, args.row_panels, args.rows) - split(i, args.row_panels, args.rows);

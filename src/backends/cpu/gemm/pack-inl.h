@@ -161,8 +161,10 @@ void pack_transposed(const PackArgs& args) {
         __builtin_prefetch(lines + i * args.line_stride + 128);
       }
       find_lines<S>(lines, args.line_stride, count, steps, square);
-      // A step's spill is overwritten by the next one, where there are no other lines.
-      const bool may_spill = args.packed_width <= lanes && p + lanes < args.k;
+      // A step's spill is overwritten by later ones, where there are no other lines and enough
+      // steps: another thread may be packing what lies behind the panel.
+      const int64_t behind = (args.k - p - lanes) * args.packed_width;
+      const bool may_spill = args.packed_width <= lanes && behind >= lanes - args.packed_width;
       store_steps<T>(square, steps, dst + p * args.packed_width + first, args.packed_width,
                      min(lanes, args.packed_width - first), may_spill);
     }

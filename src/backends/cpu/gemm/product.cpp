@@ -26,6 +26,7 @@ constexpr int64_t kSkinnyRowPanels = 4;  // rows of a so few that b is used as i
 constexpr int64_t kMostWaves = 8;
 constexpr int64_t kFlatBytes = 1 << 19;  // of a block of a that is packed before all tiles
 constexpr int64_t kMostFlat = 1 << 24;   // elements of a
+constexpr int64_t kPackTask = 1 << 15;   // elements of a
 constexpr int64_t kLeastFlatPanels = 8;  // of b
 constexpr int64_t kFlatPanels = 2;       // of b, packed at a time
 constexpr double kPackCost = 20;
@@ -34,7 +35,7 @@ constexpr double kWaiting = 0.05;           // of a tile
 constexpr int64_t kInPlaceBytes = 1 << 18;  // b is small enough to be used as it lies
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-// Room for what packing writes past its end, in whole cache lines.
+// Whole cache lines, and one more for loads past the end.
 int64_t padded(int64_t bytes) { return (bytes + 127) / 64 * 64; }
 char* bytes(const BufferRef& buffer) { return static_cast<char*>(buffer->data); }
 
@@ -68,7 +69,7 @@ class Tiles {
   const int64_t n_;
   const int64_t row_panels_, col_panels_;
   const int64_t k_blocks_;
-  const bool plain_;     // c is the product as it is
+  const bool plain_;     // c is the product as it is, or that is added to it
   const bool direct_;    // c itself holds the sums
   const bool in_place_;  // only the last columns of b are packed, if any
   const bool serial_;
@@ -95,7 +96,7 @@ Tiles::Tiles(const Product& product)
       row_panels_(ceil_div(args_.m, kernels_.mr)),
       col_panels_(ceil_div(n_, kernels_.nr)),
       k_blocks_(ceil_div(args_.k, kernels_.k_block)),
-      plain_(args_.alpha == 1 && !product.at.addend),
+      plain_(product.is_plain()),
       direct_(plain_ && args_.dtype.size() >= 4),
       in_place_(may_use_b_in_place()),
       serial_(Product::is_small(product.flops())),
@@ -155,13 +156,13 @@ int64_t Tiles::k_bound(int64_t block) const { return block_bound(block, k_blocks
 
 void Tiles::pack_all_rows() {
   all_rows_ = allocate(padded(checked_mul(args_.m, args_.k * kernels_.packed_size)));
-  parallel_for(k_blocks_, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t block = begin; block < end; ++block) {
+  const int64_t grain = ceil_div(kPackTask, kernels_.mr * kernels_.k_block);
+  parallel_for(k_blocks_ * row_panels_, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t block = t / row_panels_, i = t % row_panels_;
       const int64_t k_begin = k_bound(block), k_end = k_bound(block + 1);
-      for (int64_t i = 0; i < row_panels_; ++i) {
-        const int64_t at = args_.m * k_begin + row_of(i) * (k_end - k_begin);
-        pack_rows(i, k_begin, k_end, bytes(all_rows_) + at * kernels_.packed_size);
-      }
+      const int64_t at = args_.m * k_begin + row_of(i) * (k_end - k_begin);
+      pack_rows(i, k_begin, k_end, bytes(all_rows_) + at * kernels_.packed_size);
     }
   });
 }
@@ -233,7 +234,8 @@ void Tiles::run_block(const Tile& tile, int64_t block) const {
   args.rows = args_.m;
   args.row_panels = row_panels_;
   args.cols = tile.cols;
-  args.accumulate = block > 0;
+  args.accumulate = block > 0 || product_.accumulates();
+  args.subtract = product_.accumulates() && args_.alpha == -1;
   if (in_place_) {
     args.b_step = args_.b.row_stride * kernels_.parts;
     args.b = product_.at.b + size * (k_begin * args.b_step + tile.col);
@@ -372,6 +374,14 @@ void Tiles::pack_cols(int64_t col, int64_t cols, int64_t k_begin, int64_t k_end,
 double Product::flops() const {
   const double mk = static_cast<double>(args.m) * static_cast<double>(args.k);
   return 2 * mk * static_cast<double>(args.n) * kernels.parts * kernels.parts;
+}
+
+bool Product::accumulates() const {
+  const bool sign = args.alpha == 1 || (args.alpha == -1 && kernels.parts == 1);
+  // With several blocks along k the order of sums would depend on whether c is the addend.
+  return at.addend && at.addend == at.c && sign && args.beta == 1 && args.k <= kernels.k_block &&
+         args.dtype.size() >= 4 && args.addend.col_stride == 1 &&
+         args.addend.row_stride == args.c_row_stride;
 }
 
 void multiply_packed(const Product& product) { Tiles(product).run(); }

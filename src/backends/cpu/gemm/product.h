@@ -23,6 +23,10 @@ struct Product {
   Operands at;
 
   double flops() const;
+  // c += a @ b or c -= a @ b, by kernels that do that.
+  bool accumulates() const;
+  // c is the product as it is, or that is added to it.
+  bool is_plain() const { return (args.alpha == 1 && !at.addend) || accumulates(); }
   // Waking other threads up would not pay for this many operations.
   static bool is_small(double flops) { return flops < 1.5e6; }
 };

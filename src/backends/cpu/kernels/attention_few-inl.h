@@ -46,29 +46,52 @@ struct Ahead {
   int64_t row, rows;
 };
 
-// scores[j] = q . key j, for kLanes keys of n elements, a multiple of kLanes.
+// The last `count` lanes; the others become zero.
+OLIVINE_INLINE Lanes last_lanes(Lanes v, int64_t count) {
+  typename VecOf<int32_t, kLanes>::type lane;
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) lane[i] = i;
+  return lane >= int32_t(kLanes - count) ? v : Lanes{};
+}
+
+// scores[j] = q . key j, for kLanes keys of n elements. What is left of n after whole vectors is
+// read by a vector that ends at n, so n is a multiple of kLanes or larger than it.
 template <class S>
 void score_keys(const S* keys, int64_t stride, const float* q, int64_t n, float* scores, Ahead a) {
   Lanes acc[kLanes] = {};
   int64_t turn = a.row;
-  for (int64_t i = 0; i < n; i += kLanes) {
+  const auto fetch = [&](int64_t i) {
     if (i * a.size % 64 == 0 && turn-- == 0) {
       turn = a.rows - 1;
       for (int j = 0; j < kLanes; ++j) __builtin_prefetch(a.next + j * a.stride + i * a.size);
     }
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    fetch(i);
     const Lanes x = load_native<float>(q + i);
 #pragma GCC unroll 16
     for (int j = 0; j < kLanes; ++j) {
       acc[j] = mul_add(x, load_native<float>(keys + j * stride + i), acc[j]);
     }
   }
+  if (const int64_t left = n - i; left > 0) {
+    fetch(i);
+    const Lanes x = last_lanes(load_native<float>(q + n - kLanes), left);
+#pragma GCC unroll 16
+    for (int j = 0; j < kLanes; ++j) {
+      const Lanes key = load_native<float>(keys + j * stride + n - kLanes);
+      acc[j] = mul_add(x, last_lanes(key, left), acc[j]);
+    }
+  }
   store_native(scores, sums_of(acc));
 }
 
-// out += weights[j] * value j, for `vectors` vectors of columns.
+// out += weights[j] * value j, for `vectors` vectors of columns, the last of them `last` elements
+// after the first.
 template <class S, int vectors>
 void add_columns(const S* values, int64_t stride, int64_t count, const float* weights, float* out,
-                 Ahead a) {
+                 int64_t last, Ahead a) {
   Lanes acc[vectors];
 #pragma GCC unroll 8
   for (int c = 0; c < vectors; ++c) acc[c] = load_native<float>(out + c * kLanes);
@@ -80,25 +103,51 @@ void add_columns(const S* values, int64_t stride, int64_t count, const float* we
       for (int64_t i = 0; i < vectors * kLanes * a.size; i += 64) __builtin_prefetch(line + i);
     }
     const Lanes w = all_lanes<float>(weights[j]);
+    const S* value = values + j * stride;
 #pragma GCC unroll 8
-    for (int c = 0; c < vectors; ++c) {
-      acc[c] = mul_add(w, load_native<float>(values + j * stride + c * kLanes), acc[c]);
+    for (int c = 0; c < vectors - 1; ++c) {
+      acc[c] = mul_add(w, load_native<float>(value + c * kLanes), acc[c]);
     }
+    acc[vectors - 1] = mul_add(w, load_native<float>(value + last), acc[vectors - 1]);
   }
 #pragma GCC unroll 8
   for (int c = 0; c < vectors; ++c) store_native(out + c * kLanes, acc[c]);
 }
+
+template <class S, int most>
+void add_some_columns(int64_t vectors, const S* values, int64_t stride, int64_t count,
+                      const float* weights, float* out, int64_t last, const Ahead& a) {
+  if constexpr (most > 1) {
+    if (vectors < most) {
+      return add_some_columns<S, most - 1>(vectors, values, stride, count, weights, out, last, a);
+    }
+  }
+  add_columns<S, most>(values, stride, count, weights, out, last, a);
+}
+
+// Of n columns, up to 8 vectors at a time. What is left of n after whole vectors is read by a
+// vector that ends at n and whose sums lie after those of the whole ones: close_tail() moves them.
 template <class S>
 void add_values(const S* values, int64_t stride, int64_t count, const float* weights, int64_t n,
                 float* out, Ahead a) {
-  const auto add = [&]<int vectors>() {
-    add_columns<S, vectors>(values, stride, count, weights, out, a);
+  while (n > 0) {
+    const int64_t vectors = smaller(8, (n + kLanes - 1) / kLanes);
+    const int64_t last = smaller(vectors * kLanes, n) - kLanes;
+    add_some_columns<S, 8>(vectors, values, stride, count, weights, out, last, a);
     values += vectors * kLanes, out += vectors * kLanes, n -= vectors * kLanes;
     a.next += vectors * kLanes * a.size;
-  };
-  while (n >= 8 * kLanes) add.template operator()<8>();
-  while (n >= 4 * kLanes) add.template operator()<4>();
-  while (n > 0) add.template operator()<1>();
+  }
+}
+
+inline void close_tail(float* sums, int64_t n) {
+  const int64_t left = n % kLanes, whole = n - left;
+  if (left == 0) return;
+  float* tail = sums + whole;
+  const Lanes v = load_native<float>(tail);
+  float lanes[kLanes];
+  store_native(lanes, v);
+  for (int64_t i = 0; i < left; ++i) tail[i] = lanes[kLanes - left + i];
+  for (int64_t i = left; i < kLanes; ++i) tail[i] = 0;
 }
 
 // Scores to exp(score - their maximum), in place; count is a multiple of kLanes.
@@ -153,13 +202,21 @@ class FewRows {
  private:
   static constexpr int64_t kKeysApart = 64;  // parts have a multiple of that many keys
 
-  // f(rows, stride, key, count, ahead) for groups of up to kLanes keys or values, as they lie or
-  // packed; `then` is what is read after them.
-  template <class F>
-  void each_group(const Operand& x, const Rows& all, int64_t n, const Operand& then, float* scratch,
-                  F f) const {
+  static int64_t whole(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
+
+  // Whether rows of n elements are used as they lie.
+  bool is_direct(const Operand& x, int64_t n) const {
     const bool one = sizeof(T) == sizeof(float) || a_.rows == 1;
-    const bool direct = one && n % kLanes == 0 && x.strides[3] == 1;
+    return one && n >= kLanes && x.strides[3] == 1;
+  }
+
+  // f(rows, stride, n, key, count, ahead) for groups of up to kLanes keys or values, as they lie or
+  // packed, then with n padded; `then` is what is read after them. Packed are also groups of fewer
+  // keys than `least`.
+  template <class F>
+  void each_group(const Operand& x, const Rows& all, int64_t n, int64_t least, const Operand& then,
+                  float* scratch, F f) const {
+    const bool direct = is_direct(x, n);
     const int64_t stride = x.strides[2], size = sizeof(T);
     const T* p = static_cast<const T*>(x.data) + all.offset(x, 0);
     for (int64_t j = 0; j < all.count; j += kLanes, p += kLanes * stride) {
@@ -172,11 +229,11 @@ class FewRows {
         ahead.next = static_cast<const char*>(then.data) + all.offset(then, 0) * size;
         ahead.stride = then.strides[2] * size;
       }
-      if (direct && group.count == kLanes) {
-        f(p, stride, j, group.count, ahead);
+      if (direct && group.count >= least) {
+        f(p, stride, n, j, group.count, ahead);
       } else {
         pack<T>(x, group, n, 1, scratch);
-        f(static_cast<const float*>(scratch), padded(n), j, group.count, ahead);
+        f(static_cast<const float*>(scratch), padded(n), whole(n), j, group.count, ahead);
       }
     }
   }
@@ -191,13 +248,12 @@ class FewRows {
     float* scores = q + rows * d_;
     float* group = scores + rows * part_;
     pack<T>(a_.q, queries, a_.depth, float(a_.params.scale), q);
-    const auto whole = [](int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; };
-    each_group(a_.k, keys, a_.depth, a_.v, group,
-               [&](auto* x, int64_t stride, int64_t j, int64_t, Ahead ahead) {
+    each_group(a_.k, keys, a_.depth, kLanes, a_.v, group,
+               [&](auto* x, int64_t stride, int64_t n, int64_t j, int64_t, Ahead ahead) {
                  for (; ahead.row < rows; ++ahead.row) {
                    const float* row = q + ahead.row * d_;
                    float* to = scores + ahead.row * part_ + j;
-                   score_keys(x, stride, row, whole(a_.depth), to, ahead);
+                   score_keys(x, stride, row, n, to, ahead);
                  }
                });
     for (int64_t r = 0; r < rows; ++r) {
@@ -209,14 +265,16 @@ class FewRows {
       softmax_terms(s, whole(keys.count), o + dv_, o + dv_ + 1);
       fill(o, dv_, 0.f);
     }
-    each_group(a_.v, keys, a_.value_depth, a_.v, group,
-               [&](auto* x, int64_t stride, int64_t j, int64_t n, Ahead ahead) {
+    each_group(a_.v, keys, a_.value_depth, 1, a_.v, group,
+               [&](auto* x, int64_t stride, int64_t n, int64_t j, int64_t count, Ahead ahead) {
                  for (; ahead.row < rows; ++ahead.row) {
                    const float* weights = scores + ahead.row * part_ + j;
                    float* to = result + ahead.row * (dv_ + 2);
-                   add_values(x, stride, n, weights, whole(a_.value_depth), to, ahead);
+                   add_values(x, stride, count, weights, n, to, ahead);
                  }
                });
+    if (!is_direct(a_.v, a_.value_depth)) return;
+    for (int64_t r = 0; r < rows; ++r) close_tail(result + r * (dv_ + 2), a_.value_depth);
   }
 
   // The parts of a key head, each scaled to the maximum of all, and the sinks.

@@ -182,6 +182,38 @@ int64_t lu_panel(T* a, T* columns, int64_t rows, int64_t width, int64_t* pivots)
   return zero;
 }
 
+// ---- Cholesky
+
+// Row after row; the rows below are updated at once, so that no sum waits for another.
+template <class T>
+int64_t cholesky_panel(T* a, int64_t stride, int64_t n) {
+  constexpr int lanes = kLanes<T>;
+  T u[kPanel * kPanel];
+  for (int64_t i = 0; i < n; ++i) {
+    fill(u + i * kPanel, kPanel, T(0));
+    copy(a + i * stride + i, n - i, u + i * kPanel + i);
+  }
+  for (int64_t j = 0; j < n; ++j) {
+    T* row = u + j * kPanel;
+    if (!(row[j] > T(0))) return j + 1;
+    const T root = __builtin_sqrt(row[j]);
+    const int64_t first = j / lanes * lanes;
+    for (int64_t c = first; c < n; c += lanes) {
+      store_native(row + c, load_native<T>(row + c) / all_lanes<T>(root));
+    }
+    row[j] = root;
+    for (int64_t i = j + 1; i < n; ++i) {
+      const Native<T> by = all_lanes<T>(-row[i]);
+      T* to = u + i * kPanel;
+      for (int64_t c = i / lanes * lanes; c < n; c += lanes) {
+        store_native(to + c, mul_add(by, load_native<T>(row + c), load_native<T>(to + c)));
+      }
+    }
+  }
+  for (int64_t i = 0; i < n; ++i) copy(u + i * kPanel + i, n - i, a + i * stride + i);
+  return 0;
+}
+
 // ---- QR
 
 constexpr int64_t kSumRows = 32;  // rows whose products are added before they join the others
@@ -388,7 +420,9 @@ void pack(const TriangleBlock<T>& from, Lower<T>& to) {
   for (int64_t i = 0; i < n; ++i) {
     const int64_t row = from.upper ? n - 1 - i : i;
     const T* t = from.t + row * from.row_step;
-    for (int64_t j = 0; j < i; ++j) {
+    const bool in_order = !from.upper && from.column_step == 1;
+    if (in_order) copy(t, i, to.t + i * kPanel);
+    for (int64_t j = 0; j < i && !in_order; ++j) {
       to.t[i * kPanel + j] = t[(from.upper ? n - 1 - j : j) * from.column_step];
     }
     if (from.unit) continue;
@@ -477,9 +511,9 @@ void solve_block(const TriangleBlock<T>& t, T* b, int64_t stride, int64_t column
 
 }  // namespace
 
-const PanelKernels<float> panels_float = {lu_panel<float>, qr_panel<float>, gram<float>,
-                                          solve_block<float>};
-const PanelKernels<double> panels_double = {lu_panel<double>, qr_panel<double>, gram<double>,
-                                            solve_block<double>};
+const PanelKernels<float> panels_float = {lu_panel<float>, cholesky_panel<float>, qr_panel<float>,
+                                          gram<float>, solve_block<float>};
+const PanelKernels<double> panels_double = {lu_panel<double>, cholesky_panel<double>,
+                                            qr_panel<double>, gram<double>, solve_block<double>};
 
 }  // namespace olivine::cpu::OLIVINE_ISA

@@ -63,6 +63,37 @@ const Op random_bits_op{
           checked_mul(element_count(p.shape, c.op.name), p.width, c.op.name);
         }};
 
+// Numbers in [0, 1): the 32 bits of random_bits over 2^32, rounded to the dtype, at most the
+// largest number below one. In one pass: the bits would take more memory than 16-bit numbers do.
+const Op random_unit_op{
+    .name = "random_unit",
+    .infer =
+        [](const ParamsRef& params, std::span<const array> in) {
+          const auto& p = params.as<RandomUnitParams>();
+          Shape shape(in[0].shape().begin(), in[0].shape().end() - 1);
+          for (int64_t d : p.shape) shape.push_back(d);
+          return std::vector<OutSpec>{{shape, p.dtype}};
+        },
+    .vjp = [](const VjpCall&) { return MaybeArrays(1); },
+    .jvp = [](const JvpCall&) { return MaybeArrays(1); },
+    .vmap =
+        [](const VmapCall& c) {
+          array keys = batch_first(c, 0);
+          return VmapResult{emit(c.op, c.params, std::span<const array>(&keys, 1)), {0}};
+        },
+    .params = &params_type<RandomUnitParams>,
+    .check =
+        [](const CheckCall& c) {
+          expect_inputs(c, 1);
+          expect_ndim(c, 0, 1);
+          expect_dtype(c, 0, uint32);
+          const auto& p = c.params.as<RandomUnitParams>();
+          require(c, c.in[0].shape().back() == 2, "keys of two numbers");
+          require(c, p.dtype == float32 || p.dtype == float16 || p.dtype == bfloat16,
+                  "float32, float16 or bfloat16");
+          checked_mul(element_count(p.shape, c.op.name), 4, c.op.name);
+        }};
+
 // ---- Functions that round as MLX's do (backends/scalar_random.h), so that draws are the same.
 using Inputs = std::span<const array>;
 
@@ -232,10 +263,10 @@ array unit_uniform(const Shape& shape, Dtype dtype, const MaybeKey& key, StreamO
     return multiply(add(multiply(high, array(0x1p26, float64), s), low, s), array(0x1p-53, float64),
                     s);
   }
-  array u = multiply(astype(bits(shape, 4, key, s), float32, s), array(0x1p-32f), s);
-  // The largest value below one, where rounding reached one.
-  double below_one = dtype == float16 ? 1 - 0x1p-11 : dtype == bfloat16 ? 1 - 0x1p-8 : 1 - 0x1p-24;
-  return minimum(astype(u, dtype, s), array(below_one, dtype), s);
+  if (key) check_key(*key);
+  checked_mul(element_count(shape), 4, "uniform");
+  return make_node(random_unit_op, make_params(RandomUnitParams{shape, dtype}),
+                   {key ? *key : next_key()}, shape, dtype, s);
 }
 // Uniform in (-1, 1), in float32 whatever the result's dtype.
 array symmetric_uniform(const Shape& shape, const MaybeKey& key, StreamOrDevice s) {

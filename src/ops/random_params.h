@@ -1,4 +1,5 @@
-// Parameters of random_bits, and the generator's rounds, shared by the record and its kernel.
+// Parameters of random_bits and random_unit, and the generator's rounds, shared by the record and
+// its kernel.
 //
 // Threefry-2x32 with 20 rounds: Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3 (2011).
 #pragma once
@@ -7,6 +8,7 @@
 #include <tuple>
 
 #include "core/params.h"
+#include "olivine/dtype.h"
 #include "olivine/shape.h"
 
 namespace olivine {
@@ -15,6 +17,12 @@ struct RandomBitsParams {
   Shape shape;  // per key
   int width;    // bytes per element
   auto fields() const { return std::tie(shape, width); }
+};
+
+struct RandomUnitParams {
+  Shape shape;  // per key
+  Dtype dtype = float32;  // or float16, bfloat16
+  auto fields() const { return std::tie(shape, dtype); }
 };
 
 namespace {  // each instruction set compiles its own copy

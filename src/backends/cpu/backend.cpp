@@ -1,6 +1,7 @@
 // The CPU backend: its table of kernels for the chosen instruction set, and element-wise work.
 #include "backends/backend.h"
 
+#include "backends/cpu/arithmetic_run.h"
 #include "backends/cpu/backend.h"
 #include "backends/cpu/families.h"
 #include "backends/cpu/fused.h"
@@ -56,6 +57,9 @@ KernelTable make_kernel_table(Isa isa) {
 
 namespace {
 
+// Elements of an op that are worth looking for a table of its results.
+constexpr int64_t kTabledFrom = 1 << 16;
+
 // How an operand of a contiguous loop can be read.
 enum class Read { vector, scalar, strided };
 
@@ -95,6 +99,11 @@ class FlatLoop {
         read_[0] == Read::vector && read_[1] == Read::vector && read_[2] == Read::vector;
     ternary_ = all || single ? loops.vvv : nullptr;
     return ternary_ != nullptr;
+  }
+
+  // Whether one of two operands is one element for all.
+  bool has_number() const {
+    return arity_ == 2 && (read_[0] == Read::scalar) != (read_[1] == Read::scalar);
   }
 
   void run(int64_t begin, int64_t end) const {
@@ -141,8 +150,12 @@ class CpuBackend final : public Backend {
     if (!loops) fail("[", op_name(op), "] expected a dtype with a CPU kernel; got ", key);
     const int64_t n = out.size();
     if (n == 0) return;
+    // With a number, this is a function of one float16: where the machine cannot convert those,
+    // programs have tables for it.
+    const bool tabled = key == float16 && out.dtype == key && !has_machine_code() &&
+                        loops->halves == Halves::by_floats && n >= kTabledFrom;
     FlatLoop loop;
-    if (loop.bind(*loops, in, out, n)) {
+    if (loop.bind(*loops, in, out, n) && !(tabled && loop.has_number())) {
       return parallel_for(n, elementwise_grain(1),
                           [&](int64_t begin, int64_t end) { loop.run(begin, end); });
     }

@@ -21,10 +21,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <new>
 
 #include "backends/cpu/arithmetic_run.h"
+#include "backends/cpu/half_chain.h"
+#include "backends/cpu/half_table.h"
 #include "backends/cpu/tile.h"
 #include "backends/cpu/widening.h"
 #include "core/error.h"
@@ -40,6 +43,8 @@ constexpr int64_t kSlotBytes = 3072;
 constexpr int64_t kFetchFrom = 2 << 20;
 // Elements of a program that are worth looking for machine code of its runs.
 constexpr int64_t kRunsFrom = 1 << 15;
+// Elements of a program that are worth looking for chains of 16-bit floats.
+constexpr int64_t kChainsFrom = 1 << 14;
 constexpr int64_t kLine = 64;
 // Shorter rows are gathered into tiles of several rows.
 constexpr int64_t kMinRow = 256;
@@ -50,14 +55,14 @@ constexpr int64_t kRowBlock = 16;
 constexpr int64_t kTurnedPitch = kSlotBytes + kLine;
 constexpr size_t kCellBytes = 16;
 
-enum class Form : uint8_t { v, vv, sv, vs, vvv, fill, copy, run };
+enum class Form : uint8_t { v, vv, sv, vs, vvv, fill, copy, run, chain };
 
 struct Exec {
   Form form;
   bool uniform;      // one element, not a tile
   uint8_t itemsize;  // of fill and copy
   uint16_t dst;      // of a run: its number
-  uint16_t src[3];
+  uint16_t src[3];   // of a chain: the operand, the chain's number
   const Loops* loops;
 };
 
@@ -74,10 +79,13 @@ struct Value {
   int64_t period;
 };
 
+using Tables = std::vector<std::shared_ptr<ChainResults>>;  // of a program's chains
+
 class FusedProgram final : public PreparedProgram {
  public:
   FusedProgram(const Program& program, const KernelTable& table);
-  void run(std::span<const View> in, std::span<const View> out) const override;
+  void run(std::span<const View> in, std::span<const View> out) const override { run(in, out, {}); }
+  void run(std::span<const View> in, std::span<const View> out, const Tables& tables) const;
 
   size_t leaves = 0;
   std::vector<uint8_t> itemsize;  // per value
@@ -94,9 +102,11 @@ class FusedProgram final : public PreparedProgram {
 
 // A program bound to operands, read by all threads of a run.
 struct Binding {
-  Binding(const FusedProgram& p, std::span<const View> in, std::span<const View> out);
+  Binding(const FusedProgram& p, std::span<const View> in, std::span<const View> out,
+          const Tables& chain_tables);
 
   const FusedProgram& program;
+  const Tables& tables;
   Walk walk;
   int64_t inner, rows;
   int64_t row_block = 1, pieces = 1, units = 1;
@@ -208,8 +218,14 @@ void FusedProgram::assign_slots() {
   tile = kSlotBytes / static_cast<int64_t>(width);
 }
 
-Binding::Binding(const FusedProgram& p, std::span<const View> in, std::span<const View> out)
-    : program(p), walk(collapse(out[0].shape, in)), inner(walk.inner()), rows(1), slots(p.slots) {
+Binding::Binding(const FusedProgram& p, std::span<const View> in, std::span<const View> out,
+                 const Tables& chain_tables)
+    : program(p),
+      tables(chain_tables),
+      walk(collapse(out[0].shape, in)),
+      inner(walk.inner()),
+      rows(1),
+      slots(p.slots) {
   for (int d = 0; d + 1 < walk.ndim(); ++d) rows *= walk.shape[static_cast<size_t>(d)];
   if (rows > 1 && inner < kMinRow) inner *= rows, rows = 1;
   values.resize(p.itemsize.size());
@@ -409,6 +425,10 @@ void Binding::add_step(size_t i) {
   const Step& s = program.steps[i];
   const uint16_t dst = static_cast<uint16_t>(program.leaves + i);
   Exec e{Form::v, false, 0, dst, {s.src[0], s.src[1], s.src[2]}, s.loops};
+  if (!s.loops) {
+    e.form = Form::chain;
+    e.src[1] = s.chain;
+  }
   bool uniform = true, constant = true;
   for (int k = 0; k < s.arity; ++k) {
     uniform &= is_uniform(s.src[k]);
@@ -603,6 +623,8 @@ void Worker::execute(const Exec& e, int64_t n) const {
       return e.loops->vvv(a, p_[e.src[1]], p_[e.src[2]], dst, n);
     case Form::fill:
       return fill(a, e.itemsize, n, dst);
+    case Form::chain:
+      return look_up(b_.tables[e.src[1]]->ready(), a, dst, n);
     case Form::run:
       return;
     case Form::copy:
@@ -611,18 +633,109 @@ void Worker::execute(const Exec& e, int64_t n) const {
   }
 }
 
-void FusedProgram::run(std::span<const View> in, std::span<const View> out) const {
+void FusedProgram::run(std::span<const View> in, std::span<const View> out,
+                       const Tables& tables) const {
   if (out.empty() || out[0].size() == 0) return;
-  const Binding binding(*this, in, out);
+  const Binding binding(*this, in, out, tables);
   const int64_t per_unit = std::min(tile, binding.inner) * binding.row_block;
   const int64_t grain = std::max<int64_t>(1, elementwise_grain(steps.size()) / per_unit);
   parallel_for(binding.units, grain,
                [&](int64_t begin, int64_t end) { Worker(binding).run(begin, end); });
 }
 
+// A program that may have chains of 16-bit floats. What they are is found at the first run that is
+// worth it, when it is known which operands are numbers.
+class ChainingProgram final : public PreparedProgram {
+ public:
+  ChainingProgram(const Program& program, const KernelTable& table)
+      : program_(program), table_(table), plain_(program, table) {}
+  void run(std::span<const View> in, std::span<const View> out) const override {
+    Tables tables;
+    const FusedProgram* chained = find(in, out, tables);
+    chained ? chained->run(in, out, tables) : plain_.run(in, out);
+  }
+  ~ChainingProgram() override { delete chained_.load(); }
+
+ private:
+  struct Chained {
+    std::vector<bool> is_number;
+    ChainedProgram found;
+    std::unique_ptr<FusedProgram> program;
+  };
+  static std::vector<bool> numbers_among(std::span<const View> in);
+  const FusedProgram* find(std::span<const View> in, std::span<const View> out,
+                           Tables& tables) const;
+  const Chained& chained(std::vector<bool> is_number) const;
+  void fill(const Chain& chain, std::span<const View> numbers, ChainResults& results) const;
+
+  const Program program_;
+  const KernelTable& table_;
+  const FusedProgram plain_;
+  mutable std::atomic<const Chained*> chained_{nullptr};
+};
+
+std::vector<bool> ChainingProgram::numbers_among(std::span<const View> in) {
+  std::vector<bool> numbers;
+  for (const View& v : in) {
+    bool one = true;
+    for (size_t d = 0; d < v.shape.size(); ++d) one &= v.strides[d] == 0 || v.shape[d] == 1;
+    numbers.push_back(one);
+  }
+  return numbers;
+}
+
+const ChainingProgram::Chained& ChainingProgram::chained(std::vector<bool> is_number) const {
+  if (const Chained* c = chained_.load(std::memory_order_acquire)) return *c;
+  auto made = std::make_unique<Chained>();
+  made->is_number = std::move(is_number);
+  made->found = find_chains(program_, made->is_number, table_);
+  if (!made->found.chains.empty()) {
+    made->program = std::make_unique<FusedProgram>(made->found.program, table_);
+  }
+  const Chained* there = nullptr;
+  if (chained_.compare_exchange_strong(there, made.get(), std::memory_order_acq_rel)) {
+    return *made.release();
+  }
+  return *there;
+}
+
+// The program that looks chains up, and their tables; null where there is none (yet).
+const FusedProgram* ChainingProgram::find(std::span<const View> in, std::span<const View> out,
+                                          Tables& tables) const {
+  if (out.empty() || out[0].size() < kChainsFrom) return nullptr;
+  const Chained& c = chained(numbers_among(in));
+  if (!c.program || c.is_number != numbers_among(in)) return nullptr;
+  bool all = true;
+  std::vector<View> numbers;
+  for (const Chain& chain : c.found.chains) {
+    numbers.clear();
+    for (uint16_t leaf : chain.numbers) numbers.push_back(in[leaf]);
+    tables.push_back(chain_results(chain, numbers));
+    ChainResults& results = *tables.back();
+    if (!results.ready() && results.wants_filling(out[0].size())) fill(chain, numbers, results);
+    all &= results.ready() != nullptr;
+  }
+  return all ? c.program.get() : nullptr;
+}
+
+void ChainingProgram::fill(const Chain& chain, std::span<const View> numbers,
+                           ChainResults& results) const {
+  std::vector<uint16_t> arguments(65536), values(65536);
+  for (size_t i = 0; i < arguments.size(); ++i) arguments[i] = static_cast<uint16_t>(i);
+  std::vector<View> in{{arguments.data(), chain.program.leaves[0], {65536}, {1}}};
+  for (const View& v : numbers) in.push_back({v.data, v.dtype, {65536}, {0}});
+  const View out{values.data(), chain.program.leaves[0], {65536}, {1}};
+  FusedProgram(chain.program, table_).run(in, {&out, 1});
+  results.fill(std::move(values));
+}
+
 }  // namespace
 
 std::unique_ptr<PreparedProgram> prepare_program(const Program& program, const KernelTable& table) {
+  const bool halves = std::any_of(program.code.begin(), program.code.end(), [](const Instr& i) {
+    return i.out == float16 || i.out == bfloat16;
+  });
+  if (halves) return std::make_unique<ChainingProgram>(program, table);
   return std::make_unique<FusedProgram>(program, table);
 }
 

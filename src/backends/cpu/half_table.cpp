@@ -13,9 +13,13 @@ namespace {
 
 constexpr int64_t kArguments = 65536;
 
+}  // namespace
+
 // Eight at a time. Gather instructions would be faster where this was measured (0.19 ns for an
 // element instead of 0.26), and are much slower on other processors.
-void look_up(const uint16_t* table, const uint16_t* a, uint16_t* o, int64_t n) {
+void look_up(const uint16_t* table, const void* pa, void* po, int64_t n) {
+  const uint16_t* a = static_cast<const uint16_t*>(pa);
+  uint16_t* o = static_cast<uint16_t*>(po);
   int64_t i = 0;
 #if defined(__SSE2__)
   for (; i + 8 <= n; i += 8) {
@@ -36,11 +40,9 @@ void look_up(const uint16_t* table, const uint16_t* a, uint16_t* o, int64_t n) {
   for (; i < n; ++i) o[i] = table[a[i]];
 }
 
-}  // namespace
-
 void HalfTable::operator()(Loops::Unary loop, const void* a, void* o, int64_t n) {
   if (__atomic_load_n(&state_, __ATOMIC_ACQUIRE) == ready) {
-    return look_up(results_, static_cast<const uint16_t*>(a), static_cast<uint16_t*>(o), n);
+    return look_up(results_, a, o, n);
   }
   if (__atomic_add_fetch(&seen_, n, __ATOMIC_RELAXED) > kArguments) fill(loop);
   loop(a, o, n);

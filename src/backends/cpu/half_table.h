@@ -11,6 +11,9 @@
 
 namespace olivine::cpu {
 
+// o[i] = table[a[i]]
+void look_up(const uint16_t* table, const void* a, void* o, int64_t n);
+
 class HalfTable {
  public:
   constexpr HalfTable() = default;

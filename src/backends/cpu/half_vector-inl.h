@@ -121,28 +121,38 @@ OLIVINE_INLINE HalfLanes bits_of(bfloat16_t, FloatLanes x) {
 
 // ---- float16
 
+#if !defined(__AVX2__)
+// The floats of which the upper halves are float16; the lower halves are ignored.
+OLIVINE_INLINE FloatLanes any_float16(WordLanes upper) {
+  // The sign is spread over what the exponent will take; infinities and NaN get the full exponent.
+  // The scaling makes subnormals exact, and a signalling NaN quiet, as in hardware.
+  using Signed = int32_t __attribute__((vector_size(kVectorBytes)));
+  const WordLanes u = (WordLanes)((Signed)upper >> 3) & 0x8fffe000;
+  const WordLanes special = (WordLanes)((Signed)(u + u) > 0x1effffff) & 0x70000000;
+  return (FloatLanes)(u | special) * 0x1p112f;
+}
+// Without infinities and NaN.
+OLIVINE_INLINE FloatLanes scaled_float16(WordLanes upper) {
+  using Signed = int32_t __attribute__((vector_size(kVectorBytes)));
+  return (FloatLanes)((WordLanes)((Signed)upper >> 3) & 0x8fffe000);
+}
+OLIVINE_INLINE FloatLanes finite_float16(WordLanes upper) {
+  return scaled_float16(upper) * 0x1p112f;
+}
+#endif
 OLIVINE_INLINE FloatLanes floats_of(float16_t, HalfLanes h) {
 #if defined(__AVX512BW__)
   return (FloatLanes)_mm512_maskz_cvtph_ps(0xffff, (__m256i)h);
 #elif defined(__AVX2__)
   return (FloatLanes)_mm256_cvtph_ps((__m128i)h);
 #else
-  // The sign is spread over what the exponent will take; infinities and NaN get the full exponent.
-  // The scaling makes subnormals exact, and a signalling NaN quiet, as in hardware.
 #if defined(__SSE2__)
   long long bits;
   __builtin_memcpy(&bits, &h, sizeof bits);
-  const __m128i upper = _mm_unpacklo_epi16(_mm_setzero_si128(), _mm_cvtsi64_si128(bits));
-  const WordLanes spread = (WordLanes)_mm_srai_epi32(upper, 3);
+  return any_float16((WordLanes)_mm_unpacklo_epi16(_mm_setzero_si128(), _mm_cvtsi64_si128(bits)));
 #else
-  using IntLanes = int32_t __attribute__((vector_size(kVectorBytes)));
-  const WordLanes spread =
-      (WordLanes)((IntLanes)(__builtin_convertvector(h, WordLanes) << 16) >> 3);
+  return any_float16(__builtin_convertvector(h, WordLanes) << 16);
 #endif
-  using Signed = int32_t __attribute__((vector_size(kVectorBytes)));
-  const WordLanes u = spread & 0x8fffe000;
-  const WordLanes special = (WordLanes)((Signed)(u + u) > 0x1effffff) & 0x70000000;
-  return (FloatLanes)(u | special) * 0x1p112f;
 #endif
 }
 #if !defined(__AVX2__)
@@ -176,6 +186,113 @@ OLIVINE_INLINE HalfLanes bits_of(float16_t, FloatLanes x) {
 #endif
 }
 
+// ---- Finite float16 without a float16's instructions
+
+// A float16 that is read as if it were no infinity and no NaN, which takes fewer steps where the
+// machine has no instruction for it. What is stored may be any.
+struct FiniteFloat16 {
+  uint16_t bits;
+};
+// The same, as the number times 2^-112, which takes a multiplication less.
+struct ScaledFloat16 {
+  uint16_t bits;
+};
+#if defined(__SSE2__) && !defined(__AVX2__)
+inline constexpr bool kFiniteFirst = true;
+
+OLIVINE_INLINE FloatLanes floats_of(FiniteFloat16, HalfLanes h) {
+  long long bits;
+  __builtin_memcpy(&bits, &h, sizeof bits);
+  return finite_float16(
+      (WordLanes)_mm_unpacklo_epi16(_mm_setzero_si128(), _mm_cvtsi64_si128(bits)));
+}
+// Eight elements, scaled by 2^-112 or as they are.
+OLIVINE_INLINE void load_scaled(const FiniteFloat16* p, FloatLanes& x, FloatLanes& y) {
+  const __m128i h = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)),
+                zero = _mm_setzero_si128();
+  x = (FloatLanes)((WordLanes)_mm_srai_epi32(_mm_unpacklo_epi16(zero, h), 3) & 0x8fffe000);
+  y = (FloatLanes)((WordLanes)_mm_srai_epi32(_mm_unpackhi_epi16(zero, h), 3) & 0x8fffe000);
+}
+OLIVINE_INLINE void load_pair(const FiniteFloat16* p, FloatLanes& x, FloatLanes& y) {
+  load_scaled(p, x, y);
+  x *= 0x1p112f, y *= 0x1p112f;
+}
+// What was computed from finite numbers scaled by 2^-112: there a float16's subnormals end where
+// floats' do, so only what is too large is left to care for.
+OLIVINE_INLINE void store_scaled(FiniteFloat16* p, FloatLanes x, FloatLanes y) {
+  const auto magnitude = [](FloatLanes v) {
+    const WordLanes m = (WordLanes)v & 0x7fffffff;
+    return (__m128i)((m + 0xfff + ((m >> 13) & 1)) >> 13);
+  };
+  const __m128i r =
+      _mm_min_epi16(_mm_packs_epi32(magnitude(x), magnitude(y)), _mm_set1_epi16(0x7c00));
+  const __m128i sign =
+      _mm_and_si128(_mm_packs_epi32(_mm_srai_epi32((__m128i)x, 16), _mm_srai_epi32((__m128i)y, 16)),
+                    _mm_set1_epi16(INT16_MIN));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_or_si128(r, sign));
+}
+// Whether the eight elements of each vector are finite.
+OLIVINE_INLINE bool are_finite(__m128i magnitudes) {
+  return _mm_movemask_epi8(_mm_cmpgt_epi16(magnitudes, _mm_set1_epi16(0x7bff))) == 0;
+}
+[[maybe_unused]] inline bool all_finite(const float16_t* p, int64_t n) {
+  const __m128i magnitude = _mm_set1_epi16(0x7fff);
+  __m128i most = _mm_setzero_si128();
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    const __m128i h = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i));
+    most = _mm_max_epi16(most, _mm_and_si128(h, magnitude));
+  }
+  bool finite = are_finite(most);
+  for (; i < n; ++i) finite &= (p[i].bits & 0x7fff) < 0x7c00;
+  return finite;
+}
+#else
+inline constexpr bool kFiniteFirst = false;
+[[maybe_unused]] inline bool all_finite(const void*, int64_t) { return false; }
+#endif
+
+// ---- Split: a stretch of 16-bit floats with its even elements in one vector and the odd ones in
+// the next. Words of memory hold neighbours, so that takes no shuffles.
+
+#if defined(__SSE2__) && !defined(__AVX512BW__)
+OLIVINE_INLINE void load_even_odd(const bfloat16_t* p, FloatLanes& even, FloatLanes& odd) {
+  WordLanes w;
+  __builtin_memcpy(&w, p, sizeof w);
+  even = (FloatLanes)(w << 16);
+  odd = (FloatLanes)(w & 0xffff0000);
+}
+OLIVINE_INLINE void store_even_odd(bfloat16_t* p, FloatLanes even, FloatLanes odd) {
+  const WordLanes low = rounded_to_upper_half(even) >> 16, high = rounded_to_upper_half(odd);
+#if defined(__AVX2__)
+  const WordLanes w = (WordLanes)_mm256_blend_epi16((__m256i)low, (__m256i)high, 0xaa);
+#else
+  const WordLanes w = low | (high & 0xffff0000);
+#endif
+  __builtin_memcpy(p, &w, sizeof w);
+}
+#endif
+#if defined(__SSE2__) && !defined(__AVX2__)
+OLIVINE_INLINE void load_even_odd(const FiniteFloat16* p, FloatLanes& even, FloatLanes& odd) {
+  WordLanes w;
+  __builtin_memcpy(&w, p, sizeof w);
+  even = finite_float16(w << 16);
+  odd = finite_float16(w);
+}
+OLIVINE_INLINE void load_even_odd(const ScaledFloat16* p, FloatLanes& even, FloatLanes& odd) {
+  WordLanes w;
+  __builtin_memcpy(&w, p, sizeof w);
+  even = scaled_float16(w << 16);
+  odd = scaled_float16(w);
+}
+OLIVINE_INLINE void load_even_odd(const float16_t* p, FloatLanes& even, FloatLanes& odd) {
+  WordLanes w;
+  __builtin_memcpy(&w, p, sizeof w);
+  even = any_float16(w << 16);
+  odd = any_float16(w);
+}
+#endif
+
 // ---- In memory
 
 template <class H>
@@ -196,10 +313,32 @@ OLIVINE_INLINE void store_halves(bfloat16_t* p, FloatLanes x, FloatLanes y) {
 OLIVINE_INLINE void store_any_halves(bfloat16_t* p, FloatLanes x, FloatLanes y) {
   store_upper_halves(p, any_to_upper_half(x), any_to_upper_half(y));
 }
+#if defined(__SSE2__) && !defined(__AVX2__)
+// float16_in_upper_half for normal results and zeros, with nothing in the lower half's place;
+// packing with saturation shows the others.
+OLIVINE_INLINE __m128i normal_float16(FloatLanes x) {
+  const WordLanes m = (WordLanes)x & 0x7fffffff;
+  return _mm_srai_epi32((__m128i)(m + (0xfff - 0x38000000) + ((m >> 13) & 1)), 13);
+}
+#endif
 OLIVINE_INLINE void store_halves(float16_t* p, FloatLanes x, FloatLanes y) {
 #if defined(__AVX2__)
   store_halves(p, x);
   store_halves(p + kVectorBytes / 4, y);
+#elif defined(__SSE2__)
+  const __m128i r = _mm_packs_epi32(normal_float16(x), normal_float16(y));
+  // Below this a number rounds to zero.
+  const __m128i tiny = _mm_and_si128(_mm_cmplt_epi16(r, _mm_set1_epi16(0x400)),
+                                     _mm_cmpgt_epi16(r, _mm_set1_epi16(-0x2801)));
+  const __m128i large = _mm_cmpgt_epi16(r, _mm_set1_epi16(0x7bff));
+  if (__builtin_expect(_mm_movemask_epi8(_mm_or_si128(tiny, large)) != 0, 0)) {
+    return store_upper_halves(p, float16_in_upper_half(x), float16_in_upper_half(y));
+  }
+  const __m128i sign =
+      _mm_and_si128(_mm_packs_epi32(_mm_srai_epi32((__m128i)x, 16), _mm_srai_epi32((__m128i)y, 16)),
+                    _mm_set1_epi16(INT16_MIN));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_or_si128(_mm_max_epi16(r, _mm_setzero_si128()), sign));
 #else
   store_upper_halves(p, float16_in_upper_half(x), float16_in_upper_half(y));
 #endif
@@ -207,6 +346,15 @@ OLIVINE_INLINE void store_halves(float16_t* p, FloatLanes x, FloatLanes y) {
 OLIVINE_INLINE void store_any_halves(float16_t* p, FloatLanes x, FloatLanes y) {
   store_halves(p, x, y);
 }
+#if defined(__SSE2__) && !defined(__AVX2__)
+OLIVINE_INLINE void store_even_odd(float16_t* p, FloatLanes even, FloatLanes odd) {
+  const __m128 x = (__m128)even, y = (__m128)odd;
+  store_halves(p, (FloatLanes)_mm_unpacklo_ps(x, y), (FloatLanes)_mm_unpackhi_ps(x, y));
+}
+OLIVINE_INLINE void store_even_odd(FiniteFloat16* p, FloatLanes even, FloatLanes odd) {
+  store_even_odd(reinterpret_cast<float16_t*>(p), even, odd);
+}
+#endif
 
 }  // namespace
 }  // namespace olivine::cpu::OLIVINE_ISA

@@ -71,13 +71,19 @@ OLIVINE_INLINE Wide<A> map(Wide<A> a, Wide<A> b, F f) {
 }
 
 template <class T>
-inline constexpr bool is_half = std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>;
+inline constexpr bool is_half =
+    std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t> ||
+    std::is_same_v<T, FiniteFloat16> || std::is_same_v<T, ScaledFloat16>;
 
 // ---- Scalars: from storage to the type that arithmetic happens in, and back.
 template <class A, class T>
 OLIVINE_INLINE A widen(T x) {
   if constexpr (std::is_same_v<T, bfloat16_t>) {
     return __builtin_bit_cast(float, uint32_t{x.bits} << 16);
+  } else if constexpr (std::is_same_v<T, FiniteFloat16>) {
+    return to_float(float16_t{x.bits});
+  } else if constexpr (std::is_same_v<T, ScaledFloat16>) {
+    return to_float(float16_t{x.bits}) * 0x1p-112f;
   } else if constexpr (std::is_same_v<T, float16_t>) {
 #if defined(__F16C__)
     return _cvtsh_ss(x.bits);
@@ -92,6 +98,8 @@ template <class T, class A>
 OLIVINE_INLINE T narrow(A x) {
   if constexpr (std::is_same_v<T, bfloat16_t>) {
     return to_bfloat16(x);
+  } else if constexpr (std::is_same_v<T, FiniteFloat16>) {
+    return {to_float16(x).bits};
   } else if constexpr (std::is_same_v<T, float16_t>) {
     return to_float16(x);
   } else {
@@ -127,6 +135,13 @@ OLIVINE_INLINE void store_native(A* p, Native<A> v) {
 template <class A, class T>
 OLIVINE_INLINE Wide<A> load(const T* p) {
   Wide<A> w;
+#if defined(__SSE2__) && !defined(__AVX2__)
+  if constexpr (std::is_same_v<T, FiniteFloat16>) {
+    load_pair(p, w.v[0], w.v[1]);
+    load_pair(p + 8, w.v[2], w.v[3]);
+    return w;
+  }
+#endif
 #pragma GCC unroll 4
   for (int r = 0; r < kParts; ++r) w.v[r] = load_native<A>(p + r * (kVectorBytes / int(sizeof(A))));
   return w;
@@ -155,6 +170,70 @@ OLIVINE_INLINE void store_first(T* p, int64_t n, Wide<A> w) {
   A lanes[Wide<A>::lanes];
   store(lanes, w);
   for (int64_t i = 0; i < n; ++i) p[i] = narrow<T>(lanes[i]);
+}
+
+// ---- Split: Wides whose lanes are in the order that loads them fastest (half_vector-inl.h), for
+// sums and for rows that all are read and written so. Elsewhere the same as the above.
+
+#if defined(__SSE2__)
+template <class T>
+inline constexpr bool is_split = kParts > 1 &&
+                                 (kFiniteFirst ? is_half<T> : std::is_same_v<T, bfloat16_t>);
+#else
+template <class T>
+inline constexpr bool is_split = false;
+#endif
+
+// The lane of element i.
+template <class T>
+constexpr int lane_of(int i) {
+  if constexpr (!is_split<T>) return i;
+  constexpr int lanes = kVectorBytes / 4;
+  return i / (2 * lanes) * (2 * lanes) + i % 2 * lanes + i % (2 * lanes) / 2;
+}
+template <class A, class T>
+OLIVINE_INLINE Wide<A> load_split(const T* p) {
+  if constexpr (is_split<T>) {
+    Wide<A> w;
+#pragma GCC unroll 2
+    for (int r = 0; r < kParts; r += 2)
+      load_even_odd(p + r * (kVectorBytes / 4), w.v[r], w.v[r + 1]);
+    return w;
+  } else {
+    return load<A>(p);
+  }
+}
+template <class T, class A>
+OLIVINE_INLINE void store_split(T* p, Wide<A> w) {
+  if constexpr (is_split<T>) {
+#pragma GCC unroll 2
+    for (int r = 0; r < kParts; r += 2)
+      store_even_odd(p + r * (kVectorBytes / 4), w.v[r], w.v[r + 1]);
+  } else {
+    store(p, w);
+  }
+}
+template <class A, class T>
+OLIVINE_INLINE Wide<A> load_first_split(const T* p, int64_t n, A fill) {
+  A lanes[Wide<A>::lanes];
+  store(lanes, broadcast<A>(fill));
+  for (int i = 0; i < n; ++i) lanes[lane_of<T>(i)] = widen<A>(p[i]);
+  return load<A>(lanes);
+}
+template <class T, class A>
+OLIVINE_INLINE void store_first_split(T* p, int64_t n, Wide<A> w) {
+  A lanes[Wide<A>::lanes];
+  store(lanes, w);
+  for (int i = 0; i < n; ++i) p[i] = narrow<T>(lanes[lane_of<T>(i)]);
+}
+// The lanes in the order of the elements.
+template <class T, class A>
+OLIVINE_INLINE Wide<A> in_order(Wide<A> w) {
+  if constexpr (!is_split<T>) return w;
+  A lanes[Wide<A>::lanes], ordered[Wide<A>::lanes];
+  store(lanes, w);
+  for (int i = 0; i < Wide<A>::lanes; ++i) ordered[i] = lanes[lane_of<T>(i)];
+  return load<A>(ordered);
 }
 
 // op over all lanes, as a tree.

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "backends/cpu/arithmetic_run.h"
+#include "backends/cpu/half_chain.h"
 #include "core/error.h"
 #include "core/op.h"
 
@@ -84,6 +85,12 @@ Planner::Planner(const Program& program, const KernelTable& table) : table_(tabl
 }
 
 void Planner::plan(const Instr& i) {
+  if (i.op <= kChain) {
+    Forms f{i.out};
+    f.plain = emit(nullptr, {plain(i.src[0])}, i.out.size());
+    out_.steps.back().chain = static_cast<uint16_t>(kChain - i.op);
+    return forms_.push_back(f);
+  }
   if (widens_ && is_half(i.key)) return plan_wide(i);
   Forms f{i.out};
   if (widens_ && i.key == float32 && is_half(i.out)) {

@@ -9,9 +9,10 @@ namespace olivine::cpu {
 
 // Steps work on values: first the leaves, then the step's results in order.
 struct Step {
-  const Loops* loops;
+  const Loops* loops;  // null: the step is a chain (half_chain.h)
   uint8_t arity;
   uint16_t src[3];
+  uint16_t chain = 0;
 };
 struct Steps {
   std::vector<uint8_t> itemsize;  // per value

@@ -134,10 +134,66 @@ using Lane = std::conditional_t<
     std::conditional_t<(sizeof(In) >= 4), In,
                        std::conditional_t<std::is_signed_v<In>, int32_t, uint32_t>>>;
 
+// 16-bit floats: values as integers that order alike, NaNs beyond all, and rows as 16-bit numbers,
+// which takes half as many vectors as floats. At most 2^16 rows and kTile columns.
+template <class In, bool kMax>
+void search_half_columns(const In* p, int64_t step, int64_t begin, int64_t end, int64_t n,
+                         float* best, uint32_t* place) {
+  using Rows = uint16_t __attribute__((vector_size(kVectorBytes)));
+  constexpr int64_t lanes = kVectorBytes / 2;
+  constexpr int16_t kInfinity = std::is_same_v<In, bfloat16_t> ? 0x7f80 : 0x7c00;
+  constexpr int16_t kNan = kMax ? INT16_MAX : INT16_MIN;
+  alignas(64) int16_t values[kTile];
+  alignas(64) uint16_t rows[kTile];
+  const auto vector_at = [&](const In* q) __attribute__((always_inline)) {
+    ShortLanes h;
+    std::memcpy(&h, q, sizeof h);
+    const ShortLanes sign = h >> 15, magnitude = h & 0x7fff;
+    return magnitude > kInfinity ? kNan - ShortLanes{} : (magnitude ^ sign) - sign;
+  };
+  const auto value_at = [&](const In* q) {
+    const int h = static_cast<int16_t>(q->bits), magnitude = h & 0x7fff;
+    return static_cast<int16_t>(magnitude > kInfinity ? kNan : h < 0 ? -magnitude : magnitude);
+  };
+  const int64_t wide_end = n - n % lanes;
+  for (int64_t r = begin; r < end; ++r) {
+    const In* row = p + r * step;
+    const auto number = static_cast<uint16_t>(r - begin);
+    for (int64_t j = 0; j < wide_end; j += lanes) {
+      const ShortLanes v = vector_at(row + j);
+      ShortLanes b = v;
+      Rows at{};
+      if (r > begin) {
+        std::memcpy(&b, values + j, sizeof b);
+        std::memcpy(&at, rows + j, sizeof at);
+        at = (kMax ? v > b : v < b) ? number - Rows{} : at;
+        b = extreme_lanes<kMax>(v, b);
+      }
+      std::memcpy(values + j, &b, sizeof b);
+      std::memcpy(rows + j, &at, sizeof at);
+    }
+    for (int64_t j = wide_end; j < n; ++j) {
+      const int16_t v = value_at(row + j);
+      if (r > begin && !(kMax ? v > values[j] : v < values[j])) continue;
+      values[j] = v;
+      rows[j] = number;
+    }
+  }
+  for (int64_t j = 0; j < n; ++j) {
+    place[j] = static_cast<uint32_t>(begin + rows[j]);
+    best[j] = widen<float>(p[(begin + rows[j]) * step + j]);
+  }
+}
+
 // Extremes and places of `n` neighbouring columns over rows [begin, end).
 template <class In, bool kMax, class A, class U>
 void search_columns(const In* p, int64_t step, int64_t begin, int64_t end, int64_t n, A* best,
                     U* place) {
+  if constexpr (is_half<In>) {
+    if (end - begin <= 65536) {
+      return search_half_columns<In, kMax>(p, step, begin, end, n, best, place);
+    }
+  }
   for (int64_t j = 0; j < n; ++j) {
     best[j] = widen<A>(p[begin * step + j]);
     place[j] = U(begin);

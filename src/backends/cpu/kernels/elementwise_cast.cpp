@@ -99,7 +99,18 @@ void loop_half(const void* pa, void* po, int64_t n) {
 OLIVINE_INLINE FloatLanes rounded(bfloat16_t, FloatLanes x) {
   return (FloatLanes)(any_to_upper_half(x) & 0xffff0000);
 }
-OLIVINE_INLINE FloatLanes rounded(float16_t h, FloatLanes x) { return floats_of(h, bits_of(h, x)); }
+OLIVINE_INLINE FloatLanes rounded(float16_t h, FloatLanes x) {
+#if defined(__SSE2__) && !defined(__AVX2__)
+  using Signed = int32_t __attribute__((vector_size(kVectorBytes)));
+  const WordLanes u = (WordLanes)x;
+  const Signed m = (Signed)(u & 0x7fffffff);
+  const auto others = ((m < 0x38800000) & (m != 0)) | (m > 0x477fefff);
+  if (_mm_movemask_ps((__m128)others) == 0) {  // normal numbers and zeros
+    return (FloatLanes)((u + 0xfff + ((u >> 13) & 1)) & 0xffffe000);
+  }
+#endif
+  return floats_of(h, bits_of(h, x));
+}
 
 template <class H>
 void loop_round(const void* pa, void* po, int64_t n) {

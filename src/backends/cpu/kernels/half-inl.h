@@ -52,6 +52,20 @@ template <class H>
 [[gnu::noinline]] void widen(const H* a, float* o, int64_t n) {
   constexpr int64_t lanes = kVectorBytes / 4;
   int64_t i = 0;
+#if defined(__SSE2__) && !defined(__AVX2__)
+  if constexpr (std::is_same_v<H, float16_t>) {
+    for (int64_t end; i + 2 * lanes <= n; i = end) {
+      end = i + kHalfBlock < n ? i + kHalfBlock : n / (2 * lanes) * (2 * lanes);
+      if (!all_finite(a + i, end - i)) break;
+      for (int64_t k = i; k < end; k += 2 * lanes) {
+        FloatLanes x, y;
+        load_pair(reinterpret_cast<const FiniteFloat16*>(a + k), x, y);
+        __builtin_memcpy(o + k, &x, sizeof x);
+        __builtin_memcpy(o + k + lanes, &y, sizeof y);
+      }
+    }
+  }
+#endif
   for (; i + lanes <= n; i += lanes) {
     const FloatLanes x = load_halves(a + i);
     __builtin_memcpy(o + i, &x, sizeof x);

@@ -42,12 +42,23 @@ OLIVINE_INLINE void put(T* p, int64_t count, Wide<A> v) {
   count == Wide<A>::lanes ? store(p, v) : store_first(p, count, v);
 }
 
+// The same of split vectors.
+template <class A, class T>
+OLIVINE_INLINE Wide<A> split_at(const T* p, int64_t count, A padding = A(0)) {
+  return count == Wide<A>::lanes ? load_split<A>(p) : load_first_split<A>(p, count, padding);
+}
+template <class A, class T>
+OLIVINE_INLINE void put_split(T* p, int64_t count, Wide<A> v) {
+  count == Wide<A>::lanes ? store_split(p, v) : store_first_split(p, count, v);
+}
+
 template <class A, int count>
 struct Sums {
   double s[count] = {};
 };
-// Sums over a row, `count` at once: body(i, lanes, sums) adds a vector to each of the sums.
-template <class A, int count, class F>
+// Sums over a row, `count` at once: body(i, lanes, sums) adds a vector to each of the sums, split
+// as T's are.
+template <class A, int count, class T = A, class F>
 OLIVINE_INLINE Sums<A, count> sum_over(int64_t n, F body) {
   Sums<A, count> total;
   for (int64_t i = 0; i < n; i += kReduceRun) {
@@ -59,7 +70,7 @@ OLIVINE_INLINE Sums<A, count> sum_over(int64_t n, F body) {
           body(j, lanes, sums);
         });
     for (int c = 0; c < count; ++c) {
-      total.s[c] += fold_lanes(sums[c], [](auto a, auto b) { return a + b; });
+      total.s[c] += fold_lanes(in_order<T>(sums[c]), [](auto a, auto b) { return a + b; });
     }
   }
   return total;
@@ -75,31 +86,35 @@ struct Norm {
     A mean = 0, factor;
   };
 
-  static Row statistics(const T* x, int64_t n, double eps) {
+  template <class X>
+  static Row statistics(const X* x, int64_t n, double eps) {
     Row row;
     if constexpr (kCentred) {
-      auto sum = sum_over<A, 1>(n, [&](int64_t i, int64_t count, Wide<A>* s) {
-        s[0] = lanewise<A>([](V a, V b) { return a + b; }, s[0], at<A>(x + i, count));
+      auto sum = sum_over<A, 1, X>(n, [&](int64_t i, int64_t count, Wide<A>* s) {
+        s[0] = lanewise<A>([](V a, V b) { return a + b; }, s[0], split_at<A>(x + i, count));
       });
       row.mean = A(sum.s[0] / double(n));
     }
     const A mean = row.mean;
-    auto squares = sum_over<A, 1>(n, [&](int64_t i, int64_t count, Wide<A>* s) {
+    auto squares = sum_over<A, 1, X>(n, [&](int64_t i, int64_t count, Wide<A>* s) {
       s[0] = lanewise<A>([&](V a, V b) { return mul_add(b - mean, b - mean, a); }, s[0],
-                         at<A>(x + i, count, mean));
+                         split_at<A>(x + i, count, mean));
     });
     row.factor = A(1 / __builtin_sqrt(squares.s[0] / double(n) + eps));
     return row;
   }
 
-  static void forward_row(const T* x, const T* weight, const T* bias, int64_t n, double eps,
-                          T* out) {
+  // X: T, or what all operands are known to be.
+  template <class X>
+  static void forward_row(const X* x, const X* weight, const X* bias, int64_t n, double eps,
+                          X* out) {
     const Row row = statistics(x, n, eps);
     auto write = [&](auto scale) {
       for_vectors<A>(
           0, n, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
-            Wide<A> y = map(at<A>(x + i, count), [&](V v) { return (v - row.mean) * row.factor; });
-            put(out + i, count, scale(i, count, y));
+            Wide<A> y =
+                map(split_at<A>(x + i, count), [&](V v) { return (v - row.mean) * row.factor; });
+            put_split(out + i, count, scale(i, count, y));
           });
     };
     auto times = [](V a, V b) { return a * b; };
@@ -107,12 +122,15 @@ struct Norm {
     if (weight && bias) {
       write([&](int64_t i, int64_t count, Wide<A> y) {
         return lanewise<A>([](V a, V w, V b) { return mul_add(a, w, b); }, y,
-                           at<A>(weight + i, count), at<A>(bias + i, count));
+                           split_at<A>(weight + i, count), split_at<A>(bias + i, count));
       });
     } else if (weight) {
-      write([&](int64_t i, int64_t c, Wide<A> y) { return map(y, at<A>(weight + i, c), times); });
+      write([&](int64_t i, int64_t c, Wide<A> y) {
+        return map(y, split_at<A>(weight + i, c), times);
+      });
     } else if (bias) {
-      write([&](int64_t i, int64_t c, Wide<A> y) { return map(y, at<A>(bias + i, c), plus); });
+      write(
+          [&](int64_t i, int64_t c, Wide<A> y) { return map(y, split_at<A>(bias + i, c), plus); });
     } else {
       write([](int64_t, int64_t, Wide<A> y) { return y; });
     }
@@ -126,8 +144,22 @@ struct Norm {
     const T* weight = p.has_weight ? call.in[1].as<T>() : nullptr;
     const T* bias = p.has_bias ? call.in[p.has_weight ? 2 : 1].as<T>() : nullptr;
     parallel_for(x.size() / n, larger(1, kTask / n), [&](int64_t b, int64_t e) {
+      [[maybe_unused]] bool finite = false;
+      if constexpr (kFiniteFirst && std::is_same_v<T, float16_t>) {
+        finite = (!weight || all_finite(weight, n)) && (!bias || all_finite(bias, n));
+      }
       for (; b < e; ++b) {
-        forward_row(x.as<T>() + b * n, weight, bias, n, p.eps, call.out[0].as<T>() + b * n);
+        const T* from = x.as<T>() + b * n;
+        T* to = call.out[0].as<T>() + b * n;
+        if constexpr (kFiniteFirst && std::is_same_v<T, float16_t>) {
+          if (finite && all_finite(from, n)) {
+            using X = FiniteFloat16;
+            forward_row(reinterpret_cast<const X*>(from), reinterpret_cast<const X*>(weight),
+                        reinterpret_cast<const X*>(bias), n, p.eps, reinterpret_cast<X*>(to));
+            continue;
+          }
+        }
+        forward_row(from, weight, bias, n, p.eps, to);
       }
     });
   }

@@ -1,4 +1,5 @@
-// The kernel of random_bits, and the loops of functions that only distributions use.
+// The kernels of random_bits and random_unit, and the loops of functions that only distributions
+// use.
 //
 // The words of one key are w[0 … W). With h = W / 2, word i < h and word W - h + i are the two
 // halves of the block with counters (i, W - h + i); the middle word of an odd W is the first half
@@ -15,15 +16,12 @@ namespace {
 
 constexpr int64_t kBlock = 256;
 
+// The words of one key; To(first word, values, n) stores them.
+template <class To>
 struct Stream {
   uint32_t k0, k1;
-  char* out;      // not aligned to words when a key's bytes are not whole words
-  int64_t bytes;  // of this key
+  To store;
 
-  void store(int64_t word, const uint32_t* values, int64_t n) const {
-    int64_t at = 4 * word, size = bytes - at < 4 * n ? bytes - at : 4 * n;
-    std::memcpy(out + at, values, static_cast<size_t>(size));
-  }
   // Blocks [begin, end) of h, h = W / 2.
   void fill(int64_t begin, int64_t end, int64_t second) const {
     uint32_t x[kBlock], y[kBlock];
@@ -49,16 +47,12 @@ struct Stream {
   }
 };
 
-void random_bits(const KernelCall& c) {
-  const auto& p = c.as<RandomBitsParams>();
-  const uint32_t* keys = c.in[0].as<const uint32_t>();
-  int64_t count = c.in[0].size() / 2, bytes = p.width;
-  for (int64_t d : p.shape) bytes *= d;
-  int64_t words = (bytes + 3) / 4, half = words / 2, second = words - half;
+// Draws `words` words for every key; `to(k)` stores those of key k.
+template <class F>
+void draw(const View& in, int64_t words, F to) {
+  const uint32_t* keys = in.as<const uint32_t>();
+  const int64_t count = in.size() / 2, half = words / 2, second = words - half;
   if (words == 0) return;
-  auto stream = [&](int64_t k) {
-    return Stream{keys[2 * k], keys[2 * k + 1], c.out[0].as<char>() + k * bytes, bytes};
-  };
   // Chunks of whole keys, or of one key's blocks.
   int64_t per_key = (half + kBlock - 1) / kBlock;
   if (per_key < 1) per_key = 1;
@@ -67,12 +61,63 @@ void random_bits(const KernelCall& c) {
     while (begin < end) {
       int64_t k = begin / per_key, first = begin % per_key;
       int64_t last = per_key < first + end - begin ? per_key : first + end - begin;
-      Stream s = stream(k);
+      const Stream<decltype(to(k))> s{keys[2 * k], keys[2 * k + 1], to(k)};
       s.fill(first * kBlock, half < last * kBlock ? half : last * kBlock, second);
       if (first == 0 && second != half) s.fill_middle(half);
       begin += last - first;
     }
   });
+}
+
+struct ToBytes {
+  char* out;      // not aligned to words when a key's bytes are not whole words
+  int64_t bytes;  // of this key
+  void operator()(int64_t word, const uint32_t* values, int64_t n) const {
+    int64_t at = 4 * word, size = bytes - at < 4 * n ? bytes - at : 4 * n;
+    std::memcpy(out + at, values, static_cast<size_t>(size));
+  }
+};
+
+void random_bits(const KernelCall& c) {
+  const auto& p = c.as<RandomBitsParams>();
+  int64_t bytes = p.width;
+  for (int64_t d : p.shape) bytes *= d;
+  draw(c.in[0], (bytes + 3) / 4, [&](int64_t k) {
+    return ToBytes{c.out[0].as<char>() + k * bytes, bytes};
+  });
+}
+
+template <class T>
+struct ToUnit {
+  T* out;
+  void operator()(int64_t word, const uint32_t* bits, int64_t n) const {
+    float u[kBlock];
+    float* to = u;
+    if constexpr (std::is_same_v<T, float>) to = out + word;
+    for (int64_t i = 0; i < n; ++i) {
+      const float x = static_cast<float>(bits[i]) * 0x1p-32f;
+      to[i] = x < 1 - 0x1p-24f || !std::is_same_v<T, float> ? x : 1 - 0x1p-24f;
+    }
+    if constexpr (!std::is_same_v<T, float>) {
+      constexpr uint16_t below_one = std::is_same_v<T, float16_t> ? 0x3bff : 0x3f7f;
+      narrow(u, out + word, n);
+      for (int64_t i = 0; i < n; ++i) {
+        const uint16_t h = out[word + i].bits;
+        out[word + i].bits = h < below_one ? h : below_one;
+      }
+    }
+  }
+};
+template <class T>
+void random_unit_of(const KernelCall& c) {
+  int64_t n = 1;
+  for (int64_t d : c.as<RandomUnitParams>().shape) n *= d;
+  draw(c.in[0], n, [&](int64_t k) { return ToUnit<T>{c.out[0].as<T>() + k * n}; });
+}
+void random_unit(const KernelCall& c) {
+  const Dtype dtype = c.as<RandomUnitParams>().dtype;
+  if (dtype == float32) return random_unit_of<float>(c);
+  dtype == float16 ? random_unit_of<float16_t>(c) : random_unit_of<bfloat16_t>(c);
 }
 
 template <class T>
@@ -96,6 +141,7 @@ void register_random(KernelTable& t) {
   t.add_loops("single_erfinv", bfloat16,
               looked_up<half_v<bfloat16_t, float, erfinv_loop<float>>>());
   t.add("random_bits", uint32, {.run = random_bits, .contiguous = 1});
+  t.add("random_unit", uint32, {.run = random_unit, .contiguous = 1});
 }
 
 }  // namespace olivine::cpu::OLIVINE_ISA

@@ -56,6 +56,7 @@ struct Accumulating {
 template <class T, int kComponents = 1>
 struct Sum : Accumulating<T> {
   using A = typename Accumulating<T>::A;
+  static constexpr bool linear = true;  // a multiple of all elements gives that of the result
   static constexpr int components = kComponents;
   static constexpr A identity() { return 0; }
   template <class X>

@@ -73,12 +73,36 @@ struct Rope {
     }
   }
 
+  // Brings whole vectors of sines or cosines into the order of split rows.
+  void split(A* c, int64_t count) const {
+    if constexpr (is_split<T>) {
+      constexpr int lanes = Wide<A>::lanes;
+      for (int64_t t = 0; t < count; ++t, c += half) {
+        for (int64_t i = 0; i + lanes <= half; i += lanes) {
+          A ordered[lanes];
+          copy(c + i, lanes, ordered);
+          for (int k = 0; k < lanes; ++k) c[i + lane_of<T>(k)] = ordered[k];
+        }
+      }
+    }
+  }
+
   // Both halves of a row, side by side.
   void turn_halves(const T* from, const A* c, const A* s, T* to) const {
+    if constexpr (kFiniteFirst && std::is_same_v<T, float16_t>) {
+      if (all_finite(from, 2 * half)) {
+        using X = FiniteFloat16;
+        return turn_halves_of(reinterpret_cast<const X*>(from), c, s, reinterpret_cast<X*>(to));
+      }
+    }
+    turn_halves_of(from, c, s, to);
+  }
+  template <class X>
+  void turn_halves_of(const X* from, const A* c, const A* s, X* to) const {
     constexpr int64_t lanes = Wide<A>::lanes;
     int64_t i = 0;
     for (; i + lanes <= half; i += lanes) {
-      const Wide<A> a = load<A>(from + i), b = load<A>(from + half + i);
+      const Wide<A> a = load_split<A>(from + i), b = load_split<A>(from + half + i);
       Wide<A> u, v;
 #pragma GCC unroll 4
       for (int r = 0; r < kParts; ++r) {
@@ -88,14 +112,14 @@ struct Rope {
         u.v[r] = a.v[r] * cosine - b.v[r] * sine;
         v.v[r] = a.v[r] * sine + b.v[r] * cosine;
       }
-      store(to + i, u);
-      store(to + half + i, v);
+      store_split(to + i, u);
+      store_split(to + half + i, v);
     }
     for (; i < half; ++i) {
       const A a = cpu::OLIVINE_ISA::widen<A>(from[i]);
       const A b = cpu::OLIVINE_ISA::widen<A>(from[half + i]);
-      to[i] = cpu::OLIVINE_ISA::narrow<T>(a * c[i] - b * s[i]);
-      to[half + i] = cpu::OLIVINE_ISA::narrow<T>(a * s[i] + b * c[i]);
+      to[i] = cpu::OLIVINE_ISA::narrow<X>(a * c[i] - b * s[i]);
+      to[half + i] = cpu::OLIVINE_ISA::narrow<X>(a * s[i] + b * c[i]);
     }
   }
   // Neighbours; `wide` holds the row's `dims` values.
@@ -132,6 +156,7 @@ struct Rope {
         const int64_t table = task / blocks, first = task % blocks * block;
         const int64_t count = smaller(block, positions - first);
         angles(static_cast<A*>(inverse.data()), table, first, count, c, s);
+        if (!p.traditional) split(c, count), split(s, count);
         for (int64_t r = table * rows; r < (table + 1) * rows; ++r) {
           const T* from = begin(r) + first * apart;
           T* to = static_cast<T*>(out.data) + (r * positions + first) * size;

@@ -72,21 +72,11 @@ struct RunningProduct : Running<T> {
 // where one is NaN, which is right but for NaNs in b.
 template <class T, bool kMax>
 struct RunningExtreme : Extreme<T, kMax> {
+  static constexpr bool highest = kMax;
   using Extreme<T, kMax>::apply;
 #if defined(__SSE2__)
   static OLIVINE_INLINE Native<float> apply(Native<float> a, Native<float> b) {
-#if defined(__AVX512BW__)
-    const __m512 x = (__m512)a, y = (__m512)b;
-    const auto r = (Native<float>)(kMax ? _mm512_maskz_max_ps(0xffff, y, x)
-                                        : _mm512_maskz_min_ps(0xffff, y, x));
-#elif defined(__AVX2__)
-    const __m256 x = (__m256)a, y = (__m256)b;
-    const auto r = (Native<float>)(kMax ? _mm256_max_ps(y, x) : _mm256_min_ps(y, x));
-#else
-    const __m128 x = (__m128)a, y = (__m128)b;
-    const auto r = (Native<float>)(kMax ? _mm_max_ps(y, x) : _mm_min_ps(y, x));
-#endif
-    return b != b ? b : r;
+    return b != b ? b : extreme_lanes<kMax>(b, a);
   }
 #endif
 };
@@ -152,28 +142,37 @@ OLIVINE_INLINE Native<typename Op::A> scan_lanes(Native<typename Op::A> v,
 
 // Results of an op that does not round need no rounding.
 template <class Op, class T>
-OLIVINE_INLINE void store_scanned(T* p, Native<typename Op::A> v) {
+OLIVINE_INLINE void store_scanned(T* p, Native<typename Op::A> v, Native<typename Op::A> w) {
   if constexpr (std::is_same_v<T, bfloat16_t> && !Op::rounds) {
-    const HalfLanes h = upper_halves((WordLanes)v);
-    std::memcpy(p, &h, sizeof h);
+    store_upper_halves(p, (WordLanes)v, (WordLanes)w);
+  } else if constexpr (is_half<T>) {
+    store_halves(p, v, w);
   } else {
     store_native(p, v);
+    store_native(p + sizeof v / sizeof(T), w);
   }
 }
 
-// out[i] = carry op in[0] op … op in[i]; returns the last. T: what is stored, maybe narrower.
-template <class Op, class T>
-typename Op::A scan_run(const T* in, int64_t n, typename Op::A carry, T* out) {
+// out[i] = carry op in[0] op … op in[i]; returns the last. From, T: what is read and stored, maybe
+// narrower.
+template <class Op, class From, class T>
+typename Op::A scan_run(const From* in, int64_t n, typename Op::A carry, T* out) {
   using A = typename Op::A;
   int64_t i = 0;
   if constexpr (Op::vector && sizeof(A) >= 4) {
     constexpr int L = kVectorBytes / int(sizeof(A));
     const Native<A> identity = broadcast<A>(Op::identity()).v[0];
+    const auto last = std::make_integer_sequence<int, L>();
     Native<A> c = broadcast<A>(carry).v[0];
-    for (; i + L <= n; i += L) {
-      Native<A> v = Op::apply(c, scan_lanes<Op>(load_native<A>(in + i), identity));
-      store_scanned<Op>(out + i, v);
-      c = last_lane<A>(v, std::make_integer_sequence<int, L>());
+    // From vector to vector only the carry is waited for.
+    for (; i + 2 * L <= n; i += 2 * L) {
+      const Native<A> v = scan_lanes<Op>(load_native<A>(in + i), identity);
+      const Native<A> w = scan_lanes<Op>(load_native<A>(in + i + L), identity);
+      const Native<A> first = Op::apply(c, v);
+      c = Op::apply(c, last_lane<A>(v, last));
+      const Native<A> second = Op::apply(c, w);
+      c = Op::apply(c, last_lane<A>(w, last));
+      store_scanned<Op>(out + i, first, second);
     }
     carry = c[0];
   }
@@ -184,6 +183,82 @@ typename Op::A scan_run(const T* in, int64_t n, typename Op::A carry, T* out) {
   return carry;
 }
 
+// ---- Running extremes of 16-bit floats, as integers that order alike
+
+// v moved up by k lanes, identities below.
+template <int k>
+OLIVINE_INLINE ShortLanes shift_shorts(ShortLanes v, ShortLanes identity) {
+#if defined(__AVX512BW__)
+  const __m512i x = (__m512i)v, y = (__m512i)identity;
+  if constexpr (k == 16) return (ShortLanes)_mm512_maskz_alignr_epi64(0xff, x, y, 4);
+  const __m512i below = _mm512_maskz_alignr_epi64(0xff, x, y, 6);
+  if constexpr (k >= 8) return (ShortLanes)below;
+  return (ShortLanes)_mm512_maskz_alignr_epi8(~0ull, x, below, k < 8 ? 16 - 2 * k : 0);
+#elif defined(__AVX2__)
+  const __m256i below = _mm256_permute2x128_si256((__m256i)identity, (__m256i)v, 0x20);
+  if constexpr (k >= 8) return (ShortLanes)below;
+  return (ShortLanes)_mm256_alignr_epi8((__m256i)v, below, k < 8 ? 16 - 2 * k : 0);
+#else
+  ShortLanes r;
+  constexpr int lanes = kVectorBytes / 2;
+  for (int i = 0; i < lanes; ++i) r[i] = i < k ? identity[i] : v[(i - k) & (lanes - 1)];
+  return r;
+#endif
+}
+OLIVINE_INLINE ShortLanes last_short(ShortLanes v) {
+#if defined(__AVX512BW__)
+  return (ShortLanes)_mm512_maskz_permutexvar_epi16(~0u, _mm512_set1_epi16(31), (__m512i)v);
+#elif defined(__AVX2__)
+  const __m256i high = _mm256_permute4x64_epi64((__m256i)v, 0xff);
+  return (ShortLanes)_mm256_shuffle_epi8(high, _mm256_set1_epi16(0x0706));
+#elif defined(__SSE2__)
+  return (ShortLanes)_mm_shuffle_epi32(_mm_shufflehi_epi16((__m128i)v, 0xff), 0xff);
+#else
+  return v[kVectorBytes / 2 - 1] - ShortLanes{};
+#endif
+}
+template <bool kMax, int k = 1>
+OLIVINE_INLINE ShortLanes scan_shorts(ShortLanes v, ShortLanes identity) {
+  if constexpr (k >= kVectorBytes / 2) {
+    return v;
+  } else {
+    return scan_shorts<kMax, 2 * k>(extreme_lanes<kMax>(v, shift_shorts<k>(v, identity)), identity);
+  }
+}
+
+template <class Op>
+inline constexpr bool has_highest = requires {
+  Op::highest;
+};
+
+// False, with nothing done, where there is a NaN.
+template <class T, bool kMax>
+bool scan_halves(const T* in, int64_t n, float before, T* out) {
+  constexpr int lanes = kVectorBytes / 2;
+  constexpr int16_t kInfinity = std::is_same_v<T, bfloat16_t> ? 0x7f80 : 0x7c00;
+  const auto order = [](auto h) { return h ^ ((h >> 15) & 0x7fff); };
+  if (before != before || !Extreme<T, kMax>::has_no_nan(in, n)) return false;
+  const ShortLanes identity = int16_t(kMax ? ~kInfinity : kInfinity) - ShortLanes{};
+  auto carry = static_cast<int16_t>(order(int(static_cast<int16_t>(narrow<T>(before).bits))));
+  ShortLanes c = carry - ShortLanes{};
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    ShortLanes v;
+    std::memcpy(&v, in + i, sizeof v);
+    v = scan_shorts<kMax>(order(v), identity);
+    const ShortLanes r = order(extreme_lanes<kMax>(c, v));
+    c = extreme_lanes<kMax>(c, last_short(v));
+    std::memcpy(out + i, &r, sizeof r);
+  }
+  carry = c[0];
+  for (; i < n; ++i) {
+    const auto h = static_cast<int16_t>(order(int(static_cast<int16_t>(in[i].bits))));
+    carry = (h > carry) == kMax ? h : carry;
+    out[i].bits = static_cast<uint16_t>(order(int(carry)));
+  }
+  return true;
+}
+
 // A row, or a chunk of one, in the direction of the scan.
 template <class Op>
 void scan_row(const typename Op::In* in, int64_t n, typename Op::A carry, const ScanParams& p,
@@ -192,6 +267,15 @@ void scan_row(const typename Op::In* in, int64_t n, typename Op::A carry, const 
   using A = typename Op::A;
   if constexpr (std::is_same_v<T, A> || is_half<T>) {
     if (!p.reverse && p.inclusive) {
+      if constexpr (is_half<T> && has_highest<Op>) {
+        if (scan_halves<T, Op::highest>(in, n, carry, out)) return;
+      }
+      if constexpr (kFiniteFirst && std::is_same_v<T, float16_t>) {
+        if (all_finite(in, n)) {
+          scan_run<Op>(reinterpret_cast<const FiniteFloat16*>(in), n, carry, out);
+          return;
+        }
+      }
       scan_run<Op>(in, n, carry, out);
       return;
     }
@@ -277,13 +361,20 @@ void scan_columns(const typename Op::In* in, int64_t n, int64_t step, int64_t co
     if constexpr (Op::vector) {
       constexpr int64_t L = Wide<A>::lanes;
       wide_end = cols - cols % L;
-      for (int64_t j = 0; j < wide_end; j += L) {
-        Wide<A> old = load<A>(acc + j);
-        Wide<A> now =
-            map(old, load<A>(in + at + j), [](auto a, auto b) { return Op::apply(a, b); });
-        store(out + at + j, p.inclusive ? now : old);
-        store(acc + j, now);
+      const auto add_row = [&](const auto* row) {
+        for (int64_t j = 0; j < wide_end; j += L) {
+          Wide<A> old = load<A>(acc + j);
+          Wide<A> now = map(old, load<A>(row + j), [](auto a, auto b) { return Op::apply(a, b); });
+          store(out + at + j, p.inclusive ? now : old);
+          store(acc + j, now);
+        }
+      };
+      bool finite = false;
+      if constexpr (kFiniteFirst && std::is_same_v<T, float16_t>) {
+        finite = all_finite(in + at, wide_end);
+        if (finite) add_row(reinterpret_cast<const FiniteFloat16*>(in + at));
       }
+      if (!finite) add_row(in + at);
     }
     for (int64_t j = wide_end; j < cols; ++j) {
       A old = acc[j];

@@ -11,9 +11,14 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
-// Vectors are of four bytes or more.
+// Vectors are of four bytes or more; a radix would pass over bytes that are not there.
+#if defined(__AVX2__)
 template <class T>
 using SelectKey = std::conditional_t<(sizeof(T) < 4), uint32_t, KeyOf<T>>;
+#else
+template <class T>
+using SelectKey = KeyOf<T>;
+#endif
 
 template <class U>
 struct Selected {

@@ -54,27 +54,37 @@ A max_of(const T* p, int64_t n) {
   return m;
 }
 
-// The sum of exp(p[i] - base), n <= kReduceRun; the terms are also stored if `out` is not null.
-// kShort: of elements that were 16-bit floats.
+// The sum of exp(p[i] - base), n <= kReduceRun; the terms are also stored if `out` is not null (of
+// 16-bit floats they never are). kShort: of elements that were 16-bit floats.
 template <class A, bool kShort, class T>
 A sum_of_exp(const T* p, int64_t n, A base, T* out) {
+  if constexpr (kFiniteFirst && std::is_same_v<T, float16_t>) {
+    if (!out && all_finite(p, n)) {
+      auto* q = reinterpret_cast<const FiniteFloat16*>(p);
+      return sum_of_exp<A, kShort, FiniteFloat16>(q, n, base, nullptr);
+    }
+  }
   constexpr int64_t L = Wide<A>::lanes;
   auto term = [&](auto v) { return exp_lanes<A, kShort>(v - base); };
   auto add = [](auto a, auto b) { return a + b; };
   Wide<A> s = broadcast<A>(0);
   int64_t i = 0;
   for (; i + L <= n; i += L) {
-    Wide<A> e = map(load<A>(p + i), term);
-    if (out) store(out + i, e);
+    Wide<A> e = map(load_split<A>(p + i), term);
+    if constexpr (!is_half<T>) {
+      if (out) store(out + i, e);
+    }
     s = map(s, e, add);
   }
   if (i < n) {
     // Lanes beyond the end are -inf and add nothing.
-    Wide<A> e = map(load_first<A>(p + i, n - i, -kInfinity<A>), term);
-    if (out) store_first(out + i, n - i, e);
+    Wide<A> e = map(load_first_split<A>(p + i, n - i, -kInfinity<A>), term);
+    if constexpr (!is_half<T>) {
+      if (out) store_first(out + i, n - i, e);
+    }
     s = map(s, e, add);
   }
-  return fold_lanes(s, add);
+  return fold_lanes(in_order<T>(s), add);
 }
 
 // out[i] = f(in[i]), lane by lane.
@@ -179,6 +189,9 @@ struct Softmax {
 
   template <class From, class To>
   [[gnu::noinline]] static void convert(const From* in, int64_t n, To* out) {
+    if constexpr (kFiniteFirst && std::is_same_v<From, float16_t>) {
+      if (all_finite(in, n)) return convert(reinterpret_cast<const FiniteFloat16*>(in), n, out);
+    }
     int64_t i = 0;
     for (; i + L <= n; i += L) store(out + i, load<A>(in + i));
     for (; i < n; ++i) out[i] = narrow<To>(widen<A>(in[i]));

@@ -9,7 +9,7 @@ import pytest
 import olivine.core as mx
 from tests.fixtures.quantized_mlx import DTYPES, FORMATS
 from tests.harness import OpTests, Row
-from tests.support import assert_close, assert_same, mx_dtype, to_mx, to_np
+from tests.support import assert_close, assert_same, mx_dtype, run_python, to_mx, to_np
 
 FIXTURE = np.load(Path(__file__).parent.parent / "fixtures" / "quantized_mlx.npz")
 IDS = [f"{mode}-{bits}-{group}" for mode, bits, group in FORMATS]
@@ -218,6 +218,37 @@ def test_products_with_long_rows(fmt):
         x = weights((rows, k), seed=rows)
         got = mx.quantized_matmul(x, *parts(packed), **keywords(fmt))
         assert_close(got, to_np(x).astype(np.float64) @ values.T, "float32", 20, f"{rows}", span=16)
+
+
+ROWS_ALONE = """
+    import numpy as np
+    import olivine.core as mx
+    rng = np.random.default_rng(4)
+    values, rows = rng.standard_normal((100, 640)), rng.standard_normal((40, 640))
+    rows[5] *= np.exp(6 * rng.standard_normal(640))  # takes more bits than the others
+    affine = [("affine", 4, 64), ("affine", 3, 32), ("affine", 8, 128)]
+    for mode, bits, group in [*affine, ("mxfp4", 4, 32)]:
+        how = dict(bits=bits, group_size=group, mode=mode)
+        for dtype in (mx.float16, mx.bfloat16, mx.float32):
+            packed = mx.quantize(mx.array(values, dtype=dtype), **how)
+            def product(begin, end):
+                x = mx.array(rows[begin:end], dtype=dtype)
+                return np.array(mx.quantized_matmul(x, *packed, **how).astype(mx.float32))
+            whole = product(0, 40)
+            for begin, end in ((0, 3), (3, 7), (5, 10), (2, 11), (1, 40)):
+                assert (product(begin, end) == whole[begin:end]).all(), (mode, bits, dtype, begin)
+            print(hash(whole.tobytes()))
+"""
+
+
+def test_rows_do_not_depend_on_those_beside_them():
+    """From three rows on, where there are dot products of bytes; nor on the number of threads."""
+    fixed = {"PYTHONHASHSEED": "0", "OLIVINE_CPU_ISA": "avx512_bf16"}
+    probe = "import olivine.core as mx; mx.eval(mx.ones(2) @ mx.ones(2))"
+    if run_python(probe, fixed, check=False).returncode:
+        pytest.skip("this machine has no avx512_bf16")
+    runs = [run_python(ROWS_ALONE, {"OLIVINE_NUM_THREADS": n, **fixed}) for n in "13"]
+    assert runs[0].stdout == runs[1].stdout
 
 
 @pytest.mark.parametrize("fmt", [("affine", 8, 64), ("affine", 4, 32), ("mxfp4", 4, 32)], ids=str)

@@ -10,10 +10,10 @@
 namespace olivine::cpu {
 namespace {
 
-constexpr int64_t kDotRows = 4;  // of x, up to which reading the weights is what takes time
+constexpr int64_t kDotRows = 2;  // of x, up to which reading the weights is what takes time
 // Rows of x, where there are no tiles, up to which products of floats are slower.
 constexpr int64_t kMostRows = 64, kMostRows32 = 4;
-constexpr int64_t kTask = 1 << 18;      // codes that a task of few rows reads
+constexpr int64_t kTask = 1 << 20;      // codes that a task of few rows reads
 constexpr int64_t kPrepared = 1 << 14;  // values of x that a task prepares
 constexpr int64_t kRowBlock = 256;      // of x, prepared at once
 constexpr int64_t kDotBlock = 32;       // the same where there are no tiles: what a cache holds
@@ -72,7 +72,7 @@ FixedRows some_rows(const FixedRows& x, int64_t first, int64_t count) {
 
 void multiply_dot(const PackedProduct& p, const FixedRows& x) {
   const int64_t units = tasks_of(p.n, kFixedDotColumns);
-  const int64_t share = tasks_of(units, int64_t{2} * thread_count());
+  const int64_t share = tasks_of(units, int64_t{4} * thread_count());
   const int64_t grain = std::clamp<int64_t>(kTask / (p.k * kFixedDotColumns), 1, share);
   const int64_t work_bytes = checked_mul(kernels()->dot_work, p.matrix.row_groups);
   parallel_for(units, grain, [&](int64_t begin, int64_t end) {
@@ -82,18 +82,21 @@ void multiply_dot(const PackedProduct& p, const FixedRows& x) {
   });
 }
 
+// A task has neighbouring tiles, which fetch each other's weights into the cache of one core.
 void multiply_tiles(const PackedProduct& p, const FixedRows& x) {
   const int64_t columns = tasks_of(p.n, kFixedColumns);
   const int64_t blocks = tasks_of(x.rows, kTileRows), rows = tasks_of(x.rows, blocks);
   const int64_t itemsize = static_cast<int64_t>(p.dtype.size());
-  parallel_for(blocks * columns, 1, [&](int64_t begin, int64_t end) {
-    ScratchBytes work(fixed_tile_work(rows), 1);
+  const int64_t share = tasks_of(columns, int64_t{8} * thread_count());
+  const int64_t tasks = tasks_of(columns, share);
+  parallel_for(blocks * tasks, 1, [&](int64_t begin, int64_t end) {
+    ScratchBytes work(fixed_tile_work(rows, p.matrix.row_groups), 1);
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t first = task / columns * rows, column = task % columns * kFixedColumns;
+      const int64_t first = task / tasks * rows, column = task % tasks * share * kFixedColumns;
       if (first >= x.rows) continue;
       const FixedRows part = some_rows(x, first, std::min(rows, x.rows - first));
-      kernels()->tile({p.matrix, part, column, std::min(p.n, column + kFixedColumns), p.dtype,
-                       p.out + first * p.n * itemsize, p.n, work.data()});
+      kernels()->tile({p.matrix, part, column, std::min(p.n, column + share * kFixedColumns),
+                       p.dtype, p.out + first * p.n * itemsize, p.n, work.data()});
     }
   });
 }

@@ -49,19 +49,18 @@ struct FixedKernels {
   int64_t (*chunk)(const QuantFormat&);  // codes that are unpacked at once; 0 where there is no way
   void (*prepare)(const FixedPrepareArgs&);
   void (*dot)(const FixedProductArgs&);   // for few rows of x: reads each weight once
-  void (*tile)(const FixedProductArgs&);  // for more rows; end - begin <= kFixedColumns
+  void (*tile)(const FixedProductArgs&);  // for more rows; begin: whole tiles
   int64_t dot_work;                       // bytes of `work` that dot() needs for each group
 };
 
 inline constexpr int64_t kFixedColumns = 32;    // of the result, in a tile
-inline constexpr int64_t kFixedDepth = 1024;    // codes of a row that a tile unpacks at once
+inline constexpr int64_t kFixedDepth = 512;     // codes of a row that a tile unpacks at once
 inline constexpr int64_t kFixedDotColumns = 4;  // of the result, that dot() computes at once
 
 constexpr int64_t fixed_group_stride(int64_t groups) { return (groups + 31) / 16 * 16; }
-// Codes; scales and biases, for groups of 16 values; sums.
-constexpr int64_t fixed_tile_work(int64_t rows) {
-  return kFixedColumns * (kFixedDepth + 2 * (kFixedDepth / 16) * int64_t(sizeof(float)) +
-                          rows * int64_t(sizeof(float)));
+// Codes; scales and biases; sums.
+constexpr int64_t fixed_tile_work(int64_t rows, int64_t groups) {
+  return kFixedColumns * (kFixedDepth + (2 * groups + rows) * int64_t(sizeof(float)));
 }
 
 namespace avx2 {

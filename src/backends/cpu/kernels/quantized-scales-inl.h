@@ -1,4 +1,4 @@
-// Scales and biases of packed rows, as floats.
+// Scales and biases of packed rows, as floats; a result as what is stored.
 #pragma once
 
 #include "backends/cpu/kernels/quantized-inl.h"
@@ -42,6 +42,19 @@ inline void row_biases(const PackedMatrix& m, int64_t row, int64_t first, int64_
                        float* to) {
   const int64_t at = row * m.row_groups + first;
   widen_all(m.scale_dtype, m.biases + at * int64_t(m.scale_dtype.size()), count, to);
+}
+
+inline void put(Dtype dtype, void* out, int64_t at, float value) {
+  switch (dtype.val()) {
+    case Dtype::Val::float16:
+      static_cast<float16_t*>(out)[at] = to_float16(value);
+      return;
+    case Dtype::Val::bfloat16:
+      static_cast<bfloat16_t*>(out)[at] = to_bfloat16(value);
+      return;
+    default:
+      static_cast<float*>(out)[at] = value;
+  }
 }
 
 }  // namespace

@@ -135,20 +135,6 @@ void prepare(const PrepareArgs& a) {
   });
 }
 
-void put(const DotArgs& a, int64_t r, int64_t n, float value) {
-  const int64_t at = r * a.out_stride + n;
-  switch (a.dtype.val()) {
-    case Dtype::Val::float16:
-      static_cast<float16_t*>(a.out)[at] = to_float16(value);
-      return;
-    case Dtype::Val::bfloat16:
-      static_cast<bfloat16_t*>(a.out)[at] = to_bfloat16(value);
-      return;
-    default:
-      static_cast<float*>(a.out)[at] = value;
-  }
-}
-
 OLIVINE_INLINE W fused(W x, W y, W z) {
 #pragma GCC unroll 4
   for (int p = 0; p < kParts; ++p) z.v[p] = mul_add(x.v[p], y.v[p], z.v[p]);
@@ -220,7 +206,7 @@ void dot_row(const DotArgs& a, int64_t r) {
       row_biases(m, n, 0, groups, biases);
       sum += dot_biases(biases, x + step - groups, groups);
     }
-    put(a, r, n, sum);
+    put(a.dtype, a.out, r * a.out_stride + n, sum);
   }
 }
 
@@ -281,7 +267,8 @@ void dot_tile(const DotArgs& a, int64_t first, int64_t n) {
   }
   for (int r = 0; r < R; ++r) {
     for (int j = 0; j < N; ++j) {
-      put(a, first + r, n + j, fold_lanes(acc[r][j], [](float p, float q) { return p + q; }));
+      const float sum = fold_lanes(acc[r][j], [](float p, float q) { return p + q; });
+      put(a.dtype, a.out, (first + r) * a.out_stride + n + j, sum);
     }
   }
 }

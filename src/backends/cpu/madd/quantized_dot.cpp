@@ -131,20 +131,6 @@ float scale_units(const FixedProductArgs& a, const float* scales, const float* b
   return sum_lanes(total) + rest * (c == Code::e2m1 ? -kE2m1Zero : 1);
 }
 
-void put(const FixedProductArgs& a, int64_t r, int64_t n, float value) {
-  const int64_t at = r * a.out_stride + n;
-  switch (a.dtype.val()) {
-    case Dtype::Val::float16:
-      static_cast<float16_t*>(a.out)[at] = to_float16(value);
-      return;
-    case Dtype::Val::bfloat16:
-      static_cast<bfloat16_t*>(a.out)[at] = to_bfloat16(value);
-      return;
-    default:
-      static_cast<float*>(a.out)[at] = value;
-  }
-}
-
 template <Code c, int P, int N, int R>
 void dot_tile(const FixedProductArgs& a, int64_t row, int64_t n) {
   const PackedMatrix& m = a.matrix;
@@ -169,7 +155,9 @@ void dot_tile(const FixedProductArgs& a, int64_t row, int64_t n) {
   }
   dot.run(groups, m.format.group_size);
   for (int r = 0; r < R; ++r) {
-    for (int j = 0; j < N; ++j) put(a, row + r, n + j, sum_lanes(dot.acc[r][j]) + bias[r][j]);
+    for (int j = 0; j < N; ++j) {
+      put(a.dtype, a.out, (row + r) * a.out_stride + n + j, sum_lanes(dot.acc[r][j]) + bias[r][j]);
+    }
   }
 }
 

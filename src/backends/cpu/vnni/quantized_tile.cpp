@@ -8,7 +8,7 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
-constexpr int kBlock = 8;  // rows of x that share a read of the codes
+constexpr int kBlock = 4;  // rows of x that share a read of the codes
 
 // Words of 32 bits.
 OLIVINE_INLINE void transpose_words(__m512i (&v)[16]) {
@@ -39,7 +39,8 @@ OLIVINE_INLINE void transpose_words(__m512i (&v)[16]) {
   }
 }
 
-// What all rows of x meet: codes [step][32 columns][4], scales and biases [group][32 columns].
+// What all rows of x meet: codes [step][32 columns][4] of a part of the depth, and scales and
+// biases [group][32 columns] from its first group on.
 struct Weights {
   uint8_t* codes;
   float *scales, *biases;
@@ -47,7 +48,7 @@ struct Weights {
   // A group's steps: `runs` times `lanes` of them, `run_stride` apart.
   int64_t runs, lanes, run_stride;
   int64_t groups_in_chunk, chunk_steps;  // where a chunk has several groups, else 1 and a group's
-  // Packed codes to fetch meanwhile, a line at a time.
+  // Packed codes to fetch meanwhile, some lines with each group and block of rows.
   const char* next;
   int64_t next_lines;
 };
@@ -99,16 +100,15 @@ void unpack_rows(const PackedMatrix& m, int64_t row, int64_t k, int64_t depth, u
   }
 }
 
-// Scales and biases of 16 rows, from group `first` on, to [group][32 columns].
+// All scales and biases of 16 rows, to [group][32 columns].
 template <Code c>
-void unpack_scales(const PackedMatrix& m, int64_t row, int64_t first, int64_t groups, float* scales,
-                   float* biases) {
-  for (int64_t g = 0; g < groups; g += 16) {
-    const int64_t count = smaller(16, groups - g);
+void unpack_scales(const PackedMatrix& m, int64_t row, float* scales, float* biases) {
+  for (int64_t g = 0; g < m.row_groups; g += 16) {
+    const int64_t count = smaller(16, m.row_groups - g);
     const __mmask16 some = first_lanes(count);
     __m512i s[16], b[16];
     for (int r = 0; r < 16; ++r) {
-      const int64_t at = smaller(row + r, m.rows - 1) * m.row_groups + first + g;
+      const int64_t at = smaller(row + r, m.rows - 1) * m.row_groups + g;
       const __m512 v = load_scales<c>(m, at, some);
       s[r] = (__m512i)v;
       b[r] = (__m512i)load_biases<c>(m, at, some, v);
@@ -121,14 +121,42 @@ void unpack_scales(const PackedMatrix& m, int64_t row, int64_t first, int64_t gr
     }
   }
 }
+OLIVINE_INLINE __m512 widen_words(float16_t, __m512i v) {
+  return _mm512_maskz_cvtph_ps(0xffff, _mm512_maskz_cvtepi32_epi16(0xffff, v));
+}
+OLIVINE_INLINE __m512 widen_words(bfloat16_t, __m512i v) {
+  return (__m512)_mm512_maskz_slli_epi32(0xffff, v, 16);
+}
+// The same of 16 bits each, a bias and a scale in a word.
+template <class T>
+void unpack_halves(const PackedMatrix& m, int64_t row, float* scales, float* biases) {
+  for (int64_t g = 0; g < m.row_groups; g += 16) {
+    const int64_t count = smaller(16, m.row_groups - g);
+    const __mmask16 some = first_lanes(count);
+    const auto load = [&](const char* from, int64_t at) __attribute__((always_inline)) {
+      return _mm512_maskz_cvtepu16_epi32(0xffff, _mm256_maskz_loadu_epi16(some, from + 2 * at));
+    };
+    __m512i v[16];
+    for (int r = 0; r < 16; ++r) {
+      const int64_t at = smaller(row + r, m.rows - 1) * m.row_groups + g;
+      const __m512i scale = _mm512_maskz_slli_epi32(0xffff, load(m.scales, at), 16);
+      v[r] = _mm512_or_si512(scale, load(m.biases, at));
+    }
+    transpose_words(v);
+    for (int64_t t = 0; t < count; ++t) {
+      const __m512i scale = _mm512_maskz_srli_epi32(0xffff, v[t], 16);
+      _mm512_store_ps(scales + (g + t) * kFixedColumns, widen_words(T{}, scale));
+      _mm512_store_ps(biases + (g + t) * kFixedColumns, widen_words(T{}, v[t]));
+    }
+  }
+}
 
 template <Code c>
-void unpack_tile(const PackedMatrix& m, int64_t row, int64_t k, int64_t depth, Weights& w) {
-  const int64_t size = m.format.group_size, first = k / size;
+void unpack_tile(const PackedMatrix& m, int64_t row, int64_t end, int64_t k, int64_t depth,
+                 Weights& w) {
+  const int64_t size = m.format.group_size;
   w.groups = depth / size;
   for (int half = 0; half < 2; ++half) {
-    unpack_scales<c>(m, row + 16 * half, first, w.groups, w.scales + 16 * half,
-                     w.biases + 16 * half);
     unpack_rows<c>(m, row + 16 * half, k, depth, w.codes + 64 * half);
   }
   w.groups_in_chunk = larger(1, kChunk<c> / size);
@@ -138,7 +166,7 @@ void unpack_tile(const PackedMatrix& m, int64_t row, int64_t k, int64_t depth, W
   w.run_stride = 16;
   // A part of the columns that follow, in the order that they lie in.
   constexpr int64_t bytes = kFixedColumns * bits_of(c) / 8;
-  const bool last = row + kFixedColumns >= m.rows;
+  const bool last = row + 2 * kFixedColumns > end;
   w.next = reinterpret_cast<const char*>(m.words + (row + kFixedColumns) * m.row_words) + bytes * k;
   w.next_lines = last ? 0 : bytes * depth / 64;
 }
@@ -150,24 +178,41 @@ struct Rows {
   float* acc;  // [row][32 columns]
 };
 
-// sum += a plane of R rows times the codes of a group.
-template <int R>
-OLIVINE_INLINE void add_group(const Weights& w, const uint8_t* codes, const int8_t* x,
-                              int64_t row_bytes, __m512i (&sum)[R][2]) {
-  for (int64_t run = 0; run < w.runs; ++run) {
-    const uint8_t* from = codes + run * w.run_stride * 4 * kFixedColumns;
-    const int8_t* at = x + run * w.run_stride * 4;
-    for (int64_t t = 0; t < w.lanes; ++t, from += 4 * kFixedColumns, at += 4) {
-      const __m512i low = _mm512_load_si512(from), high = _mm512_load_si512(from + 64);
-#pragma GCC unroll 8
+// sum[p] += plane p of R rows times the codes of `lanes` steps, each of which is read once.
+template <int P, int R>
+OLIVINE_INLINE void add_steps(const uint8_t* codes, const int8_t* planes, const Rows& x,
+                              int64_t lanes, __m512i (&sum)[P][R][2]) {
+  // Few enough addresses for the registers: one of each plane, and three distances.
+  const int64_t to[4] = {0, x.row_bytes, 2 * x.row_bytes, 3 * x.row_bytes};
+  const int8_t* at[P];
+  for (int p = 0; p < P; ++p) at[p] = planes + p * x.plane_bytes;
+  const auto step = [&](int t) __attribute__((always_inline)) {
+    const __m512i low = _mm512_load_si512(codes + t * 4 * kFixedColumns);
+    const __m512i high = _mm512_load_si512(codes + t * 4 * kFixedColumns + 64);
+#pragma GCC unroll 3
+    for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
         int32_t four;
-        std::memcpy(&four, at + r * row_bytes, 4);
+        std::memcpy(&four, at[p] + to[r] + 4 * t, 4);
         const __m512i v = _mm512_set1_epi32(four);
-        add_products(sum[r][0], low, v);
-        add_products(sum[r][1], high, v);
+        add_products(sum[p][r][0], low, v);
+        add_products(sum[p][r][1], high, v);
       }
     }
+  };
+  const auto advance = [&](int steps) __attribute__((always_inline)) {
+    codes += steps * 4 * kFixedColumns;
+    for (int p = 0; p < P; ++p) at[p] += 4 * steps;
+  };
+  for (; lanes >= 4; lanes -= 4) {
+#pragma GCC unroll 4
+    for (int t = 0; t < 4; ++t) step(t);
+    advance(4);
+  }
+  for (; lanes > 0; --lanes) {
+    step(0);
+    advance(1);
   }
 }
 
@@ -175,44 +220,32 @@ template <int P, int R>
 void multiply_rows(const Weights& w, const Rows& x) {
   const int64_t lines = (w.next_lines + w.groups - 1) / w.groups;
   for (int64_t g = 0; g < w.groups; ++g) {
-    for (int64_t i = g * lines; i < (g + 1) * lines; ++i) __builtin_prefetch(w.next + 64 * i);
+    for (int64_t i = g * lines; i < (g + 1) * lines; ++i) {
+      __builtin_prefetch(w.next + 64 * i, 0, 2);  // not to the first cache: the tile is there
+    }
     const int64_t step = g / w.groups_in_chunk * w.chunk_steps + g % w.groups_in_chunk * w.lanes;
-    const uint8_t* codes = w.codes + step * 4 * kFixedColumns;
-    const int8_t* planes = x.planes + step * 4;
-    __m512i sum[R][2] = {};
-    __m512 low[R][2];
-    if constexpr (P == 3) {
-      add_group<R>(w, codes, planes + 2 * x.plane_bytes, x.row_bytes, sum);
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 2
-        for (int h = 0; h < 2; ++h) {
-          low[r][h] = _mm512_maskz_cvtepi32_ps(0xffff, sum[r][h]);
-          sum[r][h] = _mm512_setzero_si512();
-        }
-      }
+    __m512i sum[P][R][2] = {};
+    for (int64_t run = 0; run < w.runs; ++run) {
+      const int64_t at = 4 * (step + run * w.run_stride);
+      add_steps<P, R>(w.codes + at * kFixedColumns, x.planes + at, x, w.lanes, sum);
     }
-    add_group<R>(w, codes, planes, x.row_bytes, sum);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 2
-      for (int h = 0; h < 2; ++h) sum[r][h] = _mm512_maskz_slli_epi32(0xffff, sum[r][h], 8);
-    }
-    add_group<R>(w, codes, planes + x.plane_bytes, x.row_bytes, sum);
     const __m512 scales[2] = {_mm512_load_ps(w.scales + g * kFixedColumns),
                               _mm512_load_ps(w.scales + g * kFixedColumns + 16)};
     const __m512 biases[2] = {_mm512_load_ps(w.biases + g * kFixedColumns),
                               _mm512_load_ps(w.biases + g * kFixedColumns + 16)};
-#pragma GCC unroll 8
+#pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       const float unit = x.units[r * x.group_stride + g] * (P == 2 ? 256 : 1);
       const __m512 total = _mm512_set1_ps(x.sums[r * x.group_stride + g]);
-
 #pragma GCC unroll 2
       for (int h = 0; h < 2; ++h) {
         float* acc = x.acc + r * kFixedColumns + 16 * h;
-        __m512 v = _mm512_maskz_cvtepi32_ps(0xffff, sum[r][h]);
-        if constexpr (P == 3) v = _mm512_fmadd_ps(v, _mm512_set1_ps(256), low[r][h]);
+        const __m512i high = _mm512_maskz_slli_epi32(0xffff, sum[0][r][h], 8);
+        __m512 v = _mm512_maskz_cvtepi32_ps(0xffff, _mm512_add_epi32(high, sum[1][r][h]));
+        if constexpr (P == 3) {
+          v = _mm512_fmadd_ps(v, _mm512_set1_ps(256),
+                              _mm512_maskz_cvtepi32_ps(0xffff, sum[2][r][h]));
+        }
         const __m512 before = _mm512_fmadd_ps(biases[h], total, _mm512_load_ps(acc));
         _mm512_store_ps(acc, _mm512_fmadd_ps(v, scales[h] * _mm512_set1_ps(unit), before));
       }
@@ -239,41 +272,62 @@ void multiply_block(const Weights& w, const FixedRows& x, int64_t row, float* ac
   }
 }
 
-// The rows after the last whole block.
-template <int R>
-void multiply_rest(const Weights& w, const FixedRows& x, int64_t row, float* acc) {
-  if constexpr (R > 0) {
-    if (x.rows - row == R) return multiply_block<R>(w, x, row, acc);
-    multiply_rest<R - 1>(w, x, row, acc);
+// All rows of x, in blocks of about the same size.
+void multiply_tile(Weights& w, const FixedRows& x, float* acc) {
+  const int64_t blocks = (x.rows + kBlock - 1) / kBlock;
+  w.next_lines = (w.next_lines + blocks - 1) / blocks;
+  for (int64_t b = 0; b < blocks; ++b, w.next += 64 * w.next_lines) {
+    const int64_t row = b * x.rows / blocks;
+    switch ((b + 1) * x.rows / blocks - row) {
+      case 1:
+        multiply_block<1>(w, x, row, acc);
+        break;
+      case 2:
+        multiply_block<2>(w, x, row, acc);
+        break;
+      case 3:
+        multiply_block<3>(w, x, row, acc);
+        break;
+      default:
+        multiply_block<4>(w, x, row, acc);
+    }
   }
 }
 
+// Columns [n, n + 32) of the result, or those before `end`.
 template <Code c>
-void tile(const FixedProductArgs& a) {
+void tile(const FixedProductArgs& a, int64_t n) {
   const PackedMatrix& m = a.matrix;
-  const int64_t size = m.format.group_size;
+  const int64_t size = m.format.group_size, columns = smaller(kFixedColumns, a.end - n);
   Weights w{};
   w.codes = static_cast<uint8_t*>(a.work);
   w.scales = reinterpret_cast<float*>(w.codes + kFixedColumns * kFixedDepth);
-  w.biases = w.scales + kFixedColumns * (kFixedDepth / 16);
-  float* acc = w.biases + kFixedColumns * (kFixedDepth / 16);
+  w.biases = w.scales + kFixedColumns * m.row_groups;
+  float* acc = w.biases + kFixedColumns * m.row_groups;
   fill(acc, a.x.rows * kFixedColumns, 0.0F);
+  for (int half = 0; half < 2; ++half) {
+    float *scales = w.scales + 16 * half, *biases = w.biases + 16 * half;
+    if (c != Code::e2m1 && m.scale_dtype == bfloat16) {
+      unpack_halves<bfloat16_t>(m, n + 16 * half, scales, biases);
+    } else if (c != Code::e2m1 && m.scale_dtype == float16) {
+      unpack_halves<float16_t>(m, n + 16 * half, scales, biases);
+    } else {
+      unpack_scales<c>(m, n + 16 * half, scales, biases);
+    }
+  }
   for (int64_t k = 0; k < a.x.k; k += kFixedDepth) {
-    unpack_tile<c>(m, a.begin, k, smaller(kFixedDepth, a.x.k - k), w);
+    unpack_tile<c>(m, n, a.end, k, smaller(kFixedDepth, a.x.k - k), w);
     FixedRows x = a.x;
     x.planes += k;
     x.units += k / size;
     x.sums += k / size;
-    int64_t row = 0;
-    for (; row + kBlock <= x.rows; row += kBlock) {
-      multiply_block<kBlock>(w, x, row, acc);
-      w.next_lines = 0;
-    }
-    multiply_rest<kBlock - 1>(w, x, row, acc);
+    multiply_tile(w, x, acc);
+    w.scales += w.groups * kFixedColumns;
+    w.biases += w.groups * kFixedColumns;
   }
   for (int64_t r = 0; r < a.x.rows; ++r) {
-    for (int64_t j = 0; j < a.end - a.begin; j += 16) {
-      store_results(a.dtype, a.out, r * a.out_stride + a.begin + j, a.end - a.begin - j,
+    for (int64_t j = 0; j < columns; j += 16) {
+      store_results(a.dtype, a.out, r * a.out_stride + n + j, columns - j,
                     _mm512_load_ps(acc + r * kFixedColumns + j));
     }
   }
@@ -282,7 +336,9 @@ void tile(const FixedProductArgs& a) {
 }  // namespace
 
 void fixed_tile(const FixedProductArgs& a) {
-  with_byte_code(a.matrix.format, [&](auto code) { tile<decltype(code)::value>(a); });
+  with_byte_code(a.matrix.format, [&](auto code) {
+    for (int64_t n = a.begin; n < a.end; n += kFixedColumns) tile<decltype(code)::value>(a, n);
+  });
 }
 
 }  // namespace olivine::cpu::OLIVINE_ISA

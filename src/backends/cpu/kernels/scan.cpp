@@ -360,7 +360,7 @@ void scan_columns(const typename Op::In* in, int64_t n, int64_t step, int64_t co
     const int64_t at = (p.reverse ? n - 1 - r : r) * step;
     if constexpr (Op::vector) {
       constexpr int64_t L = Wide<A>::lanes;
-      wide_end = cols - cols % L;
+      wide_end = smaller(cols, kColumns) / L * L;  // never more, which g++ 12 cannot see
       const auto add_row = [&](const auto* row) {
         for (int64_t j = 0; j < wide_end; j += L) {
           Wide<A> old = load<A>(acc + j);

@@ -48,7 +48,8 @@ class Checkpoint:
     `config` is that of a config.json. `weights` are lazy and carry Hugging Face's names; a packed
     one is three arrays, `x.weight`, `x.scales` and (unless `mode` has none) `x.biases`.
     `quantization` gives the settings of packed layers: `group_size`, `bits` and `mode`, and under
-    a layer's path a dict of its own. `origin` is what messages call it.
+    a layer's path a dict of its own. `origin` is what messages call it. `dtype` is what packed
+    layers compute in where their scales do not say.
     """
 
     origin: str
@@ -56,6 +57,7 @@ class Checkpoint:
     weights: dict[str, mx.array]
     quantization: dict[str, Any] = field(default_factory=dict)
     generation: dict[str, Any] = field(default_factory=dict)
+    dtype: mx.Dtype | None = None
 
     def settings(self, path: str) -> dict[str, Any]:
         """The arguments of `to_quantized` for the layer at `path`."""

@@ -12,7 +12,18 @@ import olivine.core as mx
 
 
 class ModelError(ValueError):
-    """A model that cannot be found or used; the message is for the person who named it."""
+    """A model that cannot be found or used; the message is for the person who named it.
+
+    It is one line of a readable length, whatever a file has in its values.
+    """
+
+    LONGEST = 1500
+
+    def __init__(self, message: str):
+        message = " ".join(message.splitlines())
+        if len(message) > self.LONGEST:
+            message = f"{message[: self.LONGEST - 60]} … {message[-50:]}"
+        super().__init__(message)
 
 
 def optional(module: str, purpose: str):

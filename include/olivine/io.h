@@ -75,8 +75,8 @@ using GGUFLoad = std::pair<NamedArrays, GGUFMetadataMap>;
 
 // GGUF versions 2 and 3. Numbers of the metadata are arrays without axes, lists of them have one.
 // Quantized tensors become, as in MLX, words, scales and biases like quantize()'s (Q4_0, Q4_1,
-// Q8_0), or float16. With `lossless` Q5_0, Q5_1, and Q4_K and Q5_K with float32 scales are packed
-// as well, and the others become float32.
+// Q8_0), or float16. With `lossless` these, Q5_0, Q5_1 and Q2_K to Q6_K are packed as they are, in
+// the modes symmetric, k and k_symmetric where quantize() has none, and the others become float32.
 enum class GGUFPacking { mlx, lossless };
 OLIVINE_API GGUFLoad load_gguf(const std::string& path, GGUFPacking packing = GGUFPacking::mlx);
 OLIVINE_API GGUFLoad load_gguf(const ByteSource& source, GGUFPacking packing = GGUFPacking::mlx);

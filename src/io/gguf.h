@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "io/extent.h"
+#include "ops/quantized_params.h"
 
 namespace olivine::gguf {
 
@@ -29,15 +30,14 @@ enum class Value : uint32_t {
 enum class Form {
   plain,      // elements as stored, of `dtype`
   decoded,    // float16, or float32 if nothing may be lost
-  packed,     // weight, scales and biases, in the affine layout of quantize(), groups of 32
+  packed,     // weight, scales and biases as `packing` says, groups of 32
   packable,   // decoded, or packed if that is asked for
   unreadable  // known by name only
 };
 
-// Packed blocks: bits per element, dtype of scales and biases, and the packer.
+// Packed blocks: their format, and the packer. Floating scales and biases are float16.
 struct Packing {
-  int bits = 0;
-  Dtype scales = float16;
+  QuantFormat format{};
   Codec codec{};
 };
 
@@ -46,10 +46,11 @@ struct Type {
   std::string_view name;
   uint32_t values, bytes;  // per block
   Form form;
-  Dtype dtype;  // of plain and decoded elements
-  Codec codec;  // decodes blocks
-  Codec exact;  // to float32
-  Packing packing;
+  Dtype dtype;      // of plain and decoded elements
+  Codec codec;      // decodes blocks
+  Codec exact;      // to float32
+  Packing packing;  // of Form::packed as quantize() packs, else without loss
+  Packing kept;     // without loss
 };
 
 // Null: no type has this number.
@@ -84,6 +85,11 @@ void pack_q4_1(const unsigned char* in, int64_t first, int64_t count, void* cons
 void pack_q5_0(const unsigned char* in, int64_t first, int64_t count, void* const* out);
 void pack_q5_1(const unsigned char* in, int64_t first, int64_t count, void* const* out);
 void pack_q8_0(const unsigned char* in, int64_t first, int64_t count, void* const* out);
+void keep_q4_0(const unsigned char* in, int64_t first, int64_t count, void* const* out);
+void keep_q8_0(const unsigned char* in, int64_t first, int64_t count, void* const* out);
+void pack_q2_k(const unsigned char* in, int64_t first, int64_t count, void* const* out);
+void pack_q3_k(const unsigned char* in, int64_t first, int64_t count, void* const* out);
+void pack_q6_k(const unsigned char* in, int64_t first, int64_t count, void* const* out);
 void pack_q4_k(const unsigned char* in, int64_t first, int64_t count, void* const* out);
 void pack_q5_k(const unsigned char* in, int64_t first, int64_t count, void* const* out);
 
@@ -91,6 +97,12 @@ void pack_q5_k(const unsigned char* in, int64_t first, int64_t count, void* cons
 inline uint32_t u16_at(const unsigned char* p) { return uint32_t(p[0] | p[1] << 8); }
 inline uint32_t u32_at(const unsigned char* p) { return u16_at(p) | u16_at(p + 2) << 16; }
 inline float f16_at(const unsigned char* p) { return to_float(float16_t{uint16_t(u16_at(p))}); }
+
+// The signed scale of group j, out of the 12 bytes of Q3_K.
+inline int q3_k_scale(const unsigned char* s, int j) {
+  const int low = j < 8 ? s[j] & 15 : s[j - 8] >> 4;
+  return (low | (s[8 + j % 4] >> (j / 4 * 2) & 3) << 4) - 32;
+}
 
 // The 6-bit scale and minimum of group j, out of the 12 bytes of Q4_K and Q5_K.
 struct ScaleMin {

@@ -57,9 +57,7 @@ void decode_q3_k(const unsigned char* b, float* y) {
   const unsigned char *high = b, *s = b + 96;
   float d = f16_at(b + 108);
   for (int group = 0; group < 16; ++group) {
-    int low = group < 8 ? s[group] & 15 : s[group - 8] >> 4;
-    int six = low | (s[8 + group % 4] >> (group / 4 * 2) & 3) << 4;
-    float scale = d * float(six - 32);
+    float scale = d * float(q3_k_scale(s, group));
     const unsigned char* q = b + 32 + group / 8 * 32 + group % 2 * 16;
     const unsigned char* h = high + group % 2 * 16;
     int shift = group / 2 % 4 * 2;

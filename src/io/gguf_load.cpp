@@ -243,16 +243,19 @@ void add_arrays(const Header& in, const Tensor& t, std::shared_ptr<const ByteSou
   const Form form = t.type->form;
   const bool lossless = packing == GGUFPacking::lossless;
   if (form == Form::packed || (form == Form::packable && lossless)) {
-    const Packing& p = t.type->packing;
+    const Packing& p = lossless ? t.type->kept : t.type->packing;
+    const QuantFormat& f = p.format;
     e.codec = &p.codec;
     constexpr std::string_view kWeight = ".weight";
     std::string prefix =
         t.name.ends_with(kWeight) ? t.name.substr(0, t.name.size() - kWeight.size()) : t.name;
-    names.insert(names.end(), {prefix + ".scales", prefix + ".biases"});
-    Shape weight = t.shape, groups = t.shape;
-    weight.back() = weight.back() / 32 * p.bits;
-    groups.back() /= 32;
-    e.outs = {{weight, uint32}, {groups, p.scales}, {groups, p.scales}};
+    names.push_back(prefix + ".scales");
+    if (f.has_biases()) names.push_back(prefix + ".biases");
+    Shape weight = t.shape, scales = t.shape;
+    weight.back() = weight.back() / 32 * f.bits;
+    scales.back() = f.scale_columns(scales.back() / f.group_size);
+    e.outs = {{weight, uint32}};
+    e.outs.resize(names.size(), {scales, f.nested() ? uint8 : float16});
   } else if (form == Form::plain) {
     e.outs = {{t.shape, t.type->dtype}};
   } else {

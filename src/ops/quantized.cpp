@@ -1,6 +1,9 @@
 // quantize and dequantize, and the checks that every function of packed weights makes.
 #include "olivine/ops/quantized.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "core/checks.h"
 #include "core/error.h"
 #include "core/op.h"
@@ -15,10 +18,17 @@
 
 namespace olivine {
 
+namespace {
+// In the order of QuantMode.
+constexpr const char* kModes[] = {"affine",    "mxfp4", "mxfp8",      "nvfp4",
+                                  "symmetric", "k",     "k_symmetric"};
+}  // namespace
+
+const char* mode_name(const QuantFormat& f) { return kModes[static_cast<int>(f.mode)]; }
+
 void check_format(const CheckCall& c, const QuantFormat& f) {
-  const char* modes[] = {"affine", "mxfp4", "mxfp8", "nvfp4"};
-  require(c, f.mode <= QuantMode::nvfp4, "a known mode");
-  quant_format(modes[static_cast<int>(f.mode)], f.group_size, f.bits, c.op.name);
+  require(c, f.mode <= QuantMode::k_symmetric, "a known mode");
+  quant_format(mode_name(f), f.group_size, f.bits, c.op.name);
 }
 
 namespace {
@@ -107,6 +117,7 @@ VmapResult vmap_quantize(const VmapCall& c) {
 void check_quantize(const CheckCall& c) {
   const auto& p = c.params.as<QuantizeParams>();
   check_format(c, p.format);
+  require(c, p.format.mode <= QuantMode::nvfp4, "a mode that weights can be brought to");
   expect_inputs(c, p.has_global ? 2 : 1);
   const array& w = c.in[0];
   expect_ndim(c, 0, 2);
@@ -128,7 +139,7 @@ const Op quantize_op{.name = "quantize",
 
 Packed packed_of(const QuantizeParams& p, std::span<const array> in) {
   Packed packed{in[0], in[1], std::nullopt, std::nullopt, p.format};
-  if (p.format.affine()) packed.biases = in[2];
+  if (p.format.has_biases()) packed.biases = in[2];
   if (p.has_global) packed.global = in[2];
   return packed;
 }
@@ -151,7 +162,7 @@ Op dequantize_record() {
   op.check = [](const CheckCall& c) {
     const auto& p = c.params.as<DequantizeParams>();
     check_weights(c, 0, p.base.format, p.base.has_global);
-    expect_inputs(c, 2 + size_t(p.base.format.affine()) + size_t(p.base.has_global));
+    expect_inputs(c, 2 + size_t(p.base.format.has_biases()) + size_t(p.base.has_global));
     require(c, is_floating(p.dtype), "a floating point dtype");
   };
   op.any_size = true;
@@ -182,38 +193,62 @@ int default_group_size(QuantMode mode) {
 }
 int default_bits(QuantMode mode) { return mode == QuantMode::mxfp8 ? 8 : 4; }
 
+// The sizes that GGUF's types have.
+void check_stored_format(const QuantFormat& f, const char* op) {
+  const bool known = f.mode == QuantMode::symmetric
+                         ? f.group_size == 32 && (f.bits == 4 || f.bits == 5 || f.bits == 8)
+                     : f.mode == QuantMode::k ? f.group_size == (f.bits == 2 ? 16 : 32) &&
+                                                    (f.bits == 2 || f.bits == 4 || f.bits == 5)
+                                              : f.group_size == 16 && (f.bits == 3 || f.bits == 6);
+  if (!known) {
+    fail("[", op, "] expected the group_size and bits of a type of GGUF for mode ", mode_name(f),
+         "; got ", f.group_size, " and ", f.bits);
+  }
+}
+
+// Scales of bytes times their float16 factors.
+array nested_values(const array& blocks, const QuantFormat& f) {
+  const int size = f.block_bytes();
+  array b = unflatten(blocks, -1, {blocks.shape(-1) / size, size});
+  Shape low(b.shape().size(), 0), high = b.shape();
+  high.back() = 2;
+  array factor = view(slice(b, low, high), float16);
+  low.back() = 2;
+  high.back() = size;
+  array bytes = view(slice(b, low, high), int8);
+  return ungroup(multiply(astype(bytes, float32), astype(factor, float32)));
+}
+
 }  // namespace
 
 // ---- shared
 
 void check_weights(const CheckCall& c, size_t first, const QuantFormat& f, bool has_global) {
   check_format(c, f);
-  expect_inputs(c, first + 2 + size_t(f.affine()) + size_t(has_global), SIZE_MAX);
-  require(c, !(f.affine() && has_global), "a global scale for mode nvfp4 only");
+  expect_inputs(c, first + 2 + size_t(f.has_biases()) + size_t(has_global), SIZE_MAX);
+  require(c, f.mode == QuantMode::nvfp4 || !has_global, "a global scale for mode nvfp4 only");
   const array &w = c.in[first], &scales = c.in[first + 1];
   std::optional<array> biases;
-  if (f.affine()) biases = c.in[first + 2];
+  if (f.has_biases()) biases = c.in[first + 2];
   check_packed(w, scales, biases, std::nullopt, f, c.op.name, {});
-  if (f.affine()) expect_dtype(c, first + 2, scales.dtype());
+  if (f.has_biases()) expect_dtype(c, first + 2, scales.dtype());
   if (has_global) check_global_input(c, first + 2, f, w);
 }
 
 QuantFormat quant_format(const std::string& mode, std::optional<int> group_size,
                          std::optional<int> bits, const char* op) {
-  QuantFormat f;
-  if (mode == "affine") {
-    f.mode = QuantMode::affine;
-  } else if (mode == "mxfp4") {
-    f.mode = QuantMode::mxfp4;
-  } else if (mode == "mxfp8") {
-    f.mode = QuantMode::mxfp8;
-  } else if (mode == "nvfp4") {
-    f.mode = QuantMode::nvfp4;
-  } else {
+  const auto* known = std::find(std::begin(kModes), std::end(kModes), mode);
+  if (known == std::end(kModes)) {
     fail("[", op, "] expected mode affine, mxfp4, mxfp8 or nvfp4; got '", mode, "'");
   }
+  QuantFormat f;
+  f.mode = static_cast<QuantMode>(known - kModes);
   f.group_size = group_size.value_or(default_group_size(f.mode));
   f.bits = bits.value_or(default_bits(f.mode));
+  if (f.mode >= QuantMode::symmetric) {
+    check_stored_format(f, op);
+    return f;
+  }
   if (!f.affine()) {
     if (f.group_size != default_group_size(f.mode) || f.bits != default_bits(f.mode)) {
       fail("[", op, "] expected group_size ", default_group_size(f.mode), " and bits ",
@@ -260,13 +295,15 @@ Packed check_packed(const array& w, const array& scales, const std::optional<arr
   if (w.ndim() < 2) {
     fail("[", op, "] expected packed weights of at least two axes; got shape ", w.shape());
   }
-  if (format.affine() != biases.has_value()) {
+  if (format.has_biases() != biases.has_value()) {
     fail("[", op, "] expected biases for mode affine and for no other; got ",
          biases ? "some" : "none");
   }
   Shape groups = w.shape();
   groups.back() = format.values(w.shape(-1)) / format.group_size;
-  const bool whole = format.words(groups.back() * format.group_size) == w.shape(-1);
+  const bool whole = format.words(groups.back() * format.group_size) == w.shape(-1) &&
+                     (!format.nested() || groups.back() % format.groups_in_block() == 0);
+  groups.back() = format.scale_columns(groups.back());
   if (!whole || scales.shape() != groups || (biases && biases->shape() != groups)) {
     fail("[", op, "] expected scales", biases ? " and biases" : "", " of one entry per group of ",
          format.group_size, " codes of ", format.bits, " bits in words of shape ", w.shape(),
@@ -276,8 +313,17 @@ Packed check_packed(const array& w, const array& scales, const std::optional<arr
   Packed p{w, scales, biases, std::nullopt, format};
   p.global = check_global(
       global, format, element_count(w.shape()) == 0 ? 1 : w.size() / w.shape(-1) / w.shape(-2), op);
-  if (!format.affine()) {
+  if (!format.float_scales()) {
     if (scales.dtype() != uint8) fail("[", op, "] expected scales of uint8; got ", scales.dtype());
+    if (biases && biases->dtype() != uint8) {
+      fail("[", op, "] expected biases of uint8; got ", biases->dtype());
+    }
+    return p;
+  }
+  if (!biases) {
+    if (!is_inexact(scales.dtype()) || is_complex(scales.dtype()) || scales.dtype() == float64) {
+      fail("[", op, "] expected scales of float32 or narrower; got ", scales.dtype());
+    }
     return p;
   }
   Dtype dtype = promote_types(scales.dtype(), biases->dtype());
@@ -314,6 +360,13 @@ array unpack_codes(const array& w, int bits) {
 array dequantize_composite(const Packed& p, Dtype dtype) {
   const QuantFormat& f = p.format;
   array codes = unpack_codes(p.w, f.bits);
+  if (f.mode >= QuantMode::symmetric) {
+    array q = subtract(astype(codes, float32), array(float(f.offset())));
+    array scales = f.nested() ? nested_values(p.scales, f) : astype(p.scales, float32);
+    array values = multiply(group(q, f.group_size), expand_dims(scales, -1));
+    if (p.biases) values = add(values, expand_dims(nested_values(*p.biases, f), -1));
+    return astype(ungroup(values), dtype);
+  }
   if (f.affine()) {
     array q = group(astype(codes, p.scales.dtype()), f.group_size);
     array values = add(multiply(q, expand_dims(p.scales, -1)), expand_dims(*p.biases, -1));
@@ -339,7 +392,7 @@ array dequantize_composite(const Packed& p, Dtype dtype) {
 }
 
 array dequantize_packed(const Packed& p, Dtype dtype, StreamOrDevice s) {
-  const Dtype computed = p.format.affine() ? p.scales.dtype() : dtype;
+  const Dtype computed = p.format.affine() ? p.scales.dtype() : dtype == float64 ? float32 : dtype;
   DequantizeParams params{{p.format, p.global.has_value()}, computed};
   ParamsRef ref = make_params(params);
   Arrays in = p.inputs();
@@ -376,8 +429,11 @@ std::vector<array> quantize_format(const array& w, QuantFormat format,
 std::vector<array> quantize(const array& w, std::optional<int> group_size, std::optional<int> bits,
                             const std::string& mode, const std::optional<array>& global_scale,
                             StreamOrDevice s) {
-  return quantize_format(w, quant_format(mode, group_size, bits, "quantize"), global_scale,
-                         "quantize", s);
+  QuantFormat format = quant_format(mode, group_size, bits, "quantize");
+  if (format.mode > QuantMode::nvfp4) {
+    fail("[quantize] expected mode affine, mxfp4, mxfp8 or nvfp4; got '", mode, "'");
+  }
+  return quantize_format(w, format, global_scale, "quantize", s);
 }
 
 array dequantize(const array& w, const array& scales, const std::optional<array>& biases,
@@ -389,7 +445,11 @@ array dequantize(const array& w, const array& scales, const std::optional<array>
     fail("[dequantize] expected a floating point dtype; got ", *dtype);
   }
   Packed p = check_packed(w, scales, biases, global_scale, format, "dequantize", s);
-  return dequantize_packed(p, dtype.value_or(format.affine() ? p.scales.dtype() : bfloat16), s);
+  return dequantize_packed(p,
+                           dtype.value_or(format.affine()    ? p.scales.dtype()
+                                          : format.integer() ? float32
+                                                             : bfloat16),
+                           s);
 }
 
 }  // namespace olivine

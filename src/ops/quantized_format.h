@@ -13,6 +13,9 @@ namespace olivine {
 QuantFormat quant_format(const std::string& mode, std::optional<int> group_size,
                          std::optional<int> bits, const char* op);
 
+// As in Python.
+const char* mode_name(const QuantFormat& f);
+
 // Packed weights with everything that belongs to them.
 struct Packed {
   array w, scales;

@@ -25,11 +25,11 @@ namespace {
 using Params = QuantizedMatmulParams;
 
 // The inputs of both ops: x, w, scales[, biases][, global scale][, indices of x, of w].
-size_t weight_inputs(const Params& p) { return 2 + p.format.affine() + p.has_global; }
+size_t weight_inputs(const Params& p) { return 2 + p.format.has_biases() + p.has_global; }
 
 Packed packed_of(const Params& p, std::span<const array> in) {
   Packed packed{in[1], in[2], std::nullopt, std::nullopt, p.format};
-  if (p.format.affine()) packed.biases = in[3];
+  if (p.format.has_biases()) packed.biases = in[3];
   if (p.has_global) packed.global = in[3];
   return packed;
 }
@@ -55,12 +55,16 @@ void affine_cotangents(const VjpCall& c, const array& dense, MaybeArrays& g) {
   const QuantFormat& f = c.params.as<Params>().format;
   if (c.wanted[2]) {
     array codes = astype(unpack_codes(c.in[1], f.bits), dense.dtype());
-    g[2] = sum_groups(multiply(dense, codes), f.group_size);
+    if (f.offset() > 0) codes = subtract(codes, array(f.offset(), dense.dtype()));
+    g[2] = astype(sum_groups(multiply(dense, codes), f.group_size), c.in[2].dtype());
   }
-  if (c.wanted[3]) g[3] = sum_groups(dense, f.group_size);
+  if (f.affine() && c.wanted[3]) {
+    g[3] = astype(sum_groups(dense, f.group_size), c.in[3].dtype());
+  }
 }
 bool wants_scales(const VjpCall& c) {
-  return c.params.as<Params>().format.affine() && (c.wanted[2] || c.wanted[3]);
+  const QuantFormat& f = c.params.as<Params>().format;
+  return f.float_scales() && (c.wanted[2] || (f.affine() && c.wanted[3]));
 }
 
 // Linear in x, and in scales and biases together.
@@ -76,11 +80,20 @@ MaybeArrays jvp_linear_parts(const JvpCall& c) {
     accumulate(in);
     in[0] = c.in[0];
   }
-  if (c.params.as<Params>().format.affine() && (c.tangent[2] || c.tangent[3])) {
-    for (size_t i : {2, 3}) in[i] = c.tangent[i] ? *c.tangent[i] : zeros_like(c.in[i]);
+  const QuantFormat& f = c.params.as<Params>().format;
+  if (f.float_scales() && (c.tangent[2] || (f.affine() && c.tangent[3]))) {
+    for (size_t i = 2; i < (f.affine() ? 4u : 3u); ++i) {
+      in[i] = c.tangent[i] ? *c.tangent[i] : zeros_like(c.in[i]);
+    }
     accumulate(in);
   }
   return {t};
+}
+
+// Whether scales need no conversion for products in `dtype`: kernels widen them in registers.
+bool keeps_scales(const QuantFormat& f, Dtype scales, Dtype dtype) {
+  if (f.mode == QuantMode::symmetric) return is_floating(scales) && scales != float64;
+  return dtype == float32 && (scales == float16 || scales == bfloat16);
 }
 
 // x, packed weights and, for a gather, flat indices into the matrices of both.
@@ -93,7 +106,10 @@ void check_product(const CheckCall& c) {
   expect_ndim(c, 0, axes, axes);
   expect_ndim(c, 1, axes, axes);
   require(c, is_floating(c.in[0].dtype()), "a floating point x");
-  if (p.format.affine()) expect_dtype(c, 2, c.in[0].dtype());
+  if (p.format.float_scales()) {
+    const Dtype x = c.in[0].dtype(), scales = c.in[2].dtype();
+    require(c, scales == x || keeps_scales(p.format, scales, x), "scales of the dtype of x");
+  }
   const int64_t inner = p.transpose ? p.format.values(c.in[1].shape(-1)) : c.in[1].shape(-2);
   require(c, c.in[0].shape(-1) == inner, "operands of one inner size");
   for (size_t i = c.in.size() - 2; kGather && i < c.in.size(); ++i) {
@@ -182,9 +198,18 @@ VmapResult vmap_qmm(const VmapCall& c) {
   return {{gather_product(p, x, w, c.axes[0] < 0 ? zeros_like(j) : j, j)}, {0}};
 }
 
+// With affine scales and biases in the dtype of the product.
+Packed widened(Packed w, Dtype dtype) {
+  if (w.format.affine()) {
+    w.scales = astype(w.scales, dtype);
+    w.biases = astype(*w.biases, dtype);
+  }
+  return w;
+}
+
 Arrays qmm_composite(const ParamsRef& params, std::span<const array> in) {
   const auto& p = params.as<Params>();
-  array w = dequantize_composite(packed_of(p, in), in[0].dtype());
+  array w = dequantize_composite(widened(packed_of(p, in), in[0].dtype()), in[0].dtype());
   return {matmul(in[0], p.transpose ? transpose(w) : w)};
 }
 
@@ -244,7 +269,7 @@ VmapResult vmap_gather(const VmapCall& c) {
 
 Arrays gather_composite(const ParamsRef& params, std::span<const array> in) {
   const auto& p = params.as<Params>();
-  array w = dequantize_composite(packed_of(p, in), in[0].dtype());
+  array w = dequantize_composite(widened(packed_of(p, in), in[0].dtype()), in[0].dtype());
   return {gather_mm(in[0], p.transpose ? swapaxes(w, 1, 2) : w, in[in.size() - 2], in.back())};
 }
 
@@ -298,6 +323,7 @@ const Op round_op{
         [](const CheckCall& c) {
           const auto& p = c.params.as<RoundParams>().base;
           check_format(c, p.format);
+          require(c, p.format.mode <= QuantMode::nvfp4, "a mode that values can be brought to");
           expect_inputs(c, p.has_global ? 2 : 1);
           expect_ndim(c, 0, 2);
           require(c, is_floating(c.in[0].dtype()), "a floating point input");
@@ -326,14 +352,16 @@ array rounded(const array& x, QuantFormat f, const std::optional<array>& global,
 
 // ---- checks
 
-// Casts x and affine scales and biases to the dtype of the product.
+// Casts x to the dtype of the product, and affine scales and biases where kernels do not.
 array match_dtypes(const array& x, Packed& w, const char* op, StreamOrDevice s) {
   if (is_complex(x.dtype())) fail("[", op, "] expected a real x; got ", x.dtype());
   Dtype dtype = is_inexact(x.dtype()) ? x.dtype() : float32;
   if (w.format.affine()) {
     dtype = promote_types(x.dtype(), w.scales.dtype());
-    w.scales = astype(w.scales, dtype, s);
-    w.biases = astype(*w.biases, dtype, s);
+    if (!keeps_scales(w.format, w.scales.dtype(), dtype)) {
+      w.scales = astype(w.scales, dtype, s);
+      w.biases = astype(*w.biases, dtype, s);
+    }
   }
   return astype(x, dtype, s);
 }
@@ -410,7 +438,7 @@ array multiply_rounded(const array& x, const array& w, const std::optional<array
   if (global_x.has_value() != global_w.has_value()) {
     fail("[", op, "] expected global scales of both x and w, or of neither; got one");
   }
-  if (f.affine()) fail("[", op, "] expected mode mxfp4, mxfp8 or nvfp4; got affine");
+  if (f.integer()) fail("[", op, "] expected mode mxfp4, mxfp8 or nvfp4; got ", mode_name(f));
   if (!is_inexact(x.dtype()) || is_complex(x.dtype()) || x.ndim() == 0) {
     fail("[", op, "] expected a floating point x of at least one axis; got ", x.dtype(), " ",
          x.shape());

@@ -8,9 +8,12 @@ import pytest
 import olivine.core as mx
 from olivine.llm.formats.checkpoint import ModelError
 from olivine.llm.formats.find import find, in_path
+from olivine.llm.formats.folder import read_folder
 from olivine.llm.formats.gguf import read_gguf
 from olivine.llm.formats.gguf_names import relayout
+from olivine.llm.formats.packed import unpack
 from olivine.llm.loading import assemble
+from olivine.llm.save import save_folder
 from tests.llm import tiny_gguf
 from tests.support import to_np
 
@@ -103,12 +106,19 @@ def test_packed_layers_stay_packed(kind, size, bits, tmp_path):
     full = dict(plain.weights)
     for name in [n for n in full if n.endswith(".scales")]:
         stem = name.removesuffix(".scales")
-        parts = [full.pop(f"{stem}.{part}") for part in ("weight", "scales", "biases")]
-        full[f"{stem}.weight"] = mx.dequantize(*parts, group_size=32, bits=bits)
+        parts = [full.pop(f"{stem}.{part}", None) for part in ("weight", "scales", "biases")]
+        full[f"{stem}.weight"] = unpack(*parts, checkpoint.settings(stem))
     plain.weights = full
     tokens = mx.array([tiny_gguf.TOKENS])
     got, want = to_np(model(tokens)), to_np(assemble(plain)(tokens))
-    np.testing.assert_allclose(got, want, rtol=0, atol=0.02 * np.abs(want).max())
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-4 * np.abs(want).max())
+    # A folder holds what MLX reads, without loss.
+    folder = tmp_path / "m"
+    save_folder(folder, model, checkpoint.config, None, checkpoint.quantization)
+    saved = read_folder(folder)
+    assert saved.settings("model.layers.0.self_attn.q_proj")["mode"] == "affine"
+    again = to_np(assemble(saved)(tokens))
+    np.testing.assert_allclose(again, want, rtol=0, atol=1e-2 * np.abs(want).max())
 
 
 def test_dtype_follows_the_matrices(tmp_path):

@@ -48,9 +48,11 @@ cost nothing; a file that changes in between is an error then. Replacing or remo
 
 A GGUF tensor of type ``Q4_0``, ``Q4_1`` or ``Q8_0`` becomes three arrays, packed as
 :func:`quantize` does with ``group_size=32``: ``x.weight``, ``x.scales`` and ``x.biases``. Other
-quantized types become float16; numbers keep their type. With ``keep_packed`` nothing is lost:
-``Q5_0``, ``Q5_1``, ``Q4_K`` and ``Q5_K`` are packed as well, the last two with float32 scales
-and biases, and types without a packed form become float32.
+quantized types become float16; numbers keep their type. With ``keep_packed`` nothing is lost,
+and packed tensors take about the file's size: ``Q4_1`` and ``Q5_1`` are affine in groups of 32,
+``Q4_0``, ``Q5_0`` and ``Q8_0`` of mode ``symmetric``, ``Q2_K``, ``Q4_K`` and ``Q5_K`` of mode
+``k``, ``Q3_K`` and ``Q6_K`` of mode ``k_symmetric`` (see :func:`quantized_matmul`), and types
+without a packed form become float32.
 
 Args:
     file: a path, or any object with ``read`` that gives bytes (and ``seek``, if it can).

@@ -106,7 +106,8 @@ R"doc(dequantize(w, /, scales, biases=None, group_size=None, bits=None, mode='af
 The values that packed weights stand for, shape ``(..., N, K)``.
 
 Arguments are as :func:`quantize` returned and took them. ``dtype`` is that of the scales unless
-given, bfloat16 for modes other than ``affine``. Differentiable in affine scales and biases.
+given, bfloat16 for the modes that :func:`quantize` has beside ``affine``, float32 for others.
+Differentiable in affine scales and biases.
 
 Raises:
     ValueError: shapes or dtypes of ``w``, ``scales`` and ``biases`` do not belong together.)doc"),
@@ -124,7 +125,8 @@ Args:
     w, scales, biases: packed along their last axis, as from :func:`quantize`.
 
 Returns:
-    shape ``(..., M, N)``, of the dtype of ``x`` promoted with affine scales.
+    shape ``(..., M, N)``, of the dtype of ``x`` promoted with affine scales. Affine scales of 16
+    bits beside a float32 ``x`` are widened in registers.
 
 Raises:
     ValueError: inner sizes differ, or the packed weights do not belong together.)doc"),

@@ -1723,9 +1723,11 @@ cost nothing; a file that changes in between is an error then. Replacing or remo
 
 A GGUF tensor of type ``Q4_0``, ``Q4_1`` or ``Q8_0`` becomes three arrays, packed as
 :func:`quantize` does with ``group_size=32``: ``x.weight``, ``x.scales`` and ``x.biases``. Other
-quantized types become float16; numbers keep their type. With ``keep_packed`` nothing is lost:
-``Q5_0``, ``Q5_1``, ``Q4_K`` and ``Q5_K`` are packed as well, the last two with float32 scales
-and biases, and types without a packed form become float32.
+quantized types become float16; numbers keep their type. With ``keep_packed`` nothing is lost,
+and packed tensors take about the file's size: ``Q4_1`` and ``Q5_1`` are affine in groups of 32,
+``Q4_0``, ``Q5_0`` and ``Q8_0`` of mode ``symmetric``, ``Q2_K``, ``Q4_K`` and ``Q5_K`` of mode
+``k``, ``Q3_K`` and ``Q6_K`` of mode ``k_symmetric`` (see :func:`quantized_matmul`), and types
+without a packed form become float32.
 
 Args:
     file: a path, or any object with ``read`` that gives bytes (and ``seek``, if it can).
@@ -1902,7 +1904,8 @@ def dequantize(w: array, /, scales: array, biases: array | None=None, group_size
     """The values that packed weights stand for, shape ``(..., N, K)``.
 
 Arguments are as :func:`quantize` returned and took them. ``dtype`` is that of the scales unless
-given, bfloat16 for modes other than ``affine``. Differentiable in affine scales and biases.
+given, bfloat16 for the modes that :func:`quantize` has beside ``affine``, float32 for others.
+Differentiable in affine scales and biases.
 
 Raises:
     ValueError: shapes or dtypes of ``w``, ``scales`` and ``biases`` do not belong together."""
@@ -1918,7 +1921,8 @@ Args:
     w, scales, biases: packed along their last axis, as from :func:`quantize`.
 
 Returns:
-    shape ``(..., M, N)``, of the dtype of ``x`` promoted with affine scales.
+    shape ``(..., M, N)``, of the dtype of ``x`` promoted with affine scales. Affine scales of 16
+    bits beside a float32 ``x`` are widened in registers.
 
 Raises:
     ValueError: inner sizes differ, or the packed weights do not belong together."""

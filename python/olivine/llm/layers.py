@@ -19,11 +19,4 @@ def full_weight(layer: nn.Module) -> mx.array:
     """The weight `(outputs, inputs)` of a linear layer or embedding, unpacked if need be."""
     if not isinstance(layer, (nn.QuantizedLinear, nn.QuantizedEmbedding)):
         return layer.weight
-    return mx.dequantize(
-        layer.weight,
-        scales=layer.scales,
-        biases=layer.biases,
-        group_size=layer.group_size,
-        bits=layer.bits,
-        mode=layer.mode,
-    )
+    return layer._unpack(layer.weight, layer.scales, layer.biases)

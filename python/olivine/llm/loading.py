@@ -10,9 +10,10 @@ import olivine.core as mx
 import olivine.nn as nn
 from olivine.llm.formats.checkpoint import Checkpoint, ModelError
 from olivine.llm.formats.find import Found, find
+from olivine.llm.formats.packed import STORED, make_room
 from olivine.llm.models import build
 from olivine.llm.tokenizer import Tokenizer, tokenizer_from_folder, tokenizer_from_gguf
-from olivine.utils import tree_flatten
+from olivine.utils import tree_flatten, tree_map_with_path
 
 
 def load(
@@ -81,11 +82,11 @@ def assemble(checkpoint: Checkpoint, dtype: mx.Dtype | None = None) -> nn.Module
         if isinstance(error, KeyError):
             text = f"expected {error}; it is missing"
         raise ModelError(f"[llm] {checkpoint.origin}: {text}") from None
-    _replace_packed(model, weights, checkpoint)
+    _replace_packed(model, weights, checkpoint, dtype or checkpoint.dtype)
     _check(model, weights, checkpoint)
     if dtype is not None:
         weights = {
-            name: value.astype(dtype) if mx.issubdtype(value.dtype, mx.floating) else value
+            name: value if _stays(name, value, checkpoint, dtype) else value.astype(dtype)
             for name, value in weights.items()
         }
     model.load_weights(list(weights.items()), strict=False)
@@ -117,8 +118,36 @@ def evaluate(model: nn.Module, origin: str) -> None:
         raise ModelError(f"[llm] {origin} could not be read: {error}") from None
 
 
-def _replace_packed(model: nn.Module, weights: dict[str, mx.array], checkpoint: Checkpoint) -> None:
+def _stays(name: str, value: mx.array, checkpoint: Checkpoint, dtype: mx.Dtype) -> bool:
+    """Whether a tensor keeps its dtype though the model gets one."""
+    if not mx.issubdtype(value.dtype, mx.floating):
+        return True
+    path, _, part = name.rpartition(".")
+    if part not in ("scales", "biases") or checkpoint.dtype is None:
+        return False
+    # Kernels widen what a file has in 16 bits.
+    return checkpoint.settings(path)["mode"] in STORED or dtype == mx.float32
+
+
+def _replace_packed(
+    model: nn.Module,
+    weights: dict[str, mx.array],
+    checkpoint: Checkpoint,
+    dtype: mx.Dtype | None,
+) -> None:
     """Make those layers packed whose weights are."""
+
+    def replace(path: str, module: nn.Module) -> nn.Module:
+        chosen = settings(path, module)
+        if not chosen:
+            return module
+        if chosen["mode"] in STORED:
+            module = make_room(module, chosen)
+        else:
+            module = module.to_quantized(**chosen)
+        if checkpoint.dtype is not None:
+            module._dtype = dtype
+        return module
 
     def settings(path: str, module: nn.Module) -> bool | dict:
         if f"{path}.scales" not in weights:
@@ -131,7 +160,8 @@ def _replace_packed(model: nn.Module, weights: dict[str, mx.array], checkpoint: 
         return checkpoint.settings(path)
 
     try:
-        nn.quantize(model, class_predicate=settings)
+        leaves = tree_map_with_path(replace, model.leaf_modules(), is_leaf=nn.Module.is_module)
+        model.update_modules(leaves)
     except ModelError:
         raise
     except (TypeError, ValueError) as error:

@@ -14,7 +14,7 @@ import olivine.core as mx
 import olivine.nn as nn
 from olivine.llm.atomic import whole_folder, write_json
 from olivine.llm.export.huggingface import config_of, weights_of
-from olivine.utils import tree_flatten
+from olivine.llm.formats.packed import folder_weights
 
 MAX_SHARD = 5 << 30
 
@@ -44,7 +44,7 @@ def save_folder(
         weights = weights_of(model, config["model_type"])
         config = config_of(config, weights[0][1].dtype)
     else:
-        weights = tree_flatten(model.parameters())
+        weights, quantization = folder_weights(model, quantization)
     with whole_folder(folder, overwrite) as draft:
         _write_weights(draft, weights, max_shard, "pt" if layout == "hf" else "mlx", progress)
         _write_config(draft, config, quantization)

@@ -99,12 +99,12 @@ PackedMatrix packed_matrix(std::span<const View> in, const QuantFormat& format, 
   PackedMatrix m{.format = format, .scale_dtype = scales.dtype};
   m.rows = w.shape[w.shape.size() - 2];
   m.row_words = w.shape.back();
-  m.row_groups = scales.shape.back();
+  m.row_groups = format.groups(scales.shape.back());
   const int64_t first = i * m.rows;
   m.words = w.as<const uint32_t>() + first * m.row_words;
-  const int64_t group = first * m.row_groups * size_of(scales.dtype);
+  const int64_t group = first * scales.shape.back() * size_of(scales.dtype);
   m.scales = scales.as<const char>() + group;
-  if (format.affine()) m.biases = in[2].as<const char>() + group;
+  if (format.has_biases()) m.biases = in[2].as<const char>() + group;
   if (has_global) m.global = in[2].as<const float>()[in[2].size() == 1 ? 0 : i] / kLargestNvfp4;
   return m;
 }
@@ -126,7 +126,8 @@ void run_dequantize(const KernelCall& c) {
                             .rows = count,
                             .cols = k,
                             .out = out.as<char>() + begin * k * size_of(out.dtype),
-                            .out_stride = k});
+                            .out_stride = k,
+                            .exact = p.base.format.affine()});
       begin += count;
     }
   });

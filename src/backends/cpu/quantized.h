@@ -8,13 +8,13 @@
 
 namespace olivine::cpu {
 
-// Rows of packed codes. Affine scales and biases have dtype `scale_dtype`, others are bytes.
+// Rows of packed codes. Floating scales and biases have dtype `scale_dtype`, others are bytes.
 struct PackedMatrix {
   QuantFormat format;
   Dtype scale_dtype = uint8;
   const uint32_t* words = nullptr;
   const char* scales = nullptr;
-  const char* biases = nullptr;  // null unless affine
+  const char* biases = nullptr;  // null unless the format has them
   float global = 1;              // all scales are multiplied by it
   int64_t rows = 0, row_words = 0, row_groups = 0;
 };

@@ -122,7 +122,7 @@ bool has_fixed_product(const PackedProduct& p) {
   if (chunk == 0 || kernels()->tile) return chunk > 0;
   if (p.k % chunk != 0) return false;
   // Floats of AVX-512 are slower for single rows alone.
-  if (cpu_isa() == Isa::avx512) return p.m == 1 && p.dtype != float32 && p.matrix.format.affine();
+  if (cpu_isa() == Isa::avx512) return p.m == 1 && p.dtype != float32 && p.matrix.format.integer();
   return p.m <= (p.dtype == float32 ? kMostRows32 : kMostRows);
 }
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import olivine.core as mx
 import olivine.nn as nn
 from olivine.llm.adapters.layers import DoRALinear, LoRALinear
+from olivine.llm.formats.packed import GROUP, STORED
 from olivine.llm.layers import put_module
 
 # Layers of attention, the usual choice. A target matches the end of a layer's path.
@@ -101,8 +102,9 @@ def adapter_layers(model: nn.Module) -> dict[str, LoRALinear]:
 def fuse_adapters(model: nn.Module, dequantize: bool = False) -> list[str]:
     """Make the adapters part of the weights, so that the model has ordinary layers again.
 
-    A quantized layer is quantized again with the settings it had, which rounds once more, or stays
-    in float16 with `dequantize`. Returns the paths of the layers that changed.
+    A quantized layer is quantized again with the settings it had (affine for formats that only GGUF
+    has), which rounds once more, or stays in float16 with `dequantize`. Returns the paths of the
+    layers that changed.
     """
     fused = {path: _fused(layer, dequantize) for path, layer in adapter_layers(model).items()}
     _replace(model, fused)
@@ -121,7 +123,10 @@ def _fused(layer: LoRALinear, dequantize: bool) -> nn.Module:
     if "bias" in base:
         out.bias = base.bias
     if quantized and not dequantize:
-        out = nn.QuantizedLinear.from_linear(out, base.group_size, base.bits, base.mode)
+        group, mode = base.group_size, base.mode
+        if mode in STORED:
+            group, mode = GROUP, "affine"
+        out = nn.QuantizedLinear.from_linear(out, group, base.bits, mode)
     mx.eval(out.parameters())
     return out
 

@@ -12,7 +12,18 @@ import olivine.core as mx
 
 
 class ModelError(ValueError):
-    """A model that cannot be found or used; the message is for the person who named it."""
+    """A model that cannot be found or used; the message is for the person who named it.
+
+    It is one line of a readable length, whatever a file has in its values.
+    """
+
+    LONGEST = 1500
+
+    def __init__(self, message: str):
+        message = " ".join(message.splitlines())
+        if len(message) > self.LONGEST:
+            message = f"{message[: self.LONGEST - 60]} … {message[-50:]}"
+        super().__init__(message)
 
 
 def optional(module: str, purpose: str):
@@ -48,7 +59,8 @@ class Checkpoint:
     `config` is that of a config.json. `weights` are lazy and carry Hugging Face's names; a packed
     one is three arrays, `x.weight`, `x.scales` and (unless `mode` has none) `x.biases`.
     `quantization` gives the settings of packed layers: `group_size`, `bits` and `mode`, and under
-    a layer's path a dict of its own. `origin` is what messages call it.
+    a layer's path a dict of its own. `origin` is what messages call it. `dtype` is what packed
+    layers compute in where their scales do not say.
     """
 
     origin: str
@@ -56,6 +68,7 @@ class Checkpoint:
     weights: dict[str, mx.array]
     quantization: dict[str, Any] = field(default_factory=dict)
     generation: dict[str, Any] = field(default_factory=dict)
+    dtype: mx.Dtype | None = None
 
     def settings(self, path: str) -> dict[str, Any]:
         """The arguments of `to_quantized` for the layer at `path`."""

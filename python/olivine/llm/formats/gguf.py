@@ -11,9 +11,8 @@ import olivine.core as mx
 from olivine.llm.formats.checkpoint import Checkpoint, ModelError
 from olivine.llm.formats.find import Found
 from olivine.llm.formats.gguf_config import Metadata, config_of
-from olivine.llm.formats.gguf_names import CONFIG_TENSORS, join_latent, relayout, rename
-
-GROUP = 32  # elements that share a scale, in every packed type
+from olivine.llm.formats.gguf_names import CONFIG_TENSORS, PARTS, join_latent, relayout, rename
+from olivine.llm.formats.packed import settings_of
 
 
 def _joined(files: tuple[Path, ...]) -> int:
@@ -77,15 +76,16 @@ def read_gguf(found: Found) -> tuple[Checkpoint, Metadata]:
             continue
         value = relayout(name, value, model_type, config)
         renamed = rename(name, model_type)
-        weights[renamed] = value if value.dtype == mx.uint32 else value.astype(dtype)
-        if renamed.endswith(".scales"):
-            words = tensors[name.removesuffix("scales") + "weight"]
-            bits = words.shape[-1] // max(1, value.shape[-1])
-            quantization[renamed.removesuffix(".scales")] = {"group_size": GROUP, "bits": bits}
+        stem, _, part = name.rpartition(".")
+        packed = part in PARTS and tensors.get(f"{stem}.weight", value).dtype == mx.uint32
+        weights[renamed] = value if packed else value.astype(dtype)
+        if packed and part == "scales":
+            settings = settings_of(tensors[f"{stem}.weight"], value, tensors.get(f"{stem}.biases"))
+            quantization[renamed.removesuffix(".scales")] = settings
     join_latent(weights, quantization)
     if quantization:
         config["quantization"] = quantization
-    return Checkpoint(meta.origin, config, weights, quantization), meta
+    return Checkpoint(meta.origin, config, weights, quantization, dtype=dtype), meta
 
 
 def compute_dtype(tensors: dict[str, mx.array], model_type: str) -> mx.Dtype:

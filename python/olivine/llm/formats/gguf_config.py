@@ -55,7 +55,16 @@ class Metadata:
         value = self.values.get(key, default)
         if not isinstance(value, str):
             self._fail(key, "text")
+        self._check_utf8(key, value)
         return value
+
+    def _check_utf8(self, key: str, text: str) -> None:
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # bytes that are none came as surrogates
+            raise ModelError(
+                f"[llm] {self.origin}: expected UTF-8 as {key}; got other bytes"
+            ) from None
 
     def texts(self, key: str, default: list[str] | None = None) -> list[str]:
         value = self.values.get(key, default)
@@ -63,6 +72,7 @@ class Metadata:
             return []
         if not isinstance(value, list):
             self._fail(key, "a list of texts")
+        self._check_utf8(key, "".join(value))
         return value
 
     def numbers(self, key: str) -> list | None:

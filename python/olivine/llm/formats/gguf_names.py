@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import olivine.core as mx
 from olivine.llm.formats.checkpoint import ModelError
+from olivine.llm.formats.packed import unpack
 
 _ATTENTION = {
     "attn_q": "self_attn.q_proj",
@@ -325,4 +326,4 @@ def _in_full(weights: dict[str, mx.array], path: str, settings: dict[str, dict])
     if parts[0] is None or parts[0].ndim != 3:
         raise ModelError(f"[llm] expected a tensor of three axes for {path}.weight")
     packed = settings.pop(path, None)
-    return parts[0] if packed is None else mx.dequantize(*parts, **packed)
+    return parts[0] if packed is None else unpack(*parts, packed)

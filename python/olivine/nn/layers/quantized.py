@@ -25,6 +25,9 @@ def _settings(op: str, mode: str, group_size: int | None, bits: int | None) -> t
 class QuantizedBase(Module):
     """Quantized parameters and their settings; they are frozen, since they have no gradients."""
 
+    # What unpacked rows become, where that is not what the scales say.
+    _dtype: mx.Dtype | None = None
+
     def _set_up(self, weight, group_size, bits, mode):
         self.group_size, self.bits = _settings(type(self).__name__, mode, group_size, bits)
         self.mode = mode
@@ -40,6 +43,21 @@ class QuantizedBase(Module):
 
     def _settings_repr(self) -> str:
         return f"group_size={self.group_size}, bits={self.bits}, mode={self.mode}"
+
+    def _unpack(self, weight: mx.array, scales: mx.array, biases: mx.array | None) -> mx.array:
+        """The values of packed rows."""
+        if self._dtype is not None and self.mode == "affine":
+            # In float32: arithmetic on scales of 16 bits rounds each step to 16 bits.
+            scales, biases = scales.astype(mx.float32), biases.astype(mx.float32)
+        return mx.dequantize(
+            weight,
+            scales=scales,
+            biases=biases,
+            group_size=self.group_size,
+            bits=self.bits,
+            mode=self.mode,
+            dtype=self._dtype,
+        )
 
     def _multiply(self, x: mx.array) -> mx.array:
         """`x @ weight.T`."""
@@ -129,14 +147,8 @@ class QuantizedEmbedding(QuantizedBase):
         return f"{self.num_embeddings}, {self.dims}, {self._settings_repr()}"
 
     def __call__(self, x):
-        return mx.dequantize(
-            self.weight[x],
-            scales=self.scales[x],
-            biases=None if self.biases is None else self.biases[x],
-            group_size=self.group_size,
-            bits=self.bits,
-            mode=self.mode,
-        )
+        biases = None if self.biases is None else self.biases[x]
+        return self._unpack(self.weight[x], self.scales[x], biases)
 
     def as_linear(self, x):
         """`x @ weight.T`: scores for every row, for output layers that share the table."""

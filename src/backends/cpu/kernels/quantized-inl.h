@@ -22,8 +22,8 @@ struct CodeConstant {
   static constexpr Code value = c;
 };
 template <class F>
-OLIVINE_INLINE void with_code(bool affine, int bits, F f) {
-  if (!affine) return bits == 4 ? f(CodeConstant<Code::e2m1>{}) : f(CodeConstant<Code::e4m3>{});
+OLIVINE_INLINE void with_code(bool integer, int bits, F f) {
+  if (!integer) return bits == 4 ? f(CodeConstant<Code::e2m1>{}) : f(CodeConstant<Code::e4m3>{});
   switch (bits) {
     case 1:
       return f(CodeConstant<Code::u1>{});
@@ -45,7 +45,7 @@ OLIVINE_INLINE void with_code(bool affine, int bits, F f) {
 // Calls f with the code of a format whose codes fit in bytes.
 template <class F>
 OLIVINE_INLINE void with_byte_code(const QuantFormat& format, F f) {
-  with_code(format.mode == QuantMode::affine, format.bits, [&](auto code) {
+  with_code(format.integer(), format.bits, [&](auto code) {
     if constexpr (decltype(code)::value != Code::e4m3) f(code);
   });
 }

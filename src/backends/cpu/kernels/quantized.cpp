@@ -61,8 +61,9 @@ void dequantize_row(const PackedMatrix& m, int64_t row, int64_t col, int64_t col
     for (int64_t g = 0; g < count; ++g) {
       const int64_t at = (first + g) * size;
       if (size == 16) {
-        const uint32_t* half = words + at / 16 * (bits_of(c) / 2);
-        put_values<T, affine, exact>(unpack<c, 0, true>(half), scales[g], biases[g], out);
+        const uint32_t* block = words + at / 32 * bits_of(c);
+        const W codes = at % 32 == 0 ? unpack<c, 0, true>(block) : unpack<c, 1, true>(block);
+        put_values<T, affine, exact>(codes, scales[g], biases[g], out);
         out += 16;
         continue;
       }
@@ -90,7 +91,7 @@ void dequantize_rows(const DequantizeArgs& a) {
 
 void dequantize(const DequantizeArgs& a) {
   const QuantFormat& f = a.matrix.format;
-  with_code(f.mode == QuantMode::affine, f.bits, [&](auto code) {
+  with_code(f.integer(), f.bits, [&](auto code) {
     constexpr Code c = decltype(code)::value;
     switch (a.dtype.val()) {
       case Dtype::Val::float16:
@@ -114,7 +115,7 @@ void prepare(const PrepareArgs& a) {
   const QuantFormat& f = a.matrix.format;
   const int64_t size = f.group_size, groups = a.k / size, step = prepared_size(a.k, groups);
   const int64_t itemsize = int64_t(a.dtype.size());
-  with_code(f.mode == QuantMode::affine, f.bits, [&](auto code) {
+  with_code(f.integer(), f.bits, [&](auto code) {
     constexpr Code c = decltype(code)::value;
     for (int64_t r = 0; r < a.rows; ++r) {
       float* out = a.out + r * step;
@@ -159,7 +160,7 @@ OLIVINE_INLINE float row_dot(const uint32_t* words, const float* x, const float*
       if (g % 8 == 0) __builtin_prefetch(reinterpret_cast<const char*>(words) + kAhead);
       acc = fused(map(unpack<c, 0, false>(words), load<float>(x), times), scales[g], acc);
       if (g + 1 == groups) break;
-      const W codes = unpack<c, 0, false>(words + bits / 2);
+      const W codes = unpack<c, 1, false>(words);
       other = fused(map(codes, load<float>(x + 16), times), scales[g + 1], other);
     }
     acc = map(acc, other, plus);
@@ -256,7 +257,8 @@ void dot_tile(const DotArgs& a, int64_t first, int64_t n) {
   for (int64_t g = 0; g < groups; ++g) {
     if constexpr (sixteen) {
       run(Half<0>{}, g);
-      advance(bits / 2);
+      if (++g < groups) run(Half<1>{}, g);
+      advance(bits);
     } else {
       for (int64_t h = 0; h < halves; h += 2) {
         run(Half<0>{}, g);
@@ -304,8 +306,13 @@ void dot_all(const DotArgs& a) {
 void dot(const DotArgs& a) {
   const QuantFormat& f = a.matrix.format;
   if (f.mode == QuantMode::nvfp4) return dot_all<Code::e2m1, true>(a);
-  with_code(f.mode == QuantMode::affine, f.bits,
-            [&](auto code) { dot_all<decltype(code)::value, false>(a); });
+  with_code(f.integer(), f.bits, [&](auto code) {
+    constexpr Code c = decltype(code)::value;
+    if constexpr (c == Code::u2 || c == Code::u3 || c == Code::u6) {
+      if (f.group_size == 16) return dot_all<c, true>(a);
+    }
+    dot_all<c, false>(a);
+  });
 }
 
 }  // namespace

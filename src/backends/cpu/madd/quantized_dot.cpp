@@ -57,7 +57,30 @@ struct Dot {
       }
     }
   }
-  // `two`: groups of 16 codes, of which a step has two.
+  // A step of two groups of 16 codes, each in a register.
+  OLIVINE_INLINE void add_halves(int64_t g) {
+    const int64_t i = g / 2;
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) {
+      __m256i v[2];
+      unpack_step<c>(codes[j] + i * kStepBytes<c>, v);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const int8_t *words = x + r * row_bytes + 2 * kStep * i,
+                     *bytes = x + r * row_bytes + low_plane + kStep * i;
+#pragma GCC unroll 2
+        for (int h = 0; h < 2; ++h) {
+          __m256 sums = _mm256_cvtepi32_ps(_mm256_madd_epi16(v[h], load_words(words + 32 * h)));
+          if constexpr (P == 3) {
+            const __m256i lows = _mm256_madd_epi16(v[h], widen_bytes(bytes + 16 * h));
+            sums = _mm256_fmadd_ps(sums, _mm256_set1_ps(256), _mm256_cvtepi32_ps(lows));
+          }
+          acc[r][j] = _mm256_fmadd_ps(sums, _mm256_broadcast_ss(scales[r][j] + g + h), acc[r][j]);
+        }
+      }
+    }
+  }
+  // `two`: groups of 16 codes, of which a step has two, the first in the lower lanes.
   template <bool two>
   OLIVINE_INLINE void finish(int64_t g) {
 #pragma GCC unroll 4
@@ -88,9 +111,13 @@ struct Dot {
     if (group_size < kStep) {
       for (int64_t g = 0; g < groups; g += 2) {
         if (g % 8 == 0) prefetch(g / 2);
-        clear();
-        add_step(g / 2);
-        finish<true>(g);
+        if constexpr (kPairs<c>) {
+          clear();
+          add_step(g / 2);
+          finish<true>(g);
+        } else {
+          add_halves(g);
+        }
       }
       return;
     }

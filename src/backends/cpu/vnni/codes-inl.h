@@ -7,6 +7,8 @@
 
 #include <immintrin.h>
 
+#include <cstring>
+
 #include "backends/cpu/kernels/quantized-inl.h"
 #include "backends/cpu/quantized_fixed.h"
 
@@ -122,10 +124,36 @@ OLIVINE_INLINE __m512 load_some(Dtype dtype, const char* from, int64_t at, __mma
   if (dtype == float16) return _mm512_maskz_cvtph_ps(0xffff, halves);
   return (__m512)_mm512_maskz_slli_epi32(0xffff, _mm512_maskz_cvtepu16_epi32(0xffff, halves), 16);
 }
+// 16 or fewer bytes times the factors of their blocks: of 16 groups, or two of 8.
+OLIVINE_INLINE __m512 load_nested(const QuantFormat& f, const char* from, int64_t at,
+                                  __mmask16 some) {
+  const auto half = [](const char* p) __attribute__((always_inline)) {
+    uint16_t v;
+    std::memcpy(&v, p, sizeof v);
+    return _mm_cvtph_ps(_mm_cvtsi32_si128(v));
+  };
+  if (f.group_size == 16) {
+    const char* block = from + at / 16 * 18;
+    const __m128i bytes = _mm_maskz_loadu_epi8(some, block + 2);
+    return _mm512_maskz_cvtepi32_ps(some, _mm512_maskz_cvtepi8_epi32(some, bytes)) *
+           _mm512_maskz_broadcastss_ps(some, half(block));
+  }
+  const char *first = from + at / 8 * 10, *second = some > 0xff ? first + 10 : first;
+  long long low, high;
+  std::memcpy(&low, first + 2, sizeof low);
+  std::memcpy(&high, second + 2, sizeof high);
+  const __m128i bytes = _mm_set_epi64x(high, low);
+  const __m512 factors = _mm512_mask_broadcastss_ps(
+      _mm512_maskz_broadcastss_ps(0xffff, half(first)), 0xff00, half(second));
+  return _mm512_maskz_cvtepi32_ps(some, _mm512_maskz_cvtepi8_epi32(some, bytes)) * factors;
+}
 // For byte codes.
 template <Code c>
 OLIVINE_INLINE __m512 load_scales(const PackedMatrix& m, int64_t at, __mmask16 some) {
-  if constexpr (c != Code::e2m1) return load_some(m.scale_dtype, m.scales, at, some);
+  if constexpr (c != Code::e2m1) {
+    if (m.format.nested()) return load_nested(m.format, m.scales, at, some);
+    return load_some(m.scale_dtype, m.scales, at, some);
+  }
   const __m512i codes = _mm512_maskz_cvtepu8_epi32(some, _mm_maskz_loadu_epi8(some, m.scales + at));
   __m512 scales;
   if (m.format.mode == QuantMode::nvfp4) {
@@ -142,6 +170,8 @@ template <Code c>
 OLIVINE_INLINE __m512 load_biases(const PackedMatrix& m, int64_t at, __mmask16 some,
                                   __m512 scales) {
   if constexpr (c == Code::e2m1) return scales * _mm512_set1_ps(-kE2m1Zero / kE2m1Step);
+  if (m.biases == nullptr) return scales * _mm512_set1_ps(float(-m.format.offset()));
+  if (m.format.nested()) return load_nested(m.format, m.biases, at, some);
   return load_some(m.scale_dtype, m.biases, at, some);
 }
 OLIVINE_INLINE __mmask16 first_lanes(int64_t n) {

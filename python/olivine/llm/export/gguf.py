@@ -22,6 +22,7 @@ from olivine.llm.export.gguf_config import metadata_of, tensors_as
 from olivine.llm.export.gguf_file import FILE_TYPES, TYPES, Tensor, write_gguf
 from olivine.llm.export.gguf_vocabulary import vocabulary_of
 from olivine.llm.formats.gguf_names import gguf_name, relayout_back
+from olivine.llm.formats.packed import STORED, as_folders_have_it, unpack
 from olivine.utils import tree_flatten
 
 KINDS = ("keep", *(name.lower() for name in FILE_TYPES))
@@ -60,7 +61,7 @@ class _Weight:
         if self.settings is None:
             return self.parts[0]
         biases = self.parts[2] if len(self.parts) > 2 else None
-        return mx.dequantize(self.parts[0], self.parts[1], biases, **self.settings)
+        return unpack(self.parts[0], self.parts[1], biases, self.settings)
 
     def exactly(self, kinds: tuple[str, ...]) -> tuple[str, np.ndarray] | None:
         """The type and blocks that have the same values, if there are any."""
@@ -138,10 +139,14 @@ def _weights(model: nn.Module, model_type: str, config: dict[str, Any]):
         if layer is None or part != "weight":
             yield from _split_latent(_named(name, (value,), None, model_type, config), config)
             continue
-        settings = {"group_size": layer.group_size, "bits": layer.bits, "mode": layer.mode}
-        parts = (value, layer.scales)
-        if layer.get("biases") is not None:
-            parts += (layer.biases,)
+        if layer.mode in STORED:
+            arrays, settings = as_folders_have_it(layer)
+            parts, settings = tuple(arrays.values()), settings or None
+        else:
+            settings = {"group_size": layer.group_size, "bits": layer.bits, "mode": layer.mode}
+            parts = (value, layer.scales)
+            if layer.get("biases") is not None:
+                parts += (layer.biases,)
         yield from _split_latent(_named(name, parts, settings, model_type, config), config)
 
 

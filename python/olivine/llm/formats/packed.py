@@ -75,7 +75,7 @@ def _nested_values(blocks: mx.array) -> mx.array:
     return values.reshape(*blocks.shape[:-1], -1)
 
 
-def _as_folders_have_it(layer: nn.Module) -> tuple[dict[str, mx.array], dict[str, Any] | bool]:
+def as_folders_have_it(layer: nn.Module) -> tuple[dict[str, mx.array], dict[str, Any] | bool]:
     """The arrays of a layer in a stored format as MLX reads them, and their settings.
 
     Offsets become biases and scales floats, without loss; groups of 16 are unpacked.
@@ -107,7 +107,7 @@ def folder_weights(
             continue
         own = settings.get(path)
         if layer.mode in STORED:
-            arrays, settings[path] = _as_folders_have_it(layer)
+            arrays, settings[path] = as_folders_have_it(layer)
             for part in ("weight", "scales", "biases"):
                 weights.pop(f"{path}.{part}", None)
             weights |= {f"{path}.{part}": array for part, array in arrays.items()}

@@ -307,9 +307,10 @@ void tile(const FixedProductArgs& a, int64_t n) {
   fill(acc, a.x.rows * kFixedColumns, 0.0F);
   for (int half = 0; half < 2; ++half) {
     float *scales = w.scales + 16 * half, *biases = w.biases + 16 * half;
-    if (c != Code::e2m1 && m.scale_dtype == bfloat16) {
+    const bool halves = c != Code::e2m1 && m.biases && m.scale_dtype.size() == 2;
+    if (halves && m.scale_dtype == bfloat16) {
       unpack_halves<bfloat16_t>(m, n + 16 * half, scales, biases);
-    } else if (c != Code::e2m1 && m.scale_dtype == float16) {
+    } else if (halves) {
       unpack_halves<float16_t>(m, n + 16 * half, scales, biases);
     } else {
       unpack_scales<c>(m, n + 16 * half, scales, biases);

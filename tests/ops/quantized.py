@@ -225,7 +225,7 @@ ROWS_ALONE = """
     import olivine.core as mx
     rng = np.random.default_rng(4)
     values, rows = rng.standard_normal((100, 640)), rng.standard_normal((40, 640))
-    rows[5] *= np.exp(6 * rng.standard_normal(640))  # takes more bits than the others
+    rows[5] *= np.exp(2 * rng.standard_normal(640))  # takes more bits than the others
     affine = [("affine", 4, 64), ("affine", 3, 32), ("affine", 8, 128)]
     for mode, bits, group in [*affine, ("mxfp4", 4, 32)]:
         how = dict(bits=bits, group_size=group, mode=mode)

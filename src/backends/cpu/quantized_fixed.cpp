@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kDotRows = 2;  // of x, up to which reading the weights is what takes time
 // Rows of x, where there are no tiles, up to which products of floats are slower.
 constexpr int64_t kMostRows = 64, kMostRows32 = 4;
-constexpr int64_t kTask = 1 << 20;      // codes that a task of few rows reads
+constexpr int64_t kTask = 1 << 18;      // codes that a task of few rows reads
 constexpr int64_t kPrepared = 1 << 14;  // values of x that a task prepares
 constexpr int64_t kRowBlock = 256;      // of x, prepared at once
 constexpr int64_t kDotBlock = 32;       // the same where there are no tiles: what a cache holds
@@ -72,7 +72,7 @@ FixedRows some_rows(const FixedRows& x, int64_t first, int64_t count) {
 
 void multiply_dot(const PackedProduct& p, const FixedRows& x) {
   const int64_t units = tasks_of(p.n, kFixedDotColumns);
-  const int64_t share = tasks_of(units, int64_t{4} * thread_count());
+  const int64_t share = tasks_of(units, int64_t{2} * thread_count());
   const int64_t grain = std::clamp<int64_t>(kTask / (p.k * kFixedDotColumns), 1, share);
   const int64_t work_bytes = checked_mul(kernels()->dot_work, p.matrix.row_groups);
   parallel_for(units, grain, [&](int64_t begin, int64_t end) {

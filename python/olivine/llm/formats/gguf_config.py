@@ -55,10 +55,11 @@ class Metadata:
         value = self.values.get(key, default)
         if not isinstance(value, str):
             self._fail(key, "text")
-        self._check_utf8(key, value)
+        self.check_utf8(key, value)
         return value
 
-    def _check_utf8(self, key: str, text: str) -> None:
+    def check_utf8(self, key: str, text: str) -> None:
+        """Refuse text of other bytes, which tokens alone may have."""
         try:
             text.encode()
         except UnicodeEncodeError:  # bytes that are none came as surrogates
@@ -72,7 +73,6 @@ class Metadata:
             return []
         if not isinstance(value, list):
             self._fail(key, "a list of texts")
-        self._check_utf8(key, "".join(value))
         return value
 
     def numbers(self, key: str) -> list | None:

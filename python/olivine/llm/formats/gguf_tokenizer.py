@@ -119,7 +119,9 @@ def _byte_level(meta: Metadata, tokens: list[str], types: list[int]):
     from tokenizers import Tokenizer, decoders, models, normalizers
 
     pre = meta.text("tokenizer.ggml.pre", "default")
-    merges = [tuple(m.split(" ", 1)) for m in meta.texts("tokenizer.ggml.merges", [])]
+    lines = meta.texts("tokenizer.ggml.merges", [])
+    meta.check_utf8("tokenizer.ggml.merges", "".join(lines))
+    merges = [tuple(m.split(" ", 1)) for m in lines]
     bad = next((m for m in merges if len(m) != 2), None)
     if bad is not None:
         raise ModelError(f"[llm] {meta.origin}: expected merges of two parts; got {bad[0]!r}")

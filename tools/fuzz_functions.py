@@ -333,6 +333,7 @@ def makers():
             mx.random.uniform(0, 1, (3,), mx.float16, key=k),
             mx.random.normal((2, 2), key=k),
             mx.random.randint(0, 9, (3,), key=k),
+            mx.random.uniform(0, 1, (2,), mx.float64, key=k),
         ],
         (key,),
     )

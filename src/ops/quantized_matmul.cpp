@@ -3,11 +3,9 @@
 //
 // A product is linear in x and, in affine mode, in scales and biases together. Their cotangents are
 // those of the dense weights, summed over groups (times the codes, for scales).
-#include <algorithm>
 
 #include "core/checks.h"
 #include "core/error.h"
-#include "core/node.h"
 #include "core/op.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
@@ -128,45 +126,11 @@ std::vector<OutSpec> infer_qmm(const ParamsRef& params, std::span<const array> i
   return {{{in[0].shape(0), output_columns(params.as<Params>(), in[1])}, in[0].dtype()}};
 }
 
-// Rows of x from which on a product of floats makes up for unpacking the weights, and how many
-// values are unpacked at once.
-constexpr int64_t kManyRows = 64, kUnpacked = 1 << 22;
-
-// ct @ w with w unpacked, a few rows of it at a time if it is large.
-array unpacked_product(const array& ct, const Packed& w) {
-  const int64_t rows = w.w.shape(0);
-  const int64_t step = std::max<int64_t>(1, kUnpacked / w.format.values(w.w.shape(1)));
-  if (rows <= step) return matmul(ct, dequantize_packed(w, ct.dtype()));
-  MaybeArray sum;
-  for (int64_t begin = 0; begin < rows; begin += step) {
-    const int64_t end = std::min(rows, begin + step);
-    auto part = [&](const array& a) { return slice(a, {begin, 0}, {end, a.shape(1)}); };
-    Packed some{part(w.w), part(w.scales), std::nullopt, w.global, w.format};
-    if (w.biases) some.biases = part(*w.biases);
-    array left = slice(ct, {0, begin}, {ct.shape(0), end});
-    array right = dequantize_packed(some, ct.dtype());
-    sum = sum ? addmm(*sum, left, right) : matmul(left, right);
-  }
-  return *sum;
-}
-
-// Training has many rows, and in float32 nothing to gain from fixed point.
-array cotangent_of_x(const VjpCall& c) {
-  const auto& p = c.params.as<Params>();
-  const array& ct = c.ct[0];
-  Packed w = packed_of(p, c.in);
-  const bool any_size = ShapelessTrace::running();
-  if (p.transpose && ct.dtype() == float32 && !any_size && ct.shape(0) >= kManyRows) {
-    return unpacked_product(ct, w);
-  }
-  return emit(c.op, flipped(p), with_inputs(ct, w))[0];
-}
-
 MaybeArrays vjp_qmm(const VjpCall& c) {
   const auto& p = c.params.as<Params>();
   MaybeArrays g(c.in.size());
   const array &x = c.in[0], &ct = c.ct[0];
-  if (c.wanted[0]) g[0] = cotangent_of_x(c);
+  if (c.wanted[0]) g[0] = emit(c.op, flipped(p), with_inputs(ct, packed_of(p, c.in)))[0];
   if (wants_scales(c)) {
     array dense = p.transpose ? matmul(transpose(ct), x) : matmul(transpose(x), ct);
     affine_cotangents(c, dense, g);

@@ -21,7 +21,9 @@ namespace olivine::cpu {
 namespace {
 
 constexpr int64_t kTask = 1 << 17;  // values that a task unpacks
-constexpr int64_t kPanel = 128;     // columns of the result that a task unpacks; whole groups
+constexpr int64_t kPanel = 128;  // columns of the result that are unpacked together; whole groups
+constexpr int64_t kUnpacked = 1 << 21;  // values, about, that are unpacked at a time
+constexpr int64_t kManyRows = 192;      // of x, from which on unpacking is little of the work
 
 const QuantizedKernels& kernels() {
   switch (cpu_isa()) {
@@ -160,38 +162,66 @@ void multiply_few(const PackedProduct& p) {
 
 namespace {
 
-// Columns [begin, end) of the result.
-void multiply_panel(const PackedProduct& p, int64_t begin, int64_t end, void* panel) {
-  const int64_t cols = end - begin;
-  DequantizeArgs unpack{.matrix = p.matrix, .dtype = p.dtype, .exact = false};
+// A part of a packed matrix that is unpacked by all threads, rows x cols from (row, col) on.
+struct Part {
+  int64_t row, rows, col, cols;
+};
+
+void unpack_part(const PackedProduct& p, const Part& part, char* to) {
+  parallel_for(part.rows, grain_for(part.cols), [&](int64_t begin, int64_t end) {
+    kernels().dequantize({.matrix = p.matrix,
+                          .dtype = p.dtype,
+                          .row = part.row + begin,
+                          .rows = end - begin,
+                          .col = part.col,
+                          .cols = part.cols,
+                          .out = to + begin * part.cols * size_of(p.dtype),
+                          .out_stride = part.cols,
+                          .exact = false});
+  });
+}
+
+// Unpacks one part of the weights after another, and multiplies floats. Parts are those of the
+// columns of the result, or of k where its sums are kept as they are.
+void multiply_unpacked(const PackedProduct& p) {
+  const int64_t size = size_of(p.dtype);
+  const bool by_sums = !p.transpose && p.dtype == float32;
+  const int64_t whole = by_sums ? p.k : p.n, other = by_sums ? p.n : p.k;
+  const int64_t step = std::min(whole, std::max<int64_t>(kUnpacked / other / kPanel, 1) * kPanel);
+  ScratchBytes scratch(checked_mul(step, other), size);
+  char* const values = static_cast<char*>(scratch.data());
   GemmArgs g;
   g.dtype = p.dtype;
   g.m = p.m;
-  g.n = cols;
-  g.k = p.k;
-  g.a = {p.x, p.k, 1};
-  g.c = p.out + begin * size_of(p.dtype);
   g.c_row_stride = p.n;
-  if (p.transpose) {
-    unpack.row = begin;
-    unpack.rows = cols;
-    unpack.cols = unpack.out_stride = p.k;
-    g.b = {panel, 1, p.k};
-  } else {
-    unpack.rows = p.k;
-    unpack.col = begin;
-    unpack.cols = unpack.out_stride = cols;
-    g.b = {panel, cols, 1};
+  for (int64_t begin = 0; begin < whole; begin += step) {
+    const int64_t count = std::min(step, whole - begin);
+    const int64_t at = begin * size;
+    g.n = by_sums ? p.n : count;
+    g.k = by_sums ? count : p.k;
+    g.a = {p.x + (by_sums ? at : 0), p.k, 1};
+    g.c = p.out + (by_sums ? 0 : at);
+    if (p.transpose) {
+      unpack_part(p, {begin, count, 0, p.k}, values);
+      g.b = {values, 1, p.k};
+    } else if (by_sums) {
+      unpack_part(p, {begin, count, 0, p.n}, values);
+      g.b = {values, p.n, 1};
+      if (begin > 0) g.addend = {g.c, p.n, 1};
+    } else {
+      unpack_part(p, {0, p.k, begin, count}, values);
+      g.b = {values, count, 1};
+    }
+    gemm(g);
   }
-  unpack.out = panel;
-  kernels().dequantize(unpack);
-  gemm(g);
 }
 
 void multiply(const PackedProduct& p) {
   if (p.m == 0 || p.n == 0) return;
   if (p.k == 0) {
     std::memset(p.out, 0, static_cast<size_t>(p.m * p.n * size_of(p.dtype)));
+  } else if (p.dtype == float32 && p.m >= kManyRows) {
+    multiply_unpacked(p);  // fixed point takes three planes
   } else if (has_fixed_product(p)) {
     multiply_fixed(p);
   } else if (has_e4m3_product(p)) {
@@ -199,13 +229,7 @@ void multiply(const PackedProduct& p) {
   } else if (p.transpose && p.m <= kernels().few_rows) {
     multiply_few(p);
   } else {
-    const int64_t panels = (p.n + kPanel - 1) / kPanel;
-    parallel_for(panels, 1, [&](int64_t first, int64_t last) {
-      ScratchBytes panel(checked_mul(std::min(kPanel, p.n), p.k), size_of(p.dtype));
-      for (int64_t i = first; i < last; ++i) {
-        multiply_panel(p, i * kPanel, std::min(p.n, (i + 1) * kPanel), panel.data());
-      }
-    });
+    multiply_unpacked(p);
   }
 }
 

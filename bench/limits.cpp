@@ -1,8 +1,10 @@
-// What the machine can do at most, by as many threads as asked for: `limits THREADS`, one figure a line.
+// What the machine can do at most, by as many threads as asked for: `limits THREADS`, one figure a
+// line.
 //
 // read, copy: GB/s of 64 MiB arrays per thread on huge pages, counting every byte read or written;
 // copy writes past the caches. f32: GFLOP/s of independent multiply-adds. The best of many rounds:
-// a limit is what the machine does when left alone. Built by bench/limits.py for the CPU it runs on.
+// a limit is what the machine does when left alone. Built by bench/limits.py for the CPU it runs
+// on.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -58,7 +60,8 @@ void read(const float* from) {
 
 void copy(const float* from, float* to) {
 #if defined(__SSE2__)
-  for (size_t i = 0; i < kBytes / sizeof(float); i += 4) _mm_stream_ps(to + i, _mm_load_ps(from + i));
+  for (size_t i = 0; i < kBytes / sizeof(float); i += 4)
+    _mm_stream_ps(to + i, _mm_load_ps(from + i));
   _mm_sfence();
 #else
   std::copy_n(from, kBytes / sizeof(float), to);

@@ -86,9 +86,7 @@ def make_corpus(folder):
     for name in ("attention.key_length", "attention.value_length", "rope.dimension_count"):
         metadata[f"llama.{name}"] = 64
     kinds = {int: "u32", float: "f32", str: "str"}
-    values = [
-        (k, kinds[type(v)], v) for k, v in metadata.items() if not k.startswith("tokenizer.")
-    ]
+    values = [(k, kinds[type(v)], v) for k, v in metadata.items() if not k.startswith("tokenizer.")]
     values += [
         ("tokenizer.ggml.model", "str", "gpt2"),
         ("tokenizer.ggml.tokens", "list", ("str", [chr(33 + i) for i in range(48)])),

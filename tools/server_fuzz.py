@@ -12,7 +12,8 @@ A finding is
     a status   of 500 or above, but 503 with a reason; or an error that has not OpenAI's shape
     a hang     an answer that takes longer than 30 s
     a crash    the server ends, or its log has a traceback
-    a leak     memory grows by more than --growth MiB after the first fifth, or files or threads do
+    a leak     memory grows by more than --growth MiB from the fourth fifth of the requests to the
+               last (medians), or files or threads do
     a change   a well-behaved request in between is answered otherwise than at the beginning
 
 Exit status 1 if there is one.
@@ -25,6 +26,7 @@ import asyncio
 import collections
 import json
 import random
+import statistics
 import sys
 import tempfile
 import time
@@ -169,14 +171,16 @@ def describe(sent: Sent) -> str:
 
 
 def leaks(readings: list[dict], growth: float) -> list[str]:
-    """What grew after the first fifth."""
+    """What grew from the fourth fifth to the last: caches are full by then."""
     if len(readings) < 10:
         return []
-    early, late = readings[len(readings) // 5], readings[-1]
+    at = len(readings) * 3 // 5, len(readings) * 4 // 5
     found = []
     for name, allowed in (("rss", growth), ("fds", 40), ("threads", 8)):
-        if late[name] - early[name] > allowed:
-            found.append(f"{name} grew from {early[name]:.1f} to {late[name]:.1f}")
+        values = [reading[name] for reading in readings]
+        early, late = statistics.median(values[at[0] : at[1]]), statistics.median(values[at[1] :])
+        if late - early > allowed:
+            found.append(f"{name} grew from {early:.1f} to {late:.1f}")
     return found
 
 
@@ -185,7 +189,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--clients", type=int, default=12)
-    parser.add_argument("--growth", type=float, default=16, help="MiB")
+    parser.add_argument("--growth", type=float, default=4, help="MiB")
     parser.add_argument("--replay", metavar="SEED:NUMBER")
     options = parser.parse_args()
     if options.replay:

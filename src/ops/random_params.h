@@ -20,7 +20,7 @@ struct RandomBitsParams {
 };
 
 struct RandomUnitParams {
-  Shape shape;  // per key
+  Shape shape;            // per key
   Dtype dtype = float32;  // or float16, bfloat16
   auto fields() const { return std::tie(shape, dtype); }
 };

@@ -34,33 +34,43 @@ using MaybeKey = std::optional<array>;
 
 Dtype bits_dtype(int width) { return width == 1 ? uint8 : width == 2 ? uint16 : uint32; }
 
+Shape with_keys(const Shape& keys, const Shape& shape) {
+  Shape out(keys.begin(), keys.end() - 1);
+  for (int64_t d : shape) out.push_back(d);
+  return out;
+}
+
+VmapResult vmap_keys(const VmapCall& c) {
+  array keys = batch_first(c, 0);
+  return {emit(c.op, c.params, std::span<const array>(&keys, 1)), {0}};
+}
+
+// Elements of `width` bytes for each key.
+void check_draw(const CheckCall& c, const Shape& shape, int width) {
+  expect_inputs(c, 1);
+  expect_ndim(c, 0, 1);
+  expect_dtype(c, 0, uint32);
+  require(c, c.in[0].shape().back() == 2, "keys of two numbers");
+  checked_mul(element_count(shape, c.op.name), width, c.op.name);
+}
+
 // The input holds one key per leading index; each gives an array of the parameters' shape.
 const Op random_bits_op{
     .name = "random_bits",
     .infer =
         [](const ParamsRef& params, std::span<const array> in) {
           const auto& p = params.as<RandomBitsParams>();
-          Shape shape(in[0].shape().begin(), in[0].shape().end() - 1);
-          for (int64_t d : p.shape) shape.push_back(d);
-          return std::vector<OutSpec>{{shape, bits_dtype(p.width)}};
+          return std::vector<OutSpec>{{with_keys(in[0].shape(), p.shape), bits_dtype(p.width)}};
         },
     .vjp = [](const VjpCall&) { return MaybeArrays(1); },
     .jvp = [](const JvpCall&) { return MaybeArrays(1); },
-    .vmap =
-        [](const VmapCall& c) {
-          array keys = batch_first(c, 0);
-          return VmapResult{emit(c.op, c.params, std::span<const array>(&keys, 1)), {0}};
-        },
+    .vmap = vmap_keys,
     .params = &params_type<RandomBitsParams>,
     .check =
         [](const CheckCall& c) {
-          expect_inputs(c, 1);
-          expect_ndim(c, 0, 1);
-          expect_dtype(c, 0, uint32);
           const auto& p = c.params.as<RandomBitsParams>();
-          require(c, c.in[0].shape().back() == 2, "keys of two numbers");
           require(c, p.width == 1 || p.width == 2 || p.width == 4, "a width of 1, 2 or 4 bytes");
-          checked_mul(element_count(p.shape, c.op.name), p.width, c.op.name);
+          check_draw(c, p.shape, p.width);
         }};
 
 // Numbers in [0, 1): the 32 bits of random_bits over 2^32, rounded to the dtype, at most the
@@ -70,28 +80,18 @@ const Op random_unit_op{
     .infer =
         [](const ParamsRef& params, std::span<const array> in) {
           const auto& p = params.as<RandomUnitParams>();
-          Shape shape(in[0].shape().begin(), in[0].shape().end() - 1);
-          for (int64_t d : p.shape) shape.push_back(d);
-          return std::vector<OutSpec>{{shape, p.dtype}};
+          return std::vector<OutSpec>{{with_keys(in[0].shape(), p.shape), p.dtype}};
         },
     .vjp = [](const VjpCall&) { return MaybeArrays(1); },
     .jvp = [](const JvpCall&) { return MaybeArrays(1); },
-    .vmap =
-        [](const VmapCall& c) {
-          array keys = batch_first(c, 0);
-          return VmapResult{emit(c.op, c.params, std::span<const array>(&keys, 1)), {0}};
-        },
+    .vmap = vmap_keys,
     .params = &params_type<RandomUnitParams>,
     .check =
         [](const CheckCall& c) {
-          expect_inputs(c, 1);
-          expect_ndim(c, 0, 1);
-          expect_dtype(c, 0, uint32);
           const auto& p = c.params.as<RandomUnitParams>();
-          require(c, c.in[0].shape().back() == 2, "keys of two numbers");
           require(c, p.dtype == float32 || p.dtype == float16 || p.dtype == bfloat16,
                   "float32, float16 or bfloat16");
-          checked_mul(element_count(p.shape, c.op.name), 4, c.op.name);
+          check_draw(c, p.shape, 4);
         }};
 
 // ---- Functions that round as MLX's do (backends/scalar_random.h), so that draws are the same.

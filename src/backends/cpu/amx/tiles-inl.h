@@ -3,39 +3,13 @@
 
 #include "backends/cpu/amx/tile_ops.h"
 #include "backends/cpu/gemm/tiles.h"
+#include "backends/cpu/transpose_words-inl.h"
 
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
 // The intrinsics without a mask make g++ 12 warn.
 constexpr __mmask16 kAll = 0xffff;
-
-// Lines of 16 words each, or the other way round.
-inline void transpose_words(__m512i (&v)[16]) {
-  __m512i t[16];
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_maskz_unpacklo_epi32(kAll, v[i], v[i + 1]);
-    t[i + 1] = _mm512_maskz_unpackhi_epi32(kAll, v[i], v[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    for (int j = 0; j < 2; ++j) {
-      v[i + 2 * j] = _mm512_maskz_unpacklo_epi64(0xff, t[i + j], t[i + j + 2]);
-      v[i + 2 * j + 1] = _mm512_maskz_unpackhi_epi64(0xff, t[i + j], t[i + j + 2]);
-    }
-  }
-  // v[4 q + r] now has, for the 4 lines from 4 q on, word r of each quarter.
-  for (int r = 0; r < 4; ++r) {
-    const __m512i low = _mm512_maskz_shuffle_i32x4(kAll, v[r], v[4 + r], 0x88),
-                  low_odd = _mm512_maskz_shuffle_i32x4(kAll, v[r], v[4 + r], 0xdd),
-                  high = _mm512_maskz_shuffle_i32x4(kAll, v[8 + r], v[12 + r], 0x88),
-                  high_odd = _mm512_maskz_shuffle_i32x4(kAll, v[8 + r], v[12 + r], 0xdd);
-    t[r] = _mm512_maskz_shuffle_i32x4(kAll, low, high, 0x88);
-    t[8 + r] = _mm512_maskz_shuffle_i32x4(kAll, low, high, 0xdd);
-    t[4 + r] = _mm512_maskz_shuffle_i32x4(kAll, low_odd, high_odd, 0x88);
-    t[12 + r] = _mm512_maskz_shuffle_i32x4(kAll, low_odd, high_odd, 0xdd);
-  }
-  for (int i = 0; i < 16; ++i) v[i] = t[i];
-}
 
 // 32 steps of 16 lines, each a vector of pairs of steps; `steps` of each are there, the rest zero.
 inline void load_lines(const uint16_t* src, int64_t line_stride, int64_t lines, int64_t steps,

@@ -36,19 +36,12 @@ def whole_folder(target: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """A draft folder to write into; at the end of the block it becomes `target`."""
     target = _cleared(target)
     check_free(target, overwrite)
-    draft, lock = _draft(target)
-    try:
+    with _drafting(target) as draft:
         yield draft
         os.chmod(draft, 0o755)
         for path in [*draft.rglob("*"), draft]:
             _sync(path)
         _take_place(draft, target)
-    except OSError as error:
-        _name(error, draft, target)
-        raise
-    finally:
-        _remove(draft)
-        os.close(lock)
 
 
 @contextmanager
@@ -58,13 +51,20 @@ def whole_file(target: str | Path, overwrite: bool = False) -> Iterator[Path]:
     check_free(target, overwrite)
     if target.is_dir():
         raise FileExistsError(17, "expected a file to write; it is a folder", str(target))
-    draft, lock = _draft(target)
-    try:
+    with _drafting(target) as draft:
         yield draft / target.name
         os.chmod(draft / target.name, 0o644)
         _sync(draft / target.name)
         os.replace(draft / target.name, target)
         _sync(target.parent)
+
+
+@contextmanager
+def _drafting(target: Path) -> Iterator[Path]:
+    """A draft folder beside the target, removed at the end; errors name the target."""
+    draft, lock = _draft(target)
+    try:
+        yield draft
     except OSError as error:
         _name(error, draft, target)
         raise

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import ctypes
 import os
 from pathlib import Path
 
@@ -70,7 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal; returns the exit status."""
-    _share_heap()
+    from olivine.llm.heap import limit_heaps
+
+    limit_heaps(2)
     try:
         from olivine.llm.server.app import make_app
         from olivine.llm.server.guard import Limits
@@ -103,17 +103,6 @@ def run(options: argparse.Namespace) -> int:
         print(f"{name} on http://{shown}:{port}  (Ctrl-C ends)", flush=True)
 
     return 0 if serve(app, engine, options.host, options.port, ready=ready) else 1
-
-
-def _share_heap() -> None:
-    """Have threads allocate from two heaps, not one each.
-
-    What one thread frees of its own heap, the others cannot use: under load, memory would grow for
-    as long as ever other threads meet their largest request (glibc; others know no such call).
-    """
-    most_arenas = -8  # M_ARENA_MAX of malloc.h
-    with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).mallopt(most_arenas, 2)
 
 
 def _load(options: argparse.Namespace):

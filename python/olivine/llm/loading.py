@@ -11,6 +11,7 @@ import olivine.nn as nn
 from olivine.llm.formats.checkpoint import Checkpoint, ModelError
 from olivine.llm.formats.find import Found, find
 from olivine.llm.formats.packed import STORED, make_room
+from olivine.llm.heap import trim
 from olivine.llm.models import build
 from olivine.llm.tokenizer import Tokenizer, tokenizer_from_folder, tokenizer_from_gguf
 from olivine.utils import tree_flatten, tree_map_with_path
@@ -37,6 +38,7 @@ def load(
     """
     found = find(name, revision=revision, cache_dir=cache_dir)
     checkpoint, tokenizer = read(found)
+    trim()  # a vocabulary of 260,000 tokens leaves more than it needs
     model = assemble(checkpoint, dtype)
     size = checkpoint.config.get("vocab_size")
     if isinstance(size, int):

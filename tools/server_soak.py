@@ -11,9 +11,11 @@ At the end the server is told to stop while clients stream. A finding is
 
     an answer  of a well-behaved client that fails, or of a control that differs from its own alone
     a status   of 500 or above, but 503 with a reason
-    a leak     memory beside that of arrays ("rest": medians of the second and last third) or, with
-               all clients gone, that of the process, that grows by more than --growth MiB; files
-               or threads that do not go back
+    a leak     memory in use beside that of arrays, of malloc or Python's objects, that grows by more
+               than --growth MiB (medians of the second and last third); what the process has
+               beside arrays ("rest"), by more than eight times that, since what a burst of
+               requests leaves in pieces stays; the same with all clients gone; files or threads
+               that do not go back
     a rest     sequences that run when all clients have gone, a server that does not end,
                a traceback
 
@@ -41,6 +43,7 @@ WORDS = "river bread clock owl map glass rain chess salt star bridge tea wool sh
 # Eight clients each: which kind comes how often.
 KINDS = ["stream", "stream", "stream", "reset", "stream", "slow", "whole", "hostile"]
 CONTROLS = 4
+OBJECT = 96  # bytes of a Python object, as an idle server's are on average
 
 
 def chat(rng: random.Random, tokens: int, **more) -> dict:
@@ -112,6 +115,7 @@ class Soak:
     async def slow(self, connection, rng, number) -> None:
         body = chat(rng, 32, temperature=1.0)
         self.check("slow", await ask(connection, CHAT, body, pause=0.2))
+        connection.close()  # by now the server may have
 
     async def whole(self, connection, rng, number) -> None:
         body = {"prompt": "Once upon a " + rng.choice(WORDS), "max_tokens": rng.randrange(1, 40)}
@@ -151,16 +155,22 @@ class Soak:
 
     # ---- The run.
 
+    def read(self) -> dict[str, float]:
+        """What the system counts for the server, and what the server says of its memory, in MiB."""
+        now, found = self.server.readings(), self.server.metrics()
+        arrays = found["olivine_memory_bytes"] + found["olivine_kept_bytes"]
+        now["rest"] = now["rss"] - arrays / 2**20
+        now["malloc"] = found["olivine_malloc_bytes"] / 2**20
+        now["objects"] = found["olivine_python_objects"] * OBJECT / 2**20
+        return now
+
     async def watch(self) -> None:
         while not self.over:
             await asyncio.sleep(1)
             if not self.server.alive:
                 self.found("the server has ended")
                 return
-            now = self.server.readings()
-            found = await asyncio.to_thread(self.server.metrics)
-            arrays = found["olivine_memory_bytes"] + found["olivine_kept_bytes"]
-            now["rest"] = now["rss"] - arrays / 2**20
+            now = await asyncio.to_thread(self.read)
             self.readings.append(now)
             done = sum(v for k, v in self.counts.items() if k != "hostile")
             print(
@@ -185,7 +195,7 @@ class Soak:
         self.end = time.monotonic() + 3
         await asyncio.gather(*(self.client(n) for n in range(min(8, self.options.clients))))
         await asyncio.to_thread(self.server.idle)
-        return self.server.readings()
+        return self.read()
 
     async def run(self) -> None:
         self.start = time.monotonic()
@@ -227,8 +237,9 @@ class Soak:
             self.readings[third : 2 * third],
             self.readings[2 * third :],
         ]
-        allowed = {"rest": self.options.growth, "fds": 24, "threads": 6}
-        for name in ("rss", "rest", "fds", "threads"):
+        growth = self.options.growth
+        allowed = {"malloc": growth, "objects": growth, "rest": 8 * growth, "fds": 24, "threads": 6}
+        for name in ("rss", "rest", "malloc", "objects", "fds", "threads"):
             medians = [statistics.median(r[name] for r in part) for part in parts]
             print(f"{name}: medians of the thirds " + ", ".join(f"{m:.1f}" for m in medians))
             if medians[2] - medians[1] > allowed.get(name, float("inf")):
@@ -266,14 +277,13 @@ def main() -> int:
             if server.alive:
                 if not server.idle(60):
                     soak.found("sequences are still running")
-                left = server.readings()
+                left = soak.read()
                 print("idle before:", {k: round(v, 1) for k, v in before.items()})
                 print("idle after: ", {k: round(v, 1) for k, v in left.items()})
                 if left["fds"] > 16:
                     soak.found(f"{left['fds']} files are still open")
-                # What is kept for arrays to come differs between the two.
-                if left["rss"] - before["rss"] > options.growth + 256:
-                    soak.found(f"a leak: {left['rss']} MiB when idle, {before['rss']} before")
+                if left["rest"] - before["rest"] > 8 * options.growth:
+                    soak.found(f"a leak: {left['rest']} MiB when idle, {before['rest']} before")
                 asyncio.run(soak.stop_under_load())
         said = log.read_text(errors="replace")
         if "Traceback" in said:

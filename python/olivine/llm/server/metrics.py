@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+from olivine.llm.heap import malloc_bytes, python_objects
+
 # name -> what it counts.
 COUNTERS = {
     "completed": "requests that were answered to the end",
@@ -73,6 +75,8 @@ class Metrics:
             "waiting": (waiting, "sequences that wait"),
             "memory_bytes": (memory, "memory of arrays in use"),
             "kept_bytes": (kept, "memory that arrays have left, kept for the next ones"),
+            "malloc_bytes": (malloc_bytes(), "memory in use beside that of arrays, of malloc"),
+            "python_objects": (python_objects(), "memory in use beside that of arrays, of Python"),
             "start_time_seconds": (self.started, "when the server started, Unix time"),
         }
         out = []

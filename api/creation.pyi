@@ -1,6 +1,7 @@
 """Constants, ranges and masks. Constants take no memory until something writes to them."""
 
 
+@c(dtype="dtype")
 def full(
     shape: int | Sequence[int],
     vals: scalar | array,
@@ -11,6 +12,7 @@ def full(
     """``vals`` broadcast to ``shape``, by default in the dtype of ``vals``."""
 
 
+@c(dtype="dtype")
 def full_like(
     a: array,
     vals: scalar | array,
@@ -27,6 +29,7 @@ def zeros(
     """Zeros."""
 
 
+@c(dtype=None)
 def zeros_like(a: array, /, dtype: Dtype | None = None, *, stream: StreamOrDevice = None) -> array:
     """Zeros in the shape of ``a``, by default in its dtype."""
 
@@ -37,6 +40,7 @@ def ones(
     """Ones."""
 
 
+@c(dtype=None)
 def ones_like(a: array, /, dtype: Dtype | None = None, *, stream: StreamOrDevice = None) -> array:
     """Ones in the shape of ``a``, by default in its dtype."""
 
@@ -53,6 +57,7 @@ def empty_like(a: array, /, dtype: Dtype | None = None, *, stream: StreamOrDevic
 
 @overload
 @manual
+@c(stop="double", step="double", dtype="dtype")
 def arange(
     start: int | float,
     stop: None | int | float,
@@ -87,6 +92,7 @@ def arange(
 ) -> array: ...
 
 
+@c(num="int", endpoint=None)
 def linspace(
     start: scalar,
     stop: scalar,
@@ -98,6 +104,7 @@ def linspace(
     """``num`` evenly spaced values from ``start`` to ``stop``, which is the last if ``endpoint``."""
 
 
+@c(m="int")
 def eye(
     n: int,
     m: int | None = None,
@@ -113,6 +120,7 @@ def identity(n: int, dtype: Dtype | None = float32, *, stream: StreamOrDevice = 
     """The ``n`` by ``n`` identity matrix."""
 
 
+@c(m="int", dtype="dtype")
 def tri(
     n: int,
     m: int | None = None,

@@ -278,6 +278,7 @@ def imag(a: array, /, *, stream: StreamOrDevice = None) -> array:
 @method
 @alias("conjugate")
 @cpp("conjugate")
+@c("conjugate")
 def conj(a: array, *, stream: StreamOrDevice = None) -> array:
     """Complex conjugate; a real array is returned as it is."""
 

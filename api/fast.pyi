@@ -30,6 +30,8 @@ def layer_norm(
     """
 
 
+@c(offset="int")
+@c("rope_dynamic")
 def rope(
     a: array,
     dims: int,
@@ -186,3 +188,25 @@ def precompiled_cuda_kernel(
     stream: StreamOrDevice = None,
 ) -> list[array]:
     """RuntimeError: this build runs on CPUs, not on CUDA."""
+
+
+@no_python
+@c(force_fused=None)
+def scaled_dot_product_attention(
+    queries: array,
+    keys: array,
+    values: array,
+    scale: float,
+    mask_mode: str = "",
+    mask_arr: array | None = None,
+    sinks: array | None = None,
+    force_fused: bool = False,
+    *,
+    stream: StreamOrDevice = None,
+) -> array:
+    """``softmax(scale * queries @ keys.T + mask) @ values``.
+
+    Args:
+        mask_mode: "" for no mask or ``mask_arr``, "array" for the latter, "causal".
+        sinks: one more score per head that takes weight but has no value.
+    """

@@ -6,6 +6,7 @@
 large prime factors take a few times as long as others, never much longer.
 """
 
+@c(n="int")
 def fft(
     a: array,
     n: int | None = None,
@@ -28,6 +29,7 @@ def fft(
         ValueError: the axis is out of range, there is nothing to transform, or an unknown norm.
     """
 
+@c(n="int")
 def ifft(
     a: array,
     n: int | None = None,
@@ -50,6 +52,7 @@ def ifft(
         ValueError: the axis is out of range, there is nothing to transform, or an unknown norm.
     """
 
+@c(n="int")
 def rfft(
     a: array,
     n: int | None = None,
@@ -72,6 +75,7 @@ def rfft(
         ValueError: the axis is out of range, there is nothing to transform, or an unknown norm.
     """
 
+@c(n="int")
 def irfft(
     a: array,
     n: int | None = None,
@@ -97,6 +101,7 @@ def irfft(
     """
 
 @cpp("fft2_over")
+@c(s="ints", axes="ints")
 def fft2(
     a: array,
     s: tuple[int, ...] | None = None,
@@ -121,6 +126,7 @@ def fft2(
     """
 
 @cpp("ifft2_over")
+@c(s="ints", axes="ints")
 def ifft2(
     a: array,
     s: tuple[int, ...] | None = None,
@@ -145,6 +151,7 @@ def ifft2(
     """
 
 @cpp("rfft2_over")
+@c(s="ints", axes="ints")
 def rfft2(
     a: array,
     s: tuple[int, ...] | None = None,
@@ -169,6 +176,7 @@ def rfft2(
     """
 
 @cpp("irfft2_over")
+@c(s="ints", axes="ints")
 def irfft2(
     a: array,
     s: tuple[int, ...] | None = None,
@@ -194,6 +202,7 @@ def irfft2(
     """
 
 @cpp("fftn_over")
+@c(s="ints", axes="ints")
 def fftn(
     a: array,
     s: tuple[int, ...] | None = None,
@@ -218,6 +227,7 @@ def fftn(
     """
 
 @cpp("ifftn_over")
+@c(s="ints", axes="ints")
 def ifftn(
     a: array,
     s: tuple[int, ...] | None = None,
@@ -242,6 +252,7 @@ def ifftn(
     """
 
 @cpp("rfftn_over")
+@c(s="ints", axes="ints")
 def rfftn(
     a: array,
     s: tuple[int, ...] | None = None,
@@ -266,6 +277,7 @@ def rfftn(
     """
 
 @cpp("irfftn_over")
+@c(s="ints", axes="ints")
 def irfftn(
     a: array,
     s: tuple[int, ...] | None = None,
@@ -304,6 +316,7 @@ def rfftfreq(n: int, d: float = 1.0, stream: StreamOrDevice = None) -> array:
         ValueError: n < 1, or d is 0.
     """
 
+@c(axes="ints")
 def fftshift(
     a: array, axes: int | Sequence[int] | None = None, stream: StreamOrDevice = None
 ) -> array:
@@ -313,6 +326,7 @@ def fftshift(
         ValueError: an axis is out of range.
     """
 
+@c(axes="ints")
 def ifftshift(
     a: array, axes: int | Sequence[int] | None = None, stream: StreamOrDevice = None
 ) -> array:

@@ -77,6 +77,7 @@ def cholesky_inv(a: array, upper: bool = False, *, stream: StreamOrDevice = None
     """
 
 
+@c(res="vector")
 def lu(a: array, *, stream: StreamOrDevice = None) -> tuple[array, array, array]:
     """LU factorization with row exchanges.
 
@@ -219,3 +220,49 @@ def eig(a: array, *, stream: StreamOrDevice = None) -> tuple[array, array]:
 
 def eigvals(a: array, *, stream: StreamOrDevice = None) -> array:
     """Complex eigenvalues of general square matrices, in no order; see ``eig``."""
+
+
+@no_python
+@cpp("norm")
+@c("norm", axis="ints")
+def norm_order(
+    a: array,
+    ord: float,
+    axis: Sequence[int] | None = None,
+    keepdims: bool = False,
+    *,
+    stream: StreamOrDevice = None,
+) -> array:
+    """Norm of the given order over one axis (vectors) or two (matrices)."""
+
+
+@no_python
+@cpp("norm")
+@c(axis="ints")
+def norm_matrix(
+    a: array,
+    ord: str,
+    axis: Sequence[int] | None = None,
+    keepdims: bool = False,
+    *,
+    stream: StreamOrDevice = None,
+) -> array:
+    """Norm of matrices by name: "fro" or "nuc"."""
+
+
+@no_python
+@cpp("norm")
+@c(axis="ints")
+def norm_l2(
+    a: array,
+    axis: Sequence[int] | None = None,
+    keepdims: bool = False,
+    *,
+    stream: StreamOrDevice = None,
+) -> array:
+    """Root of the sum of squares over one or two axes, or over all elements."""
+
+
+@no_python
+def svd(a: array, compute_uv: bool = True, *, stream: StreamOrDevice = None) -> list[array]:
+    """``U``, the singular values and ``V^T``, or the singular values alone."""

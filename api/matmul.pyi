@@ -60,6 +60,7 @@ def kron(a: array, b: array, *, stream: StreamOrDevice = None) -> array:
 
 
 @manual
+@c("tensordot_axis", axes="int")
 def tensordot(
     a: array,
     b: array,
@@ -167,3 +168,16 @@ def hadamard_transform(
     Raises:
         ValueError: there is no matrix of that size.
     """
+
+
+@no_python
+@c(axes_a="ints", axes_b="ints")
+def tensordot(
+    a: array,
+    b: array,
+    axes_a: Sequence[int],
+    axes_b: Sequence[int],
+    *,
+    stream: StreamOrDevice = None,
+) -> array:
+    """Sum of products over pairs of axes; what remains of ``a``, then of ``b``, is the result's."""

@@ -23,6 +23,7 @@ factor, then a signed byte for each group.
 """
 
 
+@c(res="vector")
 def quantize(
     w: array,
     /,
@@ -133,6 +134,7 @@ def qqmm(
     """
 
 
+@c(global_scale=None)
 def gather_qmm(
     x: array,
     w: array,

@@ -29,6 +29,7 @@ def seed(seed: int) -> None:
     """Starts the process-wide sequence of keys anew."""
 
 
+@c("split_num")
 def split(key: array, num: int = 2, stream: StreamOrDevice = None) -> array:
     """``num`` independent keys made from one, as the rows of a ``(num, 2)`` array."""
 
@@ -48,6 +49,8 @@ def uniform(
     """
 
 
+@c("normal_broadcast")
+@c(loc="float", scale="float")
 def normal(
     shape: Sequence[int] = [],
     dtype: Dtype | None = float32,
@@ -137,6 +140,9 @@ def laplace(
     """Laplace with mean ``loc`` and scale ``scale``."""
 
 
+@c(shape=None, num_samples=None)
+@c("categorical_shape", shape="ints", num_samples=None)
+@c("categorical_num_samples", shape=None, num_samples="int")
 def categorical(
     logits: array,
     axis: int = -1,
@@ -163,3 +169,26 @@ def permutation(
     stream: StreamOrDevice = None,
 ) -> array:
     """A random permutation of ``0 … x - 1`` for an int, else of the slices of ``x`` along an axis."""
+
+
+@no_python
+def bits(
+    shape: Sequence[int],
+    width: int = 4,
+    key: array | None = None,
+    stream: StreamOrDevice = None,
+) -> array:
+    """Random bits as unsigned integers of ``width`` bytes: 1, 2 or 4."""
+
+
+@no_python
+def split(key: array, stream: StreamOrDevice = None) -> tuple[array, array]:
+    """Two independent keys made from one."""
+
+
+@no_python
+@cpp("permutation")
+def permutation_arange(
+    x: int, key: array | None = None, stream: StreamOrDevice = None
+) -> array:
+    """A random permutation of ``0 … x - 1``."""

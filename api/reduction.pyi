@@ -136,6 +136,7 @@ def mean(
     """
 
 
+@c(axis="ints")
 def median(
     a: array,
     /,
@@ -154,6 +155,7 @@ def median(
 
 
 @method
+@c(correction=None)
 def var(
     a: array,
     /,
@@ -176,6 +178,7 @@ def var(
 
 
 @method
+@c(correction=None)
 def std(
     a: array,
     /,

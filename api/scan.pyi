@@ -3,6 +3,7 @@
 
 @method
 @alias("cumulative_sum")
+@c(axis="int", dtype=None)
 def cumsum(
     a: array,
     /,
@@ -33,6 +34,7 @@ def cumsum(
 
 @method
 @alias("cumulative_prod")
+@c(axis="int", dtype=None)
 def cumprod(
     a: array,
     /,
@@ -50,6 +52,7 @@ def cumprod(
 
 
 @method
+@c(axis="int")
 def cummax(
     a: array,
     /,
@@ -66,6 +69,7 @@ def cummax(
 
 
 @method
+@c(axis="int")
 def cummin(
     a: array,
     /,
@@ -82,6 +86,7 @@ def cummin(
 
 
 @method
+@c(axis="int")
 def logcumsumexp(
     a: array,
     /,

@@ -93,6 +93,7 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int]:
     """
 
 
+@c(strides="int64s", offset="size_t")
 def as_strided(
     a: array,
     /,
@@ -153,6 +154,8 @@ def unstack(
 
 
 @method
+@c(indices_or_sections="int")
+@c("split_sections", indices_or_sections="ints")
 def split(
     a: array,
     /,
@@ -231,6 +234,7 @@ def stop_gradient(a: array, /, *, stream: StreamOrDevice = None) -> array:
 
 
 @manual
+@c(res="vector")
 def depends(
     inputs: array | Sequence[array], dependencies: array | Sequence[array]
 ) -> array | list[array]:
@@ -238,16 +242,19 @@ def depends(
 
 
 @manual
+@c(arys="array", res="array")
 def atleast_1d(*arys: array, stream: StreamOrDevice = None) -> array | list[array]:
     """Each array with at least one axis; a list for several arrays."""
 
 
 @manual
+@c(arys="array", res="array")
 def atleast_2d(*arys: array, stream: StreamOrDevice = None) -> array | list[array]:
     """Each array with at least two axes (added in front); a list for several arrays."""
 
 
 @manual
+@c(arys="array", res="array")
 def atleast_3d(*arys: array, stream: StreamOrDevice = None) -> array | list[array]:
     """Each array with at least three axes; a list for several arrays.
 
@@ -274,6 +281,7 @@ def diag(a: array, /, k: int = 0, *, stream: StreamOrDevice = None) -> array:
     """
 
 
+@c(dtype="dtype")
 def trace(
     a: array,
     /,
@@ -299,3 +307,54 @@ def meshgrid(
         sparse: keep size 1 along the axes an array does not vary along.
         indexing: "ij" gives axis ``i`` to array ``i``; "xy" swaps the first two.
     """
+
+
+@no_python
+def pad(
+    a: array,
+    axes: Sequence[int],
+    low_pad_size: Sequence[int],
+    high_pad_size: Sequence[int],
+    pad_value: array,
+    mode: str = "constant",
+    *,
+    stream: StreamOrDevice = None,
+) -> array:
+    """Adds elements at both ends of axes.
+
+    Args:
+        low_pad_size, high_pad_size: how many, one per entry of ``axes``.
+        pad_value: cast to the dtype of ``a``.
+        mode: "constant", "edge", "reflect" or "symmetric".
+    """
+
+
+@no_python
+@cpp("pad")
+def pad_symmetric(
+    a: array,
+    pad_width: int,
+    pad_value: array,
+    mode: str = "constant",
+    *,
+    stream: StreamOrDevice = None,
+) -> array:
+    """Adds ``pad_width`` elements at both ends of every axis."""
+
+
+@no_python
+def copy(a: array, *, stream: StreamOrDevice = None) -> array:
+    """The same values under a new array."""
+
+
+@no_python
+@c(axes="ints")
+def number_of_elements(
+    a: array,
+    axes: Sequence[int],
+    inverted: bool,
+    dtype: Dtype = int32,
+    *,
+    stream: StreamOrDevice = None,
+) -> array:
+    """The product of the sizes of some axes, or one divided by it, as an array without axes."""

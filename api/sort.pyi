@@ -68,6 +68,7 @@ def searchsorted(
 
 
 @manual
+@c(res="vector")
 def unique(
     a: array,
     /,

@@ -1,4 +1,7 @@
-// The C API of arrays, vectors, strings and errors.
+// The C API of arrays: made from data, asked for shapes, values and memory.
+#include "olivine/c/array.h"
+
+#include <algorithm>
 #include <cstring>
 #include <memory>
 
@@ -7,72 +10,119 @@
 #include "handles.h"
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/shape.h"
-#include "olivine/version.h"
 
 namespace olivine::c {
 namespace {
-
-thread_local std::string last_error;
-
-struct ErrorHandler {
-  olivine_error_handler_func call = nullptr;
-  void* data = nullptr;
-  void (*dtor)(void*) = nullptr;
-};
-ErrorHandler error_handler;
 
 // In the order of olivine_dtype.
 constexpr Dtype kDtypes[] = {bool_,   uint8,   uint16,   uint32,    uint64,
                              int8,    int16,   int32,    int64,     float16,
                              float32, float64, bfloat16, complex64, complex128};
 
-Shape shape_of(const int* shape, int dim) {
-  if (dim < 0) fail("[array] expected dim >= 0; got ", dim);
-  return Shape(shape, shape + dim);
+// What new_data functions are told about their data, checked.
+struct Described {
+  Shape shape;
+  Dtype dtype;
+  size_t bytes;
+
+  Described(const void* data, const int* dims, int dim, olivine_dtype t) : dtype(get(t)) {
+    if (dim < 0) fail("[array] expected dim >= 0; got ", dim);
+    expect_values(dims, static_cast<size_t>(dim), "array");
+    shape = Shape(dims, dims + dim);
+    bytes = static_cast<size_t>(
+        checked_mul(element_count(shape, "array"), static_cast<int64_t>(dtype.size()), "array"));
+    if (!data && bytes) fail("[array] expected data of ", bytes, " bytes; got null");
+  }
+};
+
+array copied(const void* data, const int* shape, int dim, olivine_dtype dtype) {
+  Described d(data, shape, dim, dtype);
+  return array(data, d.shape, d.dtype);
 }
 
-// The data in row-major order; the handle then means the contiguous array.
-template <class T>
-const T* data_of(olivine_array h) {
-  const T* out = nullptr;
-  guarded([&] {
+// Keeps the first of several threads' values.
+template <class T, class Discard>
+const T* keep_first(std::atomic<const T*>& place, const T* made, Discard discard) {
+  const T* expected = nullptr;
+  if (place.compare_exchange_strong(expected, made, std::memory_order_acq_rel)) return made;
+  discard(made);
+  return expected;
+}
+
+const void* data_of(olivine_array h, const Dtype* expected) {
+  return value_of<const void*>([&]() -> const void* {
     const array& a = get(h);
-    if (a.dtype() != dtype_of<T>) {
-      fail<TypeError>("[array_data] expected dtype ", dtype_of<T>, "; got ", a.dtype());
+    if (expected && a.dtype() != *expected) {
+      fail<TypeError>("[array_data] expected dtype ", *expected, "; got ", a.dtype());
     }
-    a.eval();
-    if (!a.is_row_contiguous()) {
-      array c = contiguous(a);
-      c.eval();
-      *static_cast<array*>(h.ctx) = c;
-    }
-    out = get(h).size() ? get(h).template data<T>() : nullptr;
+    const array& rows = pointer(h)->rows();
+    return rows.size() ? rows.data() : nullptr;
   });
-  return out;
 }
 
-template <class T>
-int item_of(T* res, olivine_array h) {
+// C and T: what C and C++ call one type.
+template <class C, class T>
+int item_of(C* res, olivine_array h) {
+  static_assert(sizeof(C) == sizeof(T));
   return guarded([&] {
+    if (!res) fail("[item] expected a pointer; got null");
     if (get(h).size() != 1) fail("[item] expected one element; got shape ", get(h).shape());
     array a = astype(get(h), dtype_of<T>);
     a.eval();
-    *res = *a.template data<T>();
+    std::memcpy(res, a.data(), sizeof(T));
+  });
+}
+
+// Whether elements that go through these axes from the last to the first lie one after another.
+template <class Order>
+bool dense(const array& a, const Order& axes) {
+  int64_t step = 1;
+  for (size_t i = axes.size(); i-- > 0;) {
+    size_t axis = static_cast<size_t>(axes[i]);
+    if (a.shape()[axis] == 1) continue;
+    if (a.strides()[axis] != step) return false;
+    step *= a.shape()[axis];
+  }
+  return true;
+}
+enum class Layout { any, rows, columns };
+int lies(bool* res, olivine_array h, Layout layout) {
+  return guarded([&] {
+    const array& a = get(h);
+    a.eval();
+    std::vector<int> axes(a.shape().size());
+    for (size_t i = 0; i < axes.size(); ++i) axes[i] = static_cast<int>(i);
+    if (layout == Layout::columns) std::reverse(axes.begin(), axes.end());
+    if (layout == Layout::any) {
+      std::stable_sort(axes.begin(), axes.end(),
+                       [&](int x, int y) { return a.strides(x) > a.strides(y); });
+    }
+    store(res, a.size() == 0 || dense(a, axes));
   });
 }
 
 }  // namespace
 
-int report_error() {
-  try {
-    throw;
-  } catch (const std::exception& e) {
-    last_error = e.what();
-  } catch (...) {
-    last_error = "unknown error";
-  }
-  if (error_handler.call) error_handler.call(last_error.c_str(), error_handler.data);
-  return 1;
+const int* ArrayBox::shape() const {
+  if (const int* known = shape_.load(std::memory_order_acquire)) return known;
+  const Shape& s = value.shape();
+  auto made = std::make_unique<int[]>(s.size() + 1);
+  for (size_t i = 0; i < s.size(); ++i) made[i] = Int{s[i], "array_shape"};
+  return keep_first(shape_, static_cast<const int*>(made.release()),
+                    [](const int* p) { delete[] p; });
+}
+const array& ArrayBox::rows() const {
+  if (const array* known = rows_.load(std::memory_order_acquire)) return *known;
+  value.eval();
+  if (value.is_row_contiguous()) return value;
+  auto made = std::make_unique<array>(contiguous(value));
+  made->eval();
+  return *keep_first(rows_, static_cast<const array*>(made.release()),
+                     [](const array* p) { delete p; });
+}
+void ArrayBox::forget() {
+  delete[] shape_.exchange(nullptr);
+  delete rows_.exchange(nullptr);
 }
 
 Dtype get(olivine_dtype t) {
@@ -81,32 +131,13 @@ Dtype get(olivine_dtype t) {
   return kDtypes[i];
 }
 olivine_dtype to_c(Dtype t) {
-  for (size_t i = 0; i < std::size(kDtypes); ++i) {
-    if (kDtypes[i] == t) return static_cast<olivine_dtype>(i);
-  }
-  return OLIVINE_BOOL;
+  return static_cast<olivine_dtype>(std::find(kDtypes, std::end(kDtypes), t) - kDtypes);
 }
-
-void set(olivine_array* res, array a) {
-  if (res->ctx) {
-    *static_cast<array*>(res->ctx) = std::move(a);
-  } else {
-    res->ctx = new array(std::move(a));
-  }
-}
-void set(olivine_vector_array* res, std::vector<array> v) {
-  if (res->ctx) {
-    *static_cast<std::vector<array>*>(res->ctx) = std::move(v);
-  } else {
-    res->ctx = new std::vector<array>(std::move(v));
-  }
-}
-static void set(olivine_string* res, std::string s) {
-  if (res->ctx) {
-    *static_cast<std::string*>(res->ctx) = std::move(s);
-  } else {
-    res->ctx = new std::string(std::move(s));
-  }
+const char* get(olivine_fft_norm norm) {
+  constexpr const char* names[] = {"backward", "ortho", "forward"};
+  auto i = static_cast<size_t>(norm);
+  if (i >= std::size(names)) fail("[fft] expected an olivine_fft_norm; got ", i);
+  return names[i];
 }
 
 }  // namespace olivine::c
@@ -116,150 +147,137 @@ using c::get;
 using c::guarded;
 using c::made;
 
-const char* olivine_last_error(void) { return c::last_error.c_str(); }
-void olivine_set_error_handler(olivine_error_handler_func handler, void* data,
-                               void (*dtor)(void*)) {
-  auto old = std::exchange(c::error_handler, {handler, data, dtor});
-  if (old.dtor) old.dtor(old.data);
-}
-
-olivine_string olivine_string_new(void) {
-  return made<olivine_string>([] { return new std::string(); });
-}
-olivine_string olivine_string_new_data(const char* str) {
-  return made<olivine_string>([&] { return new std::string(c::text(str)); });
-}
-const char* olivine_string_data(olivine_string str) {
-  return str.ctx ? static_cast<std::string*>(str.ctx)->c_str() : "";
-}
-int olivine_string_free(olivine_string str) {
-  delete static_cast<std::string*>(str.ctx);
-  return 0;
-}
-int olivine_version(olivine_string* str) {
-  return guarded([&] { c::set(str, OLIVINE_VERSION); });
-}
-
 size_t olivine_dtype_size(olivine_dtype dtype) {
-  size_t size = 0;
-  guarded([&] { size = get(dtype).size(); });
-  return size;
+  return c::value_of<size_t>([&] { return get(dtype).size(); });
 }
+
+// From a value: a new array, and one in a handle that is there.
+#define OLIVINE_C_SCALAR(NAME, PARAMETERS, VALUE)                             \
+  olivine_array olivine_array_new_##NAME PARAMETERS {                         \
+    return made<olivine_array>([&] { return new c::ArrayBox(array VALUE); }); \
+  }
+#define OLIVINE_C_SET_SCALAR(NAME, PARAMETERS, VALUE)  \
+  int olivine_array_set_##NAME PARAMETERS {            \
+    return guarded([&] { c::set(arr, array VALUE); }); \
+  }
+OLIVINE_C_SCALAR(bool, (bool val), (val))
+OLIVINE_C_SCALAR(int, (int val), (val))
+OLIVINE_C_SCALAR(float32, (float val), (val))
+OLIVINE_C_SCALAR(float, (float val), (val))
+OLIVINE_C_SCALAR(float64, (double val), (val, float64))
+OLIVINE_C_SCALAR(double, (double val), (val, float64))
+OLIVINE_C_SCALAR(complex, (float real_val, float imag_val), (complex64_t(real_val, imag_val)))
+OLIVINE_C_SET_SCALAR(bool, (olivine_array * arr, bool val), (val))
+OLIVINE_C_SET_SCALAR(int, (olivine_array * arr, int val), (val))
+OLIVINE_C_SET_SCALAR(float32, (olivine_array * arr, float val), (val))
+OLIVINE_C_SET_SCALAR(float, (olivine_array * arr, float val), (val))
+OLIVINE_C_SET_SCALAR(float64, (olivine_array * arr, double val), (val, float64))
+OLIVINE_C_SET_SCALAR(double, (olivine_array * arr, double val), (val, float64))
+OLIVINE_C_SET_SCALAR(complex, (olivine_array * arr, float real_val, float imag_val),
+                     (complex64_t(real_val, imag_val)))
+#undef OLIVINE_C_SCALAR
+#undef OLIVINE_C_SET_SCALAR
 
 olivine_array olivine_array_new(void) { return {nullptr}; }
-int olivine_array_free(olivine_array arr) {
-  delete static_cast<array*>(arr.ctx);
-  return 0;
-}
-olivine_array olivine_array_new_bool(bool val) {
-  return made<olivine_array>([&] { return new array(val); });
-}
-olivine_array olivine_array_new_int(int val) {
-  return made<olivine_array>([&] { return new array(val); });
-}
-olivine_array olivine_array_new_float32(float val) {
-  return made<olivine_array>([&] { return new array(val); });
-}
-olivine_array olivine_array_new_float(float val) { return olivine_array_new_float32(val); }
-olivine_array olivine_array_new_float64(double val) {
-  return made<olivine_array>([&] { return new array(val, float64); });
-}
-olivine_array olivine_array_new_double(double val) { return olivine_array_new_float64(val); }
-olivine_array olivine_array_new_complex(float real_val, float imag_val) {
-  return made<olivine_array>([&] { return new array(complex64_t(real_val, imag_val)); });
-}
+int olivine_array_free(olivine_array arr) { return c::release(arr); }
 olivine_array olivine_array_new_data(const void* data, const int* shape, int dim,
                                      olivine_dtype dtype) {
-  return made<olivine_array>([&] { return new array(data, c::shape_of(shape, dim), get(dtype)); });
+  return made<olivine_array>([&] { return new c::ArrayBox(c::copied(data, shape, dim, dtype)); });
+}
+olivine_array olivine_array_new_data_managed(void* data, const int* shape, int dim,
+                                             olivine_dtype dtype, void (*dtor)(void*)) {
+  return olivine_array_new_data_managed_payload(data, shape, dim, dtype, data, dtor);
 }
 olivine_array olivine_array_new_data_managed_payload(void* data, const int* shape, int dim,
                                                      olivine_dtype dtype, void* payload,
                                                      void (*dtor)(void*)) {
   return made<olivine_array>([&] {
-    Shape s = c::shape_of(shape, dim);
-    Dtype t = get(dtype);
-    int64_t bytes = checked_mul(element_count(s), static_cast<int64_t>(t.size()));
+    c::Described d(data, shape, dim, dtype);
     auto release = dtor ? dtor : [](void*) {};
-    BufferRef buffer = wrap_external(data, static_cast<size_t>(bytes), release, payload);
-    return new array(make_done(std::move(buffer), std::move(s), t));
+    BufferRef buffer = wrap_external(data, d.bytes, release, payload);
+    return new c::ArrayBox(make_done(std::move(buffer), std::move(d.shape), d.dtype));
   });
 }
 int olivine_array_set(olivine_array* arr, const olivine_array src) {
   return guarded([&] { c::set(arr, get(src)); });
 }
+int olivine_array_set_data(olivine_array* arr, const void* data, const int* shape, int dim,
+                           olivine_dtype dtype) {
+  return guarded([&] { c::set(arr, c::copied(data, shape, dim, dtype)); });
+}
 int olivine_array_tostring(olivine_string* str, const olivine_array arr) {
   return guarded([&] { c::set(str, to_string(get(arr))); });
 }
 
-size_t olivine_array_itemsize(const olivine_array arr) { return arr.ctx ? get(arr).itemsize() : 0; }
-size_t olivine_array_size(const olivine_array arr) {
-  return arr.ctx ? static_cast<size_t>(get(arr).size()) : 0;
+size_t olivine_array_itemsize(const olivine_array arr) {
+  return c::value_of<size_t>([&] { return get(arr).itemsize(); });
 }
-size_t olivine_array_nbytes(const olivine_array arr) { return arr.ctx ? get(arr).nbytes() : 0; }
-size_t olivine_array_ndim(const olivine_array arr) { return arr.ctx ? get(arr).shape().size() : 0; }
+size_t olivine_array_size(const olivine_array arr) {
+  return c::value_of<size_t>([&] { return static_cast<size_t>(get(arr).size()); });
+}
+size_t olivine_array_nbytes(const olivine_array arr) {
+  return c::value_of<size_t>([&] { return get(arr).nbytes(); });
+}
+size_t olivine_array_ndim(const olivine_array arr) {
+  return c::value_of<size_t>([&] { return get(arr).shape().size(); });
+}
+const int* olivine_array_shape(const olivine_array arr) {
+  return c::value_of<const int*>([&] { return c::filled(arr).shape(); });
+}
+const size_t* olivine_array_strides(const olivine_array arr) {
+  static_assert(sizeof(size_t) == sizeof(int64_t));
+  return c::value_of<const size_t*>([&] {
+    const Strides& strides = c::filled(arr).rows().strides();
+    return reinterpret_cast<const size_t*>(strides.data());
+  });
+}
 int olivine_array_dim(const olivine_array arr, int dim) {
-  int n = 0;
-  guarded([&] { n = c::Int{get(arr).shape(dim), "array_dim"}; });
-  return n;
+  return c::value_of<int>([&] { return int(c::Int{get(arr).shape(dim), "array_dim"}); });
 }
 olivine_dtype olivine_array_dtype(const olivine_array arr) {
-  return arr.ctx ? c::to_c(get(arr).dtype()) : OLIVINE_BOOL;
+  return c::value_of<olivine_dtype>([&] { return c::to_c(get(arr).dtype()); });
 }
 int olivine_array_eval(olivine_array arr) {
   return guarded([&] { get(arr).eval(); });
 }
 
-#define OLIVINE_C_ELEMENTS(NAME, T)                                \
-  int olivine_array_item_##NAME(T* res, const olivine_array arr) { \
-    return c::item_of<T>(res, arr);                                \
+// NAME: of the functions; C and T: what C and C++ call the type.
+#define OLIVINE_C_ELEMENTS(NAME, C, T)                             \
+  int olivine_array_item_##NAME(C* res, const olivine_array arr) { \
+    return c::item_of<C, T>(res, arr);                             \
   }                                                                \
-  const T* olivine_array_data_##NAME(const olivine_array arr) { return c::data_of<T>(arr); }
-OLIVINE_C_ELEMENTS(bool, bool)
-OLIVINE_C_ELEMENTS(uint8, uint8_t)
-OLIVINE_C_ELEMENTS(uint16, uint16_t)
-OLIVINE_C_ELEMENTS(uint32, uint32_t)
-OLIVINE_C_ELEMENTS(uint64, uint64_t)
-OLIVINE_C_ELEMENTS(int8, int8_t)
-OLIVINE_C_ELEMENTS(int16, int16_t)
-OLIVINE_C_ELEMENTS(int32, int32_t)
-OLIVINE_C_ELEMENTS(int64, int64_t)
-OLIVINE_C_ELEMENTS(float32, float)
-OLIVINE_C_ELEMENTS(float64, double)
+  const C* olivine_array_data_##NAME(const olivine_array arr) {    \
+    constexpr Dtype expected = dtype_of<T>;                        \
+    return static_cast<const C*>(c::data_of(arr, &expected));      \
+  }
+OLIVINE_C_ELEMENTS(bool, bool, bool)
+OLIVINE_C_ELEMENTS(uint8, uint8_t, uint8_t)
+OLIVINE_C_ELEMENTS(uint16, uint16_t, uint16_t)
+OLIVINE_C_ELEMENTS(uint32, uint32_t, uint32_t)
+OLIVINE_C_ELEMENTS(uint64, uint64_t, uint64_t)
+OLIVINE_C_ELEMENTS(int8, int8_t, int8_t)
+OLIVINE_C_ELEMENTS(int16, int16_t, int16_t)
+OLIVINE_C_ELEMENTS(int32, int32_t, int32_t)
+OLIVINE_C_ELEMENTS(int64, int64_t, int64_t)
+OLIVINE_C_ELEMENTS(float32, float, float)
+OLIVINE_C_ELEMENTS(float64, double, double)
+OLIVINE_C_ELEMENTS(complex64, olivine_complex64_t, complex64_t)
+OLIVINE_C_ELEMENTS(complex128, olivine_complex128_t, complex128_t)
+OLIVINE_C_ELEMENTS(float16, ::float16_t, olivine::float16_t)
+OLIVINE_C_ELEMENTS(bfloat16, ::bfloat16_t, olivine::bfloat16_t)
 #undef OLIVINE_C_ELEMENTS
+const void* olivine_array_data(const olivine_array arr) { return c::data_of(arr, nullptr); }
 
-olivine_vector_array olivine_vector_array_new(void) {
-  return made<olivine_vector_array>([] { return new std::vector<array>(); });
+int _olivine_array_is_available(bool* res, const olivine_array arr) {
+  return guarded([&] { c::store(res, get(arr).is_available()); });
 }
-olivine_vector_array olivine_vector_array_new_data(const olivine_array* data, size_t size) {
-  return made<olivine_vector_array>([&] {
-    auto v = std::make_unique<std::vector<array>>();
-    for (size_t i = 0; i < size; ++i) v->push_back(get(data[i]));
-    return v.release();
-  });
+int _olivine_array_wait(const olivine_array arr) { return olivine_array_eval(arr); }
+int _olivine_array_is_contiguous(bool* res, const olivine_array arr) {
+  return c::lies(res, arr, c::Layout::any);
 }
-olivine_vector_array olivine_vector_array_new_value(const olivine_array val) {
-  return olivine_vector_array_new_data(&val, 1);
+int _olivine_array_is_row_contiguous(bool* res, const olivine_array arr) {
+  return c::lies(res, arr, c::Layout::rows);
 }
-int olivine_vector_array_free(olivine_vector_array vec) {
-  delete static_cast<std::vector<array>*>(vec.ctx);
-  return 0;
-}
-int olivine_vector_array_set(olivine_vector_array* vec, const olivine_vector_array src) {
-  return guarded([&] { c::set(vec, get(src)); });
-}
-int olivine_vector_array_append_value(olivine_vector_array vec, const olivine_array val) {
-  return guarded([&] {
-    if (!vec.ctx) fail("[vector_array] expected a vector; got an empty handle");
-    static_cast<std::vector<array>*>(vec.ctx)->push_back(get(val));
-  });
-}
-size_t olivine_vector_array_size(olivine_vector_array vec) { return get(vec).size(); }
-int olivine_vector_array_get(olivine_array* res, const olivine_vector_array vec, size_t idx) {
-  return guarded([&] {
-    if (idx >= get(vec).size()) {
-      fail<std::out_of_range>("[vector_array] expected an index below ", get(vec).size(), "; got ",
-                              idx);
-    }
-    c::set(res, get(vec)[idx]);
-  });
+int _olivine_array_is_col_contiguous(bool* res, const olivine_array arr) {
+  return c::lies(res, arr, c::Layout::columns);
 }

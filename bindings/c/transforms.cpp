@@ -19,6 +19,7 @@ const ArrayFn& get(olivine_closure f) {
   return *static_cast<const ArrayFn*>(f.ctx);
 }
 void set(olivine_closure* res, ArrayFn f) {
+  if (!res) fail("[closure] expected a pointer to a handle; got null");
   if (res->ctx) {
     *static_cast<ArrayFn*>(res->ctx) = std::move(f);
   } else {
@@ -80,6 +81,7 @@ int olivine_value_and_grad_apply(olivine_vector_array* res_0, olivine_vector_arr
                                  const olivine_closure fun, const olivine_vector_array inputs,
                                  const int* argnums, size_t argnums_num) {
   return guarded([&] {
+    c::expect_values(argnums, argnums_num, "value_and_grad");
     std::vector<int> nums(argnums, argnums + argnums_num);
     set_pair(res_0, res_1, value_and_grad(get(fun), c::get(inputs), nums));
   });

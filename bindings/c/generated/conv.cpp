@@ -8,31 +8,31 @@ using namespace olivine::c;
 namespace c = olivine::c;
 
 int olivine_conv1d(olivine_array* res, const olivine_array input, const olivine_array weight, int stride, int padding, int dilation, int groups, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::conv1d), c::get(input), c::get(weight), Int{static_cast<int64_t>(stride), "conv1d"}, Int{static_cast<int64_t>(padding), "conv1d"}, Int{static_cast<int64_t>(dilation), "conv1d"}, Int{static_cast<int64_t>(groups), "conv1d"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::conv1d), c::get(input), c::get(weight), Int{stride, "conv1d"}, Int{padding, "conv1d"}, Int{dilation, "conv1d"}, Int{groups, "conv1d"}, c::get(s))); });
 }
 
 int olivine_conv2d(olivine_array* res, const olivine_array input, const olivine_array weight, int stride_0, int stride_1, int padding_0, int padding_1, int dilation_0, int dilation_1, int groups, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::conv2d), c::get(input), c::get(weight), Ints{{stride_0, stride_1}, "conv2d"}, Ints{{padding_0, padding_1}, "conv2d"}, Ints{{dilation_0, dilation_1}, "conv2d"}, Int{static_cast<int64_t>(groups), "conv2d"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::conv2d), c::get(input), c::get(weight), Ints{{stride_0, stride_1}, "conv2d"}, Ints{{padding_0, padding_1}, "conv2d"}, Ints{{dilation_0, dilation_1}, "conv2d"}, Int{groups, "conv2d"}, c::get(s))); });
 }
 
 int olivine_conv3d(olivine_array* res, const olivine_array input, const olivine_array weight, int stride_0, int stride_1, int stride_2, int padding_0, int padding_1, int padding_2, int dilation_0, int dilation_1, int dilation_2, int groups, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::conv3d), c::get(input), c::get(weight), Ints{{stride_0, stride_1, stride_2}, "conv3d"}, Ints{{padding_0, padding_1, padding_2}, "conv3d"}, Ints{{dilation_0, dilation_1, dilation_2}, "conv3d"}, Int{static_cast<int64_t>(groups), "conv3d"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::conv3d), c::get(input), c::get(weight), Ints{{stride_0, stride_1, stride_2}, "conv3d"}, Ints{{padding_0, padding_1, padding_2}, "conv3d"}, Ints{{dilation_0, dilation_1, dilation_2}, "conv3d"}, Int{groups, "conv3d"}, c::get(s))); });
 }
 
 int olivine_conv_general(olivine_array* res, const olivine_array input, const olivine_array weight, const int* stride, size_t stride_num, const int* padding_lo, size_t padding_lo_num, const int* padding_hi, size_t padding_hi_num, const int* kernel_dilation, size_t kernel_dilation_num, const int* input_dilation, size_t input_dilation_num, int groups, bool flip, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::conv_general), c::get(input), c::get(weight), c::ints(stride, stride_num, "conv_general"), c::ints(padding_lo, padding_lo_num, "conv_general"), c::ints(padding_hi, padding_hi_num, "conv_general"), c::ints(kernel_dilation, kernel_dilation_num, "conv_general"), c::ints(input_dilation, input_dilation_num, "conv_general"), Int{static_cast<int64_t>(groups), "conv_general"}, flip, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::conv_general), c::get(input), c::get(weight), c::ints(stride, stride_num, "conv_general"), c::ints(padding_lo, padding_lo_num, "conv_general"), c::ints(padding_hi, padding_hi_num, "conv_general"), c::ints(kernel_dilation, kernel_dilation_num, "conv_general"), c::ints(input_dilation, input_dilation_num, "conv_general"), Int{groups, "conv_general"}, flip, c::get(s))); });
 }
 
 int olivine_conv_transpose1d(olivine_array* res, const olivine_array input, const olivine_array weight, int stride, int padding, int dilation, int output_padding, int groups, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::conv_transpose1d), c::get(input), c::get(weight), Int{static_cast<int64_t>(stride), "conv_transpose1d"}, Int{static_cast<int64_t>(padding), "conv_transpose1d"}, Int{static_cast<int64_t>(dilation), "conv_transpose1d"}, Int{static_cast<int64_t>(output_padding), "conv_transpose1d"}, Int{static_cast<int64_t>(groups), "conv_transpose1d"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::conv_transpose1d), c::get(input), c::get(weight), Int{stride, "conv_transpose1d"}, Int{padding, "conv_transpose1d"}, Int{dilation, "conv_transpose1d"}, Int{output_padding, "conv_transpose1d"}, Int{groups, "conv_transpose1d"}, c::get(s))); });
 }
 
 int olivine_conv_transpose2d(olivine_array* res, const olivine_array input, const olivine_array weight, int stride_0, int stride_1, int padding_0, int padding_1, int dilation_0, int dilation_1, int output_padding_0, int output_padding_1, int groups, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::conv_transpose2d), c::get(input), c::get(weight), Ints{{stride_0, stride_1}, "conv_transpose2d"}, Ints{{padding_0, padding_1}, "conv_transpose2d"}, Ints{{dilation_0, dilation_1}, "conv_transpose2d"}, Ints{{output_padding_0, output_padding_1}, "conv_transpose2d"}, Int{static_cast<int64_t>(groups), "conv_transpose2d"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::conv_transpose2d), c::get(input), c::get(weight), Ints{{stride_0, stride_1}, "conv_transpose2d"}, Ints{{padding_0, padding_1}, "conv_transpose2d"}, Ints{{dilation_0, dilation_1}, "conv_transpose2d"}, Ints{{output_padding_0, output_padding_1}, "conv_transpose2d"}, Int{groups, "conv_transpose2d"}, c::get(s))); });
 }
 
 int olivine_conv_transpose3d(olivine_array* res, const olivine_array input, const olivine_array weight, int stride_0, int stride_1, int stride_2, int padding_0, int padding_1, int padding_2, int dilation_0, int dilation_1, int dilation_2, int output_padding_0, int output_padding_1, int output_padding_2, int groups, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::conv_transpose3d), c::get(input), c::get(weight), Ints{{stride_0, stride_1, stride_2}, "conv_transpose3d"}, Ints{{padding_0, padding_1, padding_2}, "conv_transpose3d"}, Ints{{dilation_0, dilation_1, dilation_2}, "conv_transpose3d"}, Ints{{output_padding_0, output_padding_1, output_padding_2}, "conv_transpose3d"}, Int{static_cast<int64_t>(groups), "conv_transpose3d"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::conv_transpose3d), c::get(input), c::get(weight), Ints{{stride_0, stride_1, stride_2}, "conv_transpose3d"}, Ints{{padding_0, padding_1, padding_2}, "conv_transpose3d"}, Ints{{dilation_0, dilation_1, dilation_2}, "conv_transpose3d"}, Ints{{output_padding_0, output_padding_1, output_padding_2}, "conv_transpose3d"}, Int{groups, "conv_transpose3d"}, c::get(s))); });
 }
 
 int olivine_convolve(olivine_array* res, const olivine_array a, const olivine_array v, const char* mode, const olivine_stream s) {

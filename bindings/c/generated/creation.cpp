@@ -7,28 +7,28 @@
 using namespace olivine::c;
 namespace c = olivine::c;
 
-int olivine_full(olivine_array* res, const int* shape, size_t shape_num, const olivine_array vals, olivine_optional_dtype dtype, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::full), c::ints(shape, shape_num, "full"), c::get(vals), c::maybe(dtype), c::get(s))); });
+int olivine_full(olivine_array* res, const int* shape, size_t shape_num, const olivine_array vals, olivine_dtype dtype, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::full), c::ints(shape, shape_num, "full"), c::get(vals), Maybe<Dtype>{c::get(dtype)}, c::get(s))); });
 }
 
-int olivine_full_like(olivine_array* res, const olivine_array a, const olivine_array vals, olivine_optional_dtype dtype, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::full_like), c::get(a), c::get(vals), c::maybe(dtype), c::get(s))); });
+int olivine_full_like(olivine_array* res, const olivine_array a, const olivine_array vals, olivine_dtype dtype, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::full_like), c::get(a), c::get(vals), Maybe<Dtype>{c::get(dtype)}, c::get(s))); });
 }
 
 int olivine_zeros(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::zeros), c::ints(shape, shape_num, "zeros"), c::get(dtype), c::get(s))); });
 }
 
-int olivine_zeros_like(olivine_array* res, const olivine_array a, olivine_optional_dtype dtype, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::zeros_like), c::get(a), c::maybe(dtype), c::get(s))); });
+int olivine_zeros_like(olivine_array* res, const olivine_array a, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::zeros_like), c::get(a), Maybe<Dtype>{}, c::get(s))); });
 }
 
 int olivine_ones(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::ones), c::ints(shape, shape_num, "ones"), c::get(dtype), c::get(s))); });
 }
 
-int olivine_ones_like(olivine_array* res, const olivine_array a, olivine_optional_dtype dtype, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::ones_like), c::get(a), c::maybe(dtype), c::get(s))); });
+int olivine_ones_like(olivine_array* res, const olivine_array a, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::ones_like), c::get(a), Maybe<Dtype>{}, c::get(s))); });
 }
 
 int olivine_empty(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_stream s) {
@@ -39,42 +39,46 @@ int olivine_empty_like(olivine_array* res, const olivine_array a, olivine_option
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::empty_like), c::get(a), c::maybe(dtype), c::get(s))); });
 }
 
-int olivine_linspace(olivine_array* res, double start, double stop, int num, bool endpoint, olivine_dtype dtype, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linspace), double(start), double(stop), Int{static_cast<int64_t>(num), "linspace"}, endpoint, c::get(dtype), c::get(s))); });
+int olivine_arange(olivine_array* res, double start, double stop, double step, olivine_dtype dtype, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::arange), double(start), stop, step, Maybe<Dtype>{c::get(dtype)}, c::get(s))); });
 }
 
-int olivine_eye(olivine_array* res, int n, olivine_optional_int m, int k, olivine_dtype dtype, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::eye), Int{static_cast<int64_t>(n), "eye"}, c::maybe(m, "eye"), Int{static_cast<int64_t>(k), "eye"}, c::get(dtype), c::get(s))); });
+int olivine_linspace(olivine_array* res, double start, double stop, int num, olivine_dtype dtype, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linspace), double(start), double(stop), Int{num, "linspace"}, true, c::get(dtype), c::get(s))); });
+}
+
+int olivine_eye(olivine_array* res, int n, int m, int k, olivine_dtype dtype, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::eye), Int{n, "eye"}, MaybeInt{Int{m, "eye"}}, Int{k, "eye"}, c::get(dtype), c::get(s))); });
 }
 
 int olivine_identity(olivine_array* res, int n, olivine_dtype dtype, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::identity), Int{static_cast<int64_t>(n), "identity"}, c::get(dtype), c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::identity), Int{n, "identity"}, c::get(dtype), c::get(s))); });
 }
 
-int olivine_tri(olivine_array* res, int n, olivine_optional_int m, int k, olivine_optional_dtype dtype, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::tri), Int{static_cast<int64_t>(n), "tri"}, c::maybe(m, "tri"), Int{static_cast<int64_t>(k), "tri"}, c::maybe(dtype), c::get(s))); });
+int olivine_tri(olivine_array* res, int n, int m, int k, olivine_dtype dtype, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::tri), Int{n, "tri"}, MaybeInt{Int{m, "tri"}}, Int{k, "tri"}, Maybe<Dtype>{c::get(dtype)}, c::get(s))); });
 }
 
 int olivine_tril(olivine_array* res, const olivine_array x, int k, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::tril), c::get(x), Int{static_cast<int64_t>(k), "tril"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::tril), c::get(x), Int{k, "tril"}, c::get(s))); });
 }
 
 int olivine_triu(olivine_array* res, const olivine_array x, int k, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::triu), c::get(x), Int{static_cast<int64_t>(k), "triu"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::triu), c::get(x), Int{k, "triu"}, c::get(s))); });
 }
 
 int olivine_bartlett(olivine_array* res, int M, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::bartlett), Int{static_cast<int64_t>(M), "bartlett"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::bartlett), Int{M, "bartlett"}, c::get(s))); });
 }
 
 int olivine_blackman(olivine_array* res, int M, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::blackman), Int{static_cast<int64_t>(M), "blackman"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::blackman), Int{M, "blackman"}, c::get(s))); });
 }
 
 int olivine_hamming(olivine_array* res, int M, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::hamming), Int{static_cast<int64_t>(M), "hamming"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::hamming), Int{M, "hamming"}, c::get(s))); });
 }
 
 int olivine_hanning(olivine_array* res, int M, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::hanning), Int{static_cast<int64_t>(M), "hanning"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::hanning), Int{M, "hanning"}, c::get(s))); });
 }

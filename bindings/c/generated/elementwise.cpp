@@ -52,7 +52,7 @@ int olivine_trunc(olivine_array* res, const olivine_array a, const olivine_strea
 }
 
 int olivine_round(olivine_array* res, const olivine_array a, int decimals, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::round), c::get(a), Int{static_cast<int64_t>(decimals), "round"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::round), c::get(a), Int{decimals, "round"}, c::get(s))); });
 }
 
 int olivine_exp(olivine_array* res, const olivine_array a, const olivine_stream s) {
@@ -159,7 +159,7 @@ int olivine_imag(olivine_array* res, const olivine_array a, const olivine_stream
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::imag), c::get(a), c::get(s))); });
 }
 
-int olivine_conj(olivine_array* res, const olivine_array a, const olivine_stream s) {
+int olivine_conjugate(olivine_array* res, const olivine_array a, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::conjugate), c::get(a), c::get(s))); });
 }
 

@@ -15,8 +15,12 @@ int olivine_fast_layer_norm(olivine_array* res, const olivine_array x, const oli
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fast::layer_norm), c::get(x), c::maybe(weight), c::maybe(bias), double(eps), c::get(s))); });
 }
 
-int olivine_fast_rope(olivine_array* res, const olivine_array a, int dims, bool traditional, olivine_optional_float base, float scale, const olivine_array offset, const olivine_array freqs /* may be null */, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fast::rope), c::get(a), Int{static_cast<int64_t>(dims), "rope"}, traditional, c::maybe(base), double(scale), c::get(offset), c::maybe(freqs), c::get(s))); });
+int olivine_fast_rope(olivine_array* res, const olivine_array a, int dims, bool traditional, olivine_optional_float base, float scale, int offset, const olivine_array freqs /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fast::rope), c::get(a), Int{dims, "rope"}, traditional, c::maybe(base), double(scale), Int{offset, "rope"}, c::maybe(freqs), c::get(s))); });
+}
+
+int olivine_fast_rope_dynamic(olivine_array* res, const olivine_array a, int dims, bool traditional, olivine_optional_float base, float scale, const olivine_array offset, const olivine_array freqs /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fast::rope), c::get(a), Int{dims, "rope"}, traditional, c::maybe(base), double(scale), c::get(offset), c::maybe(freqs), c::get(s))); });
 }
 
 int olivine_fast_cross_entropy(olivine_array* res, const olivine_array logits, const olivine_array targets, const olivine_stream s) {
@@ -25,4 +29,8 @@ int olivine_fast_cross_entropy(olivine_array* res, const olivine_array logits, c
 
 int olivine_fast_gated_delta_update(olivine_vector_array* res, const olivine_array q, const olivine_array k, const olivine_array v, const olivine_array gamma, const olivine_array beta, const olivine_array initial_state /* may be null */, const olivine_array mask /* may be null */, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fast::gated_delta_update), c::get(q), c::get(k), c::get(v), c::get(gamma), c::get(beta), c::maybe(initial_state), c::maybe(mask), c::get(s))); });
+}
+
+int olivine_fast_scaled_dot_product_attention(olivine_array* res, const olivine_array queries, const olivine_array keys, const olivine_array values, float scale, const char* mask_mode, const olivine_array mask_arr /* may be null */, const olivine_array sinks /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fast::scaled_dot_product_attention), c::get(queries), c::get(keys), c::get(values), double(scale), c::text(mask_mode), c::maybe(mask_arr), c::maybe(sinks), false, c::get(s))); });
 }

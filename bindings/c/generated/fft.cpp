@@ -7,114 +7,74 @@
 using namespace olivine::c;
 namespace c = olivine::c;
 
-int olivine_fft_fft(olivine_array* res, const olivine_array a, olivine_optional_int n, int axis, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::fft), c::get(a), c::maybe(n, "fft"), Int{static_cast<int64_t>(axis), "fft"}, c::text(norm), c::get(s))); });
+int olivine_fft_fft(olivine_array* res, const olivine_array a, int n, int axis, olivine_fft_norm norm, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::fft), c::get(a), MaybeInt{Int{n, "fft"}}, Int{axis, "fft"}, c::get(norm), c::get(s))); });
 }
 
-int olivine_fft_ifft(olivine_array* res, const olivine_array a, olivine_optional_int n, int axis, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::ifft), c::get(a), c::maybe(n, "ifft"), Int{static_cast<int64_t>(axis), "ifft"}, c::text(norm), c::get(s))); });
+int olivine_fft_ifft(olivine_array* res, const olivine_array a, int n, int axis, olivine_fft_norm norm, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::ifft), c::get(a), MaybeInt{Int{n, "ifft"}}, Int{axis, "ifft"}, c::get(norm), c::get(s))); });
 }
 
-int olivine_fft_rfft(olivine_array* res, const olivine_array a, olivine_optional_int n, int axis, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::rfft), c::get(a), c::maybe(n, "rfft"), Int{static_cast<int64_t>(axis), "rfft"}, c::text(norm), c::get(s))); });
+int olivine_fft_rfft(olivine_array* res, const olivine_array a, int n, int axis, olivine_fft_norm norm, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::rfft), c::get(a), MaybeInt{Int{n, "rfft"}}, Int{axis, "rfft"}, c::get(norm), c::get(s))); });
 }
 
-int olivine_fft_irfft(olivine_array* res, const olivine_array a, olivine_optional_int n, int axis, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::irfft), c::get(a), c::maybe(n, "irfft"), Int{static_cast<int64_t>(axis), "irfft"}, c::text(norm), c::get(s))); });
+int olivine_fft_irfft(olivine_array* res, const olivine_array a, int n, int axis, olivine_fft_norm norm, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::irfft), c::get(a), MaybeInt{Int{n, "irfft"}}, Int{axis, "irfft"}, c::get(norm), c::get(s))); });
 }
 
-int olivine_fft_fft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::fft2_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "fft2"), false}}, MaybeInts{}, c::text(norm), c::get(s))); });
+int olivine_fft_fft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::fft2_over), c::get(a), c::maybe_ints(n, n_num, "fft2"), c::maybe_ints(axes, axes_num, "fft2"), c::get(norm), c::get(s))); });
 }
 
-int olivine_fft_fft2_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::fft2_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "fft2"), false}}, MaybeInts{IntOrInts{c::ints(axes, axes_num, "fft2"), false}}, c::text(norm), c::get(s))); });
+int olivine_fft_ifft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::ifft2_over), c::get(a), c::maybe_ints(n, n_num, "ifft2"), c::maybe_ints(axes, axes_num, "ifft2"), c::get(norm), c::get(s))); });
 }
 
-int olivine_fft_ifft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::ifft2_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "ifft2"), false}}, MaybeInts{}, c::text(norm), c::get(s))); });
+int olivine_fft_rfft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::rfft2_over), c::get(a), c::maybe_ints(n, n_num, "rfft2"), c::maybe_ints(axes, axes_num, "rfft2"), c::get(norm), c::get(s))); });
 }
 
-int olivine_fft_ifft2_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::ifft2_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "ifft2"), false}}, MaybeInts{IntOrInts{c::ints(axes, axes_num, "ifft2"), false}}, c::text(norm), c::get(s))); });
+int olivine_fft_irfft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::irfft2_over), c::get(a), c::maybe_ints(n, n_num, "irfft2"), c::maybe_ints(axes, axes_num, "irfft2"), c::get(norm), c::get(s))); });
 }
 
-int olivine_fft_rfft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::rfft2_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "rfft2"), false}}, MaybeInts{}, c::text(norm), c::get(s))); });
+int olivine_fft_fftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::fftn_over), c::get(a), c::maybe_ints(n, n_num, "fftn"), c::maybe_ints(axes, axes_num, "fftn"), c::get(norm), c::get(s))); });
 }
 
-int olivine_fft_rfft2_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::rfft2_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "rfft2"), false}}, MaybeInts{IntOrInts{c::ints(axes, axes_num, "rfft2"), false}}, c::text(norm), c::get(s))); });
+int olivine_fft_ifftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::ifftn_over), c::get(a), c::maybe_ints(n, n_num, "ifftn"), c::maybe_ints(axes, axes_num, "ifftn"), c::get(norm), c::get(s))); });
 }
 
-int olivine_fft_irfft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::irfft2_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "irfft2"), false}}, MaybeInts{}, c::text(norm), c::get(s))); });
+int olivine_fft_rfftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::rfftn_over), c::get(a), c::maybe_ints(n, n_num, "rfftn"), c::maybe_ints(axes, axes_num, "rfftn"), c::get(norm), c::get(s))); });
 }
 
-int olivine_fft_irfft2_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::irfft2_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "irfft2"), false}}, MaybeInts{IntOrInts{c::ints(axes, axes_num, "irfft2"), false}}, c::text(norm), c::get(s))); });
+int olivine_fft_irfftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::irfftn_over), c::get(a), c::maybe_ints(n, n_num, "irfftn"), c::maybe_ints(axes, axes_num, "irfftn"), c::get(norm), c::get(s))); });
 }
 
-int olivine_fft_fftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::fftn_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "fftn"), false}}, MaybeInts{}, c::text(norm), c::get(s))); });
+int olivine_fft_fftfreq(olivine_array* res, int n, double d, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::fftfreq), Int{n, "fftfreq"}, double(d), c::get(s))); });
 }
 
-int olivine_fft_fftn_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::fftn_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "fftn"), false}}, MaybeInts{IntOrInts{c::ints(axes, axes_num, "fftn"), false}}, c::text(norm), c::get(s))); });
+int olivine_fft_rfftfreq(olivine_array* res, int n, double d, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::rfftfreq), Int{n, "rfftfreq"}, double(d), c::get(s))); });
 }
 
-int olivine_fft_ifftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::ifftn_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "ifftn"), false}}, MaybeInts{}, c::text(norm), c::get(s))); });
+int olivine_fft_fftshift(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::fftshift), c::get(a), c::maybe_ints(axes, axes_num, "fftshift"), c::get(s))); });
 }
 
-int olivine_fft_ifftn_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::ifftn_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "ifftn"), false}}, MaybeInts{IntOrInts{c::ints(axes, axes_num, "ifftn"), false}}, c::text(norm), c::get(s))); });
+int olivine_fft_ifftshift(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::ifftshift), c::get(a), c::maybe_ints(axes, axes_num, "ifftshift"), c::get(s))); });
 }
 
-int olivine_fft_rfftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::rfftn_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "rfftn"), false}}, MaybeInts{}, c::text(norm), c::get(s))); });
+int olivine_fft_stft(olivine_array* res, const olivine_array x, int n_fft, olivine_optional_int hop_length, olivine_optional_int win_length, const olivine_array window /* may be null */, bool center, const char* pad_mode, olivine_fft_norm norm, olivine_optional_bool onesided, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::stft), c::get(x), Int{n_fft, "stft"}, c::maybe(hop_length, "stft"), c::maybe(win_length, "stft"), c::maybe(window), center, c::text(pad_mode), c::get(norm), c::maybe(onesided), c::get(s))); });
 }
 
-int olivine_fft_rfftn_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::rfftn_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "rfftn"), false}}, MaybeInts{IntOrInts{c::ints(axes, axes_num, "rfftn"), false}}, c::text(norm), c::get(s))); });
-}
-
-int olivine_fft_irfftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::irfftn_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "irfftn"), false}}, MaybeInts{}, c::text(norm), c::get(s))); });
-}
-
-int olivine_fft_irfftn_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::irfftn_over), c::get(a), MaybeInts{IntOrInts{c::ints(n, n_num, "irfftn"), false}}, MaybeInts{IntOrInts{c::ints(axes, axes_num, "irfftn"), false}}, c::text(norm), c::get(s))); });
-}
-
-int olivine_fft_fftfreq(olivine_array* res, int n, float d, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::fftfreq), Int{static_cast<int64_t>(n), "fftfreq"}, double(d), c::get(s))); });
-}
-
-int olivine_fft_rfftfreq(olivine_array* res, int n, float d, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::rfftfreq), Int{static_cast<int64_t>(n), "rfftfreq"}, double(d), c::get(s))); });
-}
-
-int olivine_fft_fftshift(olivine_array* res, const olivine_array a, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::fftshift), c::get(a), MaybeInts{}, c::get(s))); });
-}
-
-int olivine_fft_fftshift_axis(olivine_array* res, const olivine_array a, int axes, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::fftshift), c::get(a), MaybeInts{IntOrInts{Ints{{axes}, "fftshift"}, true}}, c::get(s))); });
-}
-
-int olivine_fft_fftshift_axes(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::fftshift), c::get(a), MaybeInts{IntOrInts{c::ints(axes, axes_num, "fftshift"), false}}, c::get(s))); });
-}
-
-int olivine_fft_ifftshift(olivine_array* res, const olivine_array a, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::ifftshift), c::get(a), MaybeInts{}, c::get(s))); });
-}
-
-int olivine_fft_ifftshift_axis(olivine_array* res, const olivine_array a, int axes, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::ifftshift), c::get(a), MaybeInts{IntOrInts{Ints{{axes}, "ifftshift"}, true}}, c::get(s))); });
-}
-
-int olivine_fft_ifftshift_axes(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::ifftshift), c::get(a), MaybeInts{IntOrInts{c::ints(axes, axes_num, "ifftshift"), false}}, c::get(s))); });
+int olivine_fft_istft(olivine_array* res, const olivine_array stft_matrix, olivine_optional_int n_fft, olivine_optional_int hop_length, olivine_optional_int win_length, const olivine_array window /* may be null */, bool center, olivine_fft_norm norm, olivine_optional_bool onesided, olivine_optional_int length, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::fft::istft), c::get(stft_matrix), c::maybe(n_fft, "istft"), c::maybe(hop_length, "istft"), c::maybe(win_length, "istft"), c::maybe(window), center, c::get(norm), c::maybe(onesided), c::maybe(length, "istft"), c::get(s))); });
 }

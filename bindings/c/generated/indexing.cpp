@@ -7,11 +7,11 @@
 using namespace olivine::c;
 namespace c = olivine::c;
 
-int olivine_slice(olivine_array* res, const olivine_array a, const olivine_array start_indices, const int* axes, size_t axes_num, const int* slice_size, size_t slice_size_num, const olivine_stream s) {
+int olivine_slice_dynamic(olivine_array* res, const olivine_array a, const olivine_array start_indices, const int* axes, size_t axes_num, const int* slice_size, size_t slice_size_num, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::slice), c::get(a), c::get(start_indices), c::ints(axes, axes_num, "slice"), c::ints(slice_size, slice_size_num, "slice"), c::get(s))); });
 }
 
-int olivine_slice_update(olivine_array* res, const olivine_array a, const olivine_array update, const olivine_array start_indices, const int* axes, size_t axes_num, const olivine_stream s) {
+int olivine_slice_update_dynamic(olivine_array* res, const olivine_array a, const olivine_array update, const olivine_array start_indices, const int* axes, size_t axes_num, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::slice_update), c::get(a), c::get(update), c::get(start_indices), c::ints(axes, axes_num, "slice_update"), c::get(s))); });
 }
 
@@ -23,18 +23,90 @@ int olivine_take_axis(olivine_array* res, const olivine_array a, const olivine_a
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::take), c::get(a), c::get(indices), MaybeInt{Int{axis, "take"}}, c::get(s))); });
 }
 
-int olivine_take_along_axis(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::take_along_axis), c::get(a), c::get(indices), MaybeInt{}, c::get(s))); });
-}
-
-int olivine_take_along_axis_axis(olivine_array* res, const olivine_array a, const olivine_array indices, int axis, const olivine_stream s) {
+int olivine_take_along_axis(olivine_array* res, const olivine_array a, const olivine_array indices, int axis, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::take_along_axis), c::get(a), c::get(indices), MaybeInt{Int{axis, "take_along_axis"}}, c::get(s))); });
 }
 
-int olivine_put_along_axis(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array values, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::put_along_axis), c::get(a), c::get(indices), c::get(values), MaybeInt{}, c::get(s))); });
+int olivine_put_along_axis(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array values, int axis, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::put_along_axis), c::get(a), c::get(indices), c::get(values), MaybeInt{Int{axis, "put_along_axis"}}, c::get(s))); });
 }
 
-int olivine_put_along_axis_axis(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array values, int axis, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::put_along_axis), c::get(a), c::get(indices), c::get(values), MaybeInt{Int{axis, "put_along_axis"}}, c::get(s))); });
+int olivine_slice(olivine_array* res, const olivine_array a, const int* start, size_t start_num, const int* stop, size_t stop_num, const int* strides, size_t strides_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::slice), c::get(a), c::ints(start, start_num, "slice"), c::ints(stop, stop_num, "slice"), c::ints(strides, strides_num, "slice"), c::get(s))); });
+}
+
+int olivine_slice_update(olivine_array* res, const olivine_array src, const olivine_array update, const int* start, size_t start_num, const int* stop, size_t stop_num, const int* strides, size_t strides_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::slice_update), c::get(src), c::get(update), c::ints(start, start_num, "slice_update"), c::ints(stop, stop_num, "slice_update"), c::ints(strides, strides_num, "slice_update"), c::get(s))); });
+}
+
+int olivine_slice_update_add(olivine_array* res, const olivine_array src, const olivine_array update, const int* start, size_t start_num, const int* stop, size_t stop_num, const int* strides, size_t strides_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::slice_update_add), c::get(src), c::get(update), c::ints(start, start_num, "slice_update_add"), c::ints(stop, stop_num, "slice_update_add"), c::ints(strides, strides_num, "slice_update_add"), c::get(s))); });
+}
+
+int olivine_slice_update_prod(olivine_array* res, const olivine_array src, const olivine_array update, const int* start, size_t start_num, const int* stop, size_t stop_num, const int* strides, size_t strides_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::slice_update_prod), c::get(src), c::get(update), c::ints(start, start_num, "slice_update_prod"), c::ints(stop, stop_num, "slice_update_prod"), c::ints(strides, strides_num, "slice_update_prod"), c::get(s))); });
+}
+
+int olivine_slice_update_max(olivine_array* res, const olivine_array src, const olivine_array update, const int* start, size_t start_num, const int* stop, size_t stop_num, const int* strides, size_t strides_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::slice_update_max), c::get(src), c::get(update), c::ints(start, start_num, "slice_update_max"), c::ints(stop, stop_num, "slice_update_max"), c::ints(strides, strides_num, "slice_update_max"), c::get(s))); });
+}
+
+int olivine_slice_update_min(olivine_array* res, const olivine_array src, const olivine_array update, const int* start, size_t start_num, const int* stop, size_t stop_num, const int* strides, size_t strides_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::slice_update_min), c::get(src), c::get(update), c::ints(start, start_num, "slice_update_min"), c::ints(stop, stop_num, "slice_update_min"), c::ints(strides, strides_num, "slice_update_min"), c::get(s))); });
+}
+
+int olivine_gather(olivine_array* res, const olivine_array a, const olivine_vector_array indices, const int* axes, size_t axes_num, const int* slice_sizes, size_t slice_sizes_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::gather), c::get(a), c::get(indices), c::ints(axes, axes_num, "gather"), c::ints(slice_sizes, slice_sizes_num, "gather"), c::get(s))); });
+}
+
+int olivine_gather_single(olivine_array* res, const olivine_array a, const olivine_array indices, int axes, const int* slice_sizes, size_t slice_sizes_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::gather), c::get(a), c::get(indices), Int{axes, "gather"}, c::ints(slice_sizes, slice_sizes_num, "gather"), c::get(s))); });
+}
+
+int olivine_scatter(olivine_array* res, const olivine_array a, const olivine_vector_array indices, const olivine_array updates, const int* axes, size_t axes_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::scatter), c::get(a), c::get(indices), c::get(updates), c::ints(axes, axes_num, "scatter"), c::get(s))); });
+}
+
+int olivine_scatter_single(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array updates, int axes, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::scatter), c::get(a), c::get(indices), c::get(updates), Int{axes, "scatter"}, c::get(s))); });
+}
+
+int olivine_scatter_add(olivine_array* res, const olivine_array a, const olivine_vector_array indices, const olivine_array updates, const int* axes, size_t axes_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::scatter_add), c::get(a), c::get(indices), c::get(updates), c::ints(axes, axes_num, "scatter_add"), c::get(s))); });
+}
+
+int olivine_scatter_add_single(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array updates, int axes, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::scatter_add), c::get(a), c::get(indices), c::get(updates), Int{axes, "scatter_add"}, c::get(s))); });
+}
+
+int olivine_scatter_prod(olivine_array* res, const olivine_array a, const olivine_vector_array indices, const olivine_array updates, const int* axes, size_t axes_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::scatter_prod), c::get(a), c::get(indices), c::get(updates), c::ints(axes, axes_num, "scatter_prod"), c::get(s))); });
+}
+
+int olivine_scatter_prod_single(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array updates, int axes, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::scatter_prod), c::get(a), c::get(indices), c::get(updates), Int{axes, "scatter_prod"}, c::get(s))); });
+}
+
+int olivine_scatter_max(olivine_array* res, const olivine_array a, const olivine_vector_array indices, const olivine_array updates, const int* axes, size_t axes_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::scatter_max), c::get(a), c::get(indices), c::get(updates), c::ints(axes, axes_num, "scatter_max"), c::get(s))); });
+}
+
+int olivine_scatter_max_single(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array updates, int axes, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::scatter_max), c::get(a), c::get(indices), c::get(updates), Int{axes, "scatter_max"}, c::get(s))); });
+}
+
+int olivine_scatter_min(olivine_array* res, const olivine_array a, const olivine_vector_array indices, const olivine_array updates, const int* axes, size_t axes_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::scatter_min), c::get(a), c::get(indices), c::get(updates), c::ints(axes, axes_num, "scatter_min"), c::get(s))); });
+}
+
+int olivine_scatter_min_single(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array updates, int axes, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::scatter_min), c::get(a), c::get(indices), c::get(updates), Int{axes, "scatter_min"}, c::get(s))); });
+}
+
+int olivine_scatter_add_axis(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array values, int axis, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::scatter_add_axis), c::get(a), c::get(indices), c::get(values), Int{axis, "scatter_add_axis"}, c::get(s))); });
+}
+
+int olivine_masked_scatter(olivine_array* res, const olivine_array a, const olivine_array mask, const olivine_array src, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::masked_scatter), c::get(a), c::get(mask), c::get(src), c::get(s))); });
 }

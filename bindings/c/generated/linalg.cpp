@@ -8,7 +8,7 @@ using namespace olivine::c;
 namespace c = olivine::c;
 
 int olivine_linalg_cross(olivine_array* res, const olivine_array a, const olivine_array b, int axis, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::cross), c::get(a), c::get(b), Int{static_cast<int64_t>(axis), "cross"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::cross), c::get(a), c::get(b), Int{axis, "cross"}, c::get(s))); });
 }
 
 int olivine_linalg_qr(olivine_array* res_0, olivine_array* res_1, const olivine_array a, const olivine_stream s) {
@@ -23,8 +23,8 @@ int olivine_linalg_cholesky_inv(olivine_array* res, const olivine_array a, bool 
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::cholesky_inv), c::get(a), upper, c::get(s))); });
 }
 
-int olivine_linalg_lu(olivine_array* res_0, olivine_array* res_1, olivine_array* res_2, const olivine_array a, const olivine_stream s) {
-  return c::guarded([&] { c::set_all(call(OLIVINE_FUNCTION(olivine::linalg::lu), c::get(a), c::get(s)), res_0, res_1, res_2); });
+int olivine_linalg_lu(olivine_vector_array* res, const olivine_array a, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::lu), c::get(a), c::get(s))); });
 }
 
 int olivine_linalg_lu_factor(olivine_array* res_0, olivine_array* res_1, const olivine_array a, const olivine_stream s) {
@@ -73,4 +73,20 @@ int olivine_linalg_eig(olivine_array* res_0, olivine_array* res_1, const olivine
 
 int olivine_linalg_eigvals(olivine_array* res, const olivine_array a, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::eigvals), c::get(a), c::get(s))); });
+}
+
+int olivine_linalg_norm(olivine_array* res, const olivine_array a, double ord, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::norm), c::get(a), double(ord), c::maybe_ints(axis, axis_num, "norm_order"), keepdims, c::get(s))); });
+}
+
+int olivine_linalg_norm_matrix(olivine_array* res, const olivine_array a, const char* ord, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::norm), c::get(a), c::text(ord), c::maybe_ints(axis, axis_num, "norm_matrix"), keepdims, c::get(s))); });
+}
+
+int olivine_linalg_norm_l2(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::norm), c::get(a), c::maybe_ints(axis, axis_num, "norm_l2"), keepdims, c::get(s))); });
+}
+
+int olivine_linalg_svd(olivine_vector_array* res, const olivine_array a, bool compute_uv, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::svd), c::get(a), compute_uv, c::get(s))); });
 }

@@ -20,7 +20,7 @@ int olivine_inner(olivine_array* res, const olivine_array a, const olivine_array
 }
 
 int olivine_vecdot(olivine_array* res, const olivine_array a, const olivine_array b, int axis, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::vecdot), c::get(a), c::get(b), Int{static_cast<int64_t>(axis), "vecdot"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::vecdot), c::get(a), c::get(b), Int{axis, "vecdot"}, c::get(s))); });
 }
 
 int olivine_outer(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s) {
@@ -31,12 +31,16 @@ int olivine_kron(olivine_array* res, const olivine_array a, const olivine_array 
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::kron), c::get(a), c::get(b), c::get(s))); });
 }
 
+int olivine_tensordot_axis(olivine_array* res, const olivine_array a, const olivine_array b, int axes, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::tensordot), c::get(a), c::get(b), Int{axes, "tensordot"}, c::get(s))); });
+}
+
 int olivine_gather_mm(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_array lhs_indices /* may be null */, const olivine_array rhs_indices /* may be null */, bool sorted_indices, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::gather_mm), c::get(a), c::get(b), c::maybe(lhs_indices), c::maybe(rhs_indices), sorted_indices, c::get(s))); });
 }
 
 int olivine_block_masked_mm(olivine_array* res, const olivine_array a, const olivine_array b, int block_size, const olivine_array mask_out /* may be null */, const olivine_array mask_lhs /* may be null */, const olivine_array mask_rhs /* may be null */, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::block_masked_mm), c::get(a), c::get(b), Int{static_cast<int64_t>(block_size), "block_masked_mm"}, c::maybe(mask_out), c::maybe(mask_lhs), c::maybe(mask_rhs), c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::block_masked_mm), c::get(a), c::get(b), Int{block_size, "block_masked_mm"}, c::maybe(mask_out), c::maybe(mask_lhs), c::maybe(mask_rhs), c::get(s))); });
 }
 
 int olivine_segmented_mm(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_array segments, const olivine_stream s) {
@@ -45,4 +49,8 @@ int olivine_segmented_mm(olivine_array* res, const olivine_array a, const olivin
 
 int olivine_hadamard_transform(olivine_array* res, const olivine_array a, olivine_optional_float scale, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::hadamard_transform), c::get(a), c::maybe(scale), c::get(s))); });
+}
+
+int olivine_tensordot(olivine_array* res, const olivine_array a, const olivine_array b, const int* axes_a, size_t axes_a_num, const int* axes_b, size_t axes_b_num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::tensordot), c::get(a), c::get(b), c::ints(axes_a, axes_a_num, "tensordot"), c::ints(axes_b, axes_b_num, "tensordot"), c::get(s))); });
 }

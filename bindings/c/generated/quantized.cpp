@@ -7,8 +7,8 @@
 using namespace olivine::c;
 namespace c = olivine::c;
 
-int olivine_quantize(olivine_array* res_0, olivine_array* res_1, olivine_array* res_2, const olivine_array w, olivine_optional_int group_size, olivine_optional_int bits, const char* mode, const olivine_array global_scale /* may be null */, const olivine_stream s) {
-  return c::guarded([&] { c::set_all(call(OLIVINE_FUNCTION(olivine::quantize), c::get(w), c::maybe(group_size, "quantize"), c::maybe(bits, "quantize"), c::text(mode), c::maybe(global_scale), c::get(s)), res_0, res_1, res_2); });
+int olivine_quantize(olivine_vector_array* res, const olivine_array w, olivine_optional_int group_size, olivine_optional_int bits, const char* mode, const olivine_array global_scale /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::quantize), c::get(w), c::maybe(group_size, "quantize"), c::maybe(bits, "quantize"), c::text(mode), c::maybe(global_scale), c::get(s))); });
 }
 
 int olivine_dequantize(olivine_array* res, const olivine_array w, const olivine_array scales, const olivine_array biases /* may be null */, olivine_optional_int group_size, olivine_optional_int bits, const char* mode, const olivine_array global_scale /* may be null */, olivine_optional_dtype dtype, const olivine_stream s) {
@@ -23,8 +23,8 @@ int olivine_qqmm(olivine_array* res, const olivine_array x, const olivine_array 
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::qqmm), c::get(x), c::get(w), c::maybe(scales), c::maybe(group_size, "qqmm"), c::maybe(bits, "qqmm"), c::text(mode), c::maybe(global_scale_x), c::maybe(global_scale_w), c::get(s))); });
 }
 
-int olivine_gather_qmm(olivine_array* res, const olivine_array x, const olivine_array w, const olivine_array scales, const olivine_array biases /* may be null */, const olivine_array lhs_indices /* may be null */, const olivine_array rhs_indices /* may be null */, bool transpose, olivine_optional_int group_size, olivine_optional_int bits, const char* mode, const olivine_array global_scale /* may be null */, bool sorted_indices, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::gather_qmm), c::get(x), c::get(w), c::get(scales), c::maybe(biases), c::maybe(lhs_indices), c::maybe(rhs_indices), transpose, c::maybe(group_size, "gather_qmm"), c::maybe(bits, "gather_qmm"), c::text(mode), c::maybe(global_scale), sorted_indices, c::get(s))); });
+int olivine_gather_qmm(olivine_array* res, const olivine_array x, const olivine_array w, const olivine_array scales, const olivine_array biases /* may be null */, const olivine_array lhs_indices /* may be null */, const olivine_array rhs_indices /* may be null */, bool transpose, olivine_optional_int group_size, olivine_optional_int bits, const char* mode, bool sorted_indices, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::gather_qmm), c::get(x), c::get(w), c::get(scales), c::maybe(biases), c::maybe(lhs_indices), c::maybe(rhs_indices), transpose, c::maybe(group_size, "gather_qmm"), c::maybe(bits, "gather_qmm"), c::text(mode), Maybe<array>{}, sorted_indices, c::get(s))); });
 }
 
 int olivine_gather_qqmm(olivine_array* res, const olivine_array x, const olivine_array w, const olivine_array scales /* may be null */, const olivine_array lhs_indices /* may be null */, const olivine_array rhs_indices /* may be null */, olivine_optional_int group_size, olivine_optional_int bits, const char* mode, const olivine_array global_scale_x /* may be null */, const olivine_array global_scale_w /* may be null */, bool sorted_indices, const olivine_stream s) {

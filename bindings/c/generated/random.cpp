@@ -15,16 +15,20 @@ int olivine_random_seed(uint64_t seed) {
   return c::guarded([&] { call(OLIVINE_FUNCTION(olivine::random::seed), seed); });
 }
 
-int olivine_random_split(olivine_array* res, const olivine_array key, int num, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::split), c::get(key), Int{static_cast<int64_t>(num), "split"}, c::get(s))); });
+int olivine_random_split_num(olivine_array* res, const olivine_array key, int num, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::split), c::get(key), Int{num, "split"}, c::get(s))); });
 }
 
 int olivine_random_uniform(olivine_array* res, const olivine_array low, const olivine_array high, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_array key /* may be null */, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::uniform), c::get(low), c::get(high), c::ints(shape, shape_num, "uniform"), c::get(dtype), c::maybe(key), c::get(s))); });
 }
 
-int olivine_random_normal(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_array loc /* may be null */, const olivine_array scale /* may be null */, const olivine_array key /* may be null */, const olivine_stream s) {
+int olivine_random_normal_broadcast(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_array loc /* may be null */, const olivine_array scale /* may be null */, const olivine_array key /* may be null */, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::normal), c::ints(shape, shape_num, "normal"), c::get(dtype), c::maybe(loc), c::maybe(scale), c::maybe(key), c::get(s))); });
+}
+
+int olivine_random_normal(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, float loc, float scale, const olivine_array key /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::normal), c::ints(shape, shape_num, "normal"), c::get(dtype), loc, scale, c::maybe(key), c::get(s))); });
 }
 
 int olivine_random_multivariate_normal(olivine_array* res, const olivine_array mean, const olivine_array cov, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_array key /* may be null */, const olivine_stream s) {
@@ -51,10 +55,30 @@ int olivine_random_laplace(olivine_array* res, const int* shape, size_t shape_nu
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::laplace), c::ints(shape, shape_num, "laplace"), c::get(dtype), double(loc), double(scale), c::maybe(key), c::get(s))); });
 }
 
-int olivine_random_categorical(olivine_array* res, const olivine_array logits, int axis, const int* shape, size_t shape_num, olivine_optional_int num_samples, const olivine_array key /* may be null */, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::categorical), c::get(logits), Int{static_cast<int64_t>(axis), "categorical"}, MaybeInts{IntOrInts{c::ints(shape, shape_num, "categorical"), false}}, c::maybe(num_samples, "categorical"), c::maybe(key), c::get(s))); });
+int olivine_random_categorical(olivine_array* res, const olivine_array logits, int axis, const olivine_array key /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::categorical), c::get(logits), Int{axis, "categorical"}, MaybeInts{}, MaybeInt{}, c::maybe(key), c::get(s))); });
+}
+
+int olivine_random_categorical_shape(olivine_array* res, const olivine_array logits, int axis, const int* shape, size_t shape_num, const olivine_array key /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::categorical), c::get(logits), Int{axis, "categorical"}, c::maybe_ints(shape, shape_num, "categorical"), MaybeInt{}, c::maybe(key), c::get(s))); });
+}
+
+int olivine_random_categorical_num_samples(olivine_array* res, const olivine_array logits, int axis, int num_samples, const olivine_array key /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::categorical), c::get(logits), Int{axis, "categorical"}, MaybeInts{}, MaybeInt{Int{num_samples, "categorical"}}, c::maybe(key), c::get(s))); });
 }
 
 int olivine_random_permutation(olivine_array* res, const olivine_array x, int axis, const olivine_array key /* may be null */, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::permutation), c::get(x), Int{static_cast<int64_t>(axis), "permutation"}, c::maybe(key), c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::permutation), c::get(x), Int{axis, "permutation"}, c::maybe(key), c::get(s))); });
+}
+
+int olivine_random_bits(olivine_array* res, const int* shape, size_t shape_num, int width, const olivine_array key /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::bits), c::ints(shape, shape_num, "bits"), Int{width, "bits"}, c::maybe(key), c::get(s))); });
+}
+
+int olivine_random_split(olivine_array* res_0, olivine_array* res_1, const olivine_array key, const olivine_stream s) {
+  return c::guarded([&] { c::set_all(call(OLIVINE_FUNCTION(olivine::random::split), c::get(key), c::get(s)), res_0, res_1); });
+}
+
+int olivine_random_permutation_arange(olivine_array* res, int x, const olivine_array key /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::random::permutation), Int{x, "permutation_arange"}, c::maybe(key), c::get(s))); });
 }

@@ -115,40 +115,32 @@ int olivine_mean_axes(olivine_array* res, const olivine_array a, const int* axis
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::mean), c::get(a), MaybeInts{IntOrInts{c::ints(axis, axis_num, "mean"), false}}, keepdims, c::get(s))); });
 }
 
-int olivine_median(olivine_array* res, const olivine_array a, bool keepdims, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::median), c::get(a), MaybeInts{}, keepdims, c::get(s))); });
+int olivine_median(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::median), c::get(a), c::maybe_ints(axis, axis_num, "median"), keepdims, c::get(s))); });
 }
 
-int olivine_median_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::median), c::get(a), MaybeInts{IntOrInts{Ints{{axis}, "median"}, true}}, keepdims, c::get(s))); });
+int olivine_var(olivine_array* res, const olivine_array a, bool keepdims, int ddof, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::var), c::get(a), MaybeInts{}, keepdims, Int{ddof, "var"}, MaybeInt{}, c::get(s))); });
 }
 
-int olivine_median_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::median), c::get(a), MaybeInts{IntOrInts{c::ints(axis, axis_num, "median"), false}}, keepdims, c::get(s))); });
+int olivine_var_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, int ddof, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::var), c::get(a), MaybeInts{IntOrInts{Ints{{axis}, "var"}, true}}, keepdims, Int{ddof, "var"}, MaybeInt{}, c::get(s))); });
 }
 
-int olivine_var(olivine_array* res, const olivine_array a, bool keepdims, int ddof, olivine_optional_int correction, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::var), c::get(a), MaybeInts{}, keepdims, Int{static_cast<int64_t>(ddof), "var"}, c::maybe(correction, "var"), c::get(s))); });
+int olivine_var_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, int ddof, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::var), c::get(a), MaybeInts{IntOrInts{c::ints(axis, axis_num, "var"), false}}, keepdims, Int{ddof, "var"}, MaybeInt{}, c::get(s))); });
 }
 
-int olivine_var_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, int ddof, olivine_optional_int correction, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::var), c::get(a), MaybeInts{IntOrInts{Ints{{axis}, "var"}, true}}, keepdims, Int{static_cast<int64_t>(ddof), "var"}, c::maybe(correction, "var"), c::get(s))); });
+int olivine_std(olivine_array* res, const olivine_array a, bool keepdims, int ddof, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::std), c::get(a), MaybeInts{}, keepdims, Int{ddof, "std"}, MaybeInt{}, c::get(s))); });
 }
 
-int olivine_var_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, int ddof, olivine_optional_int correction, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::var), c::get(a), MaybeInts{IntOrInts{c::ints(axis, axis_num, "var"), false}}, keepdims, Int{static_cast<int64_t>(ddof), "var"}, c::maybe(correction, "var"), c::get(s))); });
+int olivine_std_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, int ddof, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::std), c::get(a), MaybeInts{IntOrInts{Ints{{axis}, "std"}, true}}, keepdims, Int{ddof, "std"}, MaybeInt{}, c::get(s))); });
 }
 
-int olivine_std(olivine_array* res, const olivine_array a, bool keepdims, int ddof, olivine_optional_int correction, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::std), c::get(a), MaybeInts{}, keepdims, Int{static_cast<int64_t>(ddof), "std"}, c::maybe(correction, "std"), c::get(s))); });
-}
-
-int olivine_std_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, int ddof, olivine_optional_int correction, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::std), c::get(a), MaybeInts{IntOrInts{Ints{{axis}, "std"}, true}}, keepdims, Int{static_cast<int64_t>(ddof), "std"}, c::maybe(correction, "std"), c::get(s))); });
-}
-
-int olivine_std_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, int ddof, olivine_optional_int correction, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::std), c::get(a), MaybeInts{IntOrInts{c::ints(axis, axis_num, "std"), false}}, keepdims, Int{static_cast<int64_t>(ddof), "std"}, c::maybe(correction, "std"), c::get(s))); });
+int olivine_std_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, int ddof, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::std), c::get(a), MaybeInts{IntOrInts{c::ints(axis, axis_num, "std"), false}}, keepdims, Int{ddof, "std"}, MaybeInt{}, c::get(s))); });
 }
 
 int olivine_argmax(olivine_array* res, const olivine_array a, bool keepdims, const olivine_stream s) {

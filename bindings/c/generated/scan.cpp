@@ -7,46 +7,26 @@
 using namespace olivine::c;
 namespace c = olivine::c;
 
-int olivine_cumsum(olivine_array* res, const olivine_array a, bool reverse, bool inclusive, olivine_optional_dtype dtype, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::cumsum), c::get(a), MaybeInt{}, reverse, inclusive, c::maybe(dtype), c::get(s))); });
+int olivine_cumsum(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::cumsum), c::get(a), MaybeInt{Int{axis, "cumsum"}}, reverse, inclusive, Maybe<Dtype>{}, c::get(s))); });
 }
 
-int olivine_cumsum_axis(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, olivine_optional_dtype dtype, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::cumsum), c::get(a), MaybeInt{Int{axis, "cumsum"}}, reverse, inclusive, c::maybe(dtype), c::get(s))); });
+int olivine_cumprod(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::cumprod), c::get(a), MaybeInt{Int{axis, "cumprod"}}, reverse, inclusive, Maybe<Dtype>{}, c::get(s))); });
 }
 
-int olivine_cumprod(olivine_array* res, const olivine_array a, bool reverse, bool inclusive, olivine_optional_dtype dtype, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::cumprod), c::get(a), MaybeInt{}, reverse, inclusive, c::maybe(dtype), c::get(s))); });
-}
-
-int olivine_cumprod_axis(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, olivine_optional_dtype dtype, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::cumprod), c::get(a), MaybeInt{Int{axis, "cumprod"}}, reverse, inclusive, c::maybe(dtype), c::get(s))); });
-}
-
-int olivine_cummax(olivine_array* res, const olivine_array a, bool reverse, bool inclusive, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::cummax), c::get(a), MaybeInt{}, reverse, inclusive, c::get(s))); });
-}
-
-int olivine_cummax_axis(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s) {
+int olivine_cummax(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::cummax), c::get(a), MaybeInt{Int{axis, "cummax"}}, reverse, inclusive, c::get(s))); });
 }
 
-int olivine_cummin(olivine_array* res, const olivine_array a, bool reverse, bool inclusive, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::cummin), c::get(a), MaybeInt{}, reverse, inclusive, c::get(s))); });
-}
-
-int olivine_cummin_axis(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s) {
+int olivine_cummin(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::cummin), c::get(a), MaybeInt{Int{axis, "cummin"}}, reverse, inclusive, c::get(s))); });
 }
 
-int olivine_logcumsumexp(olivine_array* res, const olivine_array a, bool reverse, bool inclusive, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::logcumsumexp), c::get(a), MaybeInt{}, reverse, inclusive, c::get(s))); });
-}
-
-int olivine_logcumsumexp_axis(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s) {
+int olivine_logcumsumexp(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::logcumsumexp), c::get(a), MaybeInt{Int{axis, "logcumsumexp"}}, reverse, inclusive, c::get(s))); });
 }
 
 int olivine_diff(olivine_array* res, const olivine_array a, int n, int axis, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::diff), c::get(a), Int{static_cast<int64_t>(n), "diff"}, Int{static_cast<int64_t>(axis), "diff"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::diff), c::get(a), Int{n, "diff"}, Int{axis, "diff"}, c::get(s))); });
 }

@@ -12,11 +12,11 @@ int olivine_reshape(olivine_array* res, const olivine_array a, const int* shape,
 }
 
 int olivine_flatten(olivine_array* res, const olivine_array a, int start_axis, int end_axis, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::flatten), c::get(a), Int{static_cast<int64_t>(start_axis), "flatten"}, Int{static_cast<int64_t>(end_axis), "flatten"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::flatten), c::get(a), Int{start_axis, "flatten"}, Int{end_axis, "flatten"}, c::get(s))); });
 }
 
 int olivine_unflatten(olivine_array* res, const olivine_array a, int axis, const int* shape, size_t shape_num, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::unflatten), c::get(a), Int{static_cast<int64_t>(axis), "unflatten"}, c::ints(shape, shape_num, "unflatten"), c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::unflatten), c::get(a), Int{axis, "unflatten"}, c::ints(shape, shape_num, "unflatten"), c::get(s))); });
 }
 
 int olivine_squeeze(olivine_array* res, const olivine_array a, const olivine_stream s) {
@@ -52,11 +52,11 @@ int olivine_matrix_transpose(olivine_array* res, const olivine_array a, const ol
 }
 
 int olivine_swapaxes(olivine_array* res, const olivine_array a, int axis1, int axis2, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::swapaxes), c::get(a), Int{static_cast<int64_t>(axis1), "swapaxes"}, Int{static_cast<int64_t>(axis2), "swapaxes"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::swapaxes), c::get(a), Int{axis1, "swapaxes"}, Int{axis2, "swapaxes"}, c::get(s))); });
 }
 
 int olivine_moveaxis(olivine_array* res, const olivine_array a, int source, int destination, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::moveaxis), c::get(a), Int{static_cast<int64_t>(source), "moveaxis"}, Int{static_cast<int64_t>(destination), "moveaxis"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::moveaxis), c::get(a), Int{source, "moveaxis"}, Int{destination, "moveaxis"}, c::get(s))); });
 }
 
 int olivine_broadcast_to(olivine_array* res, const olivine_array a, const int* shape, size_t shape_num, const olivine_stream s) {
@@ -67,8 +67,8 @@ int olivine_broadcast_arrays(olivine_vector_array* res, const olivine_vector_arr
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::broadcast_arrays), c::get(arrays), c::get(s))); });
 }
 
-int olivine_as_strided(olivine_array* res, const olivine_array a, const int* shape, size_t shape_num, const int64_t* strides, size_t strides_num, int offset, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::as_strided), c::get(a), MaybeInts{IntOrInts{c::ints(shape, shape_num, "as_strided"), false}}, MaybeInts{IntOrInts{c::ints(strides, strides_num, "as_strided"), false}}, Int{static_cast<int64_t>(offset), "as_strided"}, c::get(s))); });
+int olivine_as_strided(olivine_array* res, const olivine_array a, const int* shape, size_t shape_num, const int64_t* strides, size_t strides_num, size_t offset, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::as_strided), c::get(a), MaybeInts{IntOrInts{c::ints(shape, shape_num, "as_strided"), false}}, c::maybe_ints(strides, strides_num, "as_strided"), c::one(offset, "as_strided"), c::get(s))); });
 }
 
 int olivine_view(olivine_array* res, const olivine_array a, olivine_dtype dtype, const olivine_stream s) {
@@ -92,11 +92,15 @@ int olivine_stack_axis(olivine_array* res, const olivine_vector_array arrays, in
 }
 
 int olivine_unstack(olivine_vector_array* res, const olivine_array x, int axis, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::unstack), c::get(x), Int{static_cast<int64_t>(axis), "unstack"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::unstack), c::get(x), Int{axis, "unstack"}, c::get(s))); });
 }
 
-int olivine_split(olivine_vector_array* res, const olivine_array a, const int* indices_or_sections, size_t indices_or_sections_num, int axis, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::split), c::get(a), c::ints(indices_or_sections, indices_or_sections_num, "split"), Int{static_cast<int64_t>(axis), "split"}, c::get(s))); });
+int olivine_split(olivine_vector_array* res, const olivine_array a, int indices_or_sections, int axis, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::split), c::get(a), Int{indices_or_sections, "split"}, Int{axis, "split"}, c::get(s))); });
+}
+
+int olivine_split_sections(olivine_vector_array* res, const olivine_array a, const int* indices_or_sections, size_t indices_or_sections_num, int axis, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::split), c::get(a), c::ints(indices_or_sections, indices_or_sections_num, "split"), Int{axis, "split"}, c::get(s))); });
 }
 
 int olivine_tile(olivine_array* res, const olivine_array a, const int* reps, size_t reps_num, const olivine_stream s) {
@@ -104,11 +108,11 @@ int olivine_tile(olivine_array* res, const olivine_array a, const int* reps, siz
 }
 
 int olivine_repeat(olivine_array* res, const olivine_array array, int repeats, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), Int{static_cast<int64_t>(repeats), "repeat"}, MaybeInt{}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), Int{repeats, "repeat"}, MaybeInt{}, c::get(s))); });
 }
 
 int olivine_repeat_axis(olivine_array* res, const olivine_array array, int repeats, int axis, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), Int{static_cast<int64_t>(repeats), "repeat"}, MaybeInt{Int{axis, "repeat"}}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), Int{repeats, "repeat"}, MaybeInt{Int{axis, "repeat"}}, c::get(s))); });
 }
 
 int olivine_roll(olivine_array* res, const olivine_array a, const int* shift, size_t shift_num, const olivine_stream s) {
@@ -143,18 +147,50 @@ int olivine_stop_gradient(olivine_array* res, const olivine_array a, const olivi
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::stop_gradient), c::get(a), c::get(s))); });
 }
 
+int olivine_depends(olivine_vector_array* res, const olivine_vector_array inputs, const olivine_vector_array dependencies) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::depends), c::get(inputs), c::get(dependencies))); });
+}
+
+int olivine_atleast_1d(olivine_array* res, const olivine_array arys, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::atleast_1d), c::get(arys), c::get(s))); });
+}
+
+int olivine_atleast_2d(olivine_array* res, const olivine_array arys, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::atleast_2d), c::get(arys), c::get(s))); });
+}
+
+int olivine_atleast_3d(olivine_array* res, const olivine_array arys, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::atleast_3d), c::get(arys), c::get(s))); });
+}
+
 int olivine_diagonal(olivine_array* res, const olivine_array a, int offset, int axis1, int axis2, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::diagonal), c::get(a), Int{static_cast<int64_t>(offset), "diagonal"}, Int{static_cast<int64_t>(axis1), "diagonal"}, Int{static_cast<int64_t>(axis2), "diagonal"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::diagonal), c::get(a), Int{offset, "diagonal"}, Int{axis1, "diagonal"}, Int{axis2, "diagonal"}, c::get(s))); });
 }
 
 int olivine_diag(olivine_array* res, const olivine_array a, int k, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::diag), c::get(a), Int{static_cast<int64_t>(k), "diag"}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::diag), c::get(a), Int{k, "diag"}, c::get(s))); });
 }
 
-int olivine_trace(olivine_array* res, const olivine_array a, int offset, int axis1, int axis2, olivine_optional_dtype dtype, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::trace), c::get(a), Int{static_cast<int64_t>(offset), "trace"}, Int{static_cast<int64_t>(axis1), "trace"}, Int{static_cast<int64_t>(axis2), "trace"}, c::maybe(dtype), c::get(s))); });
+int olivine_trace(olivine_array* res, const olivine_array a, int offset, int axis1, int axis2, olivine_dtype dtype, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::trace), c::get(a), Int{offset, "trace"}, Int{axis1, "trace"}, Int{axis2, "trace"}, Maybe<Dtype>{c::get(dtype)}, c::get(s))); });
 }
 
 int olivine_meshgrid(olivine_vector_array* res, const olivine_vector_array arrays, bool sparse, const char* indexing, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::meshgrid), c::get(arrays), sparse, c::text(indexing), c::get(s))); });
+}
+
+int olivine_pad(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, const int* low_pad_size, size_t low_pad_size_num, const int* high_pad_size, size_t high_pad_size_num, const olivine_array pad_value, const char* mode, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::pad), c::get(a), c::ints(axes, axes_num, "pad"), c::ints(low_pad_size, low_pad_size_num, "pad"), c::ints(high_pad_size, high_pad_size_num, "pad"), c::get(pad_value), c::text(mode), c::get(s))); });
+}
+
+int olivine_pad_symmetric(olivine_array* res, const olivine_array a, int pad_width, const olivine_array pad_value, const char* mode, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::pad), c::get(a), Int{pad_width, "pad_symmetric"}, c::get(pad_value), c::text(mode), c::get(s))); });
+}
+
+int olivine_copy(olivine_array* res, const olivine_array a, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::copy), c::get(a), c::get(s))); });
+}
+
+int olivine_number_of_elements(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, bool inverted, olivine_dtype dtype, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::number_of_elements), c::get(a), c::ints(axes, axes_num, "number_of_elements"), inverted, c::get(dtype), c::get(s))); });
 }

@@ -24,29 +24,33 @@ int olivine_argsort_axis(olivine_array* res, const olivine_array a, int axis, co
 }
 
 int olivine_partition(olivine_array* res, const olivine_array a, int kth, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::partition), c::get(a), Int{static_cast<int64_t>(kth), "partition"}, MaybeInt{}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::partition), c::get(a), Int{kth, "partition"}, MaybeInt{}, c::get(s))); });
 }
 
 int olivine_partition_axis(olivine_array* res, const olivine_array a, int kth, int axis, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::partition), c::get(a), Int{static_cast<int64_t>(kth), "partition"}, MaybeInt{Int{axis, "partition"}}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::partition), c::get(a), Int{kth, "partition"}, MaybeInt{Int{axis, "partition"}}, c::get(s))); });
 }
 
 int olivine_argpartition(olivine_array* res, const olivine_array a, int kth, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::argpartition), c::get(a), Int{static_cast<int64_t>(kth), "argpartition"}, MaybeInt{}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::argpartition), c::get(a), Int{kth, "argpartition"}, MaybeInt{}, c::get(s))); });
 }
 
 int olivine_argpartition_axis(olivine_array* res, const olivine_array a, int kth, int axis, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::argpartition), c::get(a), Int{static_cast<int64_t>(kth), "argpartition"}, MaybeInt{Int{axis, "argpartition"}}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::argpartition), c::get(a), Int{kth, "argpartition"}, MaybeInt{Int{axis, "argpartition"}}, c::get(s))); });
 }
 
 int olivine_topk(olivine_array* res, const olivine_array a, int k, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::topk), c::get(a), Int{static_cast<int64_t>(k), "topk"}, MaybeInt{}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::topk), c::get(a), Int{k, "topk"}, MaybeInt{}, c::get(s))); });
 }
 
 int olivine_topk_axis(olivine_array* res, const olivine_array a, int k, int axis, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::topk), c::get(a), Int{static_cast<int64_t>(k), "topk"}, MaybeInt{Int{axis, "topk"}}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::topk), c::get(a), Int{k, "topk"}, MaybeInt{Int{axis, "topk"}}, c::get(s))); });
 }
 
 int olivine_searchsorted(olivine_array* res, const olivine_array sorted_sequence, const olivine_array values, const char* side, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::searchsorted), c::get(sorted_sequence), c::get(values), c::text(side), c::get(s))); });
+}
+
+int olivine_unique(olivine_vector_array* res, const olivine_array a, int size, bool return_index, bool return_inverse, bool return_counts, const olivine_array fill_value /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::unique), c::get(a), Int{size, "unique"}, return_index, return_inverse, return_counts, c::maybe(fill_value), c::get(s))); });
 }

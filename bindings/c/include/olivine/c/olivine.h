@@ -20,7 +20,10 @@
 #include "olivine/c/generated/scan.h"
 #include "olivine/c/generated/shape.h"
 #include "olivine/c/generated/sort.h"
-#include "olivine/c/linalg.h"
+#include "olivine/c/map.h"
+#include "olivine/c/string.h"
 #include "olivine/c/transforms.h"
+#include "olivine/c/types.h"
+#include "olivine/c/vector.h"
 
 #endif

@@ -3,6 +3,11 @@
 #define OLIVINE_C_TRANSFORMS_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
+
+typedef struct olivine_closure_ {
+  void* ctx;
+} olivine_closure;
 
 OLIVINE_C_API int olivine_eval(const olivine_vector_array outputs);
 OLIVINE_C_API int olivine_async_eval(const olivine_vector_array outputs);

@@ -1,9 +1,20 @@
-/* Handles, dtypes and errors of the C API.
+/* Handles, dtypes and errors of the C API: what holds for all of it.
  *
- * Functions that return int return 0 on success; otherwise olivine_last_error() tells why, and
- * results are untouched. Results come back through the first pointer: its handle must be empty
- * (made by a _new function, or {0}) or hold a value, which is replaced. Handles are freed by their
- * _free function. No function aborts. */
+ * Results and errors. A function that returns int returns 0 on success. Anything else is a failure:
+ * olivine_last_error() tells why, and the results are as before. A function that returns a handle
+ * returns an empty one ({NULL}) on failure. Nothing aborts or throws; null pointers, empty handles
+ * and wrong values are failures like others. Where 2 is returned (the end of an iterator, a key
+ * that a map does not have) that is an answer, not an error.
+ *
+ * Ownership. A handle owns what it points to, and is freed once, with the _free function of its
+ * type; freeing an empty handle does nothing. Results come back through the pointers that come
+ * first: each must point to an empty handle or to one that holds a value, which is replaced. Values
+ * are shared inside: an array in a vector, a map or a closure lives on when its handle is freed.
+ * Handles that are given as arguments stay the caller's. Text and data that a function returns
+ * belong to the handle they come from: they last until it is freed or set.
+ *
+ * Threads. Different handles may be used from different threads at once, and one handle may be read
+ * by several; setting or freeing it needs it alone. The last error is kept for each thread. */
 #ifndef OLIVINE_C_TYPES_H
 #define OLIVINE_C_TYPES_H
 
@@ -20,25 +31,17 @@
 typedef struct olivine_array_ {
   void* ctx;
 } olivine_array;
-typedef struct olivine_vector_array_ {
-  void* ctx;
-} olivine_vector_array;
-typedef struct olivine_vector_int_ {
-  void* ctx;
-} olivine_vector_int;
 typedef struct olivine_string_ {
   void* ctx;
 } olivine_string;
+/* An empty device means the default one. */
 typedef struct olivine_device_ {
   void* ctx;
 } olivine_device;
-/* An empty stream (ctx null) means the default one. */
+/* An empty stream means the default one. */
 typedef struct olivine_stream_ {
   void* ctx;
 } olivine_stream;
-typedef struct olivine_closure_ {
-  void* ctx;
-} olivine_closure;
 
 typedef enum olivine_dtype_ {
   OLIVINE_BOOL,
@@ -66,23 +69,33 @@ typedef struct olivine_optional_float_ {
   float value;
   bool has_value;
 } olivine_optional_float;
+typedef struct olivine_optional_bool_ {
+  bool value;
+  bool has_value;
+} olivine_optional_bool;
 typedef struct olivine_optional_dtype_ {
   olivine_dtype value;
   bool has_value;
 } olivine_optional_dtype;
 
+/* Where 1 / n goes in Fourier transforms: to the inverse, as 1 / sqrt(n) to both, to the forward.
+ */
+typedef enum olivine_fft_norm_ {
+  OLIVINE_FFT_NORM_BACKWARD,
+  OLIVINE_FFT_NORM_ORTHO,
+  OLIVINE_FFT_NORM_FORWARD
+} olivine_fft_norm;
+
 /* The message of the last failed call on this thread; valid until the next one fails. */
 OLIVINE_C_API const char* olivine_last_error(void);
-/* Called with each message as well; null for none. */
+/* Called with each message as well, on the thread that failed; null for none. `dtor`, if not null,
+ * is called with `data` when another handler takes its place. */
 typedef void (*olivine_error_handler_func)(const char* msg, void* data);
 OLIVINE_C_API void olivine_set_error_handler(olivine_error_handler_func handler, void* data,
                                              void (*dtor)(void*));
-
-/* ---- Strings. */
-OLIVINE_C_API olivine_string olivine_string_new(void);
-OLIVINE_C_API olivine_string olivine_string_new_data(const char* str);
-OLIVINE_C_API const char* olivine_string_data(olivine_string str);
-OLIVINE_C_API int olivine_string_free(olivine_string str);
-OLIVINE_C_API int olivine_version(olivine_string* str);
+/* Reports an error of the caller's own, in printf's format, as a closure does before it returns
+ * anything but 0. */
+OLIVINE_C_API void _olivine_error(const char* file, const int line, const char* fmt, ...);
+#define olivine_error(...) _olivine_error(__FILE__, __LINE__, __VA_ARGS__)
 
 #endif

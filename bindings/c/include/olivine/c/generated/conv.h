@@ -3,14 +3,23 @@
 #define OLIVINE_C_GENERATED_CONV_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
 
+/* Convolution over one spatial axis. */
 OLIVINE_C_API int olivine_conv1d(olivine_array* res, const olivine_array input, const olivine_array weight, int stride, int padding, int dilation, int groups, const olivine_stream s);
+/* Convolution over two spatial axes. */
 OLIVINE_C_API int olivine_conv2d(olivine_array* res, const olivine_array input, const olivine_array weight, int stride_0, int stride_1, int padding_0, int padding_1, int dilation_0, int dilation_1, int groups, const olivine_stream s);
+/* Convolution over three spatial axes. */
 OLIVINE_C_API int olivine_conv3d(olivine_array* res, const olivine_array input, const olivine_array weight, int stride_0, int stride_1, int stride_2, int padding_0, int padding_1, int padding_2, int dilation_0, int dilation_1, int dilation_2, int groups, const olivine_stream s);
+/* Convolution over one to three spatial axes; a list has one value per axis. */
 OLIVINE_C_API int olivine_conv_general(olivine_array* res, const olivine_array input, const olivine_array weight, const int* stride, size_t stride_num, const int* padding_lo, size_t padding_lo_num, const int* padding_hi, size_t padding_hi_num, const int* kernel_dilation, size_t kernel_dilation_num, const int* input_dilation, size_t input_dilation_num, int groups, bool flip, const olivine_stream s);
+/* Transposed convolution over one spatial axis: each input adds a multiple of the kernel. */
 OLIVINE_C_API int olivine_conv_transpose1d(olivine_array* res, const olivine_array input, const olivine_array weight, int stride, int padding, int dilation, int output_padding, int groups, const olivine_stream s);
+/* Transposed convolution over two spatial axes: each input adds a multiple of the kernel. */
 OLIVINE_C_API int olivine_conv_transpose2d(olivine_array* res, const olivine_array input, const olivine_array weight, int stride_0, int stride_1, int padding_0, int padding_1, int dilation_0, int dilation_1, int output_padding_0, int output_padding_1, int groups, const olivine_stream s);
+/* Transposed convolution over three spatial axes: each input adds a multiple of the kernel. */
 OLIVINE_C_API int olivine_conv_transpose3d(olivine_array* res, const olivine_array input, const olivine_array weight, int stride_0, int stride_1, int stride_2, int padding_0, int padding_1, int padding_2, int dilation_0, int dilation_1, int dilation_2, int output_padding_0, int output_padding_1, int output_padding_2, int groups, const olivine_stream s);
+/* Convolution of two sequences, as `numpy.convolve`. */
 OLIVINE_C_API int olivine_convolve(olivine_array* res, const olivine_array a, const olivine_array v, const char* mode, const olivine_stream s);
 
 #endif

@@ -3,24 +3,45 @@
 #define OLIVINE_C_GENERATED_CREATION_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
 
-OLIVINE_C_API int olivine_full(olivine_array* res, const int* shape, size_t shape_num, const olivine_array vals, olivine_optional_dtype dtype, const olivine_stream s);
-OLIVINE_C_API int olivine_full_like(olivine_array* res, const olivine_array a, const olivine_array vals, olivine_optional_dtype dtype, const olivine_stream s);
+/* `vals` broadcast to `shape`, by default in the dtype of `vals`. */
+OLIVINE_C_API int olivine_full(olivine_array* res, const int* shape, size_t shape_num, const olivine_array vals, olivine_dtype dtype, const olivine_stream s);
+/* `vals` broadcast to the shape of `a`, by default in its dtype. */
+OLIVINE_C_API int olivine_full_like(olivine_array* res, const olivine_array a, const olivine_array vals, olivine_dtype dtype, const olivine_stream s);
+/* Zeros. */
 OLIVINE_C_API int olivine_zeros(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_stream s);
-OLIVINE_C_API int olivine_zeros_like(olivine_array* res, const olivine_array a, olivine_optional_dtype dtype, const olivine_stream s);
+/* Zeros in the shape of `a`, by default in its dtype. */
+OLIVINE_C_API int olivine_zeros_like(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Ones. */
 OLIVINE_C_API int olivine_ones(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_stream s);
-OLIVINE_C_API int olivine_ones_like(olivine_array* res, const olivine_array a, olivine_optional_dtype dtype, const olivine_stream s);
+/* Ones in the shape of `a`, by default in its dtype. */
+OLIVINE_C_API int olivine_ones_like(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* An array whose values mean nothing yet. */
 OLIVINE_C_API int olivine_empty(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_stream s);
+/* An array in the shape of `a` whose values mean nothing yet. */
 OLIVINE_C_API int olivine_empty_like(olivine_array* res, const olivine_array a, olivine_optional_dtype dtype, const olivine_stream s);
-OLIVINE_C_API int olivine_linspace(olivine_array* res, double start, double stop, int num, bool endpoint, olivine_dtype dtype, const olivine_stream s);
-OLIVINE_C_API int olivine_eye(olivine_array* res, int n, olivine_optional_int m, int k, olivine_dtype dtype, const olivine_stream s);
+/* `start`, `start + step`, … up to but without `stop`. */
+OLIVINE_C_API int olivine_arange(olivine_array* res, double start, double stop, double step, olivine_dtype dtype, const olivine_stream s);
+/* `num` evenly spaced values from `start` to `stop`, which is the last if `endpoint`. */
+OLIVINE_C_API int olivine_linspace(olivine_array* res, double start, double stop, int num, olivine_dtype dtype, const olivine_stream s);
+/* `n` by `m` (`n` by default) zeros with ones on the `k`-th diagonal. */
+OLIVINE_C_API int olivine_eye(olivine_array* res, int n, int m, int k, olivine_dtype dtype, const olivine_stream s);
+/* The `n` by `n` identity matrix. */
 OLIVINE_C_API int olivine_identity(olivine_array* res, int n, olivine_dtype dtype, const olivine_stream s);
-OLIVINE_C_API int olivine_tri(olivine_array* res, int n, olivine_optional_int m, int k, olivine_optional_dtype dtype, const olivine_stream s);
+/* `n` by `m` ones at and below the `k`-th diagonal, zeros above; float32 by default. */
+OLIVINE_C_API int olivine_tri(olivine_array* res, int n, int m, int k, olivine_dtype dtype, const olivine_stream s);
+/* The last two axes with zeros above the `k`-th diagonal. */
 OLIVINE_C_API int olivine_tril(olivine_array* res, const olivine_array x, int k, const olivine_stream s);
+/* The last two axes with zeros below the `k`-th diagonal. */
 OLIVINE_C_API int olivine_triu(olivine_array* res, const olivine_array x, int k, const olivine_stream s);
+/* The Bartlett (triangular) window of `M` points. */
 OLIVINE_C_API int olivine_bartlett(olivine_array* res, int M, const olivine_stream s);
+/* The Blackman window `0.42 - 0.5 cos(2 pi i / (M - 1)) + 0.08 cos(4 pi i / (M - 1))`. */
 OLIVINE_C_API int olivine_blackman(olivine_array* res, int M, const olivine_stream s);
+/* The Hamming window `0.54 - 0.46 cos(2 pi i / (M - 1))`. */
 OLIVINE_C_API int olivine_hamming(olivine_array* res, int M, const olivine_stream s);
+/* The Hann window `0.5 - 0.5 cos(2 pi i / (M - 1))`. */
 OLIVINE_C_API int olivine_hanning(olivine_array* res, int M, const olivine_stream s);
 
 #endif

@@ -3,7 +3,9 @@
 #define OLIVINE_C_GENERATED_EINSUM_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
 
+/* Sum of products over labelled axes: `einsum("ij,jk->ik", a, b)` is `a @ b`. */
 OLIVINE_C_API int olivine_einsum(olivine_array* res, const char* subscripts, const olivine_vector_array operands, const olivine_stream s);
 
 #endif

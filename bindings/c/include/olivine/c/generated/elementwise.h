@@ -3,84 +3,163 @@
 #define OLIVINE_C_GENERATED_ELEMENTWISE_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
 
+/* Absolute value. */
 OLIVINE_C_API int olivine_abs(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Elements with the opposite sign; unsigned integers wrap. */
 OLIVINE_C_API int olivine_negative(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* The array itself. */
 OLIVINE_C_API int olivine_positive(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* -1, 0 or 1 by the sign of each element, in the same dtype. */
 OLIVINE_C_API int olivine_sign(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* `1 / a`. */
 OLIVINE_C_API int olivine_reciprocal(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* `a * a`. */
 OLIVINE_C_API int olivine_square(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Square root; NaN below 0. */
 OLIVINE_C_API int olivine_sqrt(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* `1 / sqrt(a)`. */
 OLIVINE_C_API int olivine_rsqrt(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Largest integer not above each element; integers are unchanged. */
 OLIVINE_C_API int olivine_floor(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Smallest integer not below each element; integers are unchanged. */
 OLIVINE_C_API int olivine_ceil(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Each element without its fraction; integers are unchanged. */
 OLIVINE_C_API int olivine_trunc(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Round to `decimals` places, halves to even. */
 OLIVINE_C_API int olivine_round(olivine_array* res, const olivine_array a, int decimals, const olivine_stream s);
+/* e raised to each element. */
 OLIVINE_C_API int olivine_exp(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* `exp(a) - 1`, exact for small `a`. */
 OLIVINE_C_API int olivine_expm1(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Natural logarithm; NaN below 0. */
 OLIVINE_C_API int olivine_log(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Logarithm to base 2; NaN below 0. */
 OLIVINE_C_API int olivine_log2(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Logarithm to base 10; NaN below 0. */
 OLIVINE_C_API int olivine_log10(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* `log(1 + a)`, exact for small `a`. */
 OLIVINE_C_API int olivine_log1p(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Sine of angles in radians. */
 OLIVINE_C_API int olivine_sin(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Cosine of angles in radians. */
 OLIVINE_C_API int olivine_cos(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Tangent of angles in radians. */
 OLIVINE_C_API int olivine_tan(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Inverse sine in radians; NaN outside [-1, 1]. */
 OLIVINE_C_API int olivine_arcsin(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Inverse cosine in radians; NaN outside [-1, 1]. */
 OLIVINE_C_API int olivine_arccos(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Inverse tangent in radians, in [-pi/2, pi/2]. */
 OLIVINE_C_API int olivine_arctan(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Angle of the point `(b, a)` in radians, in [-pi, pi]. */
 OLIVINE_C_API int olivine_arctan2(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* Hyperbolic sine. */
 OLIVINE_C_API int olivine_sinh(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Hyperbolic cosine. */
 OLIVINE_C_API int olivine_cosh(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Hyperbolic tangent. */
 OLIVINE_C_API int olivine_tanh(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Inverse hyperbolic sine. */
 OLIVINE_C_API int olivine_arcsinh(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Inverse hyperbolic cosine; NaN below 1. */
 OLIVINE_C_API int olivine_arccosh(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Inverse hyperbolic tangent; NaN outside [-1, 1]. */
 OLIVINE_C_API int olivine_arctanh(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Angles in radians converted to degrees. */
 OLIVINE_C_API int olivine_degrees(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Angles in degrees converted to radians. */
 OLIVINE_C_API int olivine_radians(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Logistic function `1 / (1 + exp(-a))`. */
 OLIVINE_C_API int olivine_sigmoid(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Error function. */
 OLIVINE_C_API int olivine_erf(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Inverse of `erf`; infinite at -1 and 1, NaN beyond. */
 OLIVINE_C_API int olivine_erfinv(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Real parts; a real array is returned as it is. */
 OLIVINE_C_API int olivine_real(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Imaginary parts; zeros for a real array. */
 OLIVINE_C_API int olivine_imag(olivine_array* res, const olivine_array a, const olivine_stream s);
-OLIVINE_C_API int olivine_conj(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Complex conjugate; a real array is returned as it is. */
+OLIVINE_C_API int olivine_conjugate(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Whether each element is NaN, as bool. */
 OLIVINE_C_API int olivine_isnan(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Whether each element is infinite, as bool; for complex numbers, either part. */
 OLIVINE_C_API int olivine_isinf(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Whether each element is neither infinite nor NaN, as bool. */
 OLIVINE_C_API int olivine_isfinite(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Whether each element is +infinity, as bool. */
 OLIVINE_C_API int olivine_isposinf(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Whether each element is -infinity, as bool. */
 OLIVINE_C_API int olivine_isneginf(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* `a + b`; logical or for bool. */
 OLIVINE_C_API int olivine_add(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `a - b`; integers wrap, bool gives exclusive or. */
 OLIVINE_C_API int olivine_subtract(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `a * b`; integers wrap. */
 OLIVINE_C_API int olivine_multiply(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `a / b`. */
 OLIVINE_C_API int olivine_divide(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `floor(a / b)` in the promoted dtype. */
 OLIVINE_C_API int olivine_floor_divide(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* What is left of `a` after `floor_divide`, with the sign of `b`. */
 OLIVINE_C_API int olivine_remainder(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `[floor_divide(a, b), remainder(a, b)]`. */
 OLIVINE_C_API int olivine_divmod(olivine_vector_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `a` raised to the power `b`. */
 OLIVINE_C_API int olivine_power(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* The larger of two elements; NaN if either is NaN. */
 OLIVINE_C_API int olivine_maximum(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* The smaller of two elements; NaN if either is NaN. */
 OLIVINE_C_API int olivine_minimum(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `log(exp(a) + exp(b))` without overflow. */
 OLIVINE_C_API int olivine_logaddexp(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `a == b`. */
 OLIVINE_C_API int olivine_equal(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `a != b`. */
 OLIVINE_C_API int olivine_not_equal(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `a < b`; complex numbers compare by real, then imaginary part. */
 OLIVINE_C_API int olivine_less(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `a <= b`; complex numbers compare by real, then imaginary part. */
 OLIVINE_C_API int olivine_less_equal(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `a > b`; complex numbers compare by real, then imaginary part. */
 OLIVINE_C_API int olivine_greater(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `a >= b`; complex numbers compare by real, then imaginary part. */
 OLIVINE_C_API int olivine_greater_equal(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* Whether `|a - b| <= atol + rtol * |b|`, as bool. */
 OLIVINE_C_API int olivine_isclose(olivine_array* res, const olivine_array a, const olivine_array b, double rtol, double atol, bool equal_nan, const olivine_stream s);
+/* Whether `isclose` holds for all elements: a bool array of shape `()`. */
 OLIVINE_C_API int olivine_allclose(olivine_array* res, const olivine_array a, const olivine_array b, double rtol, double atol, bool equal_nan, const olivine_stream s);
+/* Whether shapes and all elements are equal: a bool array of shape `()`. */
 OLIVINE_C_API int olivine_array_equal(olivine_array* res, const olivine_array a, const olivine_array b, bool equal_nan, const olivine_stream s);
+/* Whether each element is zero, as bool. */
 OLIVINE_C_API int olivine_logical_not(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Whether both elements are nonzero, as bool. Operands broadcast. */
 OLIVINE_C_API int olivine_logical_and(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* Whether one of two elements is nonzero, as bool. Operands broadcast. */
 OLIVINE_C_API int olivine_logical_or(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* Whether exactly one of two elements is nonzero, as bool. Operands broadcast. */
 OLIVINE_C_API int olivine_logical_xor(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* Bits set in both operands. */
 OLIVINE_C_API int olivine_bitwise_and(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* Bits set in at least one operand. */
 OLIVINE_C_API int olivine_bitwise_or(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* Bits set in exactly one operand. */
 OLIVINE_C_API int olivine_bitwise_xor(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* All bits flipped; logical not for bool. */
 OLIVINE_C_API int olivine_bitwise_invert(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Bits moved up by `b` places; 0 for shifts beyond the width. */
 OLIVINE_C_API int olivine_left_shift(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* Bits moved down by `b` places, keeping the sign. */
 OLIVINE_C_API int olivine_right_shift(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* Elements of `x` where the condition is nonzero, else of `y`. */
 OLIVINE_C_API int olivine_where(olivine_array* res, const olivine_array condition, const olivine_array x, const olivine_array y, const olivine_stream s);
+/* Elements limited to `[a_min, a_max]`; NaN stays NaN. */
 OLIVINE_C_API int olivine_clip(olivine_array* res, const olivine_array a, const olivine_array a_min /* may be null */, const olivine_array a_max /* may be null */, const olivine_stream s);
+/* NaN replaced by `nan`, infinities by `posinf` and `neginf`. */
 OLIVINE_C_API int olivine_nan_to_num(olivine_array* res, const olivine_array a, float nan, olivine_optional_float posinf, olivine_optional_float neginf, const olivine_stream s);
+/* Elements converted to another dtype. */
 OLIVINE_C_API int olivine_astype(olivine_array* res, const olivine_array a, olivine_dtype dtype, const olivine_stream s);
 
 #endif

@@ -3,11 +3,20 @@
 #define OLIVINE_C_GENERATED_FAST_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
 
+/* Divide by the root mean square over the last axis (Zhang and Sennrich, 2019). */
 OLIVINE_C_API int olivine_fast_rms_norm(olivine_array* res, const olivine_array x, const olivine_array weight /* may be null */, float eps, const olivine_stream s);
+/* Subtract the mean and divide by the standard deviation over the last axis (Ba et al., 2016). */
 OLIVINE_C_API int olivine_fast_layer_norm(olivine_array* res, const olivine_array x, const olivine_array weight /* may be null */, const olivine_array bias /* may be null */, float eps, const olivine_stream s);
-OLIVINE_C_API int olivine_fast_rope(olivine_array* res, const olivine_array a, int dims, bool traditional, olivine_optional_float base, float scale, const olivine_array offset, const olivine_array freqs /* may be null */, const olivine_stream s);
+/* Rotary position embedding (Su et al., 2021). */
+OLIVINE_C_API int olivine_fast_rope(olivine_array* res, const olivine_array a, int dims, bool traditional, olivine_optional_float base, float scale, int offset, const olivine_array freqs /* may be null */, const olivine_stream s);
+OLIVINE_C_API int olivine_fast_rope_dynamic(olivine_array* res, const olivine_array a, int dims, bool traditional, olivine_optional_float base, float scale, const olivine_array offset, const olivine_array freqs /* may be null */, const olivine_stream s);
+/* `logsumexp(logits) - logits[target]` over the last axis, in float32 or wider. */
 OLIVINE_C_API int olivine_fast_cross_entropy(olivine_array* res, const olivine_array logits, const olivine_array targets, const olivine_stream s);
+/* Gated delta rule (Yang, Kautz and Hatamizadeh, 2024), one step per row of the time axis. */
 OLIVINE_C_API int olivine_fast_gated_delta_update(olivine_vector_array* res, const olivine_array q, const olivine_array k, const olivine_array v, const olivine_array gamma, const olivine_array beta, const olivine_array initial_state /* may be null */, const olivine_array mask /* may be null */, const olivine_stream s);
+/* `softmax(scale * queries @ keys.T + mask) @ values`. */
+OLIVINE_C_API int olivine_fast_scaled_dot_product_attention(olivine_array* res, const olivine_array queries, const olivine_array keys, const olivine_array values, float scale, const char* mask_mode, const olivine_array mask_arr /* may be null */, const olivine_array sinks /* may be null */, const olivine_stream s);
 
 #endif

@@ -3,34 +3,43 @@
 #define OLIVINE_C_GENERATED_FFT_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
 
-OLIVINE_C_API int olivine_fft_fft(olivine_array* res, const olivine_array a, olivine_optional_int n, int axis, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_ifft(olivine_array* res, const olivine_array a, olivine_optional_int n, int axis, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_rfft(olivine_array* res, const olivine_array a, olivine_optional_int n, int axis, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_irfft(olivine_array* res, const olivine_array a, olivine_optional_int n, int axis, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_fft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_fft2_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_ifft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_ifft2_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_rfft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_rfft2_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_irfft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_irfft2_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_fftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_fftn_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_ifftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_ifftn_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_rfftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_rfftn_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_irfftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_irfftn_axes(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, const char* norm, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_fftfreq(olivine_array* res, int n, float d, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_rfftfreq(olivine_array* res, int n, float d, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_fftshift(olivine_array* res, const olivine_array a, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_fftshift_axis(olivine_array* res, const olivine_array a, int axes, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_fftshift_axes(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_ifftshift(olivine_array* res, const olivine_array a, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_ifftshift_axis(olivine_array* res, const olivine_array a, int axes, const olivine_stream s);
-OLIVINE_C_API int olivine_fft_ifftshift_axes(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, const olivine_stream s);
+/* One-dimensional transform: sum of `a[j] exp(-2 pi i j k / n)`. */
+OLIVINE_C_API int olivine_fft_fft(olivine_array* res, const olivine_array a, int n, int axis, olivine_fft_norm norm, const olivine_stream s);
+/* Inverse of `fft`: sum of `a[k] exp(2 pi i j k / n)`, over n. */
+OLIVINE_C_API int olivine_fft_ifft(olivine_array* res, const olivine_array a, int n, int axis, olivine_fft_norm norm, const olivine_stream s);
+/* The first `n // 2 + 1` results of `fft` of real values; the others are their conjugates. */
+OLIVINE_C_API int olivine_fft_rfft(olivine_array* res, const olivine_array a, int n, int axis, olivine_fft_norm norm, const olivine_stream s);
+/* Inverse of `rfft`. */
+OLIVINE_C_API int olivine_fft_irfft(olivine_array* res, const olivine_array a, int n, int axis, olivine_fft_norm norm, const olivine_stream s);
+/* `fft` along two axes. */
+OLIVINE_C_API int olivine_fft_fft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s);
+/* `ifft` along two axes. */
+OLIVINE_C_API int olivine_fft_ifft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s);
+/* `rfft` along the last, and `fft` along the other of two axes. */
+OLIVINE_C_API int olivine_fft_rfft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s);
+/* `irfft` along the last, after `ifft` along the other of two axes. */
+OLIVINE_C_API int olivine_fft_irfft2(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s);
+/* `fft` along several axes. */
+OLIVINE_C_API int olivine_fft_fftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s);
+/* `ifft` along several axes. */
+OLIVINE_C_API int olivine_fft_ifftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s);
+/* `rfft` along the last of several axes, and `fft` along the others. */
+OLIVINE_C_API int olivine_fft_rfftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s);
+/* `irfft` along the last of several axes, after `ifft` along the others. */
+OLIVINE_C_API int olivine_fft_irfftn(olivine_array* res, const olivine_array a, const int* n, size_t n_num, const int* axes, size_t axes_num, olivine_fft_norm norm, const olivine_stream s);
+/* The frequency of each result of `fft` of `n` samples that are `d` apart, as float32. */
+OLIVINE_C_API int olivine_fft_fftfreq(olivine_array* res, int n, double d, const olivine_stream s);
+/* The frequency of each result of `rfft` of `n` samples that are `d` apart, as float32. */
+OLIVINE_C_API int olivine_fft_rfftfreq(olivine_array* res, int n, double d, const olivine_stream s);
+/* Moves frequency zero to the centre of the axes (`None`: of all). */
+OLIVINE_C_API int olivine_fft_fftshift(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, const olivine_stream s);
+/* Undoes `fftshift`. */
+OLIVINE_C_API int olivine_fft_ifftshift(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, const olivine_stream s);
+/* Short-time Fourier transform of the last axis. */
+OLIVINE_C_API int olivine_fft_stft(olivine_array* res, const olivine_array x, int n_fft, olivine_optional_int hop_length, olivine_optional_int win_length, const olivine_array window /* may be null */, bool center, const char* pad_mode, olivine_fft_norm norm, olivine_optional_bool onesided, const olivine_stream s);
+/* The real signal whose `stft` this is, or comes closest to it in the least-squares sense. */
+OLIVINE_C_API int olivine_fft_istft(olivine_array* res, const olivine_array stft_matrix, olivine_optional_int n_fft, olivine_optional_int hop_length, olivine_optional_int win_length, const olivine_array window /* may be null */, bool center, olivine_fft_norm norm, olivine_optional_bool onesided, olivine_optional_int length, const olivine_stream s);
 
 #endif

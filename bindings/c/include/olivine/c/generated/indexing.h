@@ -3,14 +3,52 @@
 #define OLIVINE_C_GENERATED_INDEXING_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
 
-OLIVINE_C_API int olivine_slice(olivine_array* res, const olivine_array a, const olivine_array start_indices, const int* axes, size_t axes_num, const int* slice_size, size_t slice_size_num, const olivine_stream s);
-OLIVINE_C_API int olivine_slice_update(olivine_array* res, const olivine_array a, const olivine_array update, const olivine_array start_indices, const int* axes, size_t axes_num, const olivine_stream s);
+/* A block of `slice_size` whose position along `axes` is the value of `start_indices`. */
+OLIVINE_C_API int olivine_slice_dynamic(olivine_array* res, const olivine_array a, const olivine_array start_indices, const int* axes, size_t axes_num, const int* slice_size, size_t slice_size_num, const olivine_stream s);
+/* `a` with the block at `start_indices` replaced by `update`, which has its size. */
+OLIVINE_C_API int olivine_slice_update_dynamic(olivine_array* res, const olivine_array a, const olivine_array update, const olivine_array start_indices, const int* axes, size_t axes_num, const olivine_stream s);
+/* The slices of `a` across `axis` at `indices`, or elements of the flattened array. */
 OLIVINE_C_API int olivine_take(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_stream s);
 OLIVINE_C_API int olivine_take_axis(olivine_array* res, const olivine_array a, const olivine_array indices, int axis, const olivine_stream s);
-OLIVINE_C_API int olivine_take_along_axis(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_stream s);
-OLIVINE_C_API int olivine_take_along_axis_axis(olivine_array* res, const olivine_array a, const olivine_array indices, int axis, const olivine_stream s);
-OLIVINE_C_API int olivine_put_along_axis(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array values, const olivine_stream s);
-OLIVINE_C_API int olivine_put_along_axis_axis(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array values, int axis, const olivine_stream s);
+/* One element per index: `out[i, j] = a[i, indices[i, j]]` for the last of two axes. */
+OLIVINE_C_API int olivine_take_along_axis(olivine_array* res, const olivine_array a, const olivine_array indices, int axis, const olivine_stream s);
+/* `a` with the elements that `take_along_axis` would read replaced by `values`. */
+OLIVINE_C_API int olivine_put_along_axis(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array values, int axis, const olivine_stream s);
+/* The elements `start`, `start + stride`, … before `stop` along every axis. */
+OLIVINE_C_API int olivine_slice(olivine_array* res, const olivine_array a, const int* start, size_t start_num, const int* stop, size_t stop_num, const int* strides, size_t strides_num, const olivine_stream s);
+/* `src` with a slice replaced by `update`, which broadcasts to it. */
+OLIVINE_C_API int olivine_slice_update(olivine_array* res, const olivine_array src, const olivine_array update, const int* start, size_t start_num, const int* stop, size_t stop_num, const int* strides, size_t strides_num, const olivine_stream s);
+/* `src` with `update` added to a slice. */
+OLIVINE_C_API int olivine_slice_update_add(olivine_array* res, const olivine_array src, const olivine_array update, const int* start, size_t start_num, const int* stop, size_t stop_num, const int* strides, size_t strides_num, const olivine_stream s);
+/* `src` with a slice multiplied by `update`. */
+OLIVINE_C_API int olivine_slice_update_prod(olivine_array* res, const olivine_array src, const olivine_array update, const int* start, size_t start_num, const int* stop, size_t stop_num, const int* strides, size_t strides_num, const olivine_stream s);
+/* `src` with a slice replaced by the larger of itself and `update`. */
+OLIVINE_C_API int olivine_slice_update_max(olivine_array* res, const olivine_array src, const olivine_array update, const int* start, size_t start_num, const int* stop, size_t stop_num, const int* strides, size_t strides_num, const olivine_stream s);
+/* `src` with a slice replaced by the smaller of itself and `update`. */
+OLIVINE_C_API int olivine_slice_update_min(olivine_array* res, const olivine_array src, const olivine_array update, const int* start, size_t start_num, const int* stop, size_t stop_num, const int* strides, size_t strides_num, const olivine_stream s);
+/* Blocks of `slice_sizes` at the positions that `indices` give along `axes`. */
+OLIVINE_C_API int olivine_gather(olivine_array* res, const olivine_array a, const olivine_vector_array indices, const int* axes, size_t axes_num, const int* slice_sizes, size_t slice_sizes_num, const olivine_stream s);
+OLIVINE_C_API int olivine_gather_single(olivine_array* res, const olivine_array a, const olivine_array indices, int axes, const int* slice_sizes, size_t slice_sizes_num, const olivine_stream s);
+/* `a` with blocks of `updates` written at the positions that `indices` give along `axes`. */
+OLIVINE_C_API int olivine_scatter(olivine_array* res, const olivine_array a, const olivine_vector_array indices, const olivine_array updates, const int* axes, size_t axes_num, const olivine_stream s);
+OLIVINE_C_API int olivine_scatter_single(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array updates, int axes, const olivine_stream s);
+/* `a` with blocks of `updates` added; arguments as for `scatter`. */
+OLIVINE_C_API int olivine_scatter_add(olivine_array* res, const olivine_array a, const olivine_vector_array indices, const olivine_array updates, const int* axes, size_t axes_num, const olivine_stream s);
+OLIVINE_C_API int olivine_scatter_add_single(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array updates, int axes, const olivine_stream s);
+/* `a` with blocks multiplied by `updates`; arguments as for `scatter`. */
+OLIVINE_C_API int olivine_scatter_prod(olivine_array* res, const olivine_array a, const olivine_vector_array indices, const olivine_array updates, const int* axes, size_t axes_num, const olivine_stream s);
+OLIVINE_C_API int olivine_scatter_prod_single(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array updates, int axes, const olivine_stream s);
+/* `a` with the larger of blocks and `updates`; arguments as for `scatter`. */
+OLIVINE_C_API int olivine_scatter_max(olivine_array* res, const olivine_array a, const olivine_vector_array indices, const olivine_array updates, const int* axes, size_t axes_num, const olivine_stream s);
+OLIVINE_C_API int olivine_scatter_max_single(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array updates, int axes, const olivine_stream s);
+/* `a` with the smaller of blocks and `updates`; arguments as for `scatter`. */
+OLIVINE_C_API int olivine_scatter_min(olivine_array* res, const olivine_array a, const olivine_vector_array indices, const olivine_array updates, const int* axes, size_t axes_num, const olivine_stream s);
+OLIVINE_C_API int olivine_scatter_min_single(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array updates, int axes, const olivine_stream s);
+/* `a` with `values` added to the elements that `take_along_axis` would read. */
+OLIVINE_C_API int olivine_scatter_add_axis(olivine_array* res, const olivine_array a, const olivine_array indices, const olivine_array values, int axis, const olivine_stream s);
+/* `a` with the elements where `mask` is true replaced by those of `src`, in their order. */
+OLIVINE_C_API int olivine_masked_scatter(olivine_array* res, const olivine_array a, const olivine_array mask, const olivine_array src, const olivine_stream s);
 
 #endif

@@ -3,23 +3,49 @@
 #define OLIVINE_C_GENERATED_LINALG_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
 
+/* Cross product along an axis of 2 or 3 elements; a missing third component counts as 0. */
 OLIVINE_C_API int olivine_linalg_cross(olivine_array* res, const olivine_array a, const olivine_array b, int axis, const olivine_stream s);
+/* QR factorization by Householder reflections. */
 OLIVINE_C_API int olivine_linalg_qr(olivine_array* res_0, olivine_array* res_1, const olivine_array a, const olivine_stream s);
+/* Cholesky factor of positive definite matrices. */
 OLIVINE_C_API int olivine_linalg_cholesky(olivine_array* res, const olivine_array a, bool upper, const olivine_stream s);
+/* The inverse of `L @ L^H` (with `upper`: `U^H @ U`) from the Cholesky factor `a`. */
 OLIVINE_C_API int olivine_linalg_cholesky_inv(olivine_array* res, const olivine_array a, bool upper, const olivine_stream s);
-OLIVINE_C_API int olivine_linalg_lu(olivine_array* res_0, olivine_array* res_1, olivine_array* res_2, const olivine_array a, const olivine_stream s);
+/* LU factorization with row exchanges. */
+OLIVINE_C_API int olivine_linalg_lu(olivine_vector_array* res, const olivine_array a, const olivine_stream s);
+/* LU factorization in LAPACK's compact form. */
 OLIVINE_C_API int olivine_linalg_lu_factor(olivine_array* res_0, olivine_array* res_1, const olivine_array a, const olivine_stream s);
+/* Inverse of square matrices; `solve` is quicker and more accurate where a product is wanted. */
 OLIVINE_C_API int olivine_linalg_inv(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Inverse of the lower (or upper) triangle of square matrices. */
 OLIVINE_C_API int olivine_linalg_tri_inv(olivine_array* res, const olivine_array a, bool upper, const olivine_stream s);
+/* Moore-Penrose inverse, by singular values. */
 OLIVINE_C_API int olivine_linalg_pinv(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* `x` with `a @ x = b`. */
 OLIVINE_C_API int olivine_linalg_solve(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `x` with `t @ x = b` for the lower (or upper) triangle `t` of `a`. */
 OLIVINE_C_API int olivine_linalg_solve_triangular(olivine_array* res, const olivine_array a, const olivine_array b, bool upper, const olivine_stream s);
+/* Determinant of square matrices, shape `(..., N, N)` to `(...)`. */
 OLIVINE_C_API int olivine_linalg_det(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Sign (or phase) and logarithm of the modulus of the determinant. */
 OLIVINE_C_API int olivine_linalg_slogdet(olivine_array* res_0, olivine_array* res_1, const olivine_array a, const olivine_stream s);
+/* Eigenvalues and eigenvectors of symmetric or Hermitian matrices. */
 OLIVINE_C_API int olivine_linalg_eigh(olivine_array* res_0, olivine_array* res_1, const olivine_array a, const char* UPLO, const olivine_stream s);
+/* Eigenvalues of symmetric or Hermitian matrices, real and ascending; see `eigh`. */
 OLIVINE_C_API int olivine_linalg_eigvalsh(olivine_array* res, const olivine_array a, const char* UPLO, const olivine_stream s);
+/* Eigenvalues and right eigenvectors of general square matrices. */
 OLIVINE_C_API int olivine_linalg_eig(olivine_array* res_0, olivine_array* res_1, const olivine_array a, const olivine_stream s);
+/* Complex eigenvalues of general square matrices, in no order; see `eig`. */
 OLIVINE_C_API int olivine_linalg_eigvals(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Norm of the given order over one axis (vectors) or two (matrices). */
+OLIVINE_C_API int olivine_linalg_norm(olivine_array* res, const olivine_array a, double ord, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
+/* Norm of matrices by name: "fro" or "nuc". */
+OLIVINE_C_API int olivine_linalg_norm_matrix(olivine_array* res, const olivine_array a, const char* ord, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
+/* Root of the sum of squares over one or two axes, or over all elements. */
+OLIVINE_C_API int olivine_linalg_norm_l2(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
+/* `U`, the singular values and `V^T`, or the singular values alone. */
+OLIVINE_C_API int olivine_linalg_svd(olivine_vector_array* res, const olivine_array a, bool compute_uv, const olivine_stream s);
 
 #endif

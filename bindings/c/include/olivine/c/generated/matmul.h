@@ -3,16 +3,31 @@
 #define OLIVINE_C_GENERATED_MATMUL_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
 
+/* Matrix product `a @ b`. */
 OLIVINE_C_API int olivine_matmul(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `alpha * (a @ b) + beta * c` in one pass; `c` broadcasts to the product's shape. */
 OLIVINE_C_API int olivine_addmm(olivine_array* res, const olivine_array c, const olivine_array a, const olivine_array b, float alpha, float beta, const olivine_stream s);
+/* Sum of products over the last axes of `a` and `b`, which must have one size. */
 OLIVINE_C_API int olivine_inner(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* Sum of `conj(a) * b` over `axis` of each operand; the other axes broadcast. */
 OLIVINE_C_API int olivine_vecdot(olivine_array* res, const olivine_array a, const olivine_array b, int axis, const olivine_stream s);
+/* All products of an element of `a` and one of `b`: shape `(a.size, b.size)`. */
 OLIVINE_C_API int olivine_outer(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* Kronecker product: every element of `a` times all of `b`. */
 OLIVINE_C_API int olivine_kron(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* Sum of products over paired axes. */
+OLIVINE_C_API int olivine_tensordot_axis(olivine_array* res, const olivine_array a, const olivine_array b, int axes, const olivine_stream s);
+/* Products of matrices that indices select. */
 OLIVINE_C_API int olivine_gather_mm(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_array lhs_indices /* may be null */, const olivine_array rhs_indices /* may be null */, bool sorted_indices, const olivine_stream s);
+/* Matrix product with masked operands and result, `mask_out * ((mask_lhs * a) @ (mask_rhs * b))`. */
 OLIVINE_C_API int olivine_block_masked_mm(olivine_array* res, const olivine_array a, const olivine_array b, int block_size, const olivine_array mask_out /* may be null */, const olivine_array mask_lhs /* may be null */, const olivine_array mask_rhs /* may be null */, const olivine_stream s);
+/* Products of ranges of the inner axis: `a[:, begin:end] @ b[begin:end]`. */
 OLIVINE_C_API int olivine_segmented_mm(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_array segments, const olivine_stream s);
+/* Product of the last axis with a Hadamard matrix, times `scale`. */
 OLIVINE_C_API int olivine_hadamard_transform(olivine_array* res, const olivine_array a, olivine_optional_float scale, const olivine_stream s);
+/* Sum of products over pairs of axes; what remains of `a`, then of `b`, is the result's. */
+OLIVINE_C_API int olivine_tensordot(olivine_array* res, const olivine_array a, const olivine_array b, const int* axes_a, size_t axes_a_num, const int* axes_b, size_t axes_b_num, const olivine_stream s);
 
 #endif

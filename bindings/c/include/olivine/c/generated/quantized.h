@@ -3,14 +3,23 @@
 #define OLIVINE_C_GENERATED_QUANTIZED_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
 
-OLIVINE_C_API int olivine_quantize(olivine_array* res_0, olivine_array* res_1, olivine_array* res_2, const olivine_array w, olivine_optional_int group_size, olivine_optional_int bits, const char* mode, const olivine_array global_scale /* may be null */, const olivine_stream s);
+/* Packs a matrix. */
+OLIVINE_C_API int olivine_quantize(olivine_vector_array* res, const olivine_array w, olivine_optional_int group_size, olivine_optional_int bits, const char* mode, const olivine_array global_scale /* may be null */, const olivine_stream s);
+/* The values that packed weights stand for, shape `(..., N, K)`. */
 OLIVINE_C_API int olivine_dequantize(olivine_array* res, const olivine_array w, const olivine_array scales, const olivine_array biases /* may be null */, olivine_optional_int group_size, olivine_optional_int bits, const char* mode, const olivine_array global_scale /* may be null */, olivine_optional_dtype dtype, const olivine_stream s);
+/* Matrix product with packed weights, `x @ w.T`, or `x @ w` if not `transpose`. */
 OLIVINE_C_API int olivine_quantized_matmul(olivine_array* res, const olivine_array x, const olivine_array w, const olivine_array scales, const olivine_array biases /* may be null */, bool transpose, olivine_optional_int group_size, olivine_optional_int bits, const char* mode, const olivine_stream s);
+/* `x @ w.T` with both rounded to a quantized format. */
 OLIVINE_C_API int olivine_qqmm(olivine_array* res, const olivine_array x, const olivine_array w, const olivine_array scales /* may be null */, olivine_optional_int group_size, olivine_optional_int bits, const char* mode, const olivine_array global_scale_x /* may be null */, const olivine_array global_scale_w /* may be null */, const olivine_stream s);
-OLIVINE_C_API int olivine_gather_qmm(olivine_array* res, const olivine_array x, const olivine_array w, const olivine_array scales, const olivine_array biases /* may be null */, const olivine_array lhs_indices /* may be null */, const olivine_array rhs_indices /* may be null */, bool transpose, olivine_optional_int group_size, olivine_optional_int bits, const char* mode, const olivine_array global_scale /* may be null */, bool sorted_indices, const olivine_stream s);
+/* Products of selected matrices with selected packed ones: see :func:`gather_mm`. */
+OLIVINE_C_API int olivine_gather_qmm(olivine_array* res, const olivine_array x, const olivine_array w, const olivine_array scales, const olivine_array biases /* may be null */, const olivine_array lhs_indices /* may be null */, const olivine_array rhs_indices /* may be null */, bool transpose, olivine_optional_int group_size, olivine_optional_int bits, const char* mode, bool sorted_indices, const olivine_stream s);
+/* Products of selected matrices, both rounded to a quantized format: see :func:`qqmm` and */
 OLIVINE_C_API int olivine_gather_qqmm(olivine_array* res, const olivine_array x, const olivine_array w, const olivine_array scales /* may be null */, const olivine_array lhs_indices /* may be null */, const olivine_array rhs_indices /* may be null */, olivine_optional_int group_size, olivine_optional_int bits, const char* mode, const olivine_array global_scale_x /* may be null */, const olivine_array global_scale_w /* may be null */, bool sorted_indices, const olivine_stream s);
+/* Bytes that hold `x` as e4m3 floats. */
 OLIVINE_C_API int olivine_to_fp8(olivine_array* res, const olivine_array x, const olivine_stream s);
+/* The values of bytes that hold e4m3 floats. ValueError for an `x` other than uint8. */
 OLIVINE_C_API int olivine_from_fp8(olivine_array* res, const olivine_array x, olivine_dtype dtype, const olivine_stream s);
 
 #endif

@@ -3,19 +3,42 @@
 #define OLIVINE_C_GENERATED_RANDOM_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
 
+/* A key from a seed below 2**64: the two halves of the seed as uint32. */
 OLIVINE_C_API int olivine_random_key(olivine_array* res, uint64_t seed);
+/* Starts the process-wide sequence of keys anew. */
 OLIVINE_C_API int olivine_random_seed(uint64_t seed);
-OLIVINE_C_API int olivine_random_split(olivine_array* res, const olivine_array key, int num, const olivine_stream s);
+/* `num` independent keys made from one, as the rows of a `(num, 2)` array. */
+OLIVINE_C_API int olivine_random_split_num(olivine_array* res, const olivine_array key, int num, const olivine_stream s);
+/* Uniform in `[low, high)`; the bounds broadcast to `shape`. */
 OLIVINE_C_API int olivine_random_uniform(olivine_array* res, const olivine_array low, const olivine_array high, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_array key /* may be null */, const olivine_stream s);
-OLIVINE_C_API int olivine_random_normal(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_array loc /* may be null */, const olivine_array scale /* may be null */, const olivine_array key /* may be null */, const olivine_stream s);
+/* Normal with mean `loc` (0) and standard deviation `scale` (1). */
+OLIVINE_C_API int olivine_random_normal_broadcast(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_array loc /* may be null */, const olivine_array scale /* may be null */, const olivine_array key /* may be null */, const olivine_stream s);
+OLIVINE_C_API int olivine_random_normal(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, float loc, float scale, const olivine_array key /* may be null */, const olivine_stream s);
+/* Normal vectors with a given mean and covariance. */
 OLIVINE_C_API int olivine_random_multivariate_normal(olivine_array* res, const olivine_array mean, const olivine_array cov, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_array key /* may be null */, const olivine_stream s);
+/* Integers in `[low, high)`; the bounds broadcast to `shape`. */
 OLIVINE_C_API int olivine_random_randint(olivine_array* res, const olivine_array low, const olivine_array high, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_array key /* may be null */, const olivine_stream s);
+/* True with probability `p`, which broadcasts to `shape` (its own shape by default). */
 OLIVINE_C_API int olivine_random_bernoulli(olivine_array* res, const olivine_array p, const int* shape, size_t shape_num, const olivine_array key /* may be null */, const olivine_stream s);
+/* Standard normal restricted to `[lower, upper]`; the bounds broadcast to `shape`. */
 OLIVINE_C_API int olivine_random_truncated_normal(olivine_array* res, const olivine_array lower, const olivine_array upper, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_array key /* may be null */, const olivine_stream s);
+/* Standard Gumbel: `-log(-log(u))` of a uniform `u`. */
 OLIVINE_C_API int olivine_random_gumbel(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, const olivine_array key /* may be null */, const olivine_stream s);
+/* Laplace with mean `loc` and scale `scale`. */
 OLIVINE_C_API int olivine_random_laplace(olivine_array* res, const int* shape, size_t shape_num, olivine_dtype dtype, float loc, float scale, const olivine_array key /* may be null */, const olivine_stream s);
-OLIVINE_C_API int olivine_random_categorical(olivine_array* res, const olivine_array logits, int axis, const int* shape, size_t shape_num, olivine_optional_int num_samples, const olivine_array key /* may be null */, const olivine_stream s);
+/* Indices along `axis`, drawn with probabilities `softmax(logits)`. */
+OLIVINE_C_API int olivine_random_categorical(olivine_array* res, const olivine_array logits, int axis, const olivine_array key /* may be null */, const olivine_stream s);
+OLIVINE_C_API int olivine_random_categorical_shape(olivine_array* res, const olivine_array logits, int axis, const int* shape, size_t shape_num, const olivine_array key /* may be null */, const olivine_stream s);
+OLIVINE_C_API int olivine_random_categorical_num_samples(olivine_array* res, const olivine_array logits, int axis, int num_samples, const olivine_array key /* may be null */, const olivine_stream s);
+/* A random permutation of `0 … x - 1` for an int, else of the slices of `x` along an axis. */
 OLIVINE_C_API int olivine_random_permutation(olivine_array* res, const olivine_array x, int axis, const olivine_array key /* may be null */, const olivine_stream s);
+/* Random bits as unsigned integers of `width` bytes: 1, 2 or 4. */
+OLIVINE_C_API int olivine_random_bits(olivine_array* res, const int* shape, size_t shape_num, int width, const olivine_array key /* may be null */, const olivine_stream s);
+/* Two independent keys made from one. */
+OLIVINE_C_API int olivine_random_split(olivine_array* res_0, olivine_array* res_1, const olivine_array key, const olivine_stream s);
+/* A random permutation of `0 … x - 1`. */
+OLIVINE_C_API int olivine_random_permutation_arange(olivine_array* res, int x, const olivine_array key /* may be null */, const olivine_stream s);
 
 #endif

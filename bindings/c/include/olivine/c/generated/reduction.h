@@ -3,50 +3,65 @@
 #define OLIVINE_C_GENERATED_REDUCTION_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
 
+/* Sum along axes. */
 OLIVINE_C_API int olivine_sum(olivine_array* res, const olivine_array a, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_sum_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_sum_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
+/* Product along axes; dtypes as for `sum`, 1 where there are no elements. */
 OLIVINE_C_API int olivine_prod(olivine_array* res, const olivine_array a, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_prod_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_prod_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
+/* Largest element along axes. */
 OLIVINE_C_API int olivine_max(olivine_array* res, const olivine_array a, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_max_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_max_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
+/* Smallest element along axes; otherwise as `max`. */
 OLIVINE_C_API int olivine_min(olivine_array* res, const olivine_array a, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_min_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_min_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
+/* The smallest and the largest element along axes, as `(min(a), max(a))`. */
 OLIVINE_C_API int olivine_minmax(olivine_array* res_0, olivine_array* res_1, const olivine_array a, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_minmax_axis(olivine_array* res_0, olivine_array* res_1, const olivine_array a, int axis, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_minmax_axes(olivine_array* res_0, olivine_array* res_1, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
+/* Whether all elements along axes are nonzero (NaN is); true where there are none. */
 OLIVINE_C_API int olivine_all(olivine_array* res, const olivine_array a, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_all_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_all_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
+/* Whether any element along axes is nonzero (NaN is); false where there are none. */
 OLIVINE_C_API int olivine_any(olivine_array* res, const olivine_array a, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_any_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_any_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
+/* How many elements along axes are nonzero, as `int32`. */
 OLIVINE_C_API int olivine_count_nonzero(olivine_array* res, const olivine_array a, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_count_nonzero_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_count_nonzero_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
+/* Arithmetic mean along axes. */
 OLIVINE_C_API int olivine_mean(olivine_array* res, const olivine_array a, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_mean_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_mean_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
-OLIVINE_C_API int olivine_median(olivine_array* res, const olivine_array a, bool keepdims, const olivine_stream s);
-OLIVINE_C_API int olivine_median_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, const olivine_stream s);
-OLIVINE_C_API int olivine_median_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
-OLIVINE_C_API int olivine_var(olivine_array* res, const olivine_array a, bool keepdims, int ddof, olivine_optional_int correction, const olivine_stream s);
-OLIVINE_C_API int olivine_var_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, int ddof, olivine_optional_int correction, const olivine_stream s);
-OLIVINE_C_API int olivine_var_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, int ddof, olivine_optional_int correction, const olivine_stream s);
-OLIVINE_C_API int olivine_std(olivine_array* res, const olivine_array a, bool keepdims, int ddof, olivine_optional_int correction, const olivine_stream s);
-OLIVINE_C_API int olivine_std_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, int ddof, olivine_optional_int correction, const olivine_stream s);
-OLIVINE_C_API int olivine_std_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, int ddof, olivine_optional_int correction, const olivine_stream s);
+/* Middle element along axes, or the mean of the two middle ones. */
+OLIVINE_C_API int olivine_median(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
+/* Variance along axes: the mean squared distance from the mean. */
+OLIVINE_C_API int olivine_var(olivine_array* res, const olivine_array a, bool keepdims, int ddof, const olivine_stream s);
+OLIVINE_C_API int olivine_var_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, int ddof, const olivine_stream s);
+OLIVINE_C_API int olivine_var_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, int ddof, const olivine_stream s);
+/* Standard deviation along axes: the square root of `var`, with the same arguments. */
+OLIVINE_C_API int olivine_std(olivine_array* res, const olivine_array a, bool keepdims, int ddof, const olivine_stream s);
+OLIVINE_C_API int olivine_std_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, int ddof, const olivine_stream s);
+OLIVINE_C_API int olivine_std_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, int ddof, const olivine_stream s);
+/* Index of the first largest element along an axis, as `uint32`. */
 OLIVINE_C_API int olivine_argmax(olivine_array* res, const olivine_array a, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_argmax_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, const olivine_stream s);
+/* Index of the first smallest element along an axis; otherwise as `argmax`. */
 OLIVINE_C_API int olivine_argmin(olivine_array* res, const olivine_array a, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_argmin_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, const olivine_stream s);
+/* `log(sum(exp(a)))` along axes, without overflow; integers give `float32`. */
 OLIVINE_C_API int olivine_logsumexp(olivine_array* res, const olivine_array a, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_logsumexp_axis(olivine_array* res, const olivine_array a, int axis, bool keepdims, const olivine_stream s);
 OLIVINE_C_API int olivine_logsumexp_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
+/* `exp(a) / sum(exp(a))` along axes, without overflow; integers give `float32`. */
 OLIVINE_C_API int olivine_softmax(olivine_array* res, const olivine_array a, bool precise, const olivine_stream s);
 OLIVINE_C_API int olivine_softmax_axis(olivine_array* res, const olivine_array a, int axis, bool precise, const olivine_stream s);
 OLIVINE_C_API int olivine_softmax_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, bool precise, const olivine_stream s);

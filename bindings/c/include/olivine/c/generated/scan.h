@@ -3,17 +3,19 @@
 #define OLIVINE_C_GENERATED_SCAN_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
 
-OLIVINE_C_API int olivine_cumsum(olivine_array* res, const olivine_array a, bool reverse, bool inclusive, olivine_optional_dtype dtype, const olivine_stream s);
-OLIVINE_C_API int olivine_cumsum_axis(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, olivine_optional_dtype dtype, const olivine_stream s);
-OLIVINE_C_API int olivine_cumprod(olivine_array* res, const olivine_array a, bool reverse, bool inclusive, olivine_optional_dtype dtype, const olivine_stream s);
-OLIVINE_C_API int olivine_cumprod_axis(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, olivine_optional_dtype dtype, const olivine_stream s);
-OLIVINE_C_API int olivine_cummax(olivine_array* res, const olivine_array a, bool reverse, bool inclusive, const olivine_stream s);
-OLIVINE_C_API int olivine_cummax_axis(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s);
-OLIVINE_C_API int olivine_cummin(olivine_array* res, const olivine_array a, bool reverse, bool inclusive, const olivine_stream s);
-OLIVINE_C_API int olivine_cummin_axis(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s);
-OLIVINE_C_API int olivine_logcumsumexp(olivine_array* res, const olivine_array a, bool reverse, bool inclusive, const olivine_stream s);
-OLIVINE_C_API int olivine_logcumsumexp_axis(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s);
+/* Running sum along an axis. */
+OLIVINE_C_API int olivine_cumsum(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s);
+/* Running product along an axis; arguments as for `cumsum`. */
+OLIVINE_C_API int olivine_cumprod(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s);
+/* Running maximum along an axis; NaN stays. */
+OLIVINE_C_API int olivine_cummax(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s);
+/* Running minimum along an axis; NaN stays. */
+OLIVINE_C_API int olivine_cummin(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s);
+/* Running `log(sum(exp(a)))` along an axis, without overflow; integers give `float32`. */
+OLIVINE_C_API int olivine_logcumsumexp(olivine_array* res, const olivine_array a, int axis, bool reverse, bool inclusive, const olivine_stream s);
+/* Differences of neighbours along an axis, taken `n` times; of bools, whether they differ. */
 OLIVINE_C_API int olivine_diff(olivine_array* res, const olivine_array a, int n, int axis, const olivine_stream s);
 
 #endif

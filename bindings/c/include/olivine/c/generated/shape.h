@@ -3,44 +3,89 @@
 #define OLIVINE_C_GENERATED_SHAPE_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
 
+/* The same elements in row-major order under another shape. */
 OLIVINE_C_API int olivine_reshape(olivine_array* res, const olivine_array a, const int* shape, size_t shape_num, const olivine_stream s);
+/* Merges the axes `start_axis` to `end_axis` (inclusive) into one. */
 OLIVINE_C_API int olivine_flatten(olivine_array* res, const olivine_array a, int start_axis, int end_axis, const olivine_stream s);
+/* Splits one axis into axes of the given sizes, one of which may be -1. */
 OLIVINE_C_API int olivine_unflatten(olivine_array* res, const olivine_array a, int axis, const int* shape, size_t shape_num, const olivine_stream s);
+/* Removes axes of size 1: the given ones, or all of them. */
 OLIVINE_C_API int olivine_squeeze(olivine_array* res, const olivine_array a, const olivine_stream s);
 OLIVINE_C_API int olivine_squeeze_axis(olivine_array* res, const olivine_array a, int axis, const olivine_stream s);
 OLIVINE_C_API int olivine_squeeze_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, const olivine_stream s);
+/* Inserts axes of size 1; `axis` gives their positions in the result. */
 OLIVINE_C_API int olivine_expand_dims(olivine_array* res, const olivine_array a, int axis, const olivine_stream s);
 OLIVINE_C_API int olivine_expand_dims_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, const olivine_stream s);
+/* Permutes the axes: axis `i` of the result is axis `axes[i]` of `a`; reversed by default. */
 OLIVINE_C_API int olivine_transpose(olivine_array* res, const olivine_array a, const olivine_stream s);
 OLIVINE_C_API int olivine_transpose_axes(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, const olivine_stream s);
+/* Swaps the last two axes. */
 OLIVINE_C_API int olivine_matrix_transpose(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* Swaps two axes. */
 OLIVINE_C_API int olivine_swapaxes(olivine_array* res, const olivine_array a, int axis1, int axis2, const olivine_stream s);
+/* Moves one axis to another position; the others keep their order. */
 OLIVINE_C_API int olivine_moveaxis(olivine_array* res, const olivine_array a, int source, int destination, const olivine_stream s);
+/* Repeats axes of size 1, and new leading axes, to reach `shape`, without a copy. */
 OLIVINE_C_API int olivine_broadcast_to(olivine_array* res, const olivine_array a, const int* shape, size_t shape_num, const olivine_stream s);
+/* Broadcasts all arrays to their common shape. */
 OLIVINE_C_API int olivine_broadcast_arrays(olivine_vector_array* res, const olivine_vector_array arrays, const olivine_stream s);
-OLIVINE_C_API int olivine_as_strided(olivine_array* res, const olivine_array a, const int* shape, size_t shape_num, const int64_t* strides, size_t strides_num, int offset, const olivine_stream s);
+/* Reads the row-major elements of `a` with any strides, counted in elements from `offset`. */
+OLIVINE_C_API int olivine_as_strided(olivine_array* res, const olivine_array a, const int* shape, size_t shape_num, const int64_t* strides, size_t strides_num, size_t offset, const olivine_stream s);
+/* The bytes of `a` read as another dtype. */
 OLIVINE_C_API int olivine_view(olivine_array* res, const olivine_array a, olivine_dtype dtype, const olivine_stream s);
+/* Joins arrays along an existing axis; with `axis=None` all are flattened first. */
 OLIVINE_C_API int olivine_concatenate(olivine_array* res, const olivine_vector_array arrays, const olivine_stream s);
 OLIVINE_C_API int olivine_concatenate_axis(olivine_array* res, const olivine_vector_array arrays, int axis, const olivine_stream s);
+/* Joins arrays of one shape along a new axis. */
 OLIVINE_C_API int olivine_stack(olivine_array* res, const olivine_vector_array arrays, const olivine_stream s);
 OLIVINE_C_API int olivine_stack_axis(olivine_array* res, const olivine_vector_array arrays, int axis, const olivine_stream s);
+/* The slices across one axis, each without that axis. */
 OLIVINE_C_API int olivine_unstack(olivine_vector_array* res, const olivine_array x, int axis, const olivine_stream s);
-OLIVINE_C_API int olivine_split(olivine_vector_array* res, const olivine_array a, const int* indices_or_sections, size_t indices_or_sections_num, int axis, const olivine_stream s);
+/* Cuts an axis into equal parts (an int), or before the given indices. */
+OLIVINE_C_API int olivine_split(olivine_vector_array* res, const olivine_array a, int indices_or_sections, int axis, const olivine_stream s);
+OLIVINE_C_API int olivine_split_sections(olivine_vector_array* res, const olivine_array a, const int* indices_or_sections, size_t indices_or_sections_num, int axis, const olivine_stream s);
+/* Repeats the whole array `reps[i]` times along axis `i`, counted from the last. */
 OLIVINE_C_API int olivine_tile(olivine_array* res, const olivine_array a, const int* reps, size_t reps_num, const olivine_stream s);
+/* Repeats every element `repeats` times along an axis, or of the flattened array. */
 OLIVINE_C_API int olivine_repeat(olivine_array* res, const olivine_array array, int repeats, const olivine_stream s);
 OLIVINE_C_API int olivine_repeat_axis(olivine_array* res, const olivine_array array, int repeats, int axis, const olivine_stream s);
+/* Shifts elements along axes; those pushed out come back at the other end. */
 OLIVINE_C_API int olivine_roll(olivine_array* res, const olivine_array a, const int* shift, size_t shift_num, const olivine_stream s);
 OLIVINE_C_API int olivine_roll_axis(olivine_array* res, const olivine_array a, const int* shift, size_t shift_num, int axis, const olivine_stream s);
 OLIVINE_C_API int olivine_roll_axes(olivine_array* res, const olivine_array a, const int* shift, size_t shift_num, const int* axis, size_t axis_num, const olivine_stream s);
+/* Reverses the order of elements along axes, all of them by default, without a copy. */
 OLIVINE_C_API int olivine_flip(olivine_array* res, const olivine_array a, const olivine_stream s);
 OLIVINE_C_API int olivine_flip_axis(olivine_array* res, const olivine_array a, int axis, const olivine_stream s);
 OLIVINE_C_API int olivine_flip_axes(olivine_array* res, const olivine_array a, const int* axis, size_t axis_num, const olivine_stream s);
+/* The same values in row-major memory; column-major is kept if `allow_col_major`. */
 OLIVINE_C_API int olivine_contiguous(olivine_array* res, const olivine_array a, bool allow_col_major, const olivine_stream s);
+/* The same values as a constant: no gradient passes. */
 OLIVINE_C_API int olivine_stop_gradient(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* The inputs, computed only after all `dependencies` are. */
+OLIVINE_C_API int olivine_depends(olivine_vector_array* res, const olivine_vector_array inputs, const olivine_vector_array dependencies);
+/* Each array with at least one axis; a list for several arrays. */
+OLIVINE_C_API int olivine_atleast_1d(olivine_array* res, const olivine_array arys, const olivine_stream s);
+/* Each array with at least two axes (added in front); a list for several arrays. */
+OLIVINE_C_API int olivine_atleast_2d(olivine_array* res, const olivine_array arys, const olivine_stream s);
+/* Each array with at least three axes; a list for several arrays. */
+OLIVINE_C_API int olivine_atleast_3d(olivine_array* res, const olivine_array arys, const olivine_stream s);
+/* The diagonals of the planes that two axes span, as a new last axis, without a copy. */
 OLIVINE_C_API int olivine_diagonal(olivine_array* res, const olivine_array a, int offset, int axis1, int axis2, const olivine_stream s);
+/* The `k`-th diagonal of a matrix, or a matrix with a 1-D `a` on that diagonal. */
 OLIVINE_C_API int olivine_diag(olivine_array* res, const olivine_array a, int k, const olivine_stream s);
-OLIVINE_C_API int olivine_trace(olivine_array* res, const olivine_array a, int offset, int axis1, int axis2, olivine_optional_dtype dtype, const olivine_stream s);
+/* Sum along the diagonals of the planes that two axes span, in `dtype` if given. */
+OLIVINE_C_API int olivine_trace(olivine_array* res, const olivine_array a, int offset, int axis1, int axis2, olivine_dtype dtype, const olivine_stream s);
+/* Coordinate grids of 1-D arrays. */
 OLIVINE_C_API int olivine_meshgrid(olivine_vector_array* res, const olivine_vector_array arrays, bool sparse, const char* indexing, const olivine_stream s);
+/* Adds elements at both ends of axes. */
+OLIVINE_C_API int olivine_pad(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, const int* low_pad_size, size_t low_pad_size_num, const int* high_pad_size, size_t high_pad_size_num, const olivine_array pad_value, const char* mode, const olivine_stream s);
+/* Adds `pad_width` elements at both ends of every axis. */
+OLIVINE_C_API int olivine_pad_symmetric(olivine_array* res, const olivine_array a, int pad_width, const olivine_array pad_value, const char* mode, const olivine_stream s);
+/* The same values under a new array. */
+OLIVINE_C_API int olivine_copy(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* The product of the sizes of some axes, or one divided by it, as an array without axes. */
+OLIVINE_C_API int olivine_number_of_elements(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, bool inverted, olivine_dtype dtype, const olivine_stream s);
 
 #endif

@@ -3,17 +3,26 @@
 #define OLIVINE_C_GENERATED_SORT_H
 
 #include "olivine/c/array.h"
+#include "olivine/c/vector.h"
 
+/* The elements in rising order along an axis (`None`: of the flattened array). */
 OLIVINE_C_API int olivine_sort(olivine_array* res, const olivine_array a, const olivine_stream s);
 OLIVINE_C_API int olivine_sort_axis(olivine_array* res, const olivine_array a, int axis, const olivine_stream s);
+/* The indices that sort along an axis, as `uint32`; equal elements keep their order. */
 OLIVINE_C_API int olivine_argsort(olivine_array* res, const olivine_array a, const olivine_stream s);
 OLIVINE_C_API int olivine_argsort_axis(olivine_array* res, const olivine_array a, int axis, const olivine_stream s);
+/* The elements arranged around the one that sorting would put at `kth`. */
 OLIVINE_C_API int olivine_partition(olivine_array* res, const olivine_array a, int kth, const olivine_stream s);
 OLIVINE_C_API int olivine_partition_axis(olivine_array* res, const olivine_array a, int kth, int axis, const olivine_stream s);
+/* The indices that `partition` along an axis, as `uint32`. */
 OLIVINE_C_API int olivine_argpartition(olivine_array* res, const olivine_array a, int kth, const olivine_stream s);
 OLIVINE_C_API int olivine_argpartition_axis(olivine_array* res, const olivine_array a, int kth, int axis, const olivine_stream s);
+/* The `k` largest elements along an axis, in no particular order. */
 OLIVINE_C_API int olivine_topk(olivine_array* res, const olivine_array a, int k, const olivine_stream s);
 OLIVINE_C_API int olivine_topk_axis(olivine_array* res, const olivine_array a, int k, int axis, const olivine_stream s);
+/* Where to insert values into a sorted sequence so that it stays sorted, as `uint32`. */
 OLIVINE_C_API int olivine_searchsorted(olivine_array* res, const olivine_array sorted_sequence, const olivine_array values, const char* side, const olivine_stream s);
+/* The first `size` distinct elements of the flattened array in rising order. */
+OLIVINE_C_API int olivine_unique(olivine_vector_array* res, const olivine_array a, int size, bool return_index, bool return_inverse, bool return_counts, const olivine_array fill_value /* may be null */, const olivine_stream s);
 
 #endif

@@ -34,6 +34,18 @@ target_include_directories(olivine_mlx_program PRIVATE compat/include)
 target_link_libraries(olivine_mlx_program PRIVATE olivine)
 add_test(NAME mlx_program COMMAND olivine_mlx_program)
 
+# Programs in C99, and one in C++, against the C library.
+enable_language(C)
+file(GLOB c_programs CONFIGURE_DEPENDS tests/bindings/c/*.c tests/bindings/c/*.cc)
+foreach(program IN LISTS c_programs)
+  get_filename_component(name ${program} NAME_WE)
+  add_executable(olivine_c_${name} ${program})
+  set_target_properties(olivine_c_${name} PROPERTIES C_STANDARD 99 C_EXTENSIONS OFF)
+  target_compile_options(olivine_c_${name} PRIVATE -pedantic -Wall -Wextra -Werror)
+  target_link_libraries(olivine_c_${name} PRIVATE olivine_c m)
+  add_test(NAME c_${name} COMMAND olivine_c_${name})
+endforeach()
+
 # Unoptimised and sanitised code keeps out-of-line copies of inline functions; there only the link
 # order protects, so the check looks at what is shipped.
 if(OLIVINE_ISA_TARGETS AND NOT OLIVINE_SANITIZE AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")

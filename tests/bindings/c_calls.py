@@ -1,6 +1,6 @@
 """Calls every function of the C API with arguments drawn for the types of its parameters.
 
-    python c_calls.py LIBRARY sensible|hostile SEED TRIES PLACE
+    python -m tests.bindings.c_calls LIBRARY sensible|hostile SEED TRIES PLACE
 
 Sensible arguments are arrays, shapes and axes that often belong together: a function is called
 until it succeeds. Hostile ones are empty handles, null pointers with and without a count, ints at
@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from c_headers import Headers
+from .c_headers import Headers
 
 INT_MAX = 2**31 - 1
 # dtype, shape, values: one theme is picked for all arrays of a call, mostly.

@@ -12,9 +12,8 @@ import pytest
 
 import olivine.core as mx
 
-from .c_headers import Headers
+from .c_headers import ROOT, Headers
 
-HERE = Path(__file__).parent
 LIBRARY = Path(mx.__file__).parent / "lib" / "libolivine_c.so"
 # Whose functions must all succeed; closures and what takes them have tests of their own.
 HEADERS = {"array.h", "device.h", "map.h", "string.h", "types.h", "vector.h"}
@@ -35,7 +34,17 @@ def lib(headers):
 def calls(tmp_path, mode, seed, tries):
     place = tmp_path / "place"
     run = subprocess.run(
-        [sys.executable, HERE / "c_calls.py", LIBRARY, mode, str(seed), str(tries), place],
+        [
+            sys.executable,
+            "-m",
+            "tests.bindings.c_calls",
+            LIBRARY,
+            mode,
+            str(seed),
+            str(tries),
+            place,
+        ],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=120,

@@ -3,8 +3,11 @@
 import ctypes
 import inspect
 import json
+import os
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,8 @@ LIBRARY = Path(mx.__file__).parent / "lib" / "libolivine_c.so"
 # Whose functions must all succeed; closures and what takes them have tests of their own.
 HEADERS = {"array.h", "device.h", "map.h", "string.h", "types.h", "vector.h"}
 
+INTS, SIZES = ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_size_t)
+
 pytestmark = pytest.mark.skipif(not LIBRARY.exists(), reason="built without the C library")
 
 
@@ -29,6 +34,17 @@ def headers():
 @pytest.fixture(scope="module")
 def lib(headers):
     return headers.load(LIBRARY)
+
+
+@pytest.mark.skipif(not shutil.which("nm"), reason="no nm to list symbols with")
+def test_the_library_exports_what_the_headers_declare_and_nothing_else(headers):
+    listed = subprocess.run(
+        ["nm", "-D", "--defined-only", LIBRARY], capture_output=True, text=True, check=True
+    ).stdout
+    names = dict(line.split()[-1].split("@@") for line in listed.splitlines() if "@@" in line)
+    assert set(names.values()) == {"OLIVINE_C_0"}
+    assert len(names) == len([line for line in listed.splitlines() if " A " not in line])
+    assert set(names) == set(headers.functions)
 
 
 def calls(tmp_path, mode, seed, tries):
@@ -44,7 +60,8 @@ def calls(tmp_path, mode, seed, tries):
             str(tries),
             place,
         ],
-        cwd=ROOT,
+        cwd=tmp_path,  # where hostile paths of files end up
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -70,6 +87,29 @@ def test_no_argument_kills_the_process_or_fails_without_a_message(tmp_path, head
     result = calls(tmp_path, "hostile", seed, 25)
     assert result["calls"] == 25 * len(headers.functions)
     assert not result["silent"]
+
+
+def test_threads_have_their_own_errors_and_share_handles(lib, headers):
+    table = np.arange(12, dtype=np.float32).reshape(3, 4)
+    shared, source = lib.olivine_array_new(), to_c(lib, table)
+    none = headers.types["olivine_stream"]()
+    lib.olivine_transpose(ctypes.byref(shared), source, none)
+
+    def work(n):
+        for _ in range(50):
+            result = lib.olivine_array_new()
+            assert lib.olivine_expand_dims(ctypes.byref(result), source, n, none) == 1
+            assert f"got {n}" in lib.olivine_last_error().decode()
+            # A shape and rows, which the handle makes for whoever comes first.
+            assert ctypes.cast(lib.olivine_array_shape(shared), INTS)[0:2] == [4, 3]
+            assert ctypes.cast(lib.olivine_array_strides(shared), SIZES)[0:2] == [3, 1]
+            np.testing.assert_array_equal(from_c(lib, shared), table.T)
+        return n
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(10, 18))) == list(range(10, 18))
+    lib.olivine_array_free(shared)
+    lib.olivine_array_free(source)
 
 
 # ---- Values: what Python's functions of the same names give.

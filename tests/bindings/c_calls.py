@@ -387,15 +387,17 @@ class Caller:
         told = not self.lib.olivine_last_error().startswith(b"no call has failed")
         if f.name.startswith("olivine_array_data") or f.name == "olivine_array_dim":
             told = True  # no elements, and a dimension of 0, are no failures
-        self.evaluate(f)
+        self.evaluate()
         self.release()
         return ok, ok or told
 
-    def evaluate(self, f):
+    def evaluate(self):
         """Computes the results, which are lazy."""
         for handle in list(self.owned):
             if type(handle).__name__ == "olivine_array" and handle.ctx:
                 self.lib.olivine_array_eval(handle)
+            elif type(handle).__name__ == "olivine_vector_array" and handle.ctx:
+                self.lib.olivine_eval(handle)
 
 
 def main():

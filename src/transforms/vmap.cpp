@@ -3,7 +3,7 @@
 #include "olivine/ops/creation.h"
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/shape.h"
-#include "olivine/transforms.h"
+#include "olivine/transforms_impl.h"
 #include "transforms/graph.h"
 
 namespace olivine {
@@ -111,25 +111,30 @@ array place_axis(const Batched& b, int64_t batch, int out_axis) {
   return b.axes[0] == to ? a : moveaxis(a, b.axes[0], to);
 }
 
-Arrays run_vmap(const ArrayFn& fn, const std::vector<int>& in_axes,
-                const std::vector<int>& out_axes, const Arrays& inputs) {
-  std::vector<int> axes;
-  int64_t batch = batch_size(inputs, in_axes, axes);
-  Tracing tracing;
-  Arrays arguments, placeholders;
+// Placeholders for one element of each mapped input, and the other inputs as they are.
+Arrays elements(const Arrays& inputs, const std::vector<int>& axes) {
+  Arrays out;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (axes[i] < 0) {
-      arguments.push_back(inputs[i]);
+      out.push_back(inputs[i]);
       continue;
     }
     Shape shape = inputs[i].shape();
     shape.erase(shape.begin() + axes[i]);
-    placeholders.push_back(make_placeholder(std::move(shape), inputs[i].dtype()));
-    arguments.push_back(placeholders.back());
+    out.push_back(make_placeholder(std::move(shape), inputs[i].dtype()));
   }
-  Arrays outputs = fn(arguments);
+  return out;
+}
+
+// `arguments` are what elements() gave, `outputs` what a function made of them.
+Arrays batched(const Arrays& inputs, const Arrays& arguments, const Arrays& outputs,
+               const std::vector<int>& axes, int64_t batch, const std::vector<int>& out_axes) {
   if (!out_axes.empty() && out_axes.size() != outputs.size()) {
     fail("[vmap] expected one out_axis per output (", outputs.size(), "); got ", out_axes.size());
+  }
+  Arrays placeholders;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (axes[i] >= 0) placeholders.push_back(arguments[i]);
   }
   auto walk = walk_tracers(outputs, placeholders);
   auto sources = positions(walk, placeholders);
@@ -151,6 +156,15 @@ Arrays run_vmap(const ArrayFn& fn, const std::vector<int>& in_axes,
   return result;
 }
 
+Arrays run_vmap(const ArrayFn& fn, const std::vector<int>& in_axes,
+                const std::vector<int>& out_axes, const Arrays& inputs) {
+  std::vector<int> axes;
+  int64_t batch = batch_size(inputs, in_axes, axes);
+  Tracing tracing;
+  Arrays arguments = elements(inputs, axes);
+  return batched(inputs, arguments, fn(arguments), axes, batch, out_axes);
+}
+
 }  // namespace
 
 ArrayFn vmap(ArrayFn fn, std::vector<int> in_axes, std::vector<int> out_axes) {
@@ -160,5 +174,44 @@ ArrayFn vmap(ArrayFn fn, std::vector<int> in_axes, std::vector<int> out_axes) {
     return run_vmap(fn, all ? std::vector<int>(inputs.size(), 0) : in_axes, out_axes, inputs);
   };
 }
+
+namespace detail {
+
+std::pair<Arrays, Arrays> vmap_trace(const ArrayFn& fn, const Arrays& inputs,
+                                     const std::vector<int>& in_axes) {
+  std::vector<int> axes;
+  batch_size(inputs, in_axes, axes);
+  Tracing tracing;
+  Arrays arguments = elements(inputs, axes);
+  Arrays outputs = fn(arguments);
+  return {std::move(arguments), std::move(outputs)};
+}
+
+Arrays vmap_replace(const Arrays& inputs, const Arrays& traced_inputs, const Arrays& traced_outputs,
+                    const std::vector<int>& in_axes, const std::vector<int>& out_axes) {
+  std::vector<int> axes;
+  int64_t batch = batch_size(inputs, in_axes, axes);
+  if (traced_inputs.size() != inputs.size()) {
+    fail("[vmap_replace] expected one traced input per input (", inputs.size(), "); got ",
+         traced_inputs.size());
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    Shape shape = inputs[i].shape();
+    if (axes[i] >= 0) shape.erase(shape.begin() + axes[i]);
+    if (traced_inputs[i].shape() != shape || traced_inputs[i].dtype() != inputs[i].dtype()) {
+      fail("[vmap_replace] expected a traced input of shape ", shape, " and dtype ",
+           inputs[i].dtype(), "; got ", traced_inputs[i].shape(), " and ",
+           traced_inputs[i].dtype());
+    }
+  }
+  if (out_axes.size() != traced_outputs.size()) {
+    fail("[vmap_replace] expected one out_axis per output (", traced_outputs.size(), "); got ",
+         out_axes.size());
+  }
+  Tracing tracing;
+  return batched(inputs, traced_inputs, traced_outputs, axes, batch, out_axes);
+}
+
+}  // namespace detail
 
 }  // namespace olivine

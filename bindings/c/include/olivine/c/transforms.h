@@ -1,41 +1,41 @@
-/* Evaluation, and transformations of functions given as closures. */
+/* Evaluation, and transformations of functions given as closures. They compose to any depth. */
 #ifndef OLIVINE_C_TRANSFORMS_H
 #define OLIVINE_C_TRANSFORMS_H
 
-#include "olivine/c/array.h"
-#include "olivine/c/vector.h"
-
-typedef struct olivine_closure_ {
-  void* ctx;
-} olivine_closure;
+#include "olivine/c/closure.h"
 
 OLIVINE_C_API int olivine_eval(const olivine_vector_array outputs);
 OLIVINE_C_API int olivine_async_eval(const olivine_vector_array outputs);
 
-/* A function of arrays. `fun` returns 0 on success. */
-OLIVINE_C_API olivine_closure olivine_closure_new(void);
-OLIVINE_C_API olivine_closure olivine_closure_new_func_payload(
-    int (*fun)(olivine_vector_array*, const olivine_vector_array, void*), void* payload,
-    void (*dtor)(void*));
-OLIVINE_C_API int olivine_closure_free(olivine_closure cls);
-OLIVINE_C_API int olivine_closure_apply(olivine_vector_array* res, olivine_closure cls,
-                                        const olivine_vector_array input);
-
+/* Outputs of `fun` at `primals`, and the cotangents of the primals for those of the outputs. */
 OLIVINE_C_API int olivine_vjp(olivine_vector_array* res_0, olivine_vector_array* res_1,
                               const olivine_closure fun, const olivine_vector_array primals,
                               const olivine_vector_array cotangents);
+/* Outputs of `fun` at `primals`, and their tangents for those of the primals. */
 OLIVINE_C_API int olivine_jvp(olivine_vector_array* res_0, olivine_vector_array* res_1,
                               const olivine_closure fun, const olivine_vector_array primals,
                               const olivine_vector_array tangents);
-/* All outputs at `inputs`, and the gradients of the first with respect to the inputs `argnums`. */
-OLIVINE_C_API int olivine_value_and_grad_apply(olivine_vector_array* res_0,
-                                               olivine_vector_array* res_1,
-                                               const olivine_closure fun,
-                                               const olivine_vector_array inputs,
-                                               const int* argnums, size_t argnums_num);
+/* All outputs, and the gradients of the first (a scalar) with respect to the inputs `argnums`. */
+OLIVINE_C_API int olivine_value_and_grad(olivine_closure_value_and_grad* res,
+                                         const olivine_closure fun, const int* argnums,
+                                         size_t argnums_num);
+/* The gradients alone. */
+OLIVINE_C_API int olivine_grad(olivine_closure* res, const olivine_closure fun, const int* argnums,
+                               size_t argnums_num);
+/* `fun` mapped over an axis of each input (-1: not mapped; none given: the first of each); its
+ * outputs get theirs at out_axes (none given: first). */
+OLIVINE_C_API int olivine_vmap(olivine_closure* res, const olivine_closure fun, const int* in_axes,
+                               size_t in_axes_num, const int* out_axes, size_t out_axes_num);
+/* `fun` whose intermediate results are not kept for its gradient but computed again. */
 OLIVINE_C_API int olivine_checkpoint(olivine_closure* res, const olivine_closure fun);
-OLIVINE_C_API int olivine_compile(olivine_closure* res, const olivine_closure fun, bool shapeless);
-OLIVINE_C_API int olivine_disable_compile(void);
-OLIVINE_C_API int olivine_enable_compile(void);
+
+/* `fun` with rules of the program's own. */
+OLIVINE_C_API int olivine_custom_function(
+    olivine_closure* res, const olivine_closure fun,
+    const olivine_closure_custom fun_vjp /* may be null */,
+    const olivine_closure_custom_jvp fun_jvp /* may be null */,
+    const olivine_closure_custom_vmap fun_vmap /* may be null */);
+OLIVINE_C_API int olivine_custom_vjp(olivine_closure* res, const olivine_closure fun,
+                                     const olivine_closure_custom fun_vjp);
 
 #endif

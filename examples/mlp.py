@@ -1,7 +1,7 @@
 """Trains an MLP on digits for 100 steps from a file; in C, C++ and Swift the losses are the same.
 
-    python examples/mlp_init.py mlp.safetensors
-    python examples/mlp.py mlp.safetensors
+python examples/mlp_init.py mlp.safetensors
+python examples/mlp.py mlp.safetensors [--export digits.olivine]
 """
 
 import argparse
@@ -28,7 +28,7 @@ def loss_of(parameters, x, y):
 
 
 def train(file):
-    """The loss of each step's batch, before the step."""
+    """The trained parameters, and the loss of each step's batch before the step."""
     tensors = mx.load(file)
     parameters = [tensors[name] for name in NAMES]
     x, y = tensors["x"], tensors["y"]
@@ -41,14 +41,20 @@ def train(file):
         parameters = [p - rate * g for p, g in zip(parameters, gradients, strict=True)]
         mx.eval(loss, parameters)
         losses.append(loss.item())
-    return losses
+    return parameters, losses
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", help="what mlp_init.py wrote")
-    for step, loss in enumerate(train(parser.parse_args().file), start=1):
+    parser.add_argument("--export", metavar="FILE", help="write the trained network as a function")
+    options = parser.parse_args()
+    parameters, losses = train(options.file)
+    for step, loss in enumerate(losses, start=1):
         print(f"step {step} loss {loss:.9g}")
+    if options.export:
+        digits = mx.zeros((BATCH, 64))
+        mx.export_function(options.export, lambda x: forward(parameters, x), digits, shapeless=True)
 
 
 if __name__ == "__main__":

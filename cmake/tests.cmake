@@ -44,7 +44,16 @@ foreach(program IN LISTS c_programs)
   target_compile_options(olivine_c_${name} PRIVATE -pedantic -Wall -Wextra -Werror)
   target_link_libraries(olivine_c_${name} PRIVATE olivine_c m)
   add_test(NAME c_${name} COMMAND olivine_c_${name})
+  set_tests_properties(c_${name} PROPERTIES TIMEOUT 120)
 endforeach()
+
+# A program as users of MLX's C API write them.
+add_executable(olivine_mlx_c_program tests/compat/program.c)
+set_target_properties(olivine_mlx_c_program PROPERTIES C_STANDARD 99 C_EXTENSIONS OFF)
+target_compile_options(olivine_mlx_c_program PRIVATE -pedantic -Wall -Wextra -Werror)
+target_include_directories(olivine_mlx_c_program PRIVATE compat/include)
+target_link_libraries(olivine_mlx_c_program PRIVATE olivine_c m)
+add_test(NAME mlx_c_program COMMAND olivine_mlx_c_program)
 
 # Unoptimised and sanitised code keeps out-of-line copies of inline functions; there only the link
 # order protects, so the check looks at what is shipped.

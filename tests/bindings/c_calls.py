@@ -131,6 +131,14 @@ THEMED = {
 }
 
 
+# Their ints are values, not whether they failed.
+INT_VALUES = (
+    "olivine_array_dim",
+    "olivine_distributed_group_rank",
+    "olivine_distributed_group_size",
+)
+
+
 class Caller:
     def __init__(self, library, mode, seed):
         self.headers = Headers()
@@ -378,7 +386,7 @@ class Caller:
         ):
             ok = True
         elif f.result == "int":
-            ok = f.name in ("olivine_array_dim",)
+            ok = f.name in INT_VALUES
         elif f.result in self.headers.handles:
             ok = bool(result.ctx) or not f.parameters
             self.own(result)

@@ -492,7 +492,8 @@ def outputs():
         header = next((h for h in headers if (ROOT / "include" / h).exists()), "")
         files[f"bindings/python/generated/{family.name}.cpp"] = python_file(family, header)
         if family.in_c:
-            files |= c_files(family, header) | swift_files(family)
+            files |= c_files(family, header)
+        files |= swift_files(family, families)
     headers = {p.name for p in (ROOT / C_HEADERS).glob("*.h")} - {"olivine.h"}
     headers |= {f"generated/{Path(n).name}" for n in files if n.startswith(f"{C_HEADERS}generated/")}
     files[f"{C_HEADERS}olivine.h"] = c_umbrella(sorted(headers))
@@ -509,7 +510,7 @@ def main():
         "bindings/python/generated",
         "bindings/c/generated",
         "bindings/c/include/olivine/c/generated",
-        "bindings/swift/generated",
+        "bindings/swift/Olivine/generated",
         "python/olivine/core",
     )
     old = {str(p.relative_to(ROOT)) for d in folders for p in (ROOT / d).glob("*") if p.is_file()}

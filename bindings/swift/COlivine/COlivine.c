@@ -1,0 +1,2 @@
+// The module has declarations only; a target needs a source.
+#include <olivine/c/olivine.h>

@@ -1,0 +1,2 @@
+// Olivine under the name that mlx-swift programs import.
+@_exported import Olivine

@@ -1,0 +1,2 @@
+// OlivineFFT under the name that mlx-swift programs import.
+@_exported import OlivineFFT

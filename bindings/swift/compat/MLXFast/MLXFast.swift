@@ -1,0 +1,2 @@
+// OlivineFast under the name that mlx-swift programs import.
+@_exported import OlivineFast

@@ -1,0 +1,2 @@
+// OlivineLinalg under the name that mlx-swift programs import.
+@_exported import OlivineLinalg

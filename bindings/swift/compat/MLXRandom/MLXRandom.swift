@@ -1,0 +1,2 @@
+// OlivineRandom under the name that mlx-swift programs import.
+@_exported import OlivineRandom

@@ -1,0 +1,218 @@
+// Derivatives, mapping, compilation, custom functions, errors and trees.
+import Foundation
+import Olivine
+import XCTest
+
+final class TransformTests: XCTestCase {
+  func testGradients() {
+    let x = MLXArray([1 as Float, 2, 3])
+    let square = grad { (x: MLXArray) -> MLXArray in (x * x).sum() }
+    assertEqual(square(x), [2, 4, 6])
+    let second = grad { (x: MLXArray) -> MLXArray in square(x * x).sum() }
+    assertEqual(second(x), [4, 8, 12])
+    let both = valueAndGrad(
+      { (a: [MLXArray]) -> [MLXArray] in [(a[0] * a[1]).sum(), a[0]] }, argumentNumbers: [0, 1])
+    let (values, gradients) = both([x, x + 1])
+    XCTAssertEqual(values.count, 2)
+    assertEqual(values[0], [20])
+    assertEqual(gradients[0], [2, 3, 4])
+    assertEqual(gradients[1], [1, 2, 3])
+  }
+
+  func testParametersInATree() {
+    let parameters = NestedDictionary<String, MLXArray>.unflattened([
+      ("layers.0.w", MLXArray(2 as Float)), ("layers.1.w", MLXArray(3 as Float)),
+      ("b", MLXArray(1 as Float)),
+    ])
+    let f = valueAndGrad { (p: NestedDictionary<String, MLXArray>, x: Float) -> [MLXArray] in
+      let w = p.flattenedValues()
+      return [w[0] + w[1] * w[2] * x]
+    }
+    let (values, gradients) = f(parameters, 10)
+    assertEqual(values[0], [61])
+    let found = Dictionary(uniqueKeysWithValues: gradients.flattened())
+    assertEqual(found["b"]!, [1])
+    assertEqual(found["layers.0.w"]!, [30])
+    assertEqual(found["layers.1.w"]!, [20])
+  }
+
+  func testProductsWithDerivatives() {
+    let x = MLXArray([1 as Float, 2])
+    let f = { (a: [MLXArray]) -> [MLXArray] in [exp(a[0]) * a[1]] }
+    let (values, tangents) = jvp(f, primals: [x, x], tangents: [MLXArray.ones([2]), MLXArray.zeros([2])])
+    assertClose(values[0], [2.7182817, 14.778112])
+    assertClose(tangents[0], [2.7182817, 14.778112])
+    let (_, cotangents) = vjp(f, primals: [x, x], cotangents: [MLXArray.ones([2])])
+    assertClose(cotangents[1], [2.7182817, 7.389056])
+    let kept = checkpoint(f)
+    let g = grad({ (a: [MLXArray]) -> [MLXArray] in [kept([a[0], a[0]])[0].sum()] })
+    assertClose(g([x])[0], [5.4365635, 22.167168], tolerance: 1e-4)
+  }
+
+  func testMapping() {
+    let m = MLXArray(0..<6, [2, 3])
+    let rows = vmap { (x: MLXArray) -> MLXArray in x.sum() }
+    XCTAssertEqual(rows(m).asArray(Int.self), [3, 12])
+    let columns = vmap({ (x: MLXArray) -> MLXArray in x.sum() }, inAxes: -1)
+    XCTAssertEqual(columns(m).asArray(Int.self), [3, 5, 7])
+    let outer = vmap({ (x: MLXArray, y: MLXArray) -> MLXArray in x * y }, inAxes: (0, nil), outAxes: 1)
+    XCTAssertEqual(outer(MLXArray([1, 2]), MLXArray([3, 4, 5])).shape, [3, 2])
+    let several = vmap({ (a: [MLXArray]) -> [MLXArray] in [a[0] + a[1], a[0]] }, inAxes: [0, nil])
+    let results = several([m, MLXArray([1, 1, 1])])
+    XCTAssertEqual(results.map(\.shape), [[2, 3], [2, 3]])
+    let gradients = vmap(grad { (x: MLXArray) -> MLXArray in (x ** 3).sum() })
+    assertEqual(gradients(MLXArray([1 as Float, 2], [2, 1])), [3, 12])
+  }
+
+  func testCompilation() {
+    nonisolated(unsafe) var traces = 0
+    let f = compile { (x: MLXArray, y: MLXArray) -> MLXArray in
+      traces += 1
+      return exp(x) * y + 1
+    }
+    let x = MLXArray([0 as Float, 1])
+    assertClose(f(x, x), [1, 3.7182817])
+    assertClose(f(x + 1, x), [1, 8.389056])
+    XCTAssertEqual(traces, 1)
+    _ = f(MLXArray([1 as Float]), MLXArray([1 as Float]))
+    XCTAssertEqual(traces, 2)
+    let (a, b) = compile { (x: MLXArray) -> (MLXArray, MLXArray) in (x + 1, x + 2) }(x)
+    assertEqual(a, [1, 2])
+    assertEqual(b, [2, 3])
+    compile(enable: false)
+    let plain = compile { (x: MLXArray) -> MLXArray in
+      traces += 1
+      return x
+    }
+    _ = plain(x)
+    _ = plain(x)
+    compile(enable: true)
+    XCTAssertEqual(traces, 4)
+  }
+
+  func testCompilationWithState() {
+    let total = [MLXArray(0 as Float)]
+    let step = compile(inputs: [total], outputs: [total]) { (x: MLXArray) -> MLXArray in
+      total[0]._updateInternal(total[0] + x)
+      return total[0] * 2
+    }
+    assertEqual(step(MLXArray(3 as Float)), [6])
+    assertEqual(step(MLXArray(4 as Float)), [14])
+    assertEqual(total[0], [7])
+    let noise = compile(inputs: [MLXRandom.globalState], outputs: [MLXRandom.globalState]) {
+      (x: MLXArray) -> MLXArray in x + MLXRandom.normal([2])
+    }
+    let zero = MLXArray.zeros([2])
+    let first = noise(zero).asArray(Float.self)
+    XCTAssertNotEqual(noise(zero).asArray(Float.self), first)
+  }
+
+  func testOwnDerivative() {
+    let f = CustomFunction {
+      Forward { [$0[0] * 2] }
+      VJP { _, cotangents in [cotangents[0] * 100] }
+    }
+    let g = grad({ (a: [MLXArray]) -> [MLXArray] in [f(a)[0].sum()] })
+    assertEqual(f([MLXArray(3 as Float)])[0], [6])
+    assertEqual(g([MLXArray(3 as Float)])[0], [100])
+  }
+
+  func testEvaluation() throws {
+    let x = MLXArray([1 as Float]) + 1
+    let tree = NestedDictionary<String, MLXArray>.unflattened([("a", x + 1)])
+    eval(x, x + 1)
+    eval([x])
+    eval(x, [x + 2], tree, (x + 3, [x + 4]))
+    asyncEval([x + 5])
+    try checkedEval(x, tree)
+    assertEqual(x, [2])
+  }
+
+  func testErrorsAreThrown() {
+    let a = MLXArray.zeros([2])
+    let b = MLXArray.zeros([3])
+    XCTAssertThrowsError(try withError { a + b }) { error in
+      guard case MLXError.caught(let message) = error else { return XCTFail("\(error)") }
+      XCTAssertTrue(message.contains("[add]"), message)
+    }
+    XCTAssertThrowsError(
+      try withError { box in
+        _ = a + b
+        try box.check()
+        XCTFail("the error was there before")
+      })
+    XCTAssertThrowsError(try withError { MLXArray(1 << 40) })
+    XCTAssertThrowsError(try withError { MLXArray.zeros([1 << 40]) })
+    XCTAssertThrowsError(try withError { MLXArray([1, 2, 3], [2]) })
+    XCTAssertThrowsError(try withError { a.item(Float.self) })
+    XCTAssertThrowsError(try withError { a.dim(1) })
+    XCTAssertThrowsError(try withError { a.sum(axis: 4) })
+    XCTAssertThrowsError(try withError { grad { (x: MLXArray) -> MLXArray in x + b }(a) })
+    XCTAssertThrowsError(try withError { compile { (x: MLXArray) -> MLXArray in x + b }(a) })
+    let kernel = { MLXFast.metalKernel(name: "k", inputNames: ["x"], outputNames: ["y"], source: "") }
+    XCTAssertThrowsError(
+      try withError {
+        _ = kernel()(
+          [a], grid: (1, 1, 1), threadGroup: (1, 1, 1), outputShapes: [[2]], outputDTypes: [.float32])
+      })
+  }
+
+  func testErrorsInTasks() async throws {
+    do {
+      try await withError {
+        await Task.yield()
+        _ = MLXArray.zeros([2]) + MLXArray.zeros([3])
+      }
+      XCTFail("expected an error")
+    } catch MLXError.caught(let message) {
+      XCTAssertTrue(message.contains("[add]"))
+    }
+  }
+
+  func testErrorHandler() {
+    let messages = Messages()
+    withErrorHandler({ messages.add($0) }) {
+      _ = MLXArray.zeros([2]).reshaped([3])
+      _ = MLXArray.zeros([2]).reshaped([5])
+    }
+    XCTAssertEqual(messages.all.count, 2)
+  }
+
+  func testTrees() {
+    let tree = NestedDictionary<String, Int>.unflattened([("a.0", 1), ("a.1.b", 2), ("c", 3)])
+    XCTAssertEqual(tree.flattened().map(\.0), ["a.0", "a.1.b", "c"])
+    XCTAssertEqual(tree.flattenedValues(), [1, 2, 3])
+    XCTAssertEqual(tree[unwrapping: "c"], 3)
+    XCTAssertEqual(tree.mapValues { $0 * 2 }.flattenedValues(), [2, 4, 6])
+    XCTAssertEqual(tree.replacingValues(with: [7, 8, 9]).flattenedValues(), [7, 8, 9])
+    XCTAssertEqual(tree.reduce(0, +), 6)
+    XCTAssertEqual(tree.compactMapValues { $0 > 1 ? $0 : nil }.flattenedValues(), [2, 3])
+    let (sums, firsts) = tree.mapValues(tree) { ($0 + ($1 ?? 0), Optional($0)) }
+    XCTAssertEqual(sums.flattenedValues(), [2, 4, 6])
+    XCTAssertEqual(firsts, tree)
+    let paths = tree.mapValues { (path: String, _: Int) -> String in path }
+    XCTAssertEqual(paths.flattenedValues(), ["a.0", "a.1.b", "c"])
+    XCTAssertEqual(tree.count, 2)
+    XCTAssertTrue(tree.description.contains("b: 2"))
+  }
+
+  func testWiredMemoryPolicies() async {
+    let manager = WiredMemoryManager.makeForTesting(
+      configuration: .init(shrinkCooldown: 0, baselineOverride: 100))
+    let policy = WiredSumPolicy()
+    let ticket = policy.ticket(size: 50, manager: manager)
+    let started = await ticket.start()
+    XCTAssertEqual(started, 150)
+    let ended = await ticket.end()
+    XCTAssertEqual(ended, 100)
+    let inside = await WiredMaxPolicy().ticket(size: 70, manager: manager).withWiredLimit { 1 }
+    XCTAssertEqual(inside, 1)
+  }
+}
+
+private final class Messages: @unchecked Sendable {
+  private let lock = NSLock()
+  private var messages: [String] = []
+  func add(_ message: String) { lock.withLock { messages.append(message) } }
+  var all: [String] { lock.withLock { messages } }
+}

@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CMAKE := $(BIN)/cmake
 
-.PHONY: build demo test bench format clean setup
+.PHONY: build demo test bench docs format clean setup
 
 build: setup
 	@test -f build/$(PRESET)/build.ninja || $(CMAKE) --preset $(PRESET) \
@@ -25,6 +25,11 @@ test: build
 
 bench: build
 	$(BIN)/python -m bench.page $(BENCH_ARGS)
+
+docs: setup
+	@$(BIN)/python -m pip install --quiet "zensical>=0.0.50"
+	$(BIN)/zensical build --strict
+	@echo "the site: build/site/README.html"
 
 format: setup
 	git ls-files '*.h' '*.cpp' | grep -v /generated/ | xargs -r $(BIN)/clang-format -i

@@ -15,7 +15,7 @@ import pytest
 
 import olivine.core as mx
 
-from .c_headers import INCLUDE, ROOT, Headers
+from .c_headers import ROOT, Headers
 
 LIBRARY = Path(mx.__file__).parent / "lib" / "libolivine_c.so"
 # Whose functions must all succeed; closures and what takes them have tests of their own.
@@ -45,19 +45,6 @@ def test_the_library_exports_what_the_headers_declare_and_nothing_else(headers):
     assert set(names.values()) == {"OLIVINE_C_0"}
     assert len(names) == len([line for line in listed.splitlines() if " A " not in line])
     assert set(names) == set(headers.functions)
-
-
-@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
-def test_the_example_of_the_guide_runs(tmp_path):
-    page = (ROOT / "docs/c.md").read_text()
-    source, output = (page.split(f"```{kind}\n")[1].split("```")[0] for kind in ("c", "text"))
-    (tmp_path / "example.c").write_text(source)
-    lib = LIBRARY.parent
-    flags = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", f"-I{INCLUDE.parents[1]}"]
-    linked = [f"-L{lib}", "-lolivine_c", f"-Wl,-rpath,{lib}", "-o", "example"]
-    subprocess.run(["cc", *flags, "example.c", *linked], cwd=tmp_path, check=True)
-    run = subprocess.run([tmp_path / "example"], capture_output=True, text=True, check=True)
-    assert run.stdout == output
 
 
 def calls(tmp_path, mode, seed, tries):

@@ -128,51 +128,53 @@ def space_of(spaces: list[str]) -> str:
 
 
 # ---- C and Swift: their sources are regular enough for patterns.
+def owner_of(c_name: str, names: set[str]) -> str | None:
+    """The longest of the names that a C function's begins with: sum_axis belongs to sum."""
+    words = c_name.split("_")
+    starts = ("_".join(words[:n]) for n in range(len(words), 0, -1))
+    return next((start for start in starts if start in names), None)
+
+
 def c_declarations(names: set[str]) -> dict[str, list[str]]:
-    """Declarations by the longest of the names that they begin with: sum has sum_axis too."""
     found = collections.defaultdict(list)
     for path in sorted((ROOT / "bindings/c/include").rglob("*.h")):
         for text in re.findall(r"OLIVINE_C_API\s+([^;{]*\));", path.read_text()):
             if name := re.search(r"\bolivine_(\w+)\(", text):
-                words = name[1].split("_")
-                for n in range(len(words), 0, -1):
-                    if "_".join(words[:n]) in names:
-                        found["_".join(words[:n])].append(" ".join(text.split()) + ";")
-                        break
+                if owner := owner_of(name[1], names):
+                    found[owner].append(" ".join(text.split()) + ";")
     return found
 
 
-def swift_declarations() -> dict[tuple[str, str], list[str]]:
-    """Functions by (module, name); those of an enum such as MLXFFT belong to module fft."""
-    found = collections.defaultdict(list)
+def swift_declarations(names: set[str]) -> dict[str, list[str]]:
+    """Functions by the C function that they call, methods where there is no other form."""
+    free, methods = collections.defaultdict(list), collections.defaultdict(list)
     for path in sorted((ROOT / "bindings/swift").rglob("*.swift")):
-        module, method = "", ""
-        for line, text in swift_heads(path.read_text()):
-            owner = re.match(r"public (?:final )?(?:enum|extension|class|struct) (\w+)", line)
-            if re.match(r"\S", line):
-                words = owner[1].removeprefix("MLX").lower() if owner else ""
-                module = words if words in SUBMODULES else ""
-                opens = re.match(r"(?:public )?(?:final )?(?:class|extension) (\w+)", line)
-                method = opens[1] if opens and not module else ""
-            name = re.search(r"\bfunc `?(\w+)`?\s*[<(]", text)
-            if name and not method:
-                form = " ".join(text.split()).removeprefix("public static ").removeprefix("public ")
-                found[module, name[1]].append(form)
-    return found
+        for owner, head, body in swift_functions(path.read_text()):
+            module = owner.removeprefix("MLX").lower()
+            inside = owner != "" and module not in SUBMODULES
+            form = " ".join(head.split()).removeprefix("public ").removeprefix("static ")
+            form = f"{owner}: {form}" if inside else form
+            name = re.search(r"func `?(\w+|[^\s(]+)", head)[1]
+            called = [owner_of(c, names) for c in re.findall(r"\bolivine_(\w+)\(", body)]
+            same = [n for n in names if camel(n.removeprefix(f"{module}_")) == name]
+            same = [n for n in same if n.startswith(f"{module}_") == (module in SUBMODULES)]
+            for function in {*filter(None, called[:1]), *([] if inside else same)}:
+                into = methods if inside else free
+                if form not in into[function]:
+                    into[function].append(form)
+    return collections.defaultdict(list, {**methods, **free})
 
 
-def swift_heads(text: str):
-    """(line, the head of the public function that begins there, else the line)."""
-    lines = text.splitlines()
-    for i, line in enumerate(lines):
-        head = line
-        if re.match(r"\s*public (static )?func ", line):
-            for more in lines[i + 1 :]:
-                if head.count("(") == head.count(")") and "{" in head:
-                    break
-                head += "\n" + more
-            head = re.sub(r"\s*\{\s*(?:[^{}]*\}?\s*)?$", "", head)
-        yield line, head
+def swift_functions(text: str):
+    """(type that it belongs to or "", head, body) of each public function."""
+    owner = ""
+    pieces = re.split(r"(?m)^(?=\S|  public )", text)
+    for piece in pieces:
+        opened = re.match(r"(?:public )?(?:final )?(?:enum|extension|class|struct) (\w+)", piece)
+        if re.match(r"\S", piece) and not piece.startswith("@"):
+            owner = opened[1] if opened else "" if re.match(r"public|func", piece) else owner
+        if head := re.match(r"\s*public (?:static )?func [^{]*", piece):
+            yield owner if piece.startswith(" ") else "", head[0].strip(), piece[head.end() :]
 
 
 # ---- The pages.
@@ -257,7 +259,7 @@ def entries(family, cpp, c, swift) -> list[Entry]:
             "Python": [python_form(f) for f in definitions],
             "C++": [f"{form};" for form in written(cpp[family.module, definitions[0].cpp])],
             "C": c[c_name],
-            "Swift": swift[family.module, camel(name)],
+            "Swift": swift[c_name],
         }
         found.append(Entry(definitions, forms))
     return found
@@ -288,7 +290,7 @@ def pages() -> dict[Path, str]:
     families = [read_family(path) for path in sorted((ROOT / "api").glob("*.pyi"))]
     families = [f for f in families if f.functions]
     names = {f"{f.module}_{n}" if f.module else n for f in families for n in f.functions}
-    cpp, c, swift = cpp_declarations(), c_declarations(names), swift_declarations()
+    cpp, c, swift = cpp_declarations(), c_declarations(names), swift_declarations(names)
     listed = {f.name: entries(f, cpp, c, swift) for f in families}
     made = {OUT / f"{f.name}.md": page(f, listed[f.name]) for f in families}
     return {OUT / "README.md": index(families, listed), **made}

@@ -1,7 +1,7 @@
 # What an installed tree or a wheel holds besides the pure Python files: libraries, headers, a CMake
 # package and pkg-config files. In a wheel the module olivine.core as well.
 #
-# The prefix of a wheel is the package folder olivine/ (`python -m olivine.extension --prefix`). Both
+# The prefix of a wheel is the package folder olivine/ (`python -m olivine.config --prefix`). Both
 # are found alike: CMAKE_PREFIX_PATH=<prefix>, PKG_CONFIG_PATH=<prefix>/lib/pkgconfig. All paths in
 # the files are relative to where they lie.
 include(CMakePackageConfigHelpers)

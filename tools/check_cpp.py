@@ -3,11 +3,11 @@
 
     tools/check_cpp.py LIST [--missing] [--exact] [--group NAME] [--write | --check]
 
-LIST has `## mlx/ops.h` per header, `// namespace mlx::core` before declarations, one a line, members
-indented under their class. Each becomes lines of one generated translation unit: calls with the
-declared argument types, with and without the defaulted ones, whose result must convert to the
-declared one; the compiler's errors tell what is missing. --exact also counts functions whose address
-has the declared type. --write puts the result into docs/cpp-coverage.md, --check compares.
+LIST has `## mlx/ops.h` per header, `// namespace mlx::core` before declarations, one a line,
+members indented under their class. Each becomes lines of one generated translation unit: calls with
+the declared argument types, with and without the defaulted ones, whose result must convert to the
+declared one; the compiler's errors tell what is missing. --exact also counts functions whose
+address has the declared type. --write puts the result into docs/cpp-coverage.md, --check compares.
 """
 
 import argparse
@@ -35,9 +35,10 @@ CONCRETE = {
 }
 # Templates whose arguments no rule makes up: what a call of them looks like.
 CALLS = {
-    "ThreadPool::enqueue": "using R = decltype(std::declval<ThreadPool&>().enqueue([](int) { return 1; }, 1));"
-    " static_assert(std::is_same_v<R, std::future<int>>);",
-    "SmallVector<float>::emplace_back": "using R = decltype(std::declval<olivine::SmallVector<float>&>().emplace_back(1.0f));",
+    "ThreadPool::enqueue": "using R = decltype(std::declval<ThreadPool&>().enqueue([](int) {"
+    " return 1; }, 1)); static_assert(std::is_same_v<R, std::future<int>>);",
+    "SmallVector<float>::emplace_back": "using R = decltype(std::declval<olivine::SmallVector<"
+    "float>&>().emplace_back(1.0f));",
     "Allocator::Allocator": "using R = olivine::allocator::Allocator;",  # abstract
     "is_iterator": "using R = olivine::is_iterator<float*>;",
     "is_vector": "using R = olivine::is_vector<std::vector<int>>;",
@@ -109,9 +110,7 @@ def template_body(text):
 
 def is_constructor(d):
     name = re.sub(r"<.*", "", d.owner.split("::")[-1])
-    return bool(d.owner) and re.match(
-        rf"(explicit |constexpr )*{name}\(", template_body(d.text)
-    )
+    return bool(d.owner) and re.match(rf"(explicit |constexpr )*{name}\(", template_body(d.text))
 
 
 def name_of(text):
@@ -138,7 +137,7 @@ def split_top(text, separator=","):
 
 
 def split_function(text):
-    """(result, name, [(type, has default)], qualifiers); the name is empty where it is no function."""
+    """(result, name, [(type, has default)], qualifiers); no name where it is no function."""
     found = re.search(r"\boperator\s*(\(\)|\[\]|[^\w\s(]+|\w[\w:<> ]*)\(", text)
     if found:
         begin, open_at, name = found.start(), found.end() - 1, "operator" + found[1]
@@ -348,7 +347,8 @@ def compile_checks(declarations, include, compiler):
     lines += [
         "namespace olivine::linalg {}",
         "namespace olivine::env {}",
-        "namespace olivine { using FunctionPointer = std::vector<array> (*)(const std::vector<array>&); }",
+        "namespace olivine { using FunctionPointer = "
+        "std::vector<array> (*)(const std::vector<array>&); }",
     ]
     where = {}
     for i, d in enumerate(declarations):
@@ -402,7 +402,7 @@ def defined_macros(command, lines):
 
 
 def judge(declarations, bad):
-    """What is not there: (declaration, how much of it, the entry of ABSENT that names it or None)."""
+    """What is not there: (declaration, how much of it, the entry of ABSENT for it or None)."""
     absent = []
     for i, d in enumerate(declarations):
         broken = [j for j in range(len(d.calls) + 1) if (j or d.macro) and (i, j) in bad]
@@ -418,9 +418,9 @@ def page(declarations, absent):
     lines = [
         "# The C++ interface beside MLX's",
         "",
-        "Written by `python tools/check_cpp.py LIST --write` from a list of MLX 0.32.4's declarations: each",
-        "is called with the types that it declares, from `#include <mlx/...>`. What is absent has its reason",
-        "in `tools/cpp_absent.py`.",
+        "Written by `python tools/check_cpp.py LIST --write` from a list of MLX 0.32.4's",
+        "declarations: each is called with the types that it declares, from `#include <mlx/...>`.",
+        "What is absent has its reason in `tools/cpp_absent.py`.",
         "",
         "| header | there | of | absent |",
         "|---|---|---|---|",
@@ -470,13 +470,17 @@ def main():
     for group, count in collections.Counter(d.group for d in declarations).items():
         note = f", {exact[group]} exact" if args.exact else ""
         there = count - gone[group]
-        print(f"{group:32}{there:4} of {count:4}  {100 * there / count:5.1f} %, {gone[group]} absent{note}")
+        share = f"{100 * there / count:5.1f} %"
+        print(f"{group:32}{there:4} of {count:4}  {share}, {gone[group]} absent{note}")
     unexplained = [d for d, _, entry in absent if not entry]
     idle = [] if args.group else [e for e in ABSENT if not any(e is a[2] for a in absent)]
     for entry in idle:
         print(f"cpp_absent.py names what is there, or nothing: {entry[:2]}")
     there = len(declarations) - len(absent)
-    print(f"in all {there} of {len(declarations)}; absent {len(absent)}, {len(unexplained)} without a reason")
+    print(
+        f"in all {there} of {len(declarations)}; absent {len(absent)}, "
+        f"{len(unexplained)} without a reason"
+    )
     text = page(declarations, absent)
     if args.write:
         PAGE.write_text(text)

@@ -1,8 +1,10 @@
 """Declarations of MLX's C++ headers that Olivine leaves out, and why: (header, name, reason).
 
-Both are patterns that match from the start; a name is that of a declaration, Class::member for members.
-The first that fits counts. tools/check_cpp.py reads this and fails for an entry that fits nothing.
+Both are patterns that match from the start; a name is that of a declaration, Class::member for
+members. The first that fits counts. tools/check_cpp.py reads this and fails for an entry that fits
+nothing.
 """
+# ruff: noqa: E501
 
 INTERNAL = "internal class of MLX's graph; Olivine's ops are records (src/core/op.h)"
 GRAPH = "surgery on MLX's graph; Olivine's nodes never change, and other handles may mean them"

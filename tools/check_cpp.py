@@ -229,6 +229,8 @@ def write_checks(d):
         d.calls.append(special)
         return
     if "= delete" in text or text.startswith("~"):
+        if d.owner:  # nothing to call, but the class must be there
+            d.calls.append(f"using R = {here};")
         return
     if text.startswith("typedef"):
         d.calls.append(f"using R = {here}::{text.split()[-1]};")

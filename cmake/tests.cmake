@@ -28,11 +28,15 @@ if(test_sources)
   gtest_discover_tests(olivine_tests DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 120)
 endif()
 
-# A program as MLX's users write them, against the library and MLX's header names.
-add_executable(olivine_mlx_program tests/compat/program.cpp)
-target_include_directories(olivine_mlx_program PRIVATE compat/include)
-target_link_libraries(olivine_mlx_program PRIVATE olivine)
-add_test(NAME mlx_program COMMAND olivine_mlx_program)
+# Programs as MLX's users write them, against the library and MLX's header names.
+file(GLOB mlx_programs CONFIGURE_DEPENDS tests/compat/*.cpp)
+foreach(source IN LISTS mlx_programs)
+  cmake_path(GET source STEM name)
+  add_executable(olivine_mlx_${name} ${source})
+  target_include_directories(olivine_mlx_${name} PRIVATE compat/include)
+  target_link_libraries(olivine_mlx_${name} PRIVATE olivine)
+  add_test(NAME mlx_${name} COMMAND olivine_mlx_${name})
+endforeach()
 
 # Programs in C99, and one in C++, against the C library.
 enable_language(C)

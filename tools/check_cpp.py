@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Compares the C++ headers with a list of MLX's declarations: what is there, what is missing.
 
-    tools/check_cpp.py LIST [--missing] [--exact] [--group NAME]
+    tools/check_cpp.py LIST [--missing] [--exact] [--group NAME] [--write | --check]
 
-LIST has `## mlx/ops.h` per header, `// namespace mlx::core` before declarations, one a line, members
-indented under their class. Each becomes lines of one generated translation unit: calls with the
-declared argument types, with and without the defaulted ones, whose result must convert to the
-declared one; the compiler's errors tell what is missing. --exact also counts functions whose address
-has the declared type.
+LIST has `## mlx/ops.h` per header, `// namespace mlx::core` before declarations, one a line,
+members indented under their class. Each becomes lines of one generated translation unit: calls with
+the declared argument types, with and without the defaulted ones, whose result must convert to the
+declared one; the compiler's errors tell what is missing. --exact also counts functions whose
+address has the declared type. --write puts the result into docs/cpp-coverage.md, --check compares.
 """
 
 import argparse
@@ -20,26 +20,31 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cpp_absent import ABSENT
+
 ROOT = Path(__file__).resolve().parent.parent
-GROUPS = ("array", "dtype", "device", "stream", "ops", "random", "linalg", "fft", "fast", "einsum", "transforms", "compile",
-          "export", "io", "memory", "utils", "version")  # fmt: skip
+PAGE = ROOT / "docs" / "cpp-coverage.md"
 # What template parameters become.
 CONCRETE = {
     "T": "float",
     "U": "int",
     "It": "const float*",
+    "Iter": "const float*",
     "Vec": "std::vector<int>",
     "F": "FunctionPointer",
 }
-# Names that stay out, and why.
-LEFT_OUT = {
-    "a graph node is no part of the public interface": r"array::((?:explicit )?array\(Shape shape, Dtype dtype, std::shared|make_arrays|primitive|has_primitive|inputs|siblings"
-    r"|sibling_position|set_siblings|outputs|detach|unsafe_weak_copy|primitive_id|attach_event|detach_event|event|set_tracer|is_tracer|is_donatable"
-    r"|Status|status|set_status|wait)",
-    "buffers and layouts belong to the runtime": r"array::((?:explicit )?array\(allocator::Data|Data|Flags|flags|data_size|buffer|buffer_size|data_shared_ptr|offset|set_data"
-    r"|copy_shared_buffer)",
-    "settings and formatters of MLX's own back ends": r"env::|get_global_formatter|PrintFormatter",
+# Templates whose arguments no rule makes up: what a call of them looks like.
+CALLS = {
+    "ThreadPool::enqueue": "using R = decltype(std::declval<ThreadPool&>().enqueue([](int) {"
+    " return 1; }, 1)); static_assert(std::is_same_v<R, std::future<int>>);",
+    "SmallVector<float>::emplace_back": "using R = decltype(std::declval<olivine::SmallVector<"
+    "float>&>().emplace_back(1.0f));",
+    "Allocator::Allocator": "using R = olivine::allocator::Allocator;",  # abstract
+    "is_iterator": "using R = olivine::is_iterator<float*>;",
+    "is_vector": "using R = olivine::is_vector<std::vector<int>>;",
+    "type_identity": "using R = olivine::type_identity<float>;",
 }  # fmt: skip
+DISPATCH = "using R = decltype(olivine::{name}({arguments}[](auto) {{}}));"
 
 
 @dataclass
@@ -50,6 +55,7 @@ class Declaration:
     text: str
     exact: str = ""
     calls: list = field(default_factory=list)  # code, one line each
+    macro: str = ""
 
     @property
     def title(self):
@@ -64,22 +70,47 @@ class Declaration:
             if p
         )
 
-    def reason(self):
+    def absent(self):
+        """The entry of the list of what is left out that names it, if any."""
         return next(
-            (why for why, pattern in LEFT_OUT.items() if re.match(pattern, self.bare())), None
+            (
+                entry
+                for entry in ABSENT
+                if re.fullmatch(entry[0], self.group) and re.match(entry[1], self.bare())
+            ),
+            None,
         )
 
+    def reason(self):
+        entry = self.absent()
+        return entry and entry[2]
+
     def bare(self):
-        name = f"{self.owner}::" if self.owner else ""
+        """Class::name, with the parameters of constructors and what tells overloads apart."""
+        owner = re.sub(r"<.*", "", self.owner) + "::" if self.owner else ""
         space = self.space.removeprefix("olivine").removeprefix("::")
-        rest = self.text if is_constructor(self) else name_of(self.text)
-        return (f"{space}::" if space else "") + name + rest
+        text = template_body(self.text)
+        name = name_of(text) if not is_constructor(self) else text
+        if not is_constructor(self) and "()" in text and not text.rstrip(";").endswith("const"):
+            name += "()"  # not the form for constant objects
+        return (f"{space}::" if space else "") + owner + name
+
+
+def template_body(text):
+    """What follows `template <…>`."""
+    while text.startswith("template <"):
+        depth = 0
+        for end, c in enumerate(text):  # noqa: B007
+            depth += (c == "<") - (c == ">")
+            if c == ">" and depth == 0:
+                break
+        text = text[end + 1 :].strip()
+    return text
 
 
 def is_constructor(d):
-    return bool(d.owner) and re.match(
-        rf"(template <.*> )?(explicit |constexpr )*{d.owner.split('::')[-1]}\(", d.text
-    )
+    name = re.sub(r"<.*", "", d.owner.split("::")[-1])
+    return bool(d.owner) and re.match(rf"(explicit |constexpr )*{name}\(", template_body(d.text))
 
 
 def name_of(text):
@@ -106,7 +137,7 @@ def split_top(text, separator=","):
 
 
 def split_function(text):
-    """(result, name, [(type, has default)], qualifiers); the name is empty where it is no function."""
+    """(result, name, [(type, has default)], qualifiers); no name where it is no function."""
     found = re.search(r"\boperator\s*(\(\)|\[\]|[^\w\s(]+|\w[\w:<> ]*)\(", text)
     if found:
         begin, open_at, name = found.start(), found.end() - 1, "operator" + found[1]
@@ -187,14 +218,28 @@ def convertible(expression, result):
 
 def write_checks(d):
     text = concrete(d.text.rstrip(";"))
+    if "SmallVector<float>" in d.owner:  # parameters of the class
+        text = re.sub(r"\bT\b", "float", text)
     here = f"{d.space}::{d.owner}" if d.owner else d.space
-    if "= delete" in text or text.startswith("~"):
+    if "// macro" in text and "macro-made" not in text:
+        d.macro = re.sub(r"\(.*", "", text.split()[2])
         return
-    kind = re.match(r"(?:enum class|enum|struct|class|using|typedef) (\w+(?:<array>)?)", text)
+    special = special_call(d, text)
+    if special:
+        d.calls.append(special)
+        return
+    if "= delete" in text or text.startswith("~"):
+        if d.owner:  # nothing to call, but the class must be there
+            d.calls.append(f"using R = {here};")
+        return
+    if text.startswith("typedef"):
+        d.calls.append(f"using R = {here}::{text.split()[-1]};")
+        return
+    kind = re.match(r"(?:enum class|enum|struct|class|using) (\w+(?:<\w+>)?)", text)
     if re.match(r"using (\w+)::\1", text):  # inherited constructors
         d.calls.append(f"using R = {here};")
         return
-    if kind and not text.startswith("typedef"):
+    if kind:
         d.calls.append(f"using R = {here}::{kind[1]};")
         values = re.search(r"\{(.*)\}", text) if text.startswith("enum") else None
         scope = f"{here}::{kind[1]}" if text.startswith("enum class") else here
@@ -206,9 +251,6 @@ def write_checks(d):
             if values
             else []
         )
-        return
-    if text.startswith("// macro"):
-        d.calls.append(f"static constexpr auto r = {text.split()[-1]};")
         return
     result, name, arguments, tail = split_function(text)
     if not name:
@@ -228,6 +270,18 @@ def write_checks(d):
         d.exact = f"auto r = static_cast<{result} (*)({kinds})>(&{here}::{name});"
 
 
+def special_call(d, text):
+    """The check of a template whose arguments can't be made up from the declaration."""
+    if d.text.startswith("template <") and name_of(template_body(d.text)).startswith("dispatch_"):
+        tag = '"check", ' if "string_view tag" in d.text else ""
+        arguments = f"std::declval<olivine::Dtype>(), {tag}"
+        return DISPATCH.format(name=name_of(template_body(d.text)), arguments=arguments)
+    name = name_of(template_body(d.text))
+    kind = re.match(r"(?:struct|class) (\w+)", template_body(d.text))
+    name = kind[1] if kind else name
+    return CALLS.get(f"{d.owner}::{name}" if d.owner else name)
+
+
 def call(d, here, result, name, arguments, tail):
     """The expression of a call and what it must convert to."""
     values = [declared(kind) for kind, _ in arguments]
@@ -240,6 +294,8 @@ def call(d, here, result, name, arguments, tail):
     if operator and re.match(r"\w", operator):
         return f"static_cast<{operator}>({own})", operator
     if operator:
+        if operator in ("()", "[]"):
+            return f"{own}{operator[0]}{listed}{operator[1]}", result
         values = [own, *values] if own else values
         if len(values) == 1:
             return f"{operator}{values[0]}", result
@@ -259,20 +315,23 @@ def read(path, groups):
             group, space, owners = header[1], "olivine", []
             continue
         if line.startswith("// namespace"):
-            space, owners = line.split()[2].replace("mlx::core", "olivine"), []
+            space = line.split()[2].replace("mlx::core", "olivine").replace("(global)", "")
+            owners = []
             continue
-        if group not in groups or not line.strip() or line.startswith("#"):
+        if (groups and group not in groups) or not line.strip() or line.startswith("#"):
             continue
-        if line.startswith("//") and not line.startswith("// macro MLX"):
+        if line.startswith("//") and not line.startswith("// macro "):
             continue
         depth = (len(line) - len(line.lstrip())) // 4
         owners = owners[:depth]
         text = re.sub(r"\binline constexpr\b", "constexpr", line.strip())
         d = Declaration(group, space, "::".join(owners), text)
         write_checks(d)
-        kind = re.match(r"(template <typename T> )?(?:struct|class) (\w+)(?: : [^;]*)?;", text)
+        body = template_body(text)
+        kind = re.match(r"(?:struct|class) (\w+(?:<\w+>)?)(?: : [^;]*)?;", body)
         if kind:
-            owners.append(kind[2] + ("<float>" if kind[1] else ""))
+            template = text.startswith("template <typename")
+            owners.append(kind[1] + ("<float>" if template and "<" not in kind[1] else ""))
         yield d
 
 
@@ -286,11 +345,12 @@ def drop_ambiguous(declarations):
 
 def compile_checks(declarations, include, compiler):
     """Lines with errors of the generated file; each check has a line of its own."""
-    lines = ["#include <mlx/mlx.h>", "#include <type_traits>", "#include <utility>"]
+    lines = ["#include <type_traits>", "#include <utility>", *includes(declarations)]
     lines += [
         "namespace olivine::linalg {}",
         "namespace olivine::env {}",
-        "namespace olivine { using FunctionPointer = std::vector<array> (*)(const std::vector<array>&); }",
+        "namespace olivine { using FunctionPointer = "
+        "std::vector<array> (*)(const std::vector<array>&); }",
     ]
     where = {}
     for i, d in enumerate(declarations):
@@ -298,7 +358,8 @@ def compile_checks(declarations, include, compiler):
             if code:
                 if d.owner:  # from inside, so that its own types have their short names
                     code = f"struct probe : {d.space}::{d.owner} {{ {code} }};"
-                lines.append(f"namespace {d.space} {{ namespace probe_{i}_{j} {{ {code} }} }}")
+                code = f"namespace probe_{i}_{j} {{ {code} }}"
+                lines.append(f"namespace {d.space} {{ {code} }}" if d.space else code)
                 where[len(lines)] = (i, j)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "declarations.cpp"
@@ -320,45 +381,115 @@ def compile_checks(declarations, include, compiler):
     fatal = [line for line in run.stderr.splitlines() if "fatal error" in line]
     if fatal or (run.returncode and not bad):
         sys.exit("\n".join(fatal) or run.stderr)
-    return {where[n] for n in bad if n in where}
+    macros = defined_macros(command, lines)
+    missing = {(i, 0) for i, d in enumerate(declarations) if d.macro and d.macro not in macros}
+    return missing | {where[n] for n in bad if n in where}
+
+
+def includes(declarations):
+    """The headers of the list that exist, that of all others first."""
+    groups = dict.fromkeys(d.group for d in declarations)
+    yield "#include <mlx/mlx.h>"
+    for group in groups:
+        yield f"#if __has_include(<mlx/{group}.h>)"
+        yield f"#include <mlx/{group}.h>"
+        yield "#endif"
+
+
+def defined_macros(command, lines):
+    text = "\n".join(line for line in lines if line.startswith("#"))
+    command = [*command[:-1], "-E", "-dM", "-x", "c++", "-"]
+    run = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+    return set(re.findall(r"^#define (\w+)", run.stdout, re.M))
+
+
+def judge(declarations, bad):
+    """What is not there: (declaration, how much of it, the entry of ABSENT for it or None)."""
+    absent = []
+    for i, d in enumerate(declarations):
+        broken = [j for j in range(len(d.calls) + 1) if (j or d.macro) and (i, j) in bad]
+        if broken:
+            whole = len(broken) == len(d.calls) or d.macro
+            part = "" if whole else f"  [{len(broken)} of {len(d.calls)} forms]"
+            absent.append((d, part, d.absent()))
+    return absent
+
+
+def page(declarations, absent):
+    """docs/cpp-coverage.md: counts by header, then every absent name under its reason."""
+    lines = [
+        "# The C++ interface beside MLX's",
+        "",
+        "Written by `python tools/check_cpp.py LIST --write` from a list of MLX 0.32.4's",
+        "declarations: each is called with the types that it declares, from `#include <mlx/...>`.",
+        "What is absent has its reason in `tools/cpp_absent.py`.",
+        "",
+        "| header | there | of | absent |",
+        "|---|---|---|---|",
+    ]
+    gone = collections.Counter(d.group for d, _, _ in absent)
+    total = collections.Counter(d.group for d in declarations)
+    for group, count in total.items():
+        lines.append(f"| mlx/{group}.h | {count - gone[group]} | {count} | {gone[group]} |")
+    there = len(declarations) - len(absent)
+    lines += [f"| all | {there} | {len(declarations)} | {len(absent)} |", "", "## Absent", ""]
+    reasons = collections.defaultdict(list)
+    for d, part, entry in absent:
+        reasons[entry[2] if entry else "no reason yet"].append((d, part))
+    for reason, names in reasons.items():
+        lines += [f"**{reason}** ({len(names)})", ""]
+        by_group = collections.defaultdict(list)
+        for d, part in names:
+            by_group[d.group].append(f"`{d.title.rstrip(';')}`{part}")
+        for group, titles in by_group.items():
+            lines += [f"- mlx/{group}.h: " + ", ".join(titles)]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("list", help="the file of declarations")
-    parser.add_argument("--missing", action="store_true", help="name what is missing")
+    parser.add_argument("--missing", action="store_true", help="name what is absent, and why")
     parser.add_argument("--exact", action="store_true", help="count exact function types as well")
-    parser.add_argument("--group", nargs="+", default=GROUPS, help="headers to look at")
+    parser.add_argument("--group", nargs="+", default=(), help="headers to look at")
     parser.add_argument("--include", nargs="+", default=[ROOT / "include", ROOT / "compat/include"])
     parser.add_argument("--compiler", default=os.environ.get("CXX", "g++"))
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
+    parser.add_argument("--check", action="store_true", help=f"compare with {PAGE.name}")
     args = parser.parse_args()
     declarations = list(read(args.list, args.group))
     drop_ambiguous(declarations)
     bad = compile_checks(declarations, args.include, args.compiler)
-    groups = collections.defaultdict(collections.Counter)
-    for i, d in enumerate(declarations):
-        broken = [j for j in range(1, len(d.calls) + 1) if (i, j) in bad]
-        count = groups[d.group]
-        count["all"] += 1
-        count["exact"] += bool(d.exact) and (i, 0) not in bad
-        if not broken:
-            count["there"] += 1
-        elif d.reason():
-            count["left out"] += 1
-        if broken and args.missing:
-            part = (
-                "" if len(broken) == len(d.calls) else f"  [{len(broken)} of {len(d.calls)} forms]"
-            )
-            print(f"{d.group}: {d.title}{part}" + (f"  ({d.reason()})" if d.reason() else ""))
-    for group, count in groups.items():
-        exact = f", {count['exact']} exact" if args.exact else ""
-        print(f"{group:11}{count['there']:4} of {count['all']:4}  {100 * count['there'] / count['all']:5.1f} %, "
-              f"{count['left out']} left out on purpose{exact}")  # fmt: skip
-    total = sum(groups.values(), collections.Counter())
-    print(
-        f"{'in all':11}{total['there']:4} of {total['all']:4}  {100 * total['there'] / total['all']:5.1f} %, {total['left out']} left out on purpose"
+    absent = judge(declarations, bad)
+    if args.missing:
+        for d, part, entry in absent:
+            print(f"{d.group}: {d.title}{part}  ({entry[2] if entry else 'NO REASON'})")
+    gone = collections.Counter(d.group for d, _, _ in absent)
+    exact = collections.Counter(
+        d.group for i, d in enumerate(declarations) if d.exact and (i, 0) not in bad
     )
-    return 0 if total["there"] + total["left out"] == total["all"] else 1
+    for group, count in collections.Counter(d.group for d in declarations).items():
+        note = f", {exact[group]} exact" if args.exact else ""
+        there = count - gone[group]
+        share = f"{100 * there / count:5.1f} %"
+        print(f"{group:32}{there:4} of {count:4}  {share}, {gone[group]} absent{note}")
+    unexplained = [d for d, _, entry in absent if not entry]
+    idle = [] if args.group else [e for e in ABSENT if not any(e is a[2] for a in absent)]
+    for entry in idle:
+        print(f"cpp_absent.py names what is there, or nothing: {entry[:2]}")
+    there = len(declarations) - len(absent)
+    print(
+        f"in all {there} of {len(declarations)}; absent {len(absent)}, "
+        f"{len(unexplained)} without a reason"
+    )
+    text = page(declarations, absent)
+    if args.write:
+        PAGE.write_text(text)
+    stale = args.check and (not PAGE.exists() or PAGE.read_text() != text)
+    if stale:
+        print(f"{PAGE.name} is out of date: run tools/check_cpp.py LIST --write")
+    return 1 if unexplained or idle or stale else 0
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ NB_MODULE(core, m) {
   bind_custom_kernels(m);
   bind_array_like(m);
   add_families(m.ptr());
+  add_cpp_interface(m.ptr());
   make_construction_fast();
   suggest_names(m);
   for (nb::handle part : nb::borrow<nb::dict>(m.attr("__dict__")).values()) {

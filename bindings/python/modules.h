@@ -9,5 +9,7 @@ void bind_distributed(nb::module_& m);
 void bind_custom_kernels(nb::module_& m);
 // The class ArrayLike.
 void bind_array_like(nb::module_& m);
+// What C++ modules exchange arrays by.
+void add_cpp_interface(PyObject* module);
 
 }  // namespace olivine::python

@@ -6,6 +6,7 @@
 #include <functional>
 #include <initializer_list>
 #include <iterator>
+#include <memory>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -18,6 +19,11 @@
 namespace olivine {
 
 struct Node;
+class Primitive;
+namespace allocator {
+class Buffer;
+class Data;
+}  // namespace allocator
 
 class OLIVINE_API array {
  public:
@@ -48,6 +54,16 @@ class OLIVINE_API array {
   array(void* data, Shape shape, Dtype t, const std::function<void(void*)>& deleter);
   template <class T>
   array(const std::vector<T>& v, Shape shape) : array(v.data(), std::move(shape), dtype_of<T>) {}
+
+  // Over memory of row-major data, which it owns from now on (olivine/allocator.h).
+  explicit array(allocator::Data data, Shape shape, Dtype t);
+  // What an op of the user's computes from `inputs` (olivine/primitive.h). Without a primitive the
+  // array has no value until set_data.
+  array(Shape shape, Dtype t, std::shared_ptr<Primitive> primitive, std::vector<array> inputs);
+  // The outputs of an op of several.
+  static std::vector<array> make_arrays(std::vector<Shape> shapes, const std::vector<Dtype>& dtypes,
+                                        const std::shared_ptr<Primitive>& primitive,
+                                        const std::vector<array>& inputs);
 
   array(const array& o) noexcept;
   array(array&& o) noexcept : node_(o.node_) { o.node_ = nullptr; }
@@ -91,6 +107,53 @@ class OLIVINE_API array {
   struct ArrayIterator;
   ArrayIterator begin() const;
   ArrayIterator end() const;
+
+  // ---- The op that this array is pending on; nothing of it is left once the array is computed.
+  bool has_primitive() const;
+  // One of the user's, or for an op of Olivine's own a stand-in that tells its name.
+  Primitive& primitive() const;
+  std::shared_ptr<Primitive> primitive_ptr() const;
+  std::uintptr_t primitive_id() const;
+  std::vector<array> inputs() const;
+  // Of an op of several outputs: all of them, those but this one, and which one this is.
+  std::vector<array> outputs() const;
+  std::vector<array> siblings() const;
+  int sibling_position() const;
+  // Computes it and forgets how: no transformation looks through it any more.
+  void detach();
+  // Whether a running transformation differentiates, maps or traces it.
+  bool is_tracer() const;
+  void set_tracer(bool is_tracer);
+  enum Status { unscheduled, evaluated, available };
+  Status status() const;
+  // Returns once it is computed.
+  void wait() const { eval(); }
+
+  // ---- Memory, for primitives. All but set_data and copy_shared_buffer evaluate.
+  using Data = allocator::Data;
+  struct Flags {
+    bool contiguous : 1;  // without gaps, in any order of axes
+    bool row_contiguous : 1;
+    bool col_contiguous : 1;
+  };
+  Flags flags() const;
+  // Elements between the lowest and the highest address, both included.
+  size_t data_size() const;
+  // Of the first element, from where its memory begins.
+  int64_t offset() const;
+  allocator::Buffer buffer() const;
+  size_t buffer_size() const;
+  std::shared_ptr<Data> data_shared_ptr() const;
+  // Whether nobody else can see the memory, so that a primitive may give it to an output.
+  bool is_donatable() const;
+  // Gives the array its value, row-major or of these strides; `offset` is in elements.
+  void set_data(allocator::Data data);
+  void set_data(allocator::Data data, size_t data_size, Strides strides, Flags flags,
+                int64_t offset = 0);
+  // The same with memory of `other`, `offset` elements after its first.
+  void copy_shared_buffer(const array& other);
+  void copy_shared_buffer(const array& other, const Strides& strides, Flags flags, size_t data_size,
+                          int64_t offset = 0);
 
   // Replaces what this handle means (in-place update of a user's array object).
   void overwrite_descriptor(const array& o) { *this = o; }

@@ -110,12 +110,34 @@ OLIVINE_API Dtype::Kind kindof(Dtype t);
 OLIVINE_API std::string_view name(Dtype t);
 
 // Storage types of the two 16-bit floats; arithmetic happens in float.
-struct float16_t {
-  uint16_t bits;
-};
-struct bfloat16_t {
-  uint16_t bits;
-};
+template <class T>
+concept HalfSource = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, int> ||
+    std::same_as<T, int64_t> || std::same_as<T, bool>;
+
+#define OLIVINE_INLINE __attribute__((always_inline)) inline
+#define OLIVINE_HALF(T)                                       \
+  struct T {                                                  \
+    union {                                                   \
+      uint16_t bits;                                          \
+      uint16_t bits_; /* MLX's name */                        \
+    };                                                        \
+    T() = default;                                            \
+    template <HalfSource F>                                   \
+    OLIVINE_INLINE T(F x);                                    \
+    OLIVINE_INLINE static constexpr T from_bits(uint16_t b) { \
+      T x{};                                                  \
+      x.bits = b;                                             \
+      return x;                                               \
+    }                                                         \
+    OLIVINE_INLINE operator float() const;                    \
+    OLIVINE_INLINE T& operator+=(float x);                    \
+    OLIVINE_INLINE T& operator-=(float x);                    \
+    OLIVINE_INLINE T& operator*=(float x);                    \
+    OLIVINE_INLINE T& operator/=(float x);                    \
+  };
+OLIVINE_HALF(float16_t)
+OLIVINE_HALF(bfloat16_t)
+#undef OLIVINE_HALF
 using complex64_t = std::complex<float>;
 using complex128_t = std::complex<double>;
 
@@ -123,6 +145,19 @@ OLIVINE_API float to_float(float16_t x);
 OLIVINE_API float to_float(bfloat16_t x);
 OLIVINE_API float16_t to_float16(float x);
 OLIVINE_API bfloat16_t to_bfloat16(float x);
+
+#define OLIVINE_HALF(T, ROUND)                                                  \
+  template <HalfSource F>                                                       \
+  OLIVINE_INLINE T::T(F x) : T(ROUND(static_cast<float>(x))) {}                 \
+  OLIVINE_INLINE T::operator float() const { return to_float(*this); }          \
+  OLIVINE_INLINE T& T::operator+=(float x) { return *this = float(*this) + x; } \
+  OLIVINE_INLINE T& T::operator-=(float x) { return *this = float(*this) - x; } \
+  OLIVINE_INLINE T& T::operator*=(float x) { return *this = float(*this) * x; } \
+  OLIVINE_INLINE T& T::operator/=(float x) { return *this = float(*this) / x; }
+OLIVINE_HALF(float16_t, to_float16)
+OLIVINE_HALF(bfloat16_t, to_bfloat16)
+#undef OLIVINE_HALF
+#undef OLIVINE_INLINE
 
 // dtype_of<T>: the dtype whose elements are stored as T.
 template <class T>

@@ -5,21 +5,27 @@
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
+#include <iterator>
 #include <span>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 
 namespace olivine {
 
 // A vector of trivially copyable T with room for N elements inside the object.
-template <class T, uint32_t N>
+template <class T, uint32_t N = 10>
 class SmallVector {
   static_assert(std::is_trivially_copyable_v<T>);
 
  public:
   using value_type = T;
+  using reference = T&;
+  using const_reference = const T&;
   using iterator = T*;
   using const_iterator = const T*;
+  using difference_type = std::ptrdiff_t;
+  using size_type = std::size_t;
 
   SmallVector() = default;
   explicit SmallVector(size_t n, T value = T{}) { resize(n, value); }
@@ -50,6 +56,15 @@ class SmallVector {
   T* end() { return data() + size_; }
   const T* begin() const { return data(); }
   const T* end() const { return data() + size_; }
+  const T* cbegin() const { return begin(); }
+  const T* cend() const { return end(); }
+  auto rbegin() { return std::reverse_iterator(end()); }
+  auto rend() { return std::reverse_iterator(begin()); }
+  auto rbegin() const { return std::reverse_iterator(end()); }
+  auto rend() const { return std::reverse_iterator(begin()); }
+  size_t capacity() const { return cap_; }
+  T& at(size_t i) { return data()[checked(i)]; }
+  const T& at(size_t i) const { return data()[checked(i)]; }
   T& operator[](size_t i) { return data()[i]; }
   const T& operator[](size_t i) const { return data()[i]; }
   T& front() { return data()[0]; }
@@ -65,7 +80,13 @@ class SmallVector {
     if (size_ == cap_) grow(size_ + 1);
     data()[size_++] = v;
   }
-  void pop_back() { --size_; }
+  template <class... Args>
+  void emplace_back(Args&&... args) {
+    push_back(T(std::forward<Args>(args)...));
+  }
+  void pop_back(size_t count = 1) {
+    size_ -= static_cast<uint32_t>(std::min<size_t>(count, size_));
+  }
   void resize(size_t n, T value = T{}) {
     reserve(n);
     for (size_t i = size_; i < n; ++i) data()[i] = value;
@@ -83,10 +104,27 @@ class SmallVector {
     std::rotate(begin() + at, end() - 1, end());
     return begin() + at;
   }
-  iterator erase(const_iterator pos) {
-    T* p = begin() + (pos - begin());
-    std::copy(p + 1, end(), p);
-    --size_;
+  iterator insert(const_iterator pos, size_t count, T v) {
+    size_t at = static_cast<size_t>(pos - begin());
+    resize(size_ + count, v);
+    std::rotate(begin() + at, end() - count, end());
+    return begin() + at;
+  }
+  template <class It>
+  requires(!std::is_integral_v<It>) iterator insert(const_iterator pos, It first, It last) {
+    size_t at = static_cast<size_t>(pos - begin()), before = size_;
+    for (; first != last; ++first) push_back(static_cast<T>(*first));
+    std::rotate(begin() + at, begin() + before, end());
+    return begin() + at;
+  }
+  iterator insert(const_iterator pos, std::initializer_list<T> values) {
+    return insert(pos, values.begin(), values.end());
+  }
+  iterator erase(const_iterator pos) { return erase(pos, pos + 1); }
+  iterator erase(const_iterator first, const_iterator last) {
+    T* p = begin() + (first - begin());
+    std::copy(last, cend(), p);
+    size_ -= static_cast<uint32_t>(last - first);
     return p;
   }
   bool operator==(const SmallVector& o) const {
@@ -95,6 +133,10 @@ class SmallVector {
   operator std::span<const T>() const { return {data(), size_}; }
 
  private:
+  size_t checked(size_t i) const {
+    if (i >= size_) throw std::out_of_range("[SmallVector] expected an index below the size");
+    return i;
+  }
   void grow(size_t n) {
     size_t cap = std::max<size_t>(n, size_t{2} * cap_);
     T* p = static_cast<T*>(::operator new(cap * sizeof(T)));

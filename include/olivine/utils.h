@@ -86,6 +86,22 @@ struct PrintOptions {
   int precision = -1;  // digits after the point; -1 for the shortest usual form
 };
 inline void set_printoptions(PrintOptions options) { set_print_precision(options.precision); }
+// How elements of arrays are printed; `get_global_formatter` is what all arrays are printed by.
+struct OLIVINE_API PrintFormatter {
+  void print(std::ostream& os, bool v) const;
+  void print(std::ostream& os, double v) const;
+  void print(std::ostream& os, float v) const { print(os, static_cast<double>(v)); }
+  void print(std::ostream& os, float16_t v) const { print(os, to_float(v)); }
+  void print(std::ostream& os, bfloat16_t v) const { print(os, to_float(v)); }
+  void print(std::ostream& os, complex64_t v) const;
+  template <std::integral T>
+  void print(std::ostream& os, T v) const {
+    os << +v;
+  }
+  bool capitalize_bool = true;  // "True", as in Python
+  PrintOptions format_options;
+};
+OLIVINE_API PrintFormatter& get_global_formatter();
 
 OLIVINE_API std::ostream& operator<<(std::ostream& os, Device d);
 OLIVINE_API std::ostream& operator<<(std::ostream& os, Stream s);
@@ -128,5 +144,11 @@ inline int next_power_of_2(int n) {
 }
 // Whether this is the thread that the program began with.
 OLIVINE_API bool is_main_thread();
+
+// Environment variables, with the value for one that is not set, or no number.
+namespace env {
+OLIVINE_API int get_var(const char* name, int default_value);
+OLIVINE_API std::string get_var(const char* name, const char* default_value);
+}  // namespace env
 
 }  // namespace olivine

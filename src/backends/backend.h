@@ -14,27 +14,11 @@
 #include "core/params.h"
 #include "olivine/dtype.h"
 #include "olivine/export.h"
-#include "olivine/shape.h"
+#include "olivine/view.h"
 
 namespace olivine {
 
-// Elements in memory: first element's address; shape and strides in elements (any sign, 0 allowed).
-struct View {
-  void* data = nullptr;
-  Dtype dtype = bool_;
-  Shape shape;
-  Strides strides;
-
-  int64_t size() const {
-    int64_t n = 1;
-    for (int64_t d : shape) n *= d;
-    return n;
-  }
-  template <class T>
-  T* as() const {
-    return static_cast<T*>(data);
-  }
-};
+struct Buffer;
 
 // Outputs are allocated row-contiguous by the caller and never overlap an input, except where the
 // kernel's `donates` allows: then out[0].data may equal in[i].data, elements at equal positions.
@@ -49,6 +33,11 @@ struct KernelCall {
   }
 };
 using KernelFn = void (*)(const KernelCall&);
+// Brings the memory of its outputs along: out[i] becomes a buffer that begins with the elements in
+// row-major order (`call.out` has no addresses). in[i] holds the memory of call.in[i]; where it is
+// unique() it may become an output's.
+using MakeFn = void (*)(const KernelCall& call, std::span<Ref<Buffer>> in,
+                        std::span<Ref<Buffer>> out);
 
 struct Kernel {
   KernelFn run = nullptr;
@@ -56,6 +45,8 @@ struct Kernel {
   uint32_t contiguous = 0;
   // Bit i: out[0] may be written over a dying row-contiguous input i of the same size and itemsize.
   uint32_t donates = 0;
+  // Instead of `run`.
+  MakeFn make = nullptr;
 };
 
 // A fused elementwise region: instructions over values. Value v < leaves.size() is a leaf; value

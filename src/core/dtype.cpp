@@ -126,13 +126,15 @@ float16_t to_float16(float x) {
   } else {
     out = (rest - (112u << 23) + 0xfffu + ((rest >> 13) & 1u)) >> 13;
   }
-  return {static_cast<uint16_t>(sign | out)};
+  return float16_t::from_bits(static_cast<uint16_t>(sign | out));
 }
 
 bfloat16_t to_bfloat16(float x) {
   uint32_t bits = std::bit_cast<uint32_t>(x);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<uint16_t>(bits >> 16 | 0x40u)};
-  return {static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
+  if ((bits & 0x7fffffffu) > 0x7f800000u) {
+    return bfloat16_t::from_bits(static_cast<uint16_t>(bits >> 16 | 0x40u));
+  }
+  return bfloat16_t::from_bits(static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16));
 }
 
 }  // namespace olivine

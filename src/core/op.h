@@ -73,6 +73,8 @@ enum class KernelKey : uint8_t { first_input, last_input, output };
 
 struct Op {
   const char* name;
+  // Of an op whose parameters say what it is (a user's): the name to show; null: `name`.
+  const char* (*label)(const ParamsRef&) = nullptr;
   OpKind kind = OpKind::general;
   KernelKey key = KernelKey::first_input;
 
@@ -134,6 +136,11 @@ OLIVINE_API int op_id(std::string_view name);
 OLIVINE_API const char* op_name(int id);
 // All records, sorted by name.
 OLIVINE_API std::vector<const Op*> all_ops();
+
+// The name of the op with these parameters, for people.
+inline const char* shown_name(const Op& op, const ParamsRef& params) {
+  return op.label ? op.label(params) : op.name;
+}
 
 // Whether nodes of this op can be written to files and read from them.
 inline bool can_be_exported(const Op& op) {

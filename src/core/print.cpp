@@ -6,13 +6,18 @@
 #include "core/error.h"
 #include "core/node.h"
 #include "olivine/print.h"
+#include "olivine/utils.h"
 
 namespace olivine {
 namespace {
 
 constexpr int64_t kEdge = 3;  // elements shown at each end of a longer axis, as MLX does
 
-std::atomic<int> print_precision{-1};
+// Both are set by anyone at any time.
+int& print_precision() { return get_global_formatter().format_options.precision; }
+const char* bool_text(bool v, bool capital) {
+  return v ? (capital ? "True" : "true") : capital ? "False" : "false";
+}
 
 void put_float(std::ostream& os, double v) {
   if (std::isnan(v)) {
@@ -42,7 +47,7 @@ void put_complex(std::ostream& os, C v) {
 void put_element(std::ostream& os, const char* p, Dtype t) {
   switch (t.val()) {
     case Dtype::Val::bool_:
-      os << (load<uint8_t>(p) ? "True" : "False");
+      get_global_formatter().print(os, load<uint8_t>(p) != 0);
       break;
     case Dtype::Val::uint8:
       os << int{load<uint8_t>(p)};
@@ -125,8 +130,23 @@ class Printer {
 
 }  // namespace
 
-void set_print_precision(int digits) { print_precision.store(digits); }
-int get_print_precision() { return print_precision.load(); }
+PrintFormatter& get_global_formatter() {
+  static constinit PrintFormatter formatter;
+  return formatter;
+}
+void set_print_precision(int digits) { std::atomic_ref(print_precision()).store(digits); }
+int get_print_precision() { return std::atomic_ref(print_precision()).load(); }
+
+void PrintFormatter::print(std::ostream& os, bool v) const {
+  os << bool_text(v, std::atomic_ref(const_cast<bool&>(capitalize_bool)).load());
+}
+void PrintFormatter::print(std::ostream& os, double v) const {
+  std::streamsize before = os.precision();
+  if (format_options.precision >= 0) os.precision(format_options.precision);
+  put_float(os, v);
+  os.precision(before);
+}
+void PrintFormatter::print(std::ostream& os, complex64_t v) const { put_complex(os, v); }
 
 std::string to_string(const array& a) {
   a.eval();

@@ -4,6 +4,9 @@
 #include <unistd.h>
 
 #include <cfloat>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
 #include <unordered_set>
 
 #include "core/error.h"
@@ -54,6 +57,19 @@ StreamContext::~StreamContext() {
   set_default_stream(stream_);
   set_default_device(device_);
 }
+
+namespace env {
+int get_var(const char* name, int default_value) {
+  const char* text = std::getenv(name);
+  int value = default_value;
+  if (text) std::from_chars(text, text + std::strlen(text), value);
+  return value;
+}
+std::string get_var(const char* name, const char* default_value) {
+  const char* text = std::getenv(name);
+  return text ? text : default_value;
+}
+}  // namespace env
 
 std::ostream& operator<<(std::ostream& os, Device d) {
   return os << "Device(" << (d.type == Device::cpu ? "cpu" : "gpu") << ", " << d.index << ')';

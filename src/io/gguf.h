@@ -96,7 +96,9 @@ void pack_q5_k(const unsigned char* in, int64_t first, int64_t count, void* cons
 // Little-endian numbers at any address.
 inline uint32_t u16_at(const unsigned char* p) { return uint32_t(p[0] | p[1] << 8); }
 inline uint32_t u32_at(const unsigned char* p) { return u16_at(p) | u16_at(p + 2) << 16; }
-inline float f16_at(const unsigned char* p) { return to_float(float16_t{uint16_t(u16_at(p))}); }
+inline float f16_at(const unsigned char* p) {
+  return to_float(float16_t::from_bits(uint16_t(u16_at(p))));
+}
 
 // The signed scale of group j, out of the 12 bytes of Q3_K.
 inline int q3_k_scale(const unsigned char* s, int j) {

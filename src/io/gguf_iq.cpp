@@ -119,7 +119,7 @@ void decode_iq1_m(const unsigned char* b, float* y) {
   const unsigned char *low = b, *high = b + 32, *scales = b + 48;
   uint16_t d_bits = 0;  // spread over the top nibbles of the four scale words
   for (int i = 0; i < 4; ++i) d_bits |= uint16_t((u16_at(scales + 2 * i) >> 12) << (4 * i));
-  float d = to_float(float16_t{d_bits});
+  float d = to_float(float16_t::from_bits(d_bits));
   for (int group = 0; group < 8; ++group) {
     uint32_t word = u16_at(scales + group / 2 * 2) >> (group % 2 * 6);
     for (int l = 0; l < 4; ++l, y += 8) {

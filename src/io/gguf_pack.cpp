@@ -14,7 +14,7 @@ constexpr int kGroup = 32;
 using Codes = unsigned char[kGroup];
 
 void put_half(void* out, int64_t i, float16_t v) { static_cast<float16_t*>(out)[i] = v; }
-float16_t half_at(const unsigned char* p) { return {uint16_t(u16_at(p))}; }
+float16_t half_at(const unsigned char* p) { return float16_t::from_bits(uint16_t(u16_at(p))); }
 
 // Codes of less than 8 bits, one after another.
 template <int bits>

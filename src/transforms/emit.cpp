@@ -173,7 +173,8 @@ void PlanBuilder::emit_kernel(int32_t i) {
   t.kernel = kernel;
   t.in = std::move(in);
   auto add_output = [&](const OutSpec& spec) {
-    int32_t slot = new_slot(Slot::Kind::temp, byte_count(spec.shape, spec.dtype));
+    Slot::Kind kind = kernel->make ? Slot::Kind::bound : Slot::Kind::temp;
+    int32_t slot = new_slot(kind, byte_count(spec.shape, spec.dtype));
     t.out.push_back(output_operand(slot, spec.shape, spec.dtype));
     return std::pair{slot, Layout{spec.shape, row_major(spec.shape), 0}};
   };

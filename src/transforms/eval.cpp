@@ -271,7 +271,7 @@ bool eval_single(Node* n) {
       return false;
     }
     kernel = cpu_backend().kernel(n->op->id(), kernel_key(n));
-    if (!kernel || kernel->donates || !bind_operands(n, *kernel, in)) return false;
+    if (!kernel || kernel->make || kernel->donates || !bind_operands(n, *kernel, in)) return false;
     ticket = tickets().next++;
     tickets().live.push_back(ticket);
     n->claim = ticket;

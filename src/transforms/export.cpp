@@ -86,8 +86,9 @@ struct Numbered {
     const Op& op = *n->op;
     bool declared = n->params ? op.params && n->params.is_of(op.params->type) : !op.params;
     if (!can_be_exported(op) || !declared) {
-      fail("[export_function] expected ops that can be written to a file; got ", op.name,
-           op.opaque ? ", which calls functions of yours" : "");
+      fail("[export_function] expected ops that can be written to a file; got ",
+           shown_name(op, n->params),
+           op.opaque || op.label ? ", which calls functions of yours" : "");
     }
   }
 };

@@ -62,7 +62,7 @@ class Describer {
       name(number_[n], n);
     }
     if (input) return;
-    GraphDescription::Operation op{n->op->name, {}, {}};
+    GraphDescription::Operation op{shown_name(*n->op, n->params), {}, {}};
     for (Node* in : n->inputs) op.inputs.push_back(number_.at(in));
     for (int i = number_[n]; i < static_cast<int>(values().size()); ++i) op.outputs.push_back(i);
     graph_.operations.push_back(std::move(op));

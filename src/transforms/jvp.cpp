@@ -26,7 +26,7 @@ MaybeArrays push_forward(const WalkEntry& e, const std::vector<MaybeArrays>& tan
     any |= t[k].has_value();
   }
   if (!any) return MaybeArrays(outputs);
-  if (!n->op->jvp) fail("[jvp] ", n->op->name, " has no derivative");
+  if (!n->op->jvp) fail("[jvp] ", shown_name(*n->op, n->params), " has no derivative");
   if (n->tuple) {
     for (size_t k = 0; k < outputs; ++k) {
       const OutSpec& spec = (*n->tuple)[k].spec;

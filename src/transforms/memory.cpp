@@ -183,12 +183,15 @@ void PlanBuilder::assign_memory() {
     if (!e.held || e.node->tuple || e.slot < 0) continue;
     Slot& s = plan.slots[e.slot];
     if (s.kind == Slot::Kind::temp) s.kind = Slot::Kind::output;
+    s.kept = true;
   }
   // A tuple that is held keeps all its outputs.
   for (auto& [i, outputs] : tuples_) {
     for (auto& [slot, layout] : outputs) {
       Slot& s = plan.slots[slot];
-      if (entries[i].held && s.kind == Slot::Kind::temp) s.kind = Slot::Kind::output;
+      if (!entries[i].held) continue;
+      if (s.kind == Slot::Kind::temp) s.kind = Slot::Kind::output;
+      s.kept = true;
     }
   }
   slot_alias_.resize(plan.slots.size());

@@ -15,8 +15,9 @@ uint32_t next_stamp() {  // under the graph lock
 constexpr size_t kLikelyEntries = 64;
 
 [[noreturn]] void no_kernel(const Node* n, Dtype key) {
-  throw NoKernelError(message("[", n->op->name, "] is not available for ", key, " on the cpu"),
-                      n->location);
+  throw NoKernelError(
+      message("[", shown_name(*n->op, n->params), "] is not available for ", key, " on the cpu"),
+      n->location);
 }
 
 }  // namespace

@@ -1,8 +1,9 @@
 // Plan: a graph made ready to run. Which tasks, in which order, reading and writing which memory.
 //
 // A slot is a piece of memory: a leaf (given at run time), a temp (at a fixed offset of the plan's
-// one arena), an output (a buffer of its own, as it outlives the run) or bound (a result of a
-// nested plan). A value is a layout over a slot; views are values that share one. The builder
+// one arena), an output (a buffer of its own, as it outlives the run) or bound (memory that a
+// nested plan or a kernel brings along). A value is a layout over a slot; views are values that
+// share one. The builder
 //   1. collects what is pending below the roots, in topological order,
 //   2. groups elementwise nodes into regions (group_regions in regions.cpp),
 //   3. emits tasks in that order, resolving views to layouts (emit.cpp),
@@ -56,6 +57,7 @@ struct Slot {
   enum class Kind : uint8_t { leaf, temp, output, bound };
   Kind kind = Kind::temp;
   size_t bytes = 0;
+  bool kept = false;  // bound: its memory outlives the run
   int32_t leaf = -1;
   int32_t donor = -1;  // output: leaf slot whose buffer it takes over if that is allowed
   size_t arena_offset = 0;

@@ -86,6 +86,7 @@ class Runner {
     if (t.kind == Task::Kind::plan) return run_nested(t);
     bind(t.in, in_);
     bind(t.out, out_);
+    if (t.kernel && t.kernel->make) return make(t);
     if (!t.in_place) return call(t);
     Uninterruptible guard;
     call(t);
@@ -142,6 +143,50 @@ class Runner {
     }
   }
 
+  // A kernel that brings the memory of its outputs along; it may take that of inputs that die here.
+  void make(const Task& t) {
+    std::vector<BufferRef> in, out(t.out.size());
+    bool empty = true;
+    for (const View& v : out_) empty &= v.size() == 0;
+    if (empty) {
+      for (BufferRef& b : out) b = allocate(0);
+    } else {
+      for (size_t i = 0; i < t.in.size(); ++i) in.push_back(lend(t, t.in[i].slot));
+      try {
+        t.kernel->make({in_, out_, t.params.raw()}, in, out);
+      } catch (...) {
+        for (size_t i = 0; i < in.size(); ++i) give_back(t.in[i].slot, std::move(in[i]));
+        throw;
+      }
+    }
+    for (size_t i = 0; i < out.size(); ++i) {
+      int32_t slot = t.out[i].slot;
+      base_[slot] = data(out[i].get());
+      run_.buffers[slot] = std::move(out[i]);
+    }
+  }
+
+  // The memory of an input: a reference that nobody shares if this is its last use.
+  BufferRef lend(const Task& t, int32_t slot) {
+    const Slot& s = plan_.slots[slot];
+    int uses = 0;
+    for (const Operand& o : t.in) uses += o.slot == slot;
+    bool dies = std::find(t.releases.begin(), t.releases.end(), slot) != t.releases.end();
+    bool last = uses == 1 && dies && plan_.tail == INT32_MAX;
+    if (s.kind == Slot::Kind::leaf) {
+      const LeafBinding& leaf = leaves_[s.leaf];
+      if (last && leaf.donatable && leaf.owner && *leaf.owner) return std::move(*leaf.owner);
+      return BufferRef(leaf.buffer);
+    }
+    if (s.kind == Slot::Kind::bound && last && !s.kept) return std::move(run_.buffers[slot]);
+    return run_.buffers[slot];
+  }
+  void give_back(int32_t slot, BufferRef buffer) {
+    const Slot& s = plan_.slots[slot];
+    BufferRef* from = s.kind == Slot::Kind::leaf ? leaves_[s.leaf].owner : &run_.buffers[slot];
+    if (from && !*from) *from = std::move(buffer);
+  }
+
   // A compiled function: its leaves are our operands and its captured constants.
   void run_nested(const Task& t) {
     std::vector<LeafBinding> leaves(t.plan->sources.size());
@@ -181,6 +226,7 @@ class Runner {
   void release(int32_t slot) {
     const Slot& s = plan_.slots[slot];
     bool may_retry = plan_.tail != INT32_MAX && run_.done <= plan_.tail;
+    if (s.kind == Slot::Kind::bound && !s.kept) run_.buffers[slot] = {};
     if (s.kind != Slot::Kind::leaf || may_retry) return;
     const LeafBinding& leaf = leaves_[s.leaf];
     if (leaf.donatable && leaf.owner) *leaf.owner = {};

@@ -119,7 +119,7 @@ std::string fixed_by(const ShapelessTrace& running, const std::vector<WalkEntry>
     const Op* op = walk[i].node->op;
     if (!depends[i] || !op) continue;
     if (!op->any_size && op != &output_op) {
-      return message("sizes are parameters of its op ", op->name);
+      return message("sizes are parameters of its op ", shown_name(*op, walk[i].node->params));
     }
     for (size_t k = 0; k < walk[i].inputs.size(); ++k) {
       int32_t from = walk[i].inputs[k];

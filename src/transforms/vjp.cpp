@@ -74,7 +74,7 @@ class Backward {
 
   void apply(const WalkEntry& e, const Arrays& out, const Arrays& ct) {
     Node* n = e.node;
-    if (!n->op->vjp) fail("[vjp] ", n->op->name, " has no derivative");
+    if (!n->op->vjp) fail("[vjp] ", shown_name(*n->op, n->params), " has no derivative");
     Arrays in;
     for (Node* x : n->inputs) in.push_back(share(x));
     auto wanted = std::make_unique<bool[]>(in.size());

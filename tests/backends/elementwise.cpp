@@ -167,7 +167,8 @@ TEST(ElementwiseLoops, HalvesRoundTheFloatResult) {
       if (result_dtype(op, float32) == bool_ || !table_of(isa).loops(op_id(op), float32)) continue;
       std::vector<float> f(all.size()), b(all.size());
       for (size_t i = 0; i < all.size(); ++i) {
-        f[i] = to_float(float16_t{all[i]}), b[i] = to_float(bfloat16_t{all[i]});
+        f[i] = to_float(float16_t::from_bits(all[i])),
+        b[i] = to_float(bfloat16_t::from_bits(all[i]));
       }
       const auto wf = run1<float>(isa, op.c_str(), float32, f.data(), f.size());
       const auto wb = run1<float>(isa, op.c_str(), float32, b.data(), b.size());

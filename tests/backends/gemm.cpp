@@ -284,7 +284,8 @@ TEST(Gemm, propagates_infinities_and_nan) {
 
 TEST(Gemm, keeps_subnormals) {
   for (Isa isa : available_isas()) {
-    std::vector<float16_t> a = {{1}, {0x3c00}}, b = {{0x3c00}, {0x0002}};
+    auto half = float16_t::from_bits;
+    std::vector<float16_t> a = {half(1), half(0x3c00)}, b = {half(0x3c00), half(2)};
     float16_t c;
     gemm({.dtype = float16,
           .m = 1,
@@ -296,7 +297,8 @@ TEST(Gemm, keeps_subnormals) {
           .c_row_stride = 1},
          isa);
     EXPECT_EQ(c.bits, 3);
-    std::vector<bfloat16_t> d = {{1}, {1}}, e = {{0x3f80}, {0x3f80}}, f(4);
+    std::vector<bfloat16_t> d(2, bfloat16_t::from_bits(1)), e(2, bfloat16_t::from_bits(0x3f80)),
+        f(4);
     gemm({.dtype = bfloat16,
           .m = 2,
           .n = 2,

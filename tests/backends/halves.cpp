@@ -18,7 +18,7 @@ std::vector<uint16_t> all_patterns() {
   return all;
 }
 float widened(Dtype t, uint16_t h) {
-  return t == float16 ? to_float(float16_t{h}) : to_float(bfloat16_t{h});
+  return t == float16 ? to_float(float16_t::from_bits(h)) : to_float(bfloat16_t::from_bits(h));
 }
 
 TEST(Halves, TablesHoldWhatTheLoopsCompute) {

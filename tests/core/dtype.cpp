@@ -102,7 +102,7 @@ double float16_value(uint16_t bits) {
 
 TEST(Float16, WidensEveryPattern) {
   for (uint32_t b = 0; b < 65536; ++b) {
-    float16_t x{static_cast<uint16_t>(b)};
+    float16_t x = float16_t::from_bits(static_cast<uint16_t>(b));
     float f = to_float(x);
     double expected = float16_value(x.bits);
     if (std::isnan(expected)) {
@@ -144,7 +144,7 @@ TEST(Float16, SpecialValues) {
 
 TEST(Bfloat16, RoundsToNearestEvenForEveryPattern) {
   for (uint32_t b = 0; b < 65536; ++b) {
-    bfloat16_t x{static_cast<uint16_t>(b)};
+    bfloat16_t x = bfloat16_t::from_bits(static_cast<uint16_t>(b));
     float f = to_float(x);
     EXPECT_EQ(std::bit_cast<uint32_t>(f), b << 16);
     if (std::isnan(f)) {

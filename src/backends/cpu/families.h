@@ -36,5 +36,6 @@
   X(linalg_factor)                 \
   X(linalg_spectral)               \
   X(load)                          \
+  X(primitive)                     \
   X(gather_matmul)                 \
   X(quantized)

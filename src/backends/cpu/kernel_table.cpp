@@ -37,7 +37,7 @@ void KernelTable::add_rounding(Dtype half, Loops::Unary round, Loops::Unary narr
 const Kernel* KernelTable::kernel(int op, Dtype dtype) const {
   if (static_cast<size_t>(op) >= rows_.size()) return nullptr;
   const Kernel& k = rows_[static_cast<size_t>(op)].kernels[static_cast<size_t>(dtype.index())];
-  return k.run ? &k : nullptr;
+  return k.run || k.make ? &k : nullptr;
 }
 
 const Loops* KernelTable::loops(int op, Dtype dtype) const {

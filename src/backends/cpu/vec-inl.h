@@ -81,9 +81,9 @@ OLIVINE_INLINE A widen(T x) {
   if constexpr (std::is_same_v<T, bfloat16_t>) {
     return __builtin_bit_cast(float, uint32_t{x.bits} << 16);
   } else if constexpr (std::is_same_v<T, FiniteFloat16>) {
-    return to_float(float16_t{x.bits});
+    return to_float(float16_t::from_bits(x.bits));
   } else if constexpr (std::is_same_v<T, ScaledFloat16>) {
-    return to_float(float16_t{x.bits}) * 0x1p-112f;
+    return to_float(float16_t::from_bits(x.bits)) * 0x1p-112f;
   } else if constexpr (std::is_same_v<T, float16_t>) {
 #if defined(__F16C__)
     return _cvtsh_ss(x.bits);

@@ -19,7 +19,8 @@ OLIVINE_OP bfloat16_t float_to_half(bfloat16_t, float x) {
   const uint32_t u = scalar::bits<uint32_t>(x);
   const uint32_t rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16;
   const uint32_t quiet_nan = (u >> 16) | 0x40;
-  return {static_cast<uint16_t>((u & 0x7fffffff) > 0x7f800000 ? quiet_nan : rounded)};
+  return bfloat16_t::from_bits(
+      static_cast<uint16_t>((u & 0x7fffffff) > 0x7f800000 ? quiet_nan : rounded));
 }
 
 OLIVINE_OP float half_to_float(float16_t h) {
@@ -44,7 +45,7 @@ OLIVINE_OP float16_t float_to_half(float16_t, float x) {
   uint32_t r = a < 0x38800000 ? small : normal;
   r = a >= 0x477ff000 ? 0x7c00 : r;
   r = a > 0x7f800000 ? nan : r;
-  return {static_cast<uint16_t>(r | sign)};
+  return float16_t::from_bits(static_cast<uint16_t>(r | sign));
 }
 
 // Blocks. Never inlined: they are called from as many places as there are loops.

@@ -34,7 +34,7 @@ inline void nested_values(const QuantFormat& f, const char* from, int64_t at, in
     const char* block = from + at / groups * f.block_bytes();
     uint16_t factor;
     std::memcpy(&factor, block, sizeof factor);
-    const float by = widen<float>(float16_t{factor});
+    const float by = widen<float>(float16_t::from_bits(factor));
     const auto* bytes = reinterpret_cast<const int8_t*>(block + sizeof factor);
     const int64_t stop = smaller(end, (at / groups + 1) * groups);
     for (int64_t i = at % groups; at < stop; ++i, ++at) *to++ = by * float(bytes[i]);

@@ -285,7 +285,7 @@ struct Extreme {
     int16_t r = kMax ? high : low;
     if (high > kInfinity) r = high;
     if (low < ~kInfinity) r = low;
-    result = widen<float>(T{static_cast<uint16_t>(order(int(r)))});
+    result = widen<float>(T::from_bits(static_cast<uint16_t>(order(int(r)))));
     return true;
   }
   // Without NaN the instruction does, and whether there are any is asked of two vectors at once.

@@ -1,0 +1,5 @@
+// <mlx/event.h> by Olivine.
+#pragma once
+
+#include "mlx/namespace.h"
+#include "olivine/event.h"

@@ -1,0 +1,5 @@
+// <mlx/fence.h> by Olivine.
+#pragma once
+
+#include "mlx/namespace.h"
+#include "olivine/event.h"

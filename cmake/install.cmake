@@ -11,7 +11,7 @@ else()
 endif()
 set(config_dir ${prefix}/lib/cmake/olivine)
 
-set(libraries olivine)
+set(libraries olivine olivine_nn)
 if(TARGET olivine_c)
   list(APPEND libraries olivine_c)
   install(DIRECTORY bindings/c/include/ DESTINATION ${prefix}/include)

@@ -43,9 +43,8 @@ array selu(const array& given) {
   return rounded_once(given, [](const array& x) { return 1.0507 * elu(x, 1.67326); });
 }
 array gelu(const array& given) {
-  return rounded_once(given, [](const array& x) {
-    return x * (0.5 * (1 + erf(x * (1 / std::sqrt(2.0)))));
-  });
+  return rounded_once(
+      given, [](const array& x) { return x * (0.5 * (1 + erf(x * (1 / std::sqrt(2.0))))); });
 }
 array gelu_approx(const array& given) {
   return rounded_once(given, [](const array& x) {
@@ -88,13 +87,11 @@ array log_softmax(const array& given, int axis) {
 array log_sigmoid(const array& given) {
   return rounded_once(given, [](const array& x) { return -softplus(-x); });
 }
-array step(const array& x, double threshold) {
-  return where(x >= threshold, array(1), array(0));
-}
+array step(const array& x, double threshold) { return where(x >= threshold, array(1), array(0)); }
 
 // ---- Layers.
-array Sigmoid::operator()(const array& x) const { return sigmoid(x); }
-array Tanh::operator()(const array& x) const { return tanh(x); }
+array Sigmoid::operator()(const array& x) const { return nn::sigmoid(x); }
+array Tanh::operator()(const array& x) const { return nn::tanh(x); }
 array ReLU::operator()(const array& x) const { return relu(x); }
 array ReLU2::operator()(const array& x) const { return relu2(x); }
 array ReLU6::operator()(const array& x) const { return relu6(x); }
@@ -103,8 +100,8 @@ array SiLU::operator()(const array& x) const { return silu(x); }
 array Mish::operator()(const array& x) const { return mish(x); }
 array Hardswish::operator()(const array& x) const { return hardswish(x); }
 array HardTanh::operator()(const array& x) const { return hard_tanh(x); }
-array Softmax::operator()(const array& x) const { return softmax(x); }
-array Softmin::operator()(const array& x) const { return softmin(x); }
+array Softmax::operator()(const array& x) const { return nn::softmax(x); }
+array Softmin::operator()(const array& x) const { return nn::softmin(x); }
 array LogSoftmax::operator()(const array& x) const { return log_softmax(x); }
 array LogSigmoid::operator()(const array& x) const { return log_sigmoid(x); }
 array Softplus::operator()(const array& x) const { return softplus(x); }

@@ -24,7 +24,8 @@ std::pair<double, double> fans(const char* op, const array& x) {
   if (x.ndim() < 2) fail("[init.", op, "] expected at least 2 dimensions; got shape ", x.shape());
   double receptive = 1;
   for (int i = 1; i + 1 < x.ndim(); ++i) receptive *= static_cast<double>(x.shape(i));
-  return {static_cast<double>(x.shape(-1)) * receptive, static_cast<double>(x.shape(0)) * receptive};
+  return {static_cast<double>(x.shape(-1)) * receptive,
+          static_cast<double>(x.shape(0)) * receptive};
 }
 
 double fan_of(const char* op, const array& x, Fan mode) {
@@ -98,8 +99,8 @@ Initializer sparse(double sparsity, double mean, double std, Dtype dtype) {
 }
 
 Initializer orthogonal(double gain, Dtype dtype) {
-  // Part of the orthogonal factor of a square Gaussian matrix's QR decomposition, which is uniformly
-  // distributed if the diagonal of R is positive (Mezzadri, 2007).
+  // Part of the orthogonal factor of a square Gaussian matrix's QR decomposition, which is
+  // uniformly distributed if the diagonal of R is positive (Mezzadri, 2007).
   return [=](const array& a) {
     check_matrix("orthogonal", a);
     ShapeElem rows = a.shape(0), columns = a.shape(1), size = std::max(rows, columns);

@@ -20,7 +20,9 @@ array Linear::operator()(const array& x) const {
   return bias ? addmm(*bias, x, transpose(weight)) : matmul(x, transpose(weight));
 }
 
-void Linear::fields(Fields& f) { f("weight", weight)("scales", scales)("biases", biases)("bias", bias); }
+void Linear::fields(Fields& f) {
+  f("weight", weight)("scales", scales)("biases", biases)("bias", bias);
+}
 
 std::string Linear::extra_repr() const {
   return message("input_dims=", width(), ", output_dims=", weight.shape(0),
@@ -38,7 +40,8 @@ array Bilinear::operator()(const array& given1, const array& given2) const {
   array x1 = reshape(given1, {-1, inputs1});
   array x2 = reshape(given2, {-1, 1, inputs2});
   // First all outputs' products with x1, then one small product with x2 per row.
-  array rows = reshape(matmul(x1, transpose(reshape(weight, {-1, inputs1}))), {-1, outputs, inputs2});
+  array rows =
+      reshape(matmul(x1, transpose(reshape(weight, {-1, inputs1}))), {-1, outputs, inputs2});
   shape[shape.size() - 1] = outputs;
   array y = reshape(matmul(x2, swapaxes(rows, -2, -1)), shape);
   return bias ? y + *bias : y;

@@ -71,8 +71,8 @@ array binary_cross_entropy(const array& inputs, const array& targets,
     array log_no = maximum(log(1 - inputs), -100);
     return -(log_yes * targets + log_no * (1 - targets));
   };
-  array loss = o.with_logits ? logaddexp(weak(0.0, inputs), inputs) - inputs * targets
-                             : of_probabilities();
+  array loss =
+      o.with_logits ? logaddexp(weak(0.0, inputs), inputs) - inputs * targets : of_probabilities();
   if (o.weights) {
     check_same_shape("binary_cross_entropy", *o.weights, loss);
     loss = loss * *o.weights;

@@ -16,7 +16,8 @@ static Module& self(const Module* module) { return const_cast<Module&>(*module);
 // ---- Reading.
 Tree Module::parameters() const {
   Tree result;
-  Walk::parameters(self(this), [&](const Place& at, array& value) { result.set(at.path(), value); });
+  Walk::parameters(self(this),
+                   [&](const Place& at, array& value) { result.set(at.path(), value); });
   return result;
 }
 
@@ -111,8 +112,8 @@ static void check_weights(const Tree& own, const Tree& weights) {
   for (const auto& item : own) {
     if (!weights.contains(item.first)) missing.push_back(item.first);
   }
-  for (auto& [what, names] : {std::pair{"names the model lacks", &unexpected},
-                              std::pair{"missing names", &missing}}) {
+  for (auto& [what, names] :
+       {std::pair{"names the model lacks", &unexpected}, std::pair{"missing names", &missing}}) {
     if (names->empty()) continue;
     std::sort(names->begin(), names->end());
     fail("[Module.load_weights] expected exactly the model's parameters; got ", names->size(), " ",
@@ -200,7 +201,8 @@ Tree Module::state() const {
 void Module::set_state(const Tree& state) {
   Tree own = this->state();
   for (const auto& [name, value] : own) {
-    if (!state.contains(name)) fail("[Module.set_state] expected an array for ", name, "; got none");
+    if (!state.contains(name))
+      fail("[Module.set_state] expected an array for ", name, "; got none");
     if (state.at(name).shape() != value.shape()) {
       fail("[Module.set_state] expected shape ", value.shape(), " for ", name, "; got ",
            state.at(name).shape());

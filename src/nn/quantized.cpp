@@ -75,7 +75,9 @@ array Weighted::multiplied(const array& x) const {
                           packing->mode);
 }
 
-int64_t Weighted::width() const { return scales ? weight.shape(-1) * 32 / *packing->bits : weight.shape(-1); }
+int64_t Weighted::width() const {
+  return scales ? weight.shape(-1) * 32 / *packing->bits : weight.shape(-1);
+}
 
 std::string Weighted::packing_repr() const {
   if (!packing) return "";
@@ -125,8 +127,9 @@ void quantize(Module& model, const Quantization& how) {
   for (auto& [path, module] : model.named_modules()) module->quantize_weight(how);
 }
 
-void quantize(Module& model,
-              const std::function<std::optional<Quantization>(const std::string&, Module&)>& choose) {
+void quantize(
+    Module& model,
+    const std::function<std::optional<Quantization>(const std::string&, Module&)>& choose) {
   for (auto& [path, module] : model.named_modules()) {
     if (!dynamic_cast<Weighted*>(module)) continue;
     if (std::optional<Quantization> how = choose(path, *module)) module->quantize_weight(*how);

@@ -35,7 +35,9 @@ std::string Module::to_string() const {
   return text + (children.empty() ? ")" : "\n)");
 }
 
-std::ostream& operator<<(std::ostream& os, const Module& module) { return os << module.to_string(); }
+std::ostream& operator<<(std::ostream& os, const Module& module) {
+  return os << module.to_string();
+}
 
 std::string Module::summary() const {
   struct Row {

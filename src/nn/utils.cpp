@@ -147,8 +147,8 @@ std::vector<array> CompiledStep::call(const std::vector<array>& inputs, const Ar
   size_t at = trace->results;
   slots = slots_of(state_);
   if (slots.size() + at + 1 != found.size()) {
-    fail("[compile] expected state of ", found.size() - at - 1, " arrays, as when it was traced; got ",
-         slots.size());
+    fail("[compile] expected state of ", found.size() - at - 1,
+         " arrays, as when it was traced; got ", slots.size());
   }
   for (array* slot : slots) *slot = found[at++];
   random::set_state(found[at]);

@@ -10,15 +10,21 @@ namespace olivine {
 inline array weak(double v, const array& x) {
   return array(v, is_inexact(x.dtype()) ? x.dtype() : float32);
 }
-inline array weak(int v, const array& x) { return array(v, x.dtype() == bool_ ? int32 : x.dtype()); }
+inline array weak(int v, const array& x) {
+  return array(v, x.dtype() == bool_ ? int32 : x.dtype());
+}
 
 namespace nn {
 
 // Better matches than the conversion of the number to an array of its own dtype.
-#define OLIVINE_WEAK(op)                                                                     \
-  inline array operator op(const array& a, double b) { return olivine::operator op(a, weak(b, a)); } \
-  inline array operator op(double a, const array& b) { return olivine::operator op(weak(a, b), b); } \
-  inline array operator op(const array& a, int b) { return olivine::operator op(a, weak(b, a)); }    \
+#define OLIVINE_WEAK(op)                                                                          \
+  inline array operator op(const array& a, double b) {                                            \
+    return olivine::operator op(a, weak(b, a));                                                   \
+  }                                                                                               \
+  inline array operator op(double a, const array& b) {                                            \
+    return olivine::operator op(weak(a, b), b);                                                   \
+  }                                                                                               \
+  inline array operator op(const array& a, int b) { return olivine::operator op(a, weak(b, a)); } \
   inline array operator op(int a, const array& b) { return olivine::operator op(weak(a, b), b); }
 OLIVINE_WEAK(+)
 OLIVINE_WEAK(-)

@@ -37,22 +37,54 @@ OLIVINE_API array log_sigmoid(const array& x);
 OLIVINE_API array step(const array& x, double threshold = 0);  // 1 where x >= threshold, else 0
 
 // ---- Layers.
-struct OLIVINE_API Sigmoid : Module { array operator()(const array& x) const; };
-struct OLIVINE_API Tanh : Module { array operator()(const array& x) const; };
-struct OLIVINE_API ReLU : Module { array operator()(const array& x) const; };
-struct OLIVINE_API ReLU2 : Module { array operator()(const array& x) const; };
-struct OLIVINE_API ReLU6 : Module { array operator()(const array& x) const; };
-struct OLIVINE_API SELU : Module { array operator()(const array& x) const; };
-struct OLIVINE_API SiLU : Module { array operator()(const array& x) const; };
-struct OLIVINE_API Mish : Module { array operator()(const array& x) const; };
-struct OLIVINE_API Hardswish : Module { array operator()(const array& x) const; };
-struct OLIVINE_API HardTanh : Module { array operator()(const array& x) const; };
-struct OLIVINE_API Softmax : Module { array operator()(const array& x) const; };
-struct OLIVINE_API Softmin : Module { array operator()(const array& x) const; };
-struct OLIVINE_API LogSoftmax : Module { array operator()(const array& x) const; };
-struct OLIVINE_API LogSigmoid : Module { array operator()(const array& x) const; };
-struct OLIVINE_API Softplus : Module { array operator()(const array& x) const; };
-struct OLIVINE_API Softsign : Module { array operator()(const array& x) const; };
+struct OLIVINE_API Sigmoid : Module {
+  array operator()(const array& x) const;
+};
+struct OLIVINE_API Tanh : Module {
+  array operator()(const array& x) const;
+};
+struct OLIVINE_API ReLU : Module {
+  array operator()(const array& x) const;
+};
+struct OLIVINE_API ReLU2 : Module {
+  array operator()(const array& x) const;
+};
+struct OLIVINE_API ReLU6 : Module {
+  array operator()(const array& x) const;
+};
+struct OLIVINE_API SELU : Module {
+  array operator()(const array& x) const;
+};
+struct OLIVINE_API SiLU : Module {
+  array operator()(const array& x) const;
+};
+struct OLIVINE_API Mish : Module {
+  array operator()(const array& x) const;
+};
+struct OLIVINE_API Hardswish : Module {
+  array operator()(const array& x) const;
+};
+struct OLIVINE_API HardTanh : Module {
+  array operator()(const array& x) const;
+};
+struct OLIVINE_API Softmax : Module {
+  array operator()(const array& x) const;
+};
+struct OLIVINE_API Softmin : Module {
+  array operator()(const array& x) const;
+};
+struct OLIVINE_API LogSoftmax : Module {
+  array operator()(const array& x) const;
+};
+struct OLIVINE_API LogSigmoid : Module {
+  array operator()(const array& x) const;
+};
+struct OLIVINE_API Softplus : Module {
+  array operator()(const array& x) const;
+};
+struct OLIVINE_API Softsign : Module {
+  array operator()(const array& x) const;
+};
 struct OLIVINE_API LeakyReLU : Module {
   double negative_slope;
   explicit LeakyReLU(double negative_slope = 0.01) : negative_slope(negative_slope) {}

@@ -17,8 +17,8 @@ struct CrossEntropyOptions {
   double label_smoothing = 0;
   Reduction reduction = Reduction::none;
 };
-// Of the softmax of logits along an axis. Targets are class indices (the shape of logits without the
-// axis) or probabilities (the shape of logits).
+// Of the softmax of logits along an axis. Targets are class indices (the shape of logits without
+// the axis) or probabilities (the shape of logits).
 OLIVINE_API array cross_entropy(const array& logits, const array& targets,
                                 const CrossEntropyOptions& options = {});
 
@@ -59,8 +59,8 @@ struct TripletOptions {
   Reduction reduction = Reduction::none;
 };
 // By how much anchors are not nearer (in the p-norm) to positives than to negatives.
-OLIVINE_API array triplet_loss(const array& anchors, const array& positives,
-                               const array& negatives, const TripletOptions& options = {});
+OLIVINE_API array triplet_loss(const array& anchors, const array& positives, const array& negatives,
+                               const TripletOptions& options = {});
 // max(1 - inputs * targets, 0) for targets of -1 and 1.
 OLIVINE_API array hinge_loss(const array& inputs, const array& targets,
                              Reduction reduction = Reduction::none);

@@ -122,10 +122,10 @@ class OLIVINE_API Module : public Stateful {
   // ---- Frozen parameters and training mode.
   // Leaves parameters out of training: all, or those with these names in their own module. With
   // `strict`, a name that no module has raises std::invalid_argument.
-  Module& freeze(bool recurse = true) { return freeze({}, recurse); }
-  Module& freeze(const std::vector<std::string>& keys, bool recurse = true, bool strict = false);
-  Module& unfreeze(bool recurse = true) { return unfreeze({}, recurse); }
-  Module& unfreeze(const std::vector<std::string>& keys, bool recurse = true, bool strict = false);
+  Module& freeze(const std::vector<std::string>& keys = {}, bool recurse = true,
+                 bool strict = false);
+  Module& unfreeze(const std::vector<std::string>& keys = {}, bool recurse = true,
+                   bool strict = false);
   bool is_frozen(const std::string& key) const { return frozen_.count(key) != 0; }
   // Whether layers such as dropout behave as in training; set for this module and all below it.
   bool training() const { return training_; }

@@ -34,9 +34,8 @@ struct OLIVINE_API QQLinear : Linear {
 // Packs the weights of all Linear and Embedding layers below. `choose` says for each whether, or
 // gives settings of its own.
 OLIVINE_API void quantize(Module& model, const Quantization& how = {});
-OLIVINE_API void quantize(
-    Module& model,
-    const std::function<std::optional<Quantization>(const std::string& path, Module& module)>&
-        choose);
+OLIVINE_API void quantize(Module& model,
+                          const std::function<std::optional<Quantization>(const std::string& path,
+                                                                          Module& module)>& choose);
 
 }  // namespace olivine::nn

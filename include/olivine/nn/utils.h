@@ -54,6 +54,8 @@ class OLIVINE_API CompiledStep {
   std::shared_ptr<Traces> traces_;
 };
 
+inline std::vector<array> as_list(array a) { return {std::move(a)}; }
+inline std::vector<array> as_list(std::vector<array> list) { return list; }
 template <class F, size_t... i>
 auto call_with(const F& fn, const std::vector<array>& inputs, std::index_sequence<i...>) {
   return fn(inputs[i]...);
@@ -69,18 +71,13 @@ auto call_with(const F& fn, const std::vector<array>& inputs, std::index_sequenc
 //   }, model, optimizer);
 template <class F, std::derived_from<Stateful>... S>
 auto compile(F fn, S&... state) {
-  return [fn = std::move(fn), step = CompiledStep({&state...})]<class... Arrays>(
-             const Arrays&... inputs) mutable {
+  return [fn = std::move(fn),
+          step = CompiledStep({&state...})]<class... Arrays>(const Arrays&... inputs) mutable {
     using Indices = std::index_sequence_for<Arrays...>;
     constexpr bool single = std::is_same_v<std::invoke_result_t<const F&, const Arrays&...>, array>;
-    std::vector<array> results =
-        step.call({inputs...}, [&](const std::vector<array>& traced) -> std::vector<array> {
-          if constexpr (single) {
-            return {call_with(fn, traced, Indices())};
-          } else {
-            return call_with(fn, traced, Indices());
-          }
-        });
+    std::vector<array> results = step.call({inputs...}, [&](const std::vector<array>& traced) {
+      return as_list(call_with(fn, traced, Indices()));
+    });
     if constexpr (single) {
       return results[0];
     } else {

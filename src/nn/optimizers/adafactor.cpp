@@ -71,8 +71,7 @@ array Adafactor::apply_single(const array& gradient, const array& given, Tree& s
     update = *options_.beta_1 * state["exp_avg"] + (1 - *options_.beta_1) * update;
     state.set("exp_avg", update);
   }
-  array parameter =
-      options_.weight_decay != 0 ? given * (1 - options_.weight_decay * rate) : given;
+  array parameter = options_.weight_decay != 0 ? given * (1 - options_.weight_decay * rate) : given;
   return parameter - update;
 }
 

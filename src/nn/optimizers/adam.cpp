@@ -5,8 +5,7 @@
 
 namespace olivine::optimizers {
 
-Adam::Adam(Rate learning_rate, AdamOptions options)
-    : Optimizer(learning_rate), options_(options) {}
+Adam::Adam(Rate learning_rate, AdamOptions options) : Optimizer(learning_rate), options_(options) {}
 
 void Adam::init_single(const array& parameter, Tree& state) {
   state.set("m", zeros_like(parameter));

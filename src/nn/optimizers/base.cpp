@@ -138,7 +138,8 @@ static std::string prefix_of(size_t i) { return "states." + std::to_string(i) + 
 Tree MultiOptimizer::state() const {
   Tree result;
   for (size_t i = 0; i < optimizers_.size(); ++i) {
-    for (const auto& [name, value] : optimizers_[i]->state()) result.set(prefix_of(i) + name, value);
+    for (const auto& [name, value] : optimizers_[i]->state())
+      result.set(prefix_of(i) + name, value);
   }
   return result;
 }

@@ -24,8 +24,7 @@ static array orthogonalize(array x, int steps) {
   return tall ? transpose(x) : x;
 }
 
-Muon::Muon(Rate learning_rate, MuonOptions options)
-    : Optimizer(learning_rate), options_(options) {}
+Muon::Muon(Rate learning_rate, MuonOptions options) : Optimizer(learning_rate), options_(options) {}
 
 void Muon::init_single(const array& parameter, Tree& state) {
   state.set("v", zeros_like(parameter));

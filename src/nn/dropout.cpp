@@ -2,6 +2,7 @@
 #include "olivine/nn/dropout.h"
 
 #include "core/error.h"
+#include "layers.h"
 #include "olivine/ops/random.h"
 #include "weak.h"
 
@@ -11,7 +12,7 @@ Dropout::Dropout(double p) : keep_(1 - p) {
   if (!(p >= 0 && p < 1)) fail("[Dropout] expected 0 <= p < 1; got ", p);
 }
 
-std::string Dropout::extra_repr() const { return message("p=", 1 - keep_); }
+std::string Dropout::extra_repr() const { return "p=" + number(1 - keep_); }
 
 array Dropout::operator()(const array& x) const {
   if (keep_ == 1 || !training()) return x;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <string>
 
 #include "core/error.h"
 #include "olivine/ops/elementwise.h"
@@ -18,6 +19,9 @@ inline array uniform_weight(const char* op, int64_t fan_in, const Shape& shape) 
   double bound = std::sqrt(1.0 / static_cast<double>(fan_in));
   return random::uniform(array(-bound), array(bound), shape);
 }
+
+// A number as Python writes it.
+std::string number(double v);
 
 inline const char* truth(bool v) { return v ? "True" : "False"; }
 

@@ -25,8 +25,10 @@ void Linear::fields(Fields& f) {
 }
 
 std::string Linear::extra_repr() const {
+  bool quantized_input = packing && packing->quantize_input;
   return message("input_dims=", width(), ", output_dims=", weight.shape(0),
-                 ", bias=", truth(bias.has_value()), packing_repr());
+                 quantized_input ? "" : ", bias=", quantized_input ? "" : truth(bias.has_value()),
+                 packing_repr());
 }
 
 Bilinear::Bilinear(int input1_dims, int input2_dims, int output_dims, bool with_bias)

@@ -41,7 +41,7 @@ array InstanceNorm::operator()(const array& x) const {
   return affine(weight, bias, normalized(x, axes_between(1, x.ndim() - 1), eps));
 }
 std::string InstanceNorm::extra_repr() const {
-  return message(dims, ", eps=", eps, ", affine=", truth(weight.has_value()));
+  return message(dims, ", eps=", number(eps), ", affine=", truth(weight.has_value()));
 }
 
 LayerNorm::LayerNorm(int dims, double eps, bool affine, bool with_bias) : dims(dims), eps(eps) {
@@ -51,12 +51,12 @@ LayerNorm::LayerNorm(int dims, double eps, bool affine, bool with_bias) : dims(d
 }
 array LayerNorm::operator()(const array& x) const { return fast::layer_norm(x, weight, bias, eps); }
 std::string LayerNorm::extra_repr() const {
-  return message(dims, ", eps=", eps, ", affine=", truth(weight.has_value()));
+  return message(dims, ", eps=", number(eps), ", affine=", truth(weight.has_value()));
 }
 
 RMSNorm::RMSNorm(int dims, double eps) : eps(eps), weight(ones({dims})) {}
 array RMSNorm::operator()(const array& x) const { return fast::rms_norm(x, weight, eps); }
-std::string RMSNorm::extra_repr() const { return message(weight.shape(0), ", eps=", eps); }
+std::string RMSNorm::extra_repr() const { return message(weight.shape(0), ", eps=", number(eps)); }
 
 GroupNorm::GroupNorm(int num_groups, int dims, double eps, bool affine, bool pytorch_compatible)
     : num_groups(num_groups), dims(dims), eps(eps), pytorch_compatible(pytorch_compatible) {
@@ -83,7 +83,8 @@ array GroupNorm::operator()(const array& x) const {
 }
 
 std::string GroupNorm::extra_repr() const {
-  return message(num_groups, ", ", dims, ", eps=", eps, ", affine=", truth(weight.has_value()),
+  return message(num_groups, ", ", dims, ", eps=", number(eps),
+                 ", affine=", truth(weight.has_value()),
                  ", pytorch_compatible=", truth(pytorch_compatible));
 }
 
@@ -129,7 +130,7 @@ array BatchNorm::operator()(const array& x) {
 }
 
 std::string BatchNorm::extra_repr() const {
-  return message(num_features, ", eps=", eps, ", momentum=", momentum,
+  return message(num_features, ", eps=", number(eps), ", momentum=", number(momentum),
                  ", affine=", truth(weight.has_value()),
                  ", track_running_stats=", truth(running_mean.has_value()));
 }

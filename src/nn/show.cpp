@@ -1,15 +1,27 @@
 // Modules as text: nested as in Python, and as a table of parameters.
 #include <cxxabi.h>
 
+#include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <iomanip>
 #include <sstream>
 #include <typeinfo>
 
 #include "core/error.h"
+#include "layers.h"
 #include "walk.h"
 
 namespace olivine::nn {
+
+std::string number(double v) {
+  double size = std::abs(v);
+  bool fixed = v == 0 || (size >= 1e-4 && size < 1e16);
+  char digits[64];
+  auto form = fixed ? std::chars_format::fixed : std::chars_format::scientific;
+  std::string text(digits, std::to_chars(digits, digits + sizeof digits, v, form).ptr);
+  return fixed && text.find('.') == std::string::npos ? text + ".0" : text;
+}
 
 std::string Module::kind() const {
   int status = 0;

@@ -103,12 +103,6 @@ array Upsample::operator()(const array& x) const {
   return interpolated(x, scale_factor, align_corners, antialias, mode == "linear");
 }
 
-// As Python writes a float.
-static std::string number(double v) {
-  std::string text = message(v);
-  return v == std::trunc(v) && text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
-}
-
 std::string Upsample::extra_repr() const {
   std::string scales;
   for (double v : scale_factor.values()) scales += (scales.empty() ? "" : ", ") + number(v);

@@ -43,8 +43,8 @@ struct Attention : nn::Module {
     array keys = parts[1], values = parts[2];
     if (cache) {
       if (cache->keys) {
-        keys = concatenate({*cache->keys, keys}, -2);
-        values = concatenate({*cache->values, values}, -2);
+        keys = olivine::concatenate({*cache->keys, keys}, -2);
+        values = olivine::concatenate({*cache->values, values}, -2);
       }
       cache->keys = keys;
       cache->values = values;
@@ -151,7 +151,7 @@ inline std::string utf8(char32_t c) {
   if (c < 0x80) return {static_cast<char>(c)};
   std::string text;
   int more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-  text += static_cast<char>((0xF00 >> more & 0xFF) | c >> 6 * more);
+  text += static_cast<char>((0xFF00 >> (more + 1) & 0xFF) | c >> 6 * more);
   while (more-- > 0) text += static_cast<char>(0x80 | (c >> 6 * more & 0x3F));
   return text;
 }

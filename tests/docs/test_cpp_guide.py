@@ -1,4 +1,4 @@
-"""Every program of docs/cpp.md compiles with the page's own CMake lines, runs, and prints what it says."""
+"""Every program of docs/cpp.md compiles with the page's CMake lines and prints what it says."""
 
 import re
 

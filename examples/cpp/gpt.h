@@ -1,5 +1,4 @@
-// The language model of `olivine train-lm`: a GPT-style transformer over characters, its text, and
-// its checkpoints, which Python's program reads and writes as well.
+// The language model of `olivine train-lm`: a GPT-style transformer over characters; and its text.
 #pragma once
 
 #include <olivine/nn.h>
@@ -8,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>

@@ -87,7 +87,7 @@ std::string Weighted::packing_repr() const {
 
 std::string Weighted::kind() const {
   std::string own = Module::kind();
-  if (!packing || own.starts_with('Q')) return own;
+  if (!packing || own.starts_with("Quantized") || own.starts_with("QQ")) return own;
   return (packing->quantize_input ? "QQ" : "Quantized") + own;
 }
 

@@ -14,14 +14,13 @@ struct OLIVINE_API Identity : Module {
 };
 
 // How a weight is packed in a few bits per element; see olivine::quantize for the modes.
-struct OLIVINE_API Module::Quantization {
+struct Quantization {
   std::optional<int> group_size = std::nullopt;  // the mode's own if not given
   std::optional<int> bits = std::nullopt;
   std::string mode = "affine";
   // Activations are quantized as well; of linear layers without bias, in modes nvfp4 and mxfp8.
   bool quantize_input = false;
 };
-using Quantization = Module::Quantization;
 
 // A weight as it is, or packed: what Linear and Embedding have in common.
 struct OLIVINE_API Weighted : Module {

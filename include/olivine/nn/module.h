@@ -10,7 +10,8 @@
 //     void fields(nn::Fields& f) override { f("up", up)("down", down); }
 //   };
 //
-// Models are values: a copy has the same parameters, and training it leaves the original alone.
+// Models are values: a copy has the same parameters, and training it leaves the original alone (but
+// for modules held by a shared_ptr, which both have).
 #pragma once
 
 #include <concepts>
@@ -30,6 +31,7 @@
 namespace olivine::nn {
 
 class Module;
+struct Quantization;
 
 // Walks the members of one module. Names that begin with an underscore are state without being
 // parameters: neither trained nor saved with the weights.
@@ -140,7 +142,6 @@ class OLIVINE_API Module : public Stateful {
   std::string to_string() const;
 
   // ---- Called for each module by quantize(): whether its weight became a packed one.
-  struct Quantization;
   virtual bool quantize_weight(const Quantization&) { return false; }
 
   // ---- Of Stateful: all arrays, parameters or not.

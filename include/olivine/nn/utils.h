@@ -93,7 +93,7 @@ void eval(S&... holders) {
 }
 
 // fn, a function of inputs and of the module's trainable parameters, whose intermediate results are
-// computed again in the backward pass instead of being kept.
+// computed again in the backward pass instead of being kept. The module must live until then.
 OLIVINE_API ArrayFn checkpoint(Module& module, ArrayFn fn);
 
 }  // namespace olivine::nn

@@ -31,7 +31,7 @@ std::string error_of(F f) {
 }
 
 // A model with everything that changes in training: parameters, statistics, random masks.
-struct Run {
+struct Trainer {
   Sequential model{Linear(3, 8), BatchNorm(8), gelu, Dropout(0.3), Linear(8, 2)};
   optim::AdamW optimizer{optim::cosine_decay(0.01, 50), {.bias_correction = true}};
 
@@ -64,12 +64,12 @@ using Checkpoint = Files;
 
 TEST_F(Checkpoint, TrainingGoesOnWithTheSameBits) {
   random::seed(5);
-  Run run;
+  Trainer run;
   run.train(7);
   save_checkpoint(file, run.parts(), {{"step", "7"}});
   std::vector<float> expected = run.train(9);
   random::seed(99);
-  Run other;
+  Trainer other;
   EXPECT_EQ(load_checkpoint(file, other.parts()).at("step"), "7");
   EXPECT_EQ(other.train(9), expected);
   EXPECT_TRUE(same(run.model.state(), other.model.state()));
@@ -77,7 +77,7 @@ TEST_F(Checkpoint, TrainingGoesOnWithTheSameBits) {
 }
 
 TEST_F(Checkpoint, OneThatDoesNotFitChangesNothing) {
-  Run run;
+  Trainer run;
   run.train(2);
   save_checkpoint(file, run.parts());
   Sequential other{Linear(3, 9), BatchNorm(9), gelu, Dropout(0.3), Linear(9, 2)};
@@ -98,7 +98,7 @@ TEST_F(Checkpoint, OneThatDoesNotFitChangesNothing) {
 }
 
 TEST_F(Checkpoint, FilesThatAreNoneAreRefused) {
-  Run run;
+  Trainer run;
   run.model.save_weights(file);
   EXPECT_NE(error_of([&] { load_checkpoint(file, run.parts()); }).find("random keys"),
             std::string::npos);
@@ -121,7 +121,7 @@ TEST(BatchNorm, StatisticsAreParametersThatNeverTrain) {
 }
 
 TEST(BatchNorm, ACompiledStepMovesTheStatistics) {
-  Run run;
+  Trainer run;
   array before = run.model.state()["layers.1.running_mean"];
   run.train(1);
   EXPECT_FALSE(array_equal(before, run.model.state()["layers.1.running_mean"]).item<bool>());
@@ -186,6 +186,15 @@ TEST(QQLinear, TrainsInFullAndEvaluatesPacked) {
   layer.train();
   EXPECT_EQ(layer.weight.dtype(), bfloat16);
   EXPECT_FALSE(layer.parameters().contains("scales"));
+}
+
+// ---- Memory.
+TEST(Memory, AStepLeavesNothingBehind) {
+  Trainer run;
+  run.train(3);
+  size_t before = get_active_memory();
+  run.train(300);
+  EXPECT_LE(get_active_memory(), before + 4096);
 }
 
 // ---- Recomputation.

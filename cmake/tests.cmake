@@ -3,7 +3,7 @@ find_package(GTest REQUIRED)
 include(GoogleTest)
 
 file(GLOB_RECURSE test_sources CONFIGURE_DEPENDS tests/*.cpp)
-list(FILTER test_sources EXCLUDE REGEX "/tests/compat/")
+list(FILTER test_sources EXCLUDE REGEX "/tests/(compat|nn)/")
 if(test_sources)
   # Made of the core's objects, not of libolivine, so that tests reach internal functions. It lies
   # beside libolivine because OpenBLAS is looked for in the folder of the running code.

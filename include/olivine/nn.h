@@ -1,0 +1,22 @@
+// Neural networks: modules, layers, losses, initializers, training and checkpoints.
+#pragma once
+
+#include "olivine/nn/activations.h"
+#include "olivine/nn/checkpoint.h"
+#include "olivine/nn/containers.h"
+#include "olivine/nn/convolution.h"
+#include "olivine/nn/dropout.h"
+#include "olivine/nn/embedding.h"
+#include "olivine/nn/init.h"
+#include "olivine/nn/linear.h"
+#include "olivine/nn/losses.h"
+#include "olivine/nn/module.h"
+#include "olivine/nn/normalization.h"
+#include "olivine/nn/pooling.h"
+#include "olivine/nn/positional_encoding.h"
+#include "olivine/nn/quantized.h"
+#include "olivine/nn/recurrent.h"
+#include "olivine/nn/transformer.h"
+#include "olivine/nn/tree.h"
+#include "olivine/nn/upsample.h"
+#include "olivine/nn/utils.h"

@@ -175,7 +175,9 @@ def c_functions(family, f):
             known = p.kind is not None or p.name in wanted
             forms = [asked_form(p, wanted[p.name])] if p.name in wanted else []
             forms = forms or (usual_forms(p) if known else [])
-            choices = [(end + form.suffix, made + [(p, form)]) for end, made in choices for form in forms]
+            choices = [
+                (end + form.suffix, made + [(p, form)]) for end, made in choices for form in forms
+            ]
         for end, arguments in choices:
             full = prefix + (name or f.name) + end
             found.setdefault(full, CFunction(full, outs, store, arguments))

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from c_api import c_files, c_umbrella
+from mlx_c_api import mlx_c_files
 from stubs import stub_files
 from swift_api import swift_files
 
@@ -495,8 +496,12 @@ def outputs():
             files |= c_files(family, header)
         files |= swift_files(family, families)
     headers = {p.name for p in (ROOT / C_HEADERS).glob("*.h")} - {"olivine.h"}
-    headers |= {f"generated/{Path(n).name}" for n in files if n.startswith(f"{C_HEADERS}generated/")}
+    headers |= {
+        f"generated/{Path(n).name}" for n in files if n.startswith(f"{C_HEADERS}generated/")
+    }
     files[f"{C_HEADERS}olivine.h"] = c_umbrella(sorted(headers))
+    by_hand = [p.read_text() for p in sorted((ROOT / C_HEADERS).glob("*.h"))]
+    files |= mlx_c_files(by_hand + [t for n, t in files.items() if n.startswith(C_HEADERS)])
     files["bindings/python/generated/families.cpp"] = python_list(families)
     return files | stub_files(families)
 
@@ -511,6 +516,7 @@ def main():
         "bindings/c/generated",
         "bindings/c/include/olivine/c/generated",
         "bindings/swift/Olivine/generated",
+        "compat/include/mlx/c",
         "python/olivine/core",
     )
     old = {str(p.relative_to(ROOT)) for d in folders for p in (ROOT / d).glob("*") if p.is_file()}

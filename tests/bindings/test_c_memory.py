@@ -1,4 +1,4 @@
-"""The C API beside its ctest programs: names of MLX, and memory under valgrind."""
+"""C programs under valgrind: no memory is lost, none is touched that is not theirs."""
 
 import subprocess
 import sys
@@ -8,21 +8,16 @@ import pytest
 from tests.support import ROOT
 
 
-def run(*command):
-    return subprocess.run(
-        [sys.executable, *map(str, command)], capture_output=True, text=True, cwd=ROOT, timeout=300
-    )
-
-
-def test_mlx_names_are_those_of_the_headers():
-    result = run("bindings/mlx_c.py", "--check")
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("program", ["closures", "leaks"])
 def test_no_memory_is_lost(program):
-    result = run("tools/c_leaks.py", "--calls", 10, program)
+    result = subprocess.run(
+        [sys.executable, "tools/c_leaks.py", "--calls", "10", program],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=300,
+    )
     if result.returncode == 2:
         pytest.skip(result.stdout.strip())
     assert result.returncode == 0, result.stdout

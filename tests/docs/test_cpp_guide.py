@@ -14,6 +14,7 @@ PRINTED = [
     ["12", "array([0, 6, 12], dtype=float32)", "3"],
     ["Model(", "blocks.0.up.weight", "array([1], dtype=float32)", "1", "1"],
     ["1 1"],
+    ["array([3, 12], dtype=float32)"],
 ]
 
 

@@ -1,5 +1,5 @@
-# find_package(olivine): the targets olivine::olivine (C++20), olivine::olivine_c (C99) and
-# olivine::mlx (C++20, with MLX's header names as well).
+# find_package(olivine): the targets olivine::olivine (C++20), olivine::nn (its layers and
+# optimizers), olivine::olivine_c (C99) and olivine::mlx (C++20, with MLX's header names as well).
 include("${CMAKE_CURRENT_LIST_DIR}/olivineTargets.cmake")
 
 # olivine_add_python_module(NAME SOURCE...): a Python module of C++ code that uses nanobind and

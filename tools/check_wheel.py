@@ -7,8 +7,8 @@ Without WHEEL it builds one (`pip wheel . --no-deps`) in a temporary folder. Pri
 manylinux policy that the libraries' symbol versions allow and what keeps it from a lower one;
 --audit also runs auditwheel, which PYTHON must have. The bare system is a folder with this Python,
 its standard library and the shared libraries that these load: no compiler, no BLAS, no package but
-the wheel's. A program that multiplies, differentiates, compiles and trains runs in it. Needs Linux,
-ldd and readelf.
+the wheel's. A program that multiplies, differentiates, compiles and trains runs in it. Where there
+is a compiler, programs in C and C++ are then built on the wheel. Needs Linux, ldd and readelf.
 """
 
 import argparse
@@ -61,6 +61,26 @@ for _ in range(50):
 assert loss(model, x, y).item() < 0.5 * first
 assert mx.compile(lambda a: mx.exp(a) + 1)(mx.zeros(3)).tolist() == [2, 2, 2]
 print("imported and trained in a bare system of Python", sys.version.split()[0])
+"""
+
+PROJECT = """
+cmake_minimum_required(VERSION 3.20)
+project(on_a_wheel LANGUAGES C CXX)
+find_package(olivine REQUIRED)
+add_executable(in_c main.c)
+target_link_libraries(in_c PRIVATE olivine::olivine_c)
+add_executable(in_cpp main.cpp)
+target_link_libraries(in_cpp PRIVATE olivine::mlx)
+"""
+C_MAIN = """
+#include <olivine/c/olivine.h>
+#include <stdio.h>
+int main(void) { olivine_array a = olivine_array_new(); puts("C"); return olivine_array_free(a); }
+"""
+CPP_MAIN = """
+#include <mlx/array.h>
+#include <cstdio>
+int main() { std::puts("C++"); return mlx::core::array(0).item<int>(); }
 """
 
 
@@ -182,6 +202,24 @@ def run_bare(package, program=PROGRAM):
     return done.stdout.strip()
 
 
+def check_development(package, cmake="cmake"):
+    """Builds a C and a C++ program on the package, by CMake and by pkg-config; what they print."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder)
+        (source / "CMakeLists.txt").write_text(PROJECT)
+        (source / "main.c").write_text(C_MAIN)
+        (source / "main.cpp").write_text(CPP_MAIN)
+        run(cmake, "-S", source, "-B", source / "build", f"-DCMAKE_PREFIX_PATH={package}")
+        run(cmake, "--build", source / "build")
+        says = [run(source / "build" / name).strip() for name in ("in_c", "in_cpp")]
+        if shutil.which("pkg-config"):
+            paths = {**os.environ, "PKG_CONFIG_PATH": str(package / "lib" / "pkgconfig")}
+            flags = run("pkg-config", "--cflags", "--libs", "olivine-c", env=paths).split()
+            run("cc", "-std=c99", source / "main.c", *flags, "-o", source / "main")
+            says.append(run(source / "main").strip())
+    return ", ".join(says)
+
+
 def build_wheel(folder):
     command = [sys.executable, "-m", "pip", "wheel", ROOT, "--no-deps", "-w", folder]
     subprocess.run([str(c) for c in command], check=True, stdout=subprocess.DEVNULL)
@@ -201,6 +239,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("wheel", nargs="?", type=Path, help="the wheel; else one is built")
     parser.add_argument("--audit", metavar="PYTHON", help="a Python that has auditwheel")
+    parser.add_argument("--cmake", default=str(Path(sys.executable).with_name("cmake")))
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         wheel = args.wheel or build_wheel(folder)
@@ -215,7 +254,7 @@ def main():
         print(f"{wheel.name}: {size / 1e6:.1f} MB, {len(libraries(content))} libraries")
         print(
             f"symbol versions allow {lowest}"
-            + (f"; lower: {', '.join(blocking)}" if blocking else "")
+            + (f"; not lower for {', '.join(blocking)}" if blocking else "")
         )
         if lowest == "none":
             problems.append("no manylinux policy allows its symbol versions")
@@ -223,8 +262,13 @@ def main():
             print(run(args.audit, "-m", "auditwheel", "show", wheel))
         try:
             print(run_bare(package))
+            if shutil.which(args.cmake) and shutil.which("cc"):
+                built = check_development(package, args.cmake)
+                print("programs on its headers and libraries:", built)
         except RuntimeError as error:
             problems.append(str(error))
+        except subprocess.CalledProcessError as error:
+            problems.append(f"{error}\n{error.stdout}{error.stderr}")
     for problem in problems:
         print("PROBLEM:", problem)
     return 1 if problems else 0

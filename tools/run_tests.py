@@ -117,7 +117,9 @@ def summary_line(lines):
     """The line in which pytest, ctest or a tool of ours says what it found."""
     for line in reversed(lines):
         text = line.strip("= ")
-        if re.search(r"\d+ (passed|failed|error)|tests passed|tests failed|Executed \d+ tests", text):
+        if re.search(
+            r"\d+ (passed|failed|error)|tests passed|tests failed|Executed \d+ tests", text
+        ):
             return text
     return next((line for line in reversed(lines) if line), "")
 

@@ -1,7 +1,7 @@
 """Compares the declarations of the Swift package with a list of those of mlx-swift, name by name.
 
-The list has one declaration a line, grouped by module and file, members indented under their type. A
-declaration counts as there when the package declares the same name in the same type with the same
+The list has one declaration a line, grouped by module and file, members indented under their type.
+A declaration counts as there when the package declares the same name in the same type with the same
 labels, types, defaults and result. Names of parameters inside, attributes and modifiers may differ.
 
 Usage: check_swift.py LIST [--missing] [--only PREFIX]
@@ -308,7 +308,8 @@ def main():
         there += len(wanted) - len(excused) - len(absent)
         share = 100 * (1 - len(absent) / max(len(wanted) - len(excused), 1))
         print(
-            f"{section:40}{len(wanted) - len(absent) - len(excused):5} of {len(wanted):4}  {share:5.1f} %"
+            f"{section:40}{len(wanted) - len(absent) - len(excused):5} of {len(wanted):4}"
+            f"  {share:5.1f} %"
         )
         for w in excused:
             print(f"    left out: {w.name} ({reason(w)})")

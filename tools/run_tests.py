@@ -1,9 +1,9 @@
 """Runs every test of the project, step by step, and ends with one line per step.
 
-The order is from cheap to dear: file sizes, a two-second smoke test, C++ tests, Python tests, the op
-tests under each instruction set of this machine, Swift's tests, then C++ and some Python tests under the
-address and undefined-behaviour sanitizers. A failing smoke test ends the run; later steps all run, and any
-failure makes the exit status 1.
+The order is from cheap to dear: file sizes, a two-second smoke test, C++ tests, Python tests, the
+op tests under each instruction set of this machine, Swift's tests, then C++ and some Python tests
+under the address and undefined-behaviour sanitizers. A failing smoke test ends the run; later steps
+all run, and any failure makes the exit status 1.
 
 Usage: run_tests.py [--jobs N] [--only STEP ...] [--no-asan] [--list]
 """

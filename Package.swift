@@ -42,6 +42,9 @@ func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 func compat(_ name: String, _ target: String) -> Target {
   .target(name: name, dependencies: [.byName(name: target)], path: sources + "compat/" + name)
 }
+func example(_ name: String) -> Target {
+  .executableTarget(name: name, dependencies: ["Olivine"], path: "examples/swift/" + name)
+}
 func product(_ name: String) -> Product { .library(name: name, targets: [name]) }
 
 let package = Package(
@@ -66,7 +69,15 @@ let package = Package(
     compat("MLXFFT", "OlivineFFT"),
     compat("MLXLinalg", "OlivineLinalg"),
     compat("MLXFast", "OlivineFast"),
+    example("linear_regression"),
+    example("mlp"),
+    example("imported_function"),
+    .executableTarget(
+      name: "bench-calls", dependencies: ["Olivine", "COlivine"], path: "bench/swift"),
     .testTarget(name: "OlivineTests", dependencies: ["Olivine"], path: "tests/swift/OlivineTests"),
+    .testTarget(
+      name: "CompatTests", dependencies: ["MLX", "MLXRandom", "MLXFFT", "MLXLinalg", "MLXFast"],
+      path: "tests/swift/CompatTests"),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -229,8 +229,7 @@ def weak_scalars(form, own):
     if len(weak) == 3:
         a, b, c = weak
         return (
-            f"  let ({b}, {c}) = toArrays({b}, {c})\n"
-            f"  let {a} = {a}.asMLXArray(dtype: {b}.dtype)\n"
+            f"  let ({b}, {c}) = toArrays({b}, {c})\n  let {a} = {a}.asMLXArray(dtype: {b}.dtype)\n"
         )
     if len(weak) == 2:
         return f"  let ({', '.join(weak)}) = toArrays({', '.join(weak)})\n"

@@ -1,7 +1,7 @@
 """Compares the declarations of the Swift package with a list of those of mlx-swift, name by name.
 
-The list has one declaration a line, grouped by module and file, members indented under their type. A
-declaration counts as there when the package declares the same name in the same type with the same
+The list has one declaration a line, grouped by module and file, members indented under their type.
+A declaration counts as there when the package declares the same name in the same type with the same
 labels, types, defaults and result. Names of parameters inside, attributes and modifiers may differ.
 
 Usage: check_swift.py LIST [--missing] [--only PREFIX]
@@ -148,7 +148,9 @@ def declared(text, owner):
         parents = re.match(r":(.*?)( where .*|\{|$)", after)
         condition = re.search(r"where .*?(?=\{|$)", after)
         names = "&".join(sorted(split_commas(parents[1].strip()))) if parents else ""
-        return Declaration(owner, f"{kind} {name}:{names} {condition[0] if condition else ''}".strip())
+        return Declaration(
+            owner, f"{kind} {name}:{names} {condition[0] if condition else ''}".strip()
+        )
     return Declaration(owner, normalized(text, owner))
 
 
@@ -169,7 +171,9 @@ def head_end(text, start):
             continue
         if c in "{};" or depth < 0:
             return i
-        if c == "\n" and not re.match(r"\s*(->|where\b|=|\.\.|throws\b|async\b|rethrows\b|:)", text[i:]):
+        if c == "\n" and not re.match(
+            r"\s*(->|where\b|=|\.\.|throws\b|async\b|rethrows\b|:)", text[i:]
+        ):
             if re.search(r"(,|->|:|=|where)\s*$", text[start:i]):
                 continue
             return i
@@ -214,8 +218,10 @@ def read_scope(text, owner, visible, found):
         if re.search(r"\b(private|fileprivate)\b(?!\()", prefix):
             public = None
         body_end = skip_body(text, end) if text[end : end + 1] == "{" else end
-        if kind in TYPES and re.match(r"\s*[\[\w]", text[match.end() :]) and not (
-            kind == "class" and re.match(r"\s+(func|var)\b", text[match.end() :])
+        if (
+            kind in TYPES
+            and re.match(r"\s*[\[\w]", text[match.end() :])
+            and not (kind == "class" and re.match(r"\s+(func|var)\b", text[match.end() :]))
         ):
             clean = simple(text[match.start() : end])
             if kind == "extension" or public:
@@ -257,9 +263,7 @@ def is_there(wanted, texts, heads):
         name, _, parents = rest.partition(":")
         parents = parents.split(" where ")[0]
         have = heads.get(name, set())
-        return bool(have or kind == "extension") and all(
-            p in have for p in parents.split("&") if p
-        )
+        return bool(have or kind == "extension") and all(p in have for p in parents.split("&") if p)
     return False
 
 
@@ -303,7 +307,10 @@ def main():
         total += len(wanted) - len(excused)
         there += len(wanted) - len(excused) - len(absent)
         share = 100 * (1 - len(absent) / max(len(wanted) - len(excused), 1))
-        print(f"{section:40}{len(wanted) - len(absent) - len(excused):5} of {len(wanted):4}  {share:5.1f} %")
+        print(
+            f"{section:40}{len(wanted) - len(absent) - len(excused):5} of {len(wanted):4}"
+            f"  {share:5.1f} %"
+        )
         for w in excused:
             print(f"    left out: {w.name} ({reason(w)})")
         if options.missing:

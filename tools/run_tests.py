@@ -1,9 +1,9 @@
 """Runs every test of the project, step by step, and ends with one line per step.
 
-The order is from cheap to dear: file sizes, a two-second smoke test, C++ tests, Python tests, the op
-tests under each instruction set of this machine, then C++ and some Python tests under the address
-and undefined-behaviour sanitizers. A failing smoke test ends the run; later steps all run, and any
-failure makes the exit status 1.
+The order is from cheap to dear: file sizes, a two-second smoke test, C++ tests, Python tests, the
+op tests under each instruction set of this machine, Swift's tests, then C++ and some Python tests
+under the address and undefined-behaviour sanitizers. A failing smoke test ends the run; later steps
+all run, and any failure makes the exit status 1.
 
 Usage: run_tests.py [--jobs N] [--only STEP ...] [--no-asan] [--list]
 """
@@ -12,6 +12,7 @@ import argparse
 import os
 import platform
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,11 +101,25 @@ class Step:
         return f"{self.status:8}{self.name:22}{self.seconds:7.1f} s  {self.note}"
 
 
+class Skipped(Step):
+    """A step that this machine can't take, and why."""
+
+    def __init__(self, name, reason):
+        super().__init__(name, [])
+        self.status, self.note = "skipped", reason
+
+    def run(self):
+        print(f"\n==== {self.name}: skipped, {self.note}", flush=True)
+        return True
+
+
 def summary_line(lines):
     """The line in which pytest, ctest or a tool of ours says what it found."""
     for line in reversed(lines):
         text = line.strip("= ")
-        if re.search(r"\d+ (passed|failed|error)|tests passed|tests failed", text):
+        if re.search(
+            r"\d+ (passed|failed|error)|tests passed|tests failed|Executed \d+ tests", text
+        ):
             return text
     return next((line for line in reversed(lines) if line), "")
 
@@ -130,7 +145,16 @@ def plain_steps(jobs):
         paths = PRODUCTS if products else ["tests/ops"]
         env = {**package, "OLIVINE_CPU_ISA": isa}
         steps.append(Step(f"pytest-{isa}", pytest_command(jobs, *paths), env))
-    return steps
+    return [*steps, swift_step(jobs)]
+
+
+def swift_step(jobs):
+    """The tests of the Swift package, which need Swift 6."""
+    swift = shutil.which("swift") or shutil.which("/opt/swift/usr/bin/swift")
+    if not swift:
+        return Skipped("swift", "no swift in PATH or /opt/swift/usr/bin")
+    command = [swift, "test", "--disable-swift-testing", "-j", str(jobs)]
+    return Step("swift", command, limit=900)
 
 
 def sanitizer_libraries():
@@ -191,7 +215,7 @@ def run_all(steps):
     report = "\n".join(str(step) for step in steps)
     SUMMARY.write_text(report + "\n")
     print(f"\n==== summary, {sum(step.seconds for step in steps):.0f} s in all\n{report}")
-    return all(step.status == "passed" for step in steps)
+    return all(step.status in ("passed", "skipped") for step in steps)
 
 
 def main():

@@ -19,9 +19,7 @@ public enum DType: Hashable, Sendable, CaseIterable {
   case float64
   case complex128
 
-  init(_ code: olivine_dtype) {
-    self = DType.allCases.first { $0.cmlxDtype == code } ?? .bool
-  }
+  init(_ code: olivine_dtype) { self = dtypesByCode[Int(code.rawValue)] }
 
   public var cmlxDtype: olivine_dtype {
     switch self {
@@ -101,6 +99,8 @@ public enum DType: Hashable, Sendable, CaseIterable {
     public var smallestSubnormal: Double { scalbn(1.0, layout.smallest - layout.fraction) }
   }
 }
+
+private let dtypesByCode = DType.allCases.sorted { $0.cmlxDtype.rawValue < $1.cmlxDtype.rawValue }
 
 private func scalbn(_ x: Double, _ n: Int) -> Double {
   Double(sign: .plus, exponent: n, significand: x)

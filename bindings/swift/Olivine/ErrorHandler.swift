@@ -80,8 +80,14 @@ private final class ProgramHandler: @unchecked Sendable {
 
 private let programHandler = ProgramHandler()
 
-enum ErrorState {
-  @TaskLocal static var handler: (@Sendable (String) -> Void)?
+private final class TaskHandler: Sendable {
+  let call: @Sendable (String) -> Void
+  init(_ call: @escaping @Sendable (String) -> Void) { self.call = call }
+}
+
+private enum ErrorState {
+  // An object: optimized code of Swift 6.3 fails to bind an optional function.
+  @TaskLocal static var handler: TaskHandler?
 }
 
 /// Sets what is called with every error outside of ``withError(_:)-(_)``; nil for a fatal error.
@@ -98,14 +104,14 @@ public func setErrorHandler(
 public func withErrorHandler<R>(
   _ handler: @escaping @Sendable (String) -> Void, _ body: () throws -> R
 ) rethrows -> R {
-  try ErrorState.$handler.withValue(handler, operation: body)
+  try ErrorState.$handler.withValue(TaskHandler(handler), operation: body)
 }
 
 /// Calls `handler` with the errors of `body`.
 nonisolated(nonsending) public func withErrorHandler<R>(
   _ handler: @escaping @Sendable (String) -> Void, _ body: () async throws -> R
 ) async rethrows -> R {
-  try await ErrorState.$handler.withValue(handler, operation: body)
+  try await ErrorState.$handler.withValue(TaskHandler(handler), operation: body)
 }
 
 /// Throws the first error of `body`, at its end.
@@ -138,7 +144,7 @@ nonisolated(nonsending) public func withError<R>(_ body: () async throws -> R) a
 @inline(never)
 package func report(_ message: String) {
   if let handler = ErrorState.handler {
-    handler(message)
+    handler.call(message)
   } else if !programHandler.call(message) {
     fatalError(message)
   }

@@ -106,18 +106,23 @@ extension Collection where Element == Int {
   /// The integers as C ints on the stack. Without a call, and with an error, if one does not fit.
   @inline(__always)
   func withInts(_ body: (UnsafePointer<Int32>, Int) -> Int32) -> Int32 {
-    withUnsafeTemporaryAllocation(of: Int32.self, capacity: count) { ints in
-      var n = 0
-      for value in self {
-        guard let small = Int32(exactly: value) else {
-          report("[array] expected integers of 32 bits; got \(value)")
-          return alreadyReported
-        }
-        ints[n] = small
-        n += 1
+    if let status = withContiguousStorageIfAvailable({ withSmallInts($0, body) }) { return status }
+    return Array(self).withUnsafeBufferPointer { withSmallInts($0, body) }
+  }
+}
+
+private func withSmallInts(
+  _ values: UnsafeBufferPointer<Int>, _ body: (UnsafePointer<Int32>, Int) -> Int32
+) -> Int32 {
+  withUnsafeTemporaryAllocation(of: Int32.self, capacity: values.count) { ints in
+    for (i, value) in values.enumerated() {
+      guard let small = Int32(exactly: value) else {
+        report("[array] expected integers of 32 bits; got \(value)")
+        return alreadyReported
       }
-      return body(UnsafePointer(ints.baseAddress!), n)
+      ints[i] = small
     }
+    return body(UnsafePointer(ints.baseAddress!), values.count)
   }
 }
 

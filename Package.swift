@@ -73,7 +73,7 @@ let package = Package(
     example("mlp"),
     example("imported_function"),
     .executableTarget(
-      name: "bench-calls", dependencies: ["Olivine", "COlivine"], path: "bench/swift"),
+      name: "bench-calls", dependencies: ["Olivine"], path: "bench/languages/swift"),
     .testTarget(name: "OlivineTests", dependencies: ["Olivine"], path: "tests/swift/OlivineTests"),
     .testTarget(
       name: "CompatTests", dependencies: ["MLX", "MLXRandom", "MLXFFT", "MLXLinalg", "MLXFast"],

@@ -1,7 +1,7 @@
 """What a call costs in each language: `python -m bench.languages`.
 
-Builds calls.cpp, calls.c and, where there is a Swift, swift/, against the build tree, runs them and
-the same loop in Python in turns, and prints the medians of the rounds as a table.
+Builds calls.cpp, calls.c and, where there is a Swift, swift/main.swift on the build tree, runs them
+and the same loop in Python in turns, and prints the medians of the rounds as a table.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ def compiled(folder: Path) -> dict[str, list[str]]:
     )  # fmt: skip
     swift = shutil.which("swift", path=f"{os.environ['PATH']}:/opt/swift/usr/bin")
     if swift:
-        build = [swift, "build", "-c", "release", "--package-path", str(HERE / "swift")]
-        subprocess.run([*build, "--scratch-path", str(folder / "swift")], check=True)
-        commands["Swift"] = [str(folder / "swift/release/calls")]
+        build = [swift, "build", "-c", "release", "--product", "bench-calls"]
+        build += ["--package-path", str(ROOT), "--scratch-path", str(ROOT / "build/swift")]
+        subprocess.run([*build, "--quiet"], check=True)
+        commands["Swift"] = [str(ROOT / "build/swift/release/bench-calls")]
     else:
         print("no swift was found: its column is left out", file=sys.stderr)
     return commands

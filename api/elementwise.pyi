@@ -379,6 +379,14 @@ def logaddexp(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice
     """
 
 
+def hypot(a: scalar | array, b: scalar | array, /, *, stream: StreamOrDevice = None) -> array:
+    """``sqrt(a * a + b * b)`` without overflow: the length of the vector ``(a, b)``.
+
+    Infinite if one operand is, even beside NaN. Operands broadcast and are promoted to one real
+    dtype; integers give float32. Source: Python array API standard, ``hypot``.
+    """
+
+
 def equal(a: scalar | array, b: scalar | array, stream: StreamOrDevice = None) -> array:
     """``a == b``.
 

@@ -1,5 +1,6 @@
 // Choosing between elements (where, clip, nan_to_num), and comparing up to a tolerance.
 #include <cfloat>
+#include <limits>
 
 #include "core/checks.h"
 #include "olivine/ops/creation.h"
@@ -72,6 +73,22 @@ array nan_to_num(const array& a, float nan, std::optional<float> posinf,
   const array low = constant(neginf ? double(*neginf) : -largest(t), t);
   const array numbers = where(isnan(a, s), constant(nan, t), a, s);
   return where(isposinf(a, s), high, where(isneginf(a, s), low, numbers, s), s);
+}
+
+array hypot(const array& a, const array& b, StreamOrDevice s) {
+  const Dtype t = at_least_float(promote_types(a.dtype(), b.dtype()));
+  expect_real("hypot", t);
+  broadcast_shapes(a.shape(), b.shape(), "hypot");  // the error names this function
+  const Dtype wide = t == float64 ? float64 : float32;  // 16 bits are rounded once, at the end
+  const array x = abs(cast(a, wide, s), s), y = abs(cast(b, wide, s), s);
+  const array longer = maximum(x, y, s), one = constant(1, wide);
+  const array endless = logical_or(isinf(x, s), isinf(y, s), s);
+  const array degenerate = logical_or(equal(longer, constant(0, wide), s), endless, s);
+  const array ratio = divide(minimum(x, y, s), where(degenerate, one, longer, s), s);
+  const array length = multiply(longer, sqrt(add(one, square(ratio, s), s), s), s);
+  const array edge =
+      where(endless, constant(std::numeric_limits<double>::infinity(), wide), longer, s);
+  return cast(where(degenerate, edge, length, s), t, s);
 }
 
 array isclose(const array& a, const array& b, double rtol, double atol, bool equal_nan,

@@ -343,6 +343,7 @@ ROWS = [
     ),
     Row("greater", np.greater, BINARY, REAL, special=True, wrong="shape", **to_bool),
     Row("greater_equal", np.greater_equal, BINARY, REAL, special=True, wrong="shape", **to_bool),
+    Row("hypot", np.hypot, BINARY, REAL, out="float", special=True, wrong="shape"),
     Row("isclose", np.isclose, BINARY, REAL, low=0, high=1.5, **to_bool),
     Row("less", np.less, BINARY, REAL, special=True, wrong="shape", **to_bool),
     Row("less_equal", np.less_equal, BINARY, REAL, special=True, wrong="shape", **to_bool),

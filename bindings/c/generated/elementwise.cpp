@@ -227,6 +227,10 @@ int olivine_logaddexp(olivine_array* res, const olivine_array a, const olivine_a
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::logaddexp), c::get(a), c::get(b), c::get(s))); });
 }
 
+int olivine_hypot(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::hypot), c::get(a), c::get(b), c::get(s))); });
+}
+
 int olivine_equal(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::equal), c::get(a), c::get(b), c::get(s))); });
 }

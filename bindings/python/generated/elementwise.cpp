@@ -512,6 +512,16 @@ PyObject* py_logaddexp(PyObject* self, PyObject* const* args, Py_ssize_t nargs, 
   });
 }
 
+constexpr std::string_view py_hypot_names[] = {"a", "b", "stream"};
+constexpr Signature py_hypot_signature{"hypot", py_hypot_names, 3, 2, 2, false, 3u, false};
+PyObject* py_hypot(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_hypot_signature, self, args, nargs, names);
+    in.promote({0, 1});
+    return to_python(call(OLIVINE_FUNCTION(olivine::hypot), in.ref(0), in.ref(1), in.stream(2)));
+  });
+}
+
 constexpr std::string_view py_equal_names[] = {"a", "b", "stream"};
 constexpr Signature py_equal_signature{"equal", py_equal_names, 3, 0, 3, false, 3u, false};
 PyObject* py_equal(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
@@ -1099,6 +1109,14 @@ R"doc(logaddexp(a, b, /, *, stream=None)
 ``log(exp(a) + exp(b))`` without overflow.
 
 Operands broadcast and are promoted to one dtype; integers give float32.)doc"),
+    function_entry<py_hypot>("hypot",
+R"doc(hypot(a, b, /, *, stream=None)
+--
+
+``sqrt(a * a + b * b)`` without overflow: the length of the vector ``(a, b)``.
+
+Infinite if one operand is, even beside NaN. Operands broadcast and are promoted to one real
+dtype; integers give float32. Source: Python array API standard, ``hypot``.)doc"),
     function_entry<py_equal>("equal",
 R"doc(equal(a, b, stream=None)
 --

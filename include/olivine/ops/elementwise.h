@@ -119,6 +119,8 @@ OLIVINE_API array maximum(const array& a, const array& b, StreamOrDevice s = {})
 OLIVINE_API array minimum(const array& a, const array& b, StreamOrDevice s = {});
 // log(exp(a) + exp(b)), without overflow.
 OLIVINE_API array logaddexp(const array& a, const array& b, StreamOrDevice s = {});
+// sqrt(a * a + b * b), without overflow.
+OLIVINE_API array hypot(const array& a, const array& b, StreamOrDevice s = {});
 // Angle of the point (b, a).
 OLIVINE_API array arctan2(const array& a, const array& b, StreamOrDevice s = {});
 // a == b.

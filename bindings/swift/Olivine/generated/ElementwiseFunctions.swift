@@ -410,6 +410,11 @@ public func trunc(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArra
   made { r in olivine_trunc(r, array.ctx, stream.ctx) }
 }
 
+/// ``sqrt(a * a + b * b)`` without overflow: the length of the vector ``(a, b)``.
+public func hypot(_ a: NDArray, _ b: NDArray, stream: StreamOrDevice = .default) -> NDArray {
+  made { r in olivine_hypot(r, a.ctx, b.ctx, stream.ctx) }
+}
+
 /// Whether exactly one of two elements is nonzero, as bool. Operands broadcast.
 public func logicalXor(_ a: NDArray, _ b: NDArray, stream: StreamOrDevice = .default) -> NDArray {
   made { r in olivine_logical_xor(r, a.ctx, b.ctx, stream.ctx) }

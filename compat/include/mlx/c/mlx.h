@@ -373,6 +373,7 @@
 #define mlx_hadamard_transform olivine_hadamard_transform
 #define mlx_hamming olivine_hamming
 #define mlx_hanning olivine_hanning
+#define mlx_hypot olivine_hypot
 #define mlx_identity olivine_identity
 #define mlx_imag olivine_imag
 #define mlx_imported_function olivine_imported_function

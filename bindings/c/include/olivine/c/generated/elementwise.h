@@ -115,6 +115,8 @@ OLIVINE_C_API int olivine_maximum(olivine_array* res, const olivine_array a, con
 OLIVINE_C_API int olivine_minimum(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
 /* `log(exp(a) + exp(b))` without overflow. */
 OLIVINE_C_API int olivine_logaddexp(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `sqrt(a * a + b * b)` without overflow: the length of the vector `(a, b)`. */
+OLIVINE_C_API int olivine_hypot(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
 /* `a == b`. */
 OLIVINE_C_API int olivine_equal(olivine_array* res, const olivine_array a, const olivine_array b, const olivine_stream s);
 /* `a != b`. */

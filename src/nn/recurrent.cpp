@@ -84,16 +84,16 @@ array GRU::operator()(const array& given, std::optional<array> hidden) const {
   for (int t = 0; t < steps; ++t) {
     array now = step_of(x, t);
     array gates = part(now, -1, 0, 2 * size), added = part(now, -1, 2 * size, 3 * size);
-    array recurrent = bhn ? *bhn : array(0);
+    std::optional<array> recurrent = bhn;
     if (hidden) {
       array from = matmul(*hidden, transpose(Wh));
       gates = gates + part(from, -1, 0, 2 * size);
       array own = part(from, -1, 2 * size, 3 * size);
-      recurrent = bhn ? *bhn + own : 0 + own;
+      recurrent = bhn ? *bhn + own : own;
     }
     std::vector<array> both = split(olivine::sigmoid(gates), 2, -1);
     const array &reset = both[0], &update = both[1];
-    array candidate = olivine::tanh(added + (bhn || hidden ? reset * recurrent : reset * 0));
+    array candidate = olivine::tanh(recurrent ? added + reset * *recurrent : added);
     array kept = (1 - update) * candidate;
     hidden = hidden ? kept + update * *hidden : kept;
     states.push_back(*hidden);

@@ -158,7 +158,9 @@ std::shared_ptr<optim::Optimizer> optimizer_of(const std::string& text) {
   for (const Value& v : evaluate(list, {}).as<List>()) optimizers.push_back(v.as<Shared>());
   std::string filters = text.substr(end + 3);
   std::vector<optim::MultiOptimizer::Filter> picks;
-  if (filters == "[lambda n, g: g.ndim >= 2])") {
+  if (filters == "[lambda n, g: g.ndim == 2])") {
+    picks.push_back([](const std::string&, const array& g) { return g.ndim() == 2; });
+  } else if (filters == "[lambda n, g: g.ndim >= 2])") {
     picks.push_back([](const std::string&, const array& g) { return g.ndim() >= 2; });
   } else if (filters == "[lambda n, g: 'layers' in n, lambda n, g: n.endswith('bias')])") {
     picks.push_back([](const std::string& n, const array&) { return n.find("layers") != n.npos; });
@@ -219,6 +221,83 @@ void run_initializer(Case& c) {
   c.found.set("exact", evaluate(call, scope).as<array>());
 }
 
+// ---- Whole training loops.
+struct Trained : nn::Module {
+  nn::Sequential layers;
+  std::shared_ptr<nn::TransformerEncoder> encoder;
+  array operator()(const array& x) { return layers(x); }
+  void fields(nn::Fields& f) override {
+    layers.fields(f);
+    f("encoder", encoder);
+  }
+};
+
+Trained trained_model(const std::string& name) {
+  // As in Python, where it is made for all models, and draws its weights first.
+  auto encoder =
+      std::make_shared<nn::TransformerEncoder>(2, 8, 2, nn::TransformerOptions{.dropout = 0.1});
+  Trained m;
+  // Braces: the layers draw their weights from left to right.
+  if (name == "mlp") {
+    m.layers = {nn::Linear(6, 16), nn::GELU(), nn::Dropout(0.2), nn::LayerNorm(16),
+                nn::Linear(16, 4)};
+  } else if (name == "cnn") {
+    m.layers = {nn::Conv2d(2, 6, 3, {.padding = 1, .bias = false}),
+                nn::BatchNorm(6),
+                nn::ReLU(),
+                nn::MaxPool2d(2),
+                nn::Conv2d(6, 8, 3, {.groups = 2}),
+                nn::SiLU(),
+                nn::AvgPool2d(2),
+                nn::Dropout2d(0.1),
+                [](const array& x) {
+                  return reshape(x, {x.shape(0), -1});
+                },
+                nn::Linear(8, 4)};
+  } else if (name == "gru") {
+    m.layers = {nn::Embedding(12, 8), nn::GRU(8, 10), nn::RMSNorm(10),
+                [](const array& x) { return take(x, -1, 1); }, nn::Linear(10, 4)};
+  } else {
+    m.layers = {nn::Embedding(12, 8), [encoder](const array& x) { return (*encoder)(x); },
+                [](const array& x) { return mean(x, 1); }, nn::Linear(8, 4)};
+    m.encoder = encoder;
+  }
+  return m;
+}
+
+void run_training(Case& c) {
+  std::string call = c.about["call"];
+  olivine::random::seed(8);
+  Trained model = trained_model(call.substr(0, call.find(' ')));
+  auto optimizer = optimizer_of(c.about["make"]);
+  optimizer->init(model.trainable_parameters());
+  auto loss_and_grad = nn::value_and_grad(model, [&](const array& x, const array& y) {
+    return nn::losses::cross_entropy(model(x), y,
+                                     {.label_smoothing = 0.1, .reduction = nn::Reduction::mean});
+  });
+  auto eager = [&](const array& x, const array& y) -> std::vector<array> {
+    auto [loss, grads] = loss_and_grad(x, y);
+    auto [clipped, norm] = optim::clip_grad_norm(grads, 1.0);
+    optimizer->update(model, clipped);
+    return {loss, norm};
+  };
+  auto compiled = nn::compile(eager, model, *optimizer);
+  bool is_compiled = call.ends_with("compiled");
+  std::vector<float> found;
+  for (int i = 0; i < 12; ++i) {
+    array x = c.values.at("x." + std::to_string(i)), y = c.values.at("y." + std::to_string(i));
+    for (const array& v : is_compiled ? compiled(x, y) : eager(x, y)) {
+      found.push_back(v.item<float>());
+    }
+    nn::eval(model, *optimizer);
+  }
+  c.found.set("losses and norms", array(found, {12, 2}));
+  c.put("p.", model.parameters());
+  c.put("state.", optimizer->state());
+  model.eval();
+  c.found.set("evaluation", model(c.values.at("x.11")));
+}
+
 void run(Case& c) {
   const std::string& kind = c.about["kind"];
   if (kind == "layer") return run_layer(c);
@@ -227,6 +306,7 @@ void run(Case& c) {
   if (kind == "schedule") return run_schedule(c);
   if (kind == "initializer") return run_initializer(c);
   if (kind == "new") return run_new(c);
+  if (kind == "training") return run_training(c);
   throw Unsupported("cases of kind " + kind);
 }
 

@@ -29,7 +29,7 @@ NOT_READ = (
     *("mx.where(", "mx.concatenate", "mx.array(0.25", " + ", "mx.dequantize(layer"),
     *("mx.clip(", "(a > 0)", "mx.stack("),
 )
-KINDS = ("layer", "function", "optimizer", "schedule", "initializer", "new")
+KINDS = ("layer", "function", "optimizer", "schedule", "initializer", "new", "training")
 # Sums of more than a few terms in another order: NumPy adds the weights of antialiasing pairwise.
 TOLERANCE = {"antialias=True": 1e-6}
 

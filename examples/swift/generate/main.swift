@@ -1,4 +1,4 @@
-// Continues a text by a checkpoint of `olivine train-lm` or of the example train-lm, greedily.
+// Continues a text by a checkpoint of `olivine train-lm` or of the example train_lm, greedily.
 //
 //     swift run generate CHECKPOINT PROMPT [COUNT]
 import Foundation

@@ -1,6 +1,6 @@
 // Trains a small transformer on the characters of a text, saves a checkpoint and reads it again.
 //
-//     swift run train-lm TEXT CHECKPOINT [STEPS]
+//     swift run train_lm TEXT CHECKPOINT [STEPS]
 import Foundation
 import GPT
 import Olivine
@@ -57,7 +57,7 @@ let arguments = CommandLine.arguments
 guard (3...4).contains(arguments.count), let steps = Int(arguments.count > 3 ? arguments[3] : "200"),
   steps > 0
 else {
-  print("usage: train-lm TEXT CHECKPOINT [STEPS]")
+  print("usage: train_lm TEXT CHECKPOINT [STEPS]")
   exit(2)
 }
 do {

@@ -42,8 +42,8 @@ func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 func compat(_ name: String, _ target: String) -> Target {
   .target(name: name, dependencies: [.byName(name: target)], path: sources + "compat/" + name)
 }
-func example(_ name: String) -> Target {
-  .executableTarget(name: name, dependencies: ["Olivine"], path: "examples/swift/" + name)
+func example(_ name: String, _ dependencies: [Target.Dependency] = ["Olivine"]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, path: "examples/swift/" + name)
 }
 func product(_ name: String) -> Product { .library(name: name, targets: [name]) }
 
@@ -53,7 +53,8 @@ let package = Package(
   products: [
     product("Olivine"), product("OlivineRandom"), product("OlivineFFT"), product("OlivineLinalg"),
     product("OlivineFast"), product("MLX"), product("MLXRandom"), product("MLXFFT"),
-    product("MLXLinalg"), product("MLXFast"),
+    product("MLXLinalg"), product("MLXFast"), product("OlivineNN"), product("OlivineOptimizers"),
+    product("MLXNN"), product("MLXOptimizers"),
   ],
   targets: [
     .target(
@@ -64,17 +65,27 @@ let package = Package(
     module("OlivineFFT", ["Olivine"]),
     module("OlivineLinalg", ["Olivine"]),
     module("OlivineFast", ["Olivine"]),
+    module("OlivineNN", ["Olivine"]),
+    module("OlivineOptimizers", ["Olivine", "OlivineNN"]),
     compat("MLX", "Olivine"),
     compat("MLXRandom", "OlivineRandom"),
     compat("MLXFFT", "OlivineFFT"),
     compat("MLXLinalg", "OlivineLinalg"),
     compat("MLXFast", "OlivineFast"),
+    compat("MLXNN", "OlivineNN"),
+    compat("MLXOptimizers", "OlivineOptimizers"),
+    .target(name: "GPT", dependencies: ["Olivine", "OlivineNN"], path: "examples/swift/gpt"),
     example("linear_regression"),
-    example("mlp"),
+    example("mlp", ["Olivine", "OlivineNN", "OlivineOptimizers"]),
+    example("train_lm", ["GPT", "OlivineOptimizers"]),
+    example("generate", ["GPT"]),
     example("imported_function"),
     .executableTarget(
       name: "bench-calls", dependencies: ["Olivine"], path: "bench/languages/swift"),
     .testTarget(name: "OlivineTests", dependencies: ["Olivine"], path: "tests/swift/OlivineTests"),
+    .testTarget(
+      name: "OlivineNNTests", dependencies: ["Olivine", "OlivineNN", "OlivineOptimizers"],
+      path: "tests/swift/OlivineNNTests"),
     .testTarget(
       name: "CompatTests", dependencies: ["MLX", "MLXRandom", "MLXFFT", "MLXLinalg", "MLXFast"],
       path: "tests/swift/CompatTests"),

@@ -67,7 +67,8 @@ def simple(text):
     text = re.sub(r"@\w+(\.\w+)*(\([^()]*(\([^()]*\)[^()]*)*\))?", " ", text)
     text = re.sub(r"\b(internal|private|fileprivate)\(set\)", " ", text)
     text = re.sub(r"\bnonisolated\(\w+\)", " ", text)
-    text = re.sub(r"\bMLXArray\b", "NDArray", text)
+    text = re.sub(r"\bMLX\.MLXArray\b|\bMLXArray\b", "NDArray", text)
+    text = re.sub(r"=\s*\{[^{}]*\}(?=\s*[,)])", "= {}", text)  # a closure as a default
     text = re.sub(r"\bmlx_", "olivine_", text)
     text = re.sub(rf"\b({MODIFIERS})\b(?!\s*:)", " ", text)
     text = re.sub(r"\b(any|escaping|borrowing)\b(?=\s+[\w(])", " ", text)

@@ -135,7 +135,8 @@ def plain_steps(jobs):
         Step("size", [sys.executable, "tools/size.py"], limit=60),
         Step("smoke", [sys.executable, "tests/smoke.py"], package, limit=60),
         Step("ctest", [*ctest, "--no-tests=error", "--test-dir", RELEASE]),
-        Step("pytest", pytest_command(jobs, "tests"), package, limit=900),
+        # The Swift programs' tests follow Swift's build.
+        Step("pytest", pytest_command(jobs, "tests", "--ignore=tests/swift"), package, limit=900),
     ]
     # The newest set is what the run above has used.
     isas = machine_isas()
@@ -145,16 +146,21 @@ def plain_steps(jobs):
         paths = PRODUCTS if products else ["tests/ops"]
         env = {**package, "OLIVINE_CPU_ISA": isa}
         steps.append(Step(f"pytest-{isa}", pytest_command(jobs, *paths), env))
-    return [*steps, swift_step(jobs)]
+    return [*steps, *swift_steps(jobs, package)]
 
 
-def swift_step(jobs):
-    """The tests of the Swift package, which need Swift 6."""
+def swift_steps(jobs, package):
+    """The tests of the Swift package and of its programs, which need Swift 6."""
     swift = shutil.which("swift") or shutil.which("/opt/swift/usr/bin/swift")
     if not swift:
-        return Skipped("swift", "no swift in PATH or /opt/swift/usr/bin")
+        return [Skipped("swift", "no swift in PATH or /opt/swift/usr/bin")]
     command = [swift, "test", "--disable-swift-testing", "-j", str(jobs)]
-    return Step("swift", command, limit=900)
+    # One worker: each would wait for the other's build.
+    programs = pytest_command(1, "tests/swift")
+    return [
+        Step("swift", command, limit=900),
+        Step("swift-programs", programs, package, limit=600),
+    ]
 
 
 def sanitizer_libraries():

@@ -1,39 +1,59 @@
-// Trains an MLP on digits for 100 steps from a file that mlp_init.py wrote; the losses are Python's.
+// Trains an MLP on digits for 100 steps from a file; the losses are those of examples/mlp.py.
+//
+//     python examples/mlp_init.py mlp.safetensors
+//     swift run mlp mlp.safetensors
 import Foundation
 import Olivine
+import OlivineNN
+import OlivineOptimizers
 
-let names = ["w1", "b1", "w2", "b2", "w3", "b3"]
-let (steps, batch) = (100, 50)
+class MLP: Module, UnaryLayer {
+  let layers: [Linear]
 
-/// Logits: three affine layers, with ReLU after the first two.
-func forward(_ p: [NDArray], _ x: NDArray) -> NDArray {
-  var h = maximum(addMM(p[1], x, p[0].T), 0)
-  h = maximum(addMM(p[3], h, p[2].T), 0)
-  return addMM(p[5], h, p[4].T)
+  init(_ sizes: [Int]) {
+    layers = zip(sizes, sizes.dropFirst()).map { Linear($0, $1) }
+  }
+
+  func callAsFunction(_ x: MLXArray) -> MLXArray {
+    let hidden = layers.dropLast().reduce(x) { x, layer in relu(layer(x)) }
+    return layers.last.map { $0(hidden) } ?? hidden
+  }
 }
 
-/// Mean cross entropy; the batch follows the parameters.
-func loss(_ arguments: [NDArray]) -> [NDArray] {
-  let (x, y) = (arguments[6], arguments[7])
-  let logits = forward(arguments, x)
-  let score = takeAlong(logits, y.expandedDimensions(axis: -1), axis: -1).squeezed(axis: -1)
-  return [mean(logits.logSumExp(axis: -1) - score)]
+func train(_ file: URL) throws {
+  let tensors = try loadArrays(url: file)
+  guard let x = tensors["x"], let y = tensors["y"] else {
+    throw LoadSaveError.unableToOpen(file, "expected tensors x and y")
+  }
+  let model = MLP([64, 128, 128, 10])
+  // The file calls a layer's arrays w1, b1 and so on.
+  let parameters = (0..<3).flatMap { i in
+    [("weight", "w\(i + 1)"), ("bias", "b\(i + 1)")].compactMap { name, tensor in
+      tensors[tensor].map { ("layers.\(i).\(name)", $0) }
+    }
+  }
+  try model.update(parameters: .unflattened(parameters), verify: .all)
+
+  let optimizer = SGD(learningRate: 0.1)
+  let lossAndGradients = valueAndGrad(model: model) { (model: MLP, x: MLXArray, y: MLXArray) in
+    crossEntropy(logits: model(x), targets: y, reduction: .mean)
+  }
+  for step in 0..<100 {
+    let rows = step * 50 % x.dim(0)..<step * 50 % x.dim(0) + 50
+    let (loss, gradients) = lossAndGradients(model, x[rows], y[rows])
+    optimizer.update(model: model, gradients: gradients)
+    eval(loss, model)
+    print(String(format: "step %d loss %.9g", step + 1, loss.item(Float.self)))
+  }
 }
 
 guard CommandLine.arguments.count == 2 else {
-  print("usage: mlp FILE, which mlp_init.py wrote")
+  print("usage: mlp FILE, which examples/mlp_init.py wrote")
   exit(2)
 }
-let tensors = try loadArrays(url: URL(fileURLWithPath: CommandLine.arguments[1]))
-var parameters = names.map { tensors[$0]! }
-let (x, y) = (tensors["x"]!, tensors["y"]!)
-let step = valueAndGrad(loss, argumentNumbers: 0..<6)
-
-for i in 0..<steps {
-  let start = i * batch % x.dim(0)
-  let rows = start..<(start + batch)
-  let (values, gradients) = step(parameters + [x[rows], y[rows]])
-  parameters = zip(parameters, gradients).map { p, g in p - 0.1 * g }
-  eval(values, parameters)
-  print(String(format: "step %d loss %.9g", i + 1, Double(values[0].item(Float.self))))
+do {
+  try train(URL(fileURLWithPath: CommandLine.arguments[1]))
+} catch {
+  print("error: \(error.localizedDescription)")
+  exit(1)
 }

@@ -1,0 +1,2 @@
+// OlivineNN under the name that mlx-swift programs import.
+@_exported import OlivineNN

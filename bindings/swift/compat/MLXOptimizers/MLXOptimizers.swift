@@ -1,0 +1,2 @@
+// OlivineOptimizers under the name that mlx-swift programs import.
+@_exported import OlivineOptimizers

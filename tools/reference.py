@@ -170,13 +170,24 @@ def swift_declarations(names: set[str]) -> dict[str, list[str]]:
 def swift_functions(text: str):
     """(type that it belongs to or "", head, body) of each public function."""
     owner = ""
-    pieces = re.split(r"(?m)^(?=\S|  public )", text)
+    pieces = re.split(r"(?m)^(?=[^\s)]|  public )", text)
     for piece in pieces:
         opened = re.match(r"(?:public )?(?:final )?(?:enum|extension|class|struct) (\w+)", piece)
         if re.match(r"\S", piece) and not piece.startswith("@"):
             owner = opened[1] if opened else "" if re.match(r"public|func", piece) else owner
-        if head := re.match(r"\s*public (?:static )?func [^{]*", piece):
-            yield owner if piece.startswith(" ") else "", head[0].strip(), piece[head.end() :]
+        if re.match(r"\s*public (?:static )?func ", piece):
+            end = body_begins(piece)
+            yield owner if piece.startswith(" ") else "", piece[:end].strip(), piece[end:]
+
+
+def body_begins(text: str) -> int:
+    """The first brace outside of parentheses: inside, closures may be defaults."""
+    depth = 0
+    for i, c in enumerate(text):
+        depth += (c in "([") - (c in ")]")
+        if c == "{" and depth == 0:
+            return i
+    return len(text)
 
 
 # ---- The pages.

@@ -17,7 +17,8 @@ constexpr int64_t kTask = 1 << 14;     // elements of a task
 constexpr int64_t kBlockRows = 64;     // rows summed before their sum is added to others
 constexpr int64_t kColumnTask = 1024;  // columns of a task that adds the blocks
 // Where widening takes long.
-constexpr bool kRowsAsFloats = kFiniteFirst;
+template <class T>
+constexpr bool kRowsAsFloats = kFiniteFirst && std::is_same_v<T, float16_t>;
 
 // f(w0.v[r], w1.v[r], ...) for each native vector.
 template <class A, class F, class... W>
@@ -112,11 +113,15 @@ struct Norm {
   static void forward_row(const X* x, const X* weight, const X* bias, int64_t n, double eps,
                           T* out) {
     const Row row = statistics(x, n, eps);
-    auto write = [&](auto scale) {
+    const A mean = row.mean, factor = row.factor;
+    auto write = [=](auto scale) {
       for_vectors<A>(
-          0, n, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
+          0, n, [=](int64_t i, int64_t count) __attribute__((always_inline)) {
             Wide<A> y =
-                map(split_at<A>(x + i, count), [&](V v) { return (v - row.mean) * row.factor; });
+                map(split_at<A>(x + i, count), [=](V v) __attribute__((always_inline)) {
+                  if constexpr (kCentred) v = v - mean;
+                  return v * factor;
+                });
             if constexpr (is_split<X>) {
               put_split(out + i, count, scale(i, count, y));
             } else {
@@ -127,17 +132,17 @@ struct Norm {
     auto times = [](V a, V b) { return a * b; };
     auto plus = [](V a, V b) { return a + b; };
     if (weight && bias) {
-      write([&](int64_t i, int64_t count, Wide<A> y) {
+      write([=](int64_t i, int64_t count, Wide<A> y) {
         return lanewise<A>([](V a, V w, V b) { return mul_add(a, w, b); }, y,
                            split_at<A>(weight + i, count), split_at<A>(bias + i, count));
       });
     } else if (weight) {
-      write([&](int64_t i, int64_t c, Wide<A> y) {
+      write([=](int64_t i, int64_t c, Wide<A> y) {
         return map(y, split_at<A>(weight + i, c), times);
       });
     } else if (bias) {
       write(
-          [&](int64_t i, int64_t c, Wide<A> y) { return map(y, split_at<A>(bias + i, c), plus); });
+          [=](int64_t i, int64_t c, Wide<A> y) { return map(y, split_at<A>(bias + i, c), plus); });
     } else {
       write([](int64_t, int64_t, Wide<A> y) { return y; });
     }
@@ -151,7 +156,7 @@ struct Norm {
     float* row = static_cast<float*>(scratch.data());
     float* weight = p.has_weight ? row + n : nullptr;
     float* bias = p.has_bias ? row + n * (1 + p.has_weight) : nullptr;
-    if constexpr (is_half<T>) {
+    if constexpr (kRowsAsFloats<T>) {
       if (weight) widen(call.in[1].as<T>(), weight, n);
       if (bias) widen(call.in[p.has_weight ? 2 : 1].as<T>(), bias, n);
       for (int64_t b = begin; b < end; ++b) {
@@ -169,7 +174,7 @@ struct Norm {
     const T* weight = p.has_weight ? call.in[1].as<T>() : nullptr;
     const T* bias = p.has_bias ? call.in[p.has_weight ? 2 : 1].as<T>() : nullptr;
     parallel_for(x.size() / n, larger(1, kTask / n), [&](int64_t b, int64_t e) {
-      if constexpr (kRowsAsFloats && is_half<T>) return forward_floats(call, b, e);
+      if constexpr (kRowsAsFloats<T>) return forward_floats(call, b, e);
       for (; b < e; ++b) {
         const int64_t i = b * n;
         forward_row(x.as<T>() + i, weight, bias, n, p.eps, call.out[0].as<T>() + i);

@@ -99,7 +99,7 @@ struct SingleErfinv {
   // double, and so a sum of it rounded twice is right unless it seems to be half way between two
   // floats: then false. None of these sums is subnormal.
   static bool center(const float* t, int n, float* p) {
-    constexpr float c[] = {1.43285448e-7f,  1.22774793e-6f, 1.12963626e-7f,
+    constexpr float c[] = {1.43285448e-7f,  1.22774793e-6f,  1.12963626e-7f,
                            -5.61530760e-5f, -1.47697632e-4f, 2.31468678e-3f,
                            1.15392581e-2f,  -2.32015476e-1f, 8.86226892e-1f};
     uint32_t halfway = 0;

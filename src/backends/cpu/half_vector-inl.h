@@ -306,6 +306,17 @@ OLIVINE_INLINE FloatLanes load_halves(const H* p) {
   __builtin_memcpy(&h, p, sizeof h);
   return floats_of(H{}, h);
 }
+#if defined(__AVX2__) && !defined(__AVX512BW__)
+// A shuffle that puts each element into the upper half of its place.
+template <>
+OLIVINE_INLINE FloatLanes load_halves(const bfloat16_t* p) {
+  const __m256i both = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)p));
+  const __m256i places =
+      _mm256_setr_epi8(-1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7,  //
+                       -1, -1, 8, 9, -1, -1, 10, 11, -1, -1, 12, 13, -1, -1, 14, 15);
+  return (FloatLanes)_mm256_shuffle_epi8(both, places);
+}
+#endif
 // Of lanes that were computed from 16-bit floats.
 template <class H>
 OLIVINE_INLINE void store_halves(H* p, FloatLanes x) {
@@ -331,10 +342,6 @@ OLIVINE_INLINE __m128i normal_float16(FloatLanes x, FloatLanes y) {
 }
 // Whether such results are all normal or zero: what lies below 2^-25 is rounded to zero. Positions
 // are turned round so that those between have one border.
-OLIVINE_INLINE bool none_tiny(__m128i r) {
-  const __m128i turned = _mm_add_epi16(r, _mm_set1_epi16(0x2800 + INT16_MIN));
-  return _mm_movemask_epi8(_mm_cmplt_epi16(turned, _mm_set1_epi16(0x2c00 + INT16_MIN))) == 0;
-}
 OLIVINE_INLINE bool normal_or_zero(__m128i r) {
   const __m128i turned = _mm_add_epi16(r, _mm_set1_epi16(0x2800 + INT16_MIN));
   const __m128i tiny = _mm_cmplt_epi16(turned, _mm_set1_epi16(0x2c00 + INT16_MIN));

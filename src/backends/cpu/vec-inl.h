@@ -179,8 +179,8 @@ OLIVINE_INLINE void store_first(T* p, int64_t n, Wide<A> w) {
 
 #if defined(__SSE2__)
 template <class T>
-inline constexpr bool is_split =
-    kParts > 1 && (std::is_same_v<T, bfloat16_t> || std::is_same_v<T, ScaledFloat16>);
+inline constexpr bool is_split = kParts > 1 && (std::is_same_v<T, bfloat16_t> ||
+                                                std::is_same_v<T, ScaledFloat16>);
 #else
 template <class T>
 inline constexpr bool is_split = false;

@@ -18,7 +18,7 @@ constexpr int64_t kBlockRows = 64;     // rows summed before their sum is added 
 constexpr int64_t kColumnTask = 1024;  // columns of a task that adds the blocks
 // Where widening takes long.
 template <class T>
-constexpr bool kRowsAsFloats = kFiniteFirst && std::is_same_v<T, float16_t>;
+constexpr bool kRowsAsFloats = kFiniteFirst&& std::is_same_v<T, float16_t>;
 
 // f(w0.v[r], w1.v[r], ...) for each native vector.
 template <class A, class F, class... W>
@@ -117,8 +117,8 @@ struct Norm {
     auto write = [=](auto scale) {
       for_vectors<A>(
           0, n, [=](int64_t i, int64_t count) __attribute__((always_inline)) {
-            Wide<A> y =
-                map(split_at<A>(x + i, count), [=](V v) __attribute__((always_inline)) {
+            Wide<A> y = map(
+                split_at<A>(x + i, count), [=](V v) __attribute__((always_inline)) {
                   if constexpr (kCentred) v = v - mean;
                   return v * factor;
                 });

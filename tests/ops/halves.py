@@ -79,14 +79,39 @@ def test_arithmetic_rounds_to_the_nearest(name, dtype):
     small = mx.array(rng.integers(-3000, 3000, 40_003) / 64).astype(dtype)
     tiny = mx.array(rng.integers(-3000, 3000, 40_003) * 2.0**-24).astype(dtype)
     half = mx.array(0.5, dtype)
+    # And blocks of every finite number: results too large or too small, zeros of either sign.
+    every = all_halves(dtype, 65536)
+    finite = np.isfinite(to_np(every.astype(mx.float32)))
+    every = mx.array(to_np(every.view(mx.uint16))[finite]).view(dtype)
     for x, y in ((a, b), (small, small[::-1]), (small, tiny), (tiny, tiny[::-1]), (tiny, half),
-                 (half, small), (small, a)):  # fmt: skip
+                 (half, small), (small, a), (every, every[::-1]), (every, half),
+                 (half, every)):  # fmt: skip
         with np.errstate(all="ignore"):
             u, v = (to_np(z.astype(mx.float32)) for z in (x, y))
             expected = getattr(np, name)(u, v)
         assert_same(
             getattr(mx, name)(x, y), rounded(expected, str(dtype).rsplit(".")[-1]), "rounded once"
         )
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+def test_rows_that_are_finite_and_others_agree(dtype):
+    """Sums along a row do not depend on what other rows hold."""
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((4, 777)).astype(np.float32) * 2.0 ** rng.integers(-20, 4, (4, 777))
+    x, v = mx.array(x).astype(dtype), mx.array(rng.standard_normal(777)).astype(dtype)
+    spoilt = mx.concatenate([x[:2], mx.full((1, 777), np.inf, dtype), x[3:]])
+    for function in (lambda x: x @ v, lambda x: mx.cumsum(x, 1), lambda x: mx.sum(x, 1),
+                     lambda x: mx.fast.rms_norm(x, v, 1e-5)):  # fmt: skip
+        for row in (0, 1, 3):
+            np.testing.assert_array_equal(bits_of(function(x)[row]), bits_of(function(spoilt)[row]))
+    wide = to_np(x.astype(mx.float32)).astype(np.float64)
+    expected = np.cumsum(wide, 1)
+    got = to_np(mx.cumsum(x, 1).astype(mx.float32))
+    digits = 2.0 ** (-10 if dtype == mx.float16 else -7)
+    np.testing.assert_allclose(got, expected, rtol=digits, atol=1e-4)
+    expected = wide @ to_np(v.astype(mx.float32)).astype(np.float64)
+    np.testing.assert_allclose(to_np((x @ v).astype(mx.float32)), expected, rtol=digits, atol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", HALVES, ids=str)

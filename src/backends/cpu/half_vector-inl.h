@@ -206,30 +206,46 @@ OLIVINE_INLINE FloatLanes floats_of(FiniteFloat16, HalfLanes h) {
   return finite_float16(
       (WordLanes)_mm_unpacklo_epi16(_mm_setzero_si128(), _mm_cvtsi64_si128(bits)));
 }
-// Eight elements, scaled by 2^-112 or as they are.
-OLIVINE_INLINE void load_scaled(const FiniteFloat16* p, FloatLanes& x, FloatLanes& y) {
-  const __m128i h = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)),
-                zero = _mm_setzero_si128();
-  x = (FloatLanes)((WordLanes)_mm_srai_epi32(_mm_unpacklo_epi16(zero, h), 3) & 0x8fffe000);
-  y = (FloatLanes)((WordLanes)_mm_srai_epi32(_mm_unpackhi_epi16(zero, h), 3) & 0x8fffe000);
+OLIVINE_INLINE FloatLanes floats_of(ScaledFloat16, HalfLanes h) {
+  long long bits;
+  __builtin_memcpy(&bits, &h, sizeof bits);
+  return scaled_float16(
+      (WordLanes)_mm_unpacklo_epi16(_mm_setzero_si128(), _mm_cvtsi64_si128(bits)));
+}
+// Eight elements times 2^-112: the two halves of the floats are made apart.
+OLIVINE_INLINE void scaled(__m128i h, FloatLanes& x, FloatLanes& y) {
+  const __m128i low = _mm_slli_epi16(h, 13);
+  const __m128i high = _mm_and_si128(_mm_srai_epi16(h, 3), _mm_set1_epi16(int16_t(0x8fff)));
+  x = (FloatLanes)_mm_unpacklo_epi16(low, high);
+  y = (FloatLanes)_mm_unpackhi_epi16(low, high);
+}
+OLIVINE_INLINE void load_scaled(const ScaledFloat16* p, FloatLanes& x, FloatLanes& y) {
+  scaled(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), x, y);
 }
 OLIVINE_INLINE void load_pair(const FiniteFloat16* p, FloatLanes& x, FloatLanes& y) {
-  load_scaled(p, x, y);
+  scaled(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), x, y);
   x *= 0x1p112f, y *= 0x1p112f;
+}
+// Eight float16 without their signs.
+OLIVINE_INLINE void scaled_magnitudes(__m128i h, FloatLanes& x, FloatLanes& y) {
+  const __m128i low = _mm_slli_epi16(h, 13), high = _mm_srli_epi16(h, 3);
+  x = (FloatLanes)_mm_unpacklo_epi16(low, high);
+  y = (FloatLanes)_mm_unpackhi_epi16(low, high);
+}
+// The signs in places of 16 bits: packing saturates a float's bits to one end or the other.
+OLIVINE_INLINE __m128i packed_signs(FloatLanes x, FloatLanes y) {
+  return _mm_and_si128(_mm_packs_epi32((__m128i)x, (__m128i)y), _mm_set1_epi16(INT16_MIN));
 }
 // What was computed from finite numbers scaled by 2^-112: there a float16's subnormals end where
 // floats' do, so only what is too large is left to care for.
-OLIVINE_INLINE void store_scaled(FiniteFloat16* p, FloatLanes x, FloatLanes y) {
+OLIVINE_INLINE void store_scaled(ScaledFloat16* p, FloatLanes x, FloatLanes y) {
   const auto magnitude = [](FloatLanes v) {
     const WordLanes m = (WordLanes)v & 0x7fffffff;
     return (__m128i)((m + 0xfff + ((m >> 13) & 1)) >> 13);
   };
   const __m128i r =
       _mm_min_epi16(_mm_packs_epi32(magnitude(x), magnitude(y)), _mm_set1_epi16(0x7c00));
-  const __m128i sign =
-      _mm_and_si128(_mm_packs_epi32(_mm_srai_epi32((__m128i)x, 16), _mm_srai_epi32((__m128i)y, 16)),
-                    _mm_set1_epi16(INT16_MIN));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_or_si128(r, sign));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_or_si128(r, packed_signs(x, y)));
 }
 // Whether the eight elements of each vector are finite.
 OLIVINE_INLINE bool are_finite(__m128i magnitudes) {
@@ -239,6 +255,7 @@ OLIVINE_INLINE bool are_finite(__m128i magnitudes) {
   const __m128i magnitude = _mm_set1_epi16(0x7fff);
   __m128i most = _mm_setzero_si128();
   int64_t i = 0;
+#pragma GCC unroll 4
   for (; i + 8 <= n; i += 8) {
     const __m128i h = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i));
     most = _mm_max_epi16(most, _mm_and_si128(h, magnitude));
@@ -273,23 +290,11 @@ OLIVINE_INLINE void store_even_odd(bfloat16_t* p, FloatLanes even, FloatLanes od
 }
 #endif
 #if defined(__SSE2__) && !defined(__AVX2__)
-OLIVINE_INLINE void load_even_odd(const FiniteFloat16* p, FloatLanes& even, FloatLanes& odd) {
-  WordLanes w;
-  __builtin_memcpy(&w, p, sizeof w);
-  even = finite_float16(w << 16);
-  odd = finite_float16(w);
-}
 OLIVINE_INLINE void load_even_odd(const ScaledFloat16* p, FloatLanes& even, FloatLanes& odd) {
   WordLanes w;
   __builtin_memcpy(&w, p, sizeof w);
   even = scaled_float16(w << 16);
   odd = scaled_float16(w);
-}
-OLIVINE_INLINE void load_even_odd(const float16_t* p, FloatLanes& even, FloatLanes& odd) {
-  WordLanes w;
-  __builtin_memcpy(&w, p, sizeof w);
-  even = any_float16(w << 16);
-  odd = any_float16(w);
 }
 #endif
 
@@ -301,6 +306,17 @@ OLIVINE_INLINE FloatLanes load_halves(const H* p) {
   __builtin_memcpy(&h, p, sizeof h);
   return floats_of(H{}, h);
 }
+#if defined(__AVX2__) && !defined(__AVX512BW__)
+// A shuffle that puts each element into the upper half of its place.
+template <>
+OLIVINE_INLINE FloatLanes load_halves(const bfloat16_t* p) {
+  const __m256i both = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i*)p));
+  const __m256i places =
+      _mm256_setr_epi8(-1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7,  //
+                       -1, -1, 8, 9, -1, -1, 10, 11, -1, -1, 12, 13, -1, -1, 14, 15);
+  return (FloatLanes)_mm256_shuffle_epi8(both, places);
+}
+#endif
 // Of lanes that were computed from 16-bit floats.
 template <class H>
 OLIVINE_INLINE void store_halves(H* p, FloatLanes x) {
@@ -314,11 +330,23 @@ OLIVINE_INLINE void store_any_halves(bfloat16_t* p, FloatLanes x, FloatLanes y) 
   store_upper_halves(p, any_to_upper_half(x), any_to_upper_half(y));
 }
 #if defined(__SSE2__) && !defined(__AVX2__)
-// float16_in_upper_half for normal results and zeros, with nothing in the lower half's place;
-// packing with saturation shows the others.
-OLIVINE_INLINE __m128i normal_float16(FloatLanes x) {
-  const WordLanes m = (WordLanes)x & 0x7fffffff;
-  return _mm_srai_epi32((__m128i)(m + (0xfff - 0x38000000) + ((m >> 13) & 1)), 13);
+// Magnitudes times 2^(15 - bias) as float16, in places of 16 bits: right where they are normal,
+// below zero where they are zero.
+template <int bias>
+OLIVINE_INLINE __m128i normal_float16(FloatLanes x, FloatLanes y) {
+  const auto round = [](FloatLanes v) {
+    const WordLanes m = (WordLanes)v;
+    return _mm_srai_epi32((__m128i)(m + (0xfff - ((bias - 15u) << 23)) + ((m >> 13) & 1)), 13);
+  };
+  return _mm_packs_epi32(round(x), round(y));
+}
+// Whether such results are all normal or zero: what lies below 2^-25 is rounded to zero. Positions
+// are turned round so that those between have one border.
+OLIVINE_INLINE bool normal_or_zero(__m128i r) {
+  const __m128i turned = _mm_add_epi16(r, _mm_set1_epi16(0x2800 + INT16_MIN));
+  const __m128i tiny = _mm_cmplt_epi16(turned, _mm_set1_epi16(0x2c00 + INT16_MIN));
+  const __m128i large = _mm_cmpgt_epi16(r, _mm_set1_epi16(0x7bff));
+  return _mm_movemask_epi8(_mm_or_si128(tiny, large)) == 0;
 }
 #endif
 OLIVINE_INLINE void store_halves(float16_t* p, FloatLanes x, FloatLanes y) {
@@ -326,19 +354,13 @@ OLIVINE_INLINE void store_halves(float16_t* p, FloatLanes x, FloatLanes y) {
   store_halves(p, x);
   store_halves(p + kVectorBytes / 4, y);
 #elif defined(__SSE2__)
-  const __m128i r = _mm_packs_epi32(normal_float16(x), normal_float16(y));
-  // Below this a number rounds to zero.
-  const __m128i tiny = _mm_and_si128(_mm_cmplt_epi16(r, _mm_set1_epi16(0x400)),
-                                     _mm_cmpgt_epi16(r, _mm_set1_epi16(-0x2801)));
-  const __m128i large = _mm_cmpgt_epi16(r, _mm_set1_epi16(0x7bff));
-  if (__builtin_expect(_mm_movemask_epi8(_mm_or_si128(tiny, large)) != 0, 0)) {
+  const __m128i r = normal_float16<127>((FloatLanes)((WordLanes)x & 0x7fffffff),
+                                        (FloatLanes)((WordLanes)y & 0x7fffffff));
+  if (__builtin_expect(!normal_or_zero(r), 0)) {
     return store_upper_halves(p, float16_in_upper_half(x), float16_in_upper_half(y));
   }
-  const __m128i sign =
-      _mm_and_si128(_mm_packs_epi32(_mm_srai_epi32((__m128i)x, 16), _mm_srai_epi32((__m128i)y, 16)),
-                    _mm_set1_epi16(INT16_MIN));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
-                   _mm_or_si128(_mm_max_epi16(r, _mm_setzero_si128()), sign));
+                   _mm_or_si128(_mm_max_epi16(r, _mm_setzero_si128()), packed_signs(x, y)));
 #else
   store_upper_halves(p, float16_in_upper_half(x), float16_in_upper_half(y));
 #endif
@@ -347,12 +369,8 @@ OLIVINE_INLINE void store_any_halves(float16_t* p, FloatLanes x, FloatLanes y) {
   store_halves(p, x, y);
 }
 #if defined(__SSE2__) && !defined(__AVX2__)
-OLIVINE_INLINE void store_even_odd(float16_t* p, FloatLanes even, FloatLanes odd) {
-  const __m128 x = (__m128)even, y = (__m128)odd;
-  store_halves(p, (FloatLanes)_mm_unpacklo_ps(x, y), (FloatLanes)_mm_unpackhi_ps(x, y));
-}
-OLIVINE_INLINE void store_even_odd(FiniteFloat16* p, FloatLanes even, FloatLanes odd) {
-  store_even_odd(reinterpret_cast<float16_t*>(p), even, odd);
+OLIVINE_INLINE void store_halves(FiniteFloat16* p, FloatLanes x, FloatLanes y) {
+  store_halves(reinterpret_cast<float16_t*>(p), x, y);
 }
 #endif
 

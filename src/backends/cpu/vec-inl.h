@@ -100,6 +100,8 @@ OLIVINE_INLINE T narrow(A x) {
     return to_bfloat16(x);
   } else if constexpr (std::is_same_v<T, FiniteFloat16>) {
     return {to_float16(x).bits};
+  } else if constexpr (std::is_same_v<T, ScaledFloat16>) {
+    return {to_float16(x * 0x1p112f).bits};
   } else if constexpr (std::is_same_v<T, float16_t>) {
     return to_float16(x);
   } else {
@@ -177,8 +179,8 @@ OLIVINE_INLINE void store_first(T* p, int64_t n, Wide<A> w) {
 
 #if defined(__SSE2__)
 template <class T>
-inline constexpr bool is_split = kParts > 1 &&
-                                 (kFiniteFirst ? is_half<T> : std::is_same_v<T, bfloat16_t>);
+inline constexpr bool is_split = kParts > 1 && (std::is_same_v<T, bfloat16_t> ||
+                                                std::is_same_v<T, ScaledFloat16>);
 #else
 template <class T>
 inline constexpr bool is_split = false;

@@ -3,6 +3,7 @@
 
 #include "backends/cpu/gemm/kernels.h"
 #include "backends/cpu/gemm/vector-inl.h"
+#include "backends/cpu/scratch.h"
 
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
@@ -21,6 +22,16 @@ inline int64_t gemv_ahead(int64_t stride, int64_t lines) {
 }
 
 // `count` columns that are contiguous along k: `unroll` sums of lanes each.
+// Two vectors that lie side by side.
+template <class S>
+inline void load_both(const S* p, Vec<Compute<S>>& v, Vec<Compute<S>>& w) {
+#if defined(__SSE2__) && !defined(__AVX2__)
+  if constexpr (std::is_same_v<S, ScaledFloat16>) return load_scaled(p, v, w);
+#endif
+  v = load(p);
+  w = load(p + kLanes<Compute<S>>);
+}
+
 template <class S, int count, int unroll>
 void dot_columns(const Compute<S>* x, const S* matrix, int64_t stride, int64_t k, Compute<S>* y) {
   using T = Compute<S>;
@@ -30,13 +41,18 @@ void dot_columns(const Compute<S>* x, const S* matrix, int64_t stride, int64_t k
   int64_t p = 0;
   for (; p + unroll * lanes <= k; p += unroll * lanes) {
 #pragma GCC unroll 8
-    for (int u = 0; u < unroll; ++u) {
-      const Vec<T> xv = load(x + p + u * lanes);
+    for (int u = 0; u < unroll; u += 2) {
+      const Vec<T> xv = load(x + p + u * lanes), xw = load(x + p + (u + 1) * lanes);
 #pragma GCC unroll 4
       for (int j = 0; j < count; ++j) {
         const S* m = matrix + j * stride + p + u * lanes;
-        if (u * lanes * sizeof(S) % 64 == 0) __builtin_prefetch(m + ahead);
-        acc[j][u] = fma(xv, load(m), acc[j][u]);
+        for (int h = 0; h < 2; ++h) {
+          if ((u + h) * lanes * sizeof(S) % 64 == 0) __builtin_prefetch(m + h * lanes + ahead);
+        }
+        Vec<T> mv, mw;
+        load_both(m, mv, mw);
+        acc[j][u] = fma(xv, mv, acc[j][u]);
+        acc[j][u + 1] = fma(xw, mw, acc[j][u + 1]);
       }
     }
   }
@@ -63,6 +79,27 @@ void dot_columns(const Compute<S>* x, const S* matrix, int64_t stride, int64_t k
   }
 }
 
+#if defined(__SSE2__) && !defined(__AVX2__)
+// Columns of float16: where all of one is finite, x takes the factor that its elements lack.
+inline void gemv_dot_float16(const GemvArgs& args) {
+  const float* x = static_cast<const float*>(args.x);
+  const float16_t* matrix = static_cast<const float16_t*>(args.matrix);
+  float* y = static_cast<float*>(args.y);
+  ScratchBytes scratch(args.k, sizeof(float));
+  float* scaled = static_cast<float*>(scratch.data());
+  for (int64_t p = 0; p < args.k; ++p) scaled[p] = x[p] * 0x1p112f;
+  for (int64_t j = 0; j < args.n; ++j) {
+    const float16_t* column = matrix + j * args.stride;
+    if (all_finite(column, args.k)) {
+      const auto* s = reinterpret_cast<const ScaledFloat16*>(column);
+      dot_columns<ScaledFloat16, 1, 8>(scaled, s, args.stride, args.k, y + j);
+    } else {
+      dot_columns<float16_t, 1, 8>(x, column, args.stride, args.k, y + j);
+    }
+  }
+}
+#endif
+
 // Long columns one by one, so that the matrix is read in order; short ones four at a time.
 template <class S>
 void gemv_dot(const GemvArgs& args) {
@@ -70,6 +107,11 @@ void gemv_dot(const GemvArgs& args) {
   const T* x = static_cast<const T*>(args.x);
   const S* matrix = static_cast<const S*>(args.matrix);
   T* y = static_cast<T*>(args.y);
+#if defined(__SSE2__) && !defined(__AVX2__)
+  if constexpr (std::is_same_v<S, float16_t>) {
+    if (args.k >= 8 * kLanes<T>) return gemv_dot_float16(args);
+  }
+#endif
   int64_t j = 0;
   for (; args.k < 8 * kLanes<T> && j + 4 <= args.n; j += 4) {
     dot_columns<S, 4, 2>(x, matrix + j * args.stride, args.stride, args.k, y + j);

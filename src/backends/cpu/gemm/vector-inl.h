@@ -34,6 +34,10 @@ template <>
 struct ComputeOf<bfloat16_t> {
   using type = float;
 };
+template <>
+struct ComputeOf<ScaledFloat16> {
+  using type = float;
+};
 template <class S>
 using Compute = typename ComputeOf<S>::type;
 

@@ -141,41 +141,6 @@ template <class F>
 inline constexpr bool on_lanes = std::is_same_v<F, Add> || std::is_same_v<F, Subtract> ||
                                  std::is_same_v<F, Multiply> || std::is_same_v<F, Divide>;
 
-#if defined(__SSE2__) && !defined(__AVX2__)
-// Blocks of finite float16, up to the first that has others; returns where that begins. Sums are as
-// exact on scaled operands.
-template <class F, bool scalar_a, bool scalar_b>
-int64_t finite_binary(const float16_t* a, const float16_t* b, float x, float y, float16_t* o,
-                      int64_t n) {
-  constexpr int64_t block = 256;
-  constexpr bool scaled = std::is_same_v<F, Add> || std::is_same_v<F, Subtract>;
-  if ((scalar_a && !all_finite(a, 1)) || (scalar_b && !all_finite(b, 1))) return 0;
-  if (scaled) x *= 0x1p-112f, y *= 0x1p-112f;
-  const auto load = [](const float16_t* p, FloatLanes& u, FloatLanes& v) {
-    const FiniteFloat16* q = reinterpret_cast<const FiniteFloat16*>(p);
-    scaled ? load_scaled(q, u, v) : load_pair(q, u, v);
-  };
-  int64_t i = 0;
-  for (int64_t end; i + 8 <= n; i = end) {
-    end = i + block < n ? i + block : n / 8 * 8;
-    if ((!scalar_a && !all_finite(a + i, end - i)) || (!scalar_b && !all_finite(b + i, end - i))) {
-      break;
-    }
-    for (int64_t k = i; k < end; k += 8) {
-      FloatLanes u = x - FloatLanes{}, v = u, s = y - FloatLanes{}, t = s;
-      if (!scalar_a) load(a + k, u, v);
-      if (!scalar_b) load(b + k, s, t);
-      if (scaled) {
-        store_scaled(reinterpret_cast<FiniteFloat16*>(o + k), F{}(u, s), F{}(v, t));
-      } else {
-        store_halves(o + k, F{}(u, s), F{}(v, t));
-      }
-    }
-  }
-  return i;
-}
-#endif
-
 template <class H, class F, bool scalar_a, bool scalar_b>
 void lanes_binary(const void* pa, const void* pb, void* po, int64_t n) {
   constexpr int64_t lanes = kVectorBytes / 4;
@@ -188,7 +153,7 @@ void lanes_binary(const void* pa, const void* pb, void* po, int64_t n) {
   int64_t i = 0;
 #if defined(__SSE2__) && !defined(__AVX2__)
   if constexpr (std::is_same_v<H, float16_t>) {
-    i = finite_binary<F, scalar_a, scalar_b>(a, b, x, y, o, n);
+    i = finite_binary<F, scalar_a, scalar_b>(a, b, o, n);
   }
 #endif
   for (; i + 2 * lanes <= n; i += 2 * lanes) {

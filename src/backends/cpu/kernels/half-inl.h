@@ -99,6 +99,76 @@ template <class H>
   for (; i < n; ++i) o[i] = float_to_half(H{}, a[i]);
 }
 
+#if defined(__SSE2__) && !defined(__AVX2__)
+// ---- Sums, products and quotients of finite float16, without instructions for them
+
+OLIVINE_INLINE __m128i eight(const float16_t* p, bool all) {
+  return all ? _mm_set1_epi16(static_cast<int16_t>(p->bits))
+             : _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+
+// Eight results of F; of sums on scaled operands, which are as exact. Products and quotients are
+// made of magnitudes and rounded where all are normal or zero; else nothing is done.
+template <class F>
+OLIVINE_INLINE bool finite_eight(__m128i a, __m128i b, float16_t* o) {
+  constexpr bool product = std::is_same_v<F, scalar::Multiply>;
+  const __m128i sign = _mm_set1_epi16(INT16_MIN);
+  FloatLanes u, v, s, t;
+  scaled_magnitudes(_mm_andnot_si128(sign, a), u, v);
+  scaled_magnitudes(_mm_andnot_si128(sign, b), s, t);
+  // The smallest product, 2^-48, is held exactly when scaled by 2^-100. Quotients are not scaled.
+  if (product) s *= 0x1p124f, t *= 0x1p124f;
+  u = F{}(u, s), v = F{}(v, t);
+  if (!product) {  // 0 / 0 has a sign
+    u = (FloatLanes)((WordLanes)u & 0x7fffffff);
+    v = (FloatLanes)((WordLanes)v & 0x7fffffff);
+  }
+  const __m128i r = normal_float16 < product ? 27 : 127 > (u, v);
+  if (__builtin_expect(!normal_or_zero(r), 0)) return false;
+  const __m128i signs = _mm_and_si128(_mm_xor_si128(a, b), sign);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(o),
+                   _mm_or_si128(_mm_max_epi16(r, _mm_setzero_si128()), signs));
+  return true;
+}
+template <class F>
+OLIVINE_INLINE void finite_sums(__m128i a, __m128i b, float16_t* o) {
+  FloatLanes u, v, s, t;
+  scaled(a, u, v);
+  scaled(b, s, t);
+  store_scaled(reinterpret_cast<ScaledFloat16*>(o), F{}(u, s), F{}(v, t));
+}
+
+// Blocks of finite float16, up to the first that has others; returns where that begins. scalar_a,
+// scalar_b: which operand is one element.
+template <class F, bool scalar_a, bool scalar_b>
+int64_t finite_binary(const float16_t* a, const float16_t* b, float16_t* o, int64_t n) {
+  constexpr int64_t block = 256;
+  constexpr bool sum = std::is_same_v<F, scalar::Add> || std::is_same_v<F, scalar::Subtract>;
+  if ((scalar_a && !all_finite(a, 1)) || (scalar_b && !all_finite(b, 1))) return 0;
+  int64_t i = 0;
+  for (int64_t end; i + 8 <= n; i = end) {
+    end = i + block < n ? i + block : n / 8 * 8;
+    if ((!scalar_a && !all_finite(a + i, end - i)) || (!scalar_b && !all_finite(b + i, end - i))) {
+      break;
+    }
+    for (int64_t k = i; k < end; k += 8) {
+      const __m128i u = eight(scalar_a ? a : a + k, scalar_a);
+      const __m128i v = eight(scalar_b ? b : b + k, scalar_b);
+      if constexpr (sum) {
+        finite_sums<F>(u, v, o + k);
+      } else if (!finite_eight<F>(u, v, o + k)) {
+        FloatLanes x[2], y[2];
+        scaled(u, x[0], x[1]);
+        scaled(v, y[0], y[1]);
+        for (int h = 0; h < 2; ++h) x[h] = F{}(x[h] * 0x1p112f, y[h] * 0x1p112f);
+        store_halves(o + k, x[0], x[1]);
+      }
+    }
+  }
+  return i;
+}
+#endif
+
 // ---- Two neighbouring bfloat16 as one word, the second in its upper half: with nothing but 32-bit
 // lanes a compiler makes good vectors of a loop that widens, computes and rounds.
 

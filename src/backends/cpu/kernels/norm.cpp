@@ -3,6 +3,7 @@
 // A row is read a few times while it stays in cache. The gradients of the weight and the bias are
 // summed over fixed blocks of rows, and the blocks in order, so they depend on the shape alone.
 #include "backends/cpu/kernel_table.h"
+#include "backends/cpu/kernels/half-inl.h"
 #include "backends/cpu/reduce.h"
 #include "backends/cpu/scratch.h"
 #include "backends/cpu/vec-math-inl.h"
@@ -15,6 +16,9 @@ namespace {
 constexpr int64_t kTask = 1 << 14;     // elements of a task
 constexpr int64_t kBlockRows = 64;     // rows summed before their sum is added to others
 constexpr int64_t kColumnTask = 1024;  // columns of a task that adds the blocks
+// Where widening takes long.
+template <class T>
+constexpr bool kRowsAsFloats = kFiniteFirst&& std::is_same_v<T, float16_t>;
 
 // f(w0.v[r], w1.v[r], ...) for each native vector.
 template <class A, class F, class... W>
@@ -104,35 +108,61 @@ struct Norm {
     return row;
   }
 
-  // X: T, or what all operands are known to be.
+  // X: T, or float.
   template <class X>
   static void forward_row(const X* x, const X* weight, const X* bias, int64_t n, double eps,
-                          X* out) {
+                          T* out) {
     const Row row = statistics(x, n, eps);
-    auto write = [&](auto scale) {
+    const A mean = row.mean, factor = row.factor;
+    auto write = [=](auto scale) {
       for_vectors<A>(
-          0, n, [&](int64_t i, int64_t count) __attribute__((always_inline)) {
-            Wide<A> y =
-                map(split_at<A>(x + i, count), [&](V v) { return (v - row.mean) * row.factor; });
-            put_split(out + i, count, scale(i, count, y));
+          0, n, [=](int64_t i, int64_t count) __attribute__((always_inline)) {
+            Wide<A> y = map(
+                split_at<A>(x + i, count), [=](V v) __attribute__((always_inline)) {
+                  if constexpr (kCentred) v = v - mean;
+                  return v * factor;
+                });
+            if constexpr (is_split<X>) {
+              put_split(out + i, count, scale(i, count, y));
+            } else {
+              put(out + i, count, scale(i, count, y));
+            }
           });
     };
     auto times = [](V a, V b) { return a * b; };
     auto plus = [](V a, V b) { return a + b; };
     if (weight && bias) {
-      write([&](int64_t i, int64_t count, Wide<A> y) {
+      write([=](int64_t i, int64_t count, Wide<A> y) {
         return lanewise<A>([](V a, V w, V b) { return mul_add(a, w, b); }, y,
                            split_at<A>(weight + i, count), split_at<A>(bias + i, count));
       });
     } else if (weight) {
-      write([&](int64_t i, int64_t c, Wide<A> y) {
+      write([=](int64_t i, int64_t c, Wide<A> y) {
         return map(y, split_at<A>(weight + i, c), times);
       });
     } else if (bias) {
       write(
-          [&](int64_t i, int64_t c, Wide<A> y) { return map(y, split_at<A>(bias + i, c), plus); });
+          [=](int64_t i, int64_t c, Wide<A> y) { return map(y, split_at<A>(bias + i, c), plus); });
     } else {
       write([](int64_t, int64_t, Wide<A> y) { return y; });
+    }
+  }
+
+  // Rows begin to end, each widened once: it is read two or three times.
+  static void forward_floats(const KernelCall& call, int64_t begin, int64_t end) {
+    const auto& p = call.as<NormParams>();
+    const int64_t n = call.in[0].shape.back();
+    ScratchBytes scratch(n * (1 + p.has_weight + p.has_bias), sizeof(float));
+    float* row = static_cast<float*>(scratch.data());
+    float* weight = p.has_weight ? row + n : nullptr;
+    float* bias = p.has_bias ? row + n * (1 + p.has_weight) : nullptr;
+    if constexpr (kRowsAsFloats<T>) {
+      if (weight) widen(call.in[1].as<T>(), weight, n);
+      if (bias) widen(call.in[p.has_weight ? 2 : 1].as<T>(), bias, n);
+      for (int64_t b = begin; b < end; ++b) {
+        widen(call.in[0].as<T>() + b * n, row, n);
+        forward_row(row, weight, bias, n, p.eps, call.out[0].as<T>() + b * n);
+      }
     }
   }
 
@@ -144,22 +174,10 @@ struct Norm {
     const T* weight = p.has_weight ? call.in[1].as<T>() : nullptr;
     const T* bias = p.has_bias ? call.in[p.has_weight ? 2 : 1].as<T>() : nullptr;
     parallel_for(x.size() / n, larger(1, kTask / n), [&](int64_t b, int64_t e) {
-      [[maybe_unused]] bool finite = false;
-      if constexpr (kFiniteFirst && std::is_same_v<T, float16_t>) {
-        finite = (!weight || all_finite(weight, n)) && (!bias || all_finite(bias, n));
-      }
+      if constexpr (kRowsAsFloats<T>) return forward_floats(call, b, e);
       for (; b < e; ++b) {
-        const T* from = x.as<T>() + b * n;
-        T* to = call.out[0].as<T>() + b * n;
-        if constexpr (kFiniteFirst && std::is_same_v<T, float16_t>) {
-          if (finite && all_finite(from, n)) {
-            using X = FiniteFloat16;
-            forward_row(reinterpret_cast<const X*>(from), reinterpret_cast<const X*>(weight),
-                        reinterpret_cast<const X*>(bias), n, p.eps, reinterpret_cast<X*>(to));
-            continue;
-          }
-        }
-        forward_row(from, weight, bias, n, p.eps, to);
+        const int64_t i = b * n;
+        forward_row(x.as<T>() + i, weight, bias, n, p.eps, call.out[0].as<T>() + i);
       }
     });
   }
@@ -204,7 +222,7 @@ struct Norm {
       for (int64_t k = 0; k < blocks; ++k) {
         for (int64_t i = b; i < e; ++i) sums[i - b] += double(from[k * step + i]);
       }
-      for (int64_t i = b; i < e; ++i) to[i] = narrow<T>(A(sums[i - b]));
+      for (int64_t i = b; i < e; ++i) to[i] = cpu::OLIVINE_ISA::narrow<T>(A(sums[i - b]));
     });
   }
 

@@ -87,6 +87,14 @@ void random_bits(const KernelCall& c) {
   });
 }
 
+// What lies above the last number below one becomes that number: rounding would make it one.
+template <class T>
+inline constexpr float last_below_one = 1 - 0x1p-24f;
+template <>
+inline constexpr float last_below_one<float16_t> = 1 - 0x1p-11f;
+template <>
+inline constexpr float last_below_one<bfloat16_t> = 1 - 0x1p-8f;
+
 template <class T>
 struct ToUnit {
   T* out;
@@ -96,16 +104,9 @@ struct ToUnit {
     if constexpr (std::is_same_v<T, float>) to = out + word;
     for (int64_t i = 0; i < n; ++i) {
       const float x = static_cast<float>(bits[i]) * 0x1p-32f;
-      to[i] = x < 1 - 0x1p-24f || !std::is_same_v<T, float> ? x : 1 - 0x1p-24f;
+      to[i] = x < last_below_one<T> ? x : last_below_one<T>;
     }
-    if constexpr (!std::is_same_v<T, float>) {
-      constexpr uint16_t below_one = std::is_same_v<T, float16_t> ? 0x3bff : 0x3f7f;
-      narrow(u, out + word, n);
-      for (int64_t i = 0; i < n; ++i) {
-        const uint16_t h = out[word + i].bits;
-        out[word + i].bits = h < below_one ? h : below_one;
-      }
-    }
+    if constexpr (!std::is_same_v<T, float>) narrow(u, out + word, n);
   }
 };
 template <class T>

@@ -145,12 +145,27 @@ template <class Op, class T>
 OLIVINE_INLINE void store_scanned(T* p, Native<typename Op::A> v, Native<typename Op::A> w) {
   if constexpr (std::is_same_v<T, bfloat16_t> && !Op::rounds) {
     store_upper_halves(p, (WordLanes)v, (WordLanes)w);
+  } else if constexpr (std::is_same_v<T, ScaledFloat16>) {
+#if defined(__SSE2__) && !defined(__AVX2__)
+    store_scaled(p, v, w);
+#endif
   } else if constexpr (is_half<T>) {
     store_halves(p, v, w);
   } else {
     store_native(p, v);
     store_native(p + sizeof v / sizeof(T), w);
   }
+}
+
+// Two vectors that lie side by side.
+template <class A, class T>
+OLIVINE_INLINE void load_both(const T* p, Native<A>& v, Native<A>& w) {
+#if defined(__SSE2__) && !defined(__AVX2__)
+  if constexpr (std::is_same_v<T, ScaledFloat16>) return load_scaled(p, v, w);
+  if constexpr (std::is_same_v<T, FiniteFloat16>) return load_pair(p, v, w);
+#endif
+  v = load_native<A>(p);
+  w = load_native<A>(p + kVectorBytes / int(sizeof(A)));
 }
 
 // out[i] = carry op in[0] op … op in[i]; returns the last. From, T: what is read and stored, maybe
@@ -166,8 +181,10 @@ typename Op::A scan_run(const From* in, int64_t n, typename Op::A carry, T* out)
     Native<A> c = broadcast<A>(carry).v[0];
     // From vector to vector only the carry is waited for.
     for (; i + 2 * L <= n; i += 2 * L) {
-      const Native<A> v = scan_lanes<Op>(load_native<A>(in + i), identity);
-      const Native<A> w = scan_lanes<Op>(load_native<A>(in + i + L), identity);
+      Native<A> v, w;
+      load_both<A>(in + i, v, w);
+      v = scan_lanes<Op>(v, identity);
+      w = scan_lanes<Op>(w, identity);
       const Native<A> first = Op::apply(c, v);
       c = Op::apply(c, last_lane<A>(v, last));
       const Native<A> second = Op::apply(c, w);
@@ -199,10 +216,15 @@ OLIVINE_INLINE ShortLanes shift_shorts(ShortLanes v, ShortLanes identity) {
   if constexpr (k >= 8) return (ShortLanes)below;
   return (ShortLanes)_mm256_alignr_epi8((__m256i)v, below, k < 8 ? 16 - 2 * k : 0);
 #else
+#if defined(__SSE2__)
+  const __m128i below = _mm_srli_si128((__m128i)identity, 16 - 2 * k);
+  return (ShortLanes)_mm_or_si128(_mm_slli_si128((__m128i)v, 2 * k), below);
+#else
   ShortLanes r;
   constexpr int lanes = kVectorBytes / 2;
   for (int i = 0; i < lanes; ++i) r[i] = i < k ? identity[i] : v[(i - k) & (lanes - 1)];
   return r;
+#endif
 #endif
 }
 OLIVINE_INLINE ShortLanes last_short(ShortLanes v) {
@@ -272,7 +294,12 @@ void scan_row(const typename Op::In* in, int64_t n, typename Op::A carry, const 
       }
       if constexpr (kFiniteFirst && std::is_same_v<T, float16_t>) {
         if (all_finite(in, n)) {
-          scan_run<Op>(reinterpret_cast<const FiniteFloat16*>(in), n, carry, out);
+          if constexpr (std::is_same_v<Op, RunningSum<float16_t>>) {  // as exact when scaled
+            scan_run<Op>(reinterpret_cast<const ScaledFloat16*>(in), n, carry * 0x1p-112f,
+                         reinterpret_cast<ScaledFloat16*>(out));
+          } else {
+            scan_run<Op>(reinterpret_cast<const FiniteFloat16*>(in), n, carry, out);
+          }
           return;
         }
       }

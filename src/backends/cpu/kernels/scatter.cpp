@@ -40,6 +40,19 @@ void combine_halves(H* o, const H* u, int64_t n) {
   if constexpr (std::is_same_v<F, scalar::Add> || std::is_same_v<F, scalar::Multiply>) {
     constexpr int64_t lanes = kVectorBytes / 4;
     int64_t i = 0;
+#if defined(__SSE2__) && !defined(__AVX512BW__)
+    if constexpr (std::is_same_v<H, bfloat16_t>) {
+      for (; i + 2 * lanes <= n; i += 2 * lanes) {
+        FloatLanes a, b, c, d;
+        load_even_odd(o + i, a, b);
+        load_even_odd(u + i, c, d);
+        store_even_odd(o + i, F{}(a, c), F{}(b, d));
+      }
+    }
+#endif
+#if defined(__SSE2__) && !defined(__AVX2__)
+    if constexpr (std::is_same_v<H, float16_t>) i = finite_binary<F, false, false>(o, u, o, n);
+#endif
     for (; i + 2 * lanes <= n; i += 2 * lanes) {
       const FloatLanes x = F{}(load_halves(o + i), load_halves(u + i));
       const FloatLanes y = F{}(load_halves(o + i + lanes), load_halves(u + i + lanes));

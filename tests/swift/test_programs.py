@@ -19,7 +19,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SWIFT = shutil.which("swift") or shutil.which("/opt/swift/usr/bin/swift")
 TEXT = (Path(lm.__file__).parents[1] / "data" / "shakespeare.txt").read_text()[:20000]
 
-pytestmark = pytest.mark.skipif(not SWIFT, reason="no swift in PATH or /opt/swift/usr/bin")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not SWIFT, reason="no swift in PATH or /opt/swift/usr/bin"),
+    pytest.mark.xdist_group("swift"),  # SwiftPM locks its build folder
+]
 
 
 def output(*command, cwd=ROOT):

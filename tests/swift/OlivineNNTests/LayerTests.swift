@@ -108,6 +108,23 @@ final class LayerTests: XCTestCase {
     XCTAssertEqual(norm.trainableParameters().flattened().map { $0.0 }, ["bias", "weight"])
   }
 
+  func testRunningStatisticsInCompiledTraining() {
+    let x = MLXRandom.normal([16, 3]) + 2
+    let norm = BatchNorm(featureCount: 3)
+    let lossAndGradients = valueAndGrad(model: norm) { (norm: BatchNorm, x: MLXArray, _: MLXArray) in
+      sum(norm(x) * x)
+    }
+    let step = compile(inputs: [norm], outputs: [norm]) { (x: MLXArray) in
+      lossAndGradients(norm, x, x).0
+    }
+    for _ in 0..<3 { eval(step(x), norm) }
+    let expected = (1 - Float(0.9 * 0.9 * 0.9)) * mean(x, axis: 0)
+    assertClose(norm.parameters()[unwrapping: "running_mean"], expected, "mean after 3 steps")
+    _ = lossAndGradients(norm, x, x)
+    let more = 0.9 * expected + 0.1 * mean(x, axis: 0)
+    assertClose(norm.parameters()[unwrapping: "running_mean"], more, "mean after 4 steps")
+  }
+
   func testPooling() throws {
     try check("MaxPool1d", MaxPool1d(kernelSize: 3, stride: 2, padding: 1))
     try check("MaxPool2d", MaxPool2d(kernelSize: [3, 2], stride: [3, 2]))

@@ -21,7 +21,6 @@ inline int64_t gemv_ahead(int64_t stride, int64_t lines) {
   return stride * (rows > lines ? rows : lines);
 }
 
-// `count` columns that are contiguous along k: `unroll` sums of lanes each.
 // Two vectors that lie side by side.
 template <class S>
 inline void load_both(const S* p, Vec<Compute<S>>& v, Vec<Compute<S>>& w) {
@@ -32,6 +31,7 @@ inline void load_both(const S* p, Vec<Compute<S>>& v, Vec<Compute<S>>& w) {
   w = load(p + kLanes<Compute<S>>);
 }
 
+// `count` columns that are contiguous along k: `unroll` sums of lanes each.
 template <class S, int count, int unroll>
 void dot_columns(const Compute<S>* x, const S* matrix, int64_t stride, int64_t k, Compute<S>* y) {
   using T = Compute<S>;

@@ -123,7 +123,8 @@ OLIVINE_INLINE bool finite_eight(__m128i a, __m128i b, float16_t* o) {
     u = (FloatLanes)((WordLanes)u & 0x7fffffff);
     v = (FloatLanes)((WordLanes)v & 0x7fffffff);
   }
-  const __m128i r = normal_float16 < product ? 27 : 127 > (u, v);
+  constexpr int bias = product ? 27 : 127;
+  const __m128i r = normal_float16<bias>(u, v);
   if (__builtin_expect(!normal_or_zero(r), 0)) return false;
   const __m128i signs = _mm_and_si128(_mm_xor_si128(a, b), sign);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(o),

@@ -169,10 +169,12 @@ void partition_kernel(const KernelCall& call) {
     U* keys = static_cast<U*>(scratch);
     U* candidates = keys + x.n;
     if (step == 1) {
-      using Bits = KeyOf<T> __attribute__((may_alias));
-      const Bits* bits = reinterpret_cast<const Bits*>(in + at);
 #pragma GCC ivdep
-      for (int64_t i = 0; i < x.n; ++i) keys[i] = tied_key_of_bits<T>(bits[i]);
+      for (int64_t i = 0; i < x.n; ++i) {
+        KeyOf<T> bits;
+        __builtin_memcpy(&bits, in + at + i, sizeof bits);
+        keys[i] = tied_key_of_bits<T>(bits);
+      }
     } else {
       for (int64_t i = 0; i < x.n; ++i) keys[i] = tied_key(in[at + i * step]);
     }

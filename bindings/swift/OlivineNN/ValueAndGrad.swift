@@ -28,14 +28,24 @@ public func valueAndGrad<Model: Module, Arguments>(
 private func differentiate(
   _ model: Module, _ body: @escaping () -> [NDArray]
 ) -> ([NDArray], ModuleParameters) {
+  // The arrays of the model stand for others while `body` runs: no further walks over the model.
   let parameters = model.trainableParameters()
-  let kept = parameters.mapValues { (array: NDArray) in alias(of: array) }
-  let function = valueAndGrad { (traced: ModuleParameters, _: Void) -> [NDArray] in
-    model.update(parameters: traced)
-    return body()
-  }
-  defer { model.update(parameters: kept) }
-  return function(kept, ())
+  let arrays = parameters.flattenedValues()
+  let kept = arrays.map { alias(of: $0) }
+  let function = valueAndGrad(
+    { (traced: [NDArray]) -> [NDArray] in
+      replace(arrays, by: traced)
+      return body()
+    }, argumentNumbers: 0..<arrays.count)
+  defer { replace(arrays, by: kept) }
+  let (values, gradients) = function(kept)
+  // After an error, which has been reported, there are none.
+  guard gradients.count == arrays.count else { return (values, ModuleParameters()) }
+  return (values, parameters.replacingValues(with: gradients))
+}
+
+private func replace(_ arrays: [NDArray], by values: [NDArray]) {
+  for (array, value) in zip(arrays, values) { array._updateInternal(value) }
 }
 
 /// Another object for the same array.

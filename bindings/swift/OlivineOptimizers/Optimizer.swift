@@ -57,7 +57,7 @@ open class OptimizerBase<State: Updatable>: Optimizer {
   public final func update(model: Module, gradients: ModuleParameters) {
     let parameters = Dictionary(
       model.parameters().flattened(), uniquingKeysWith: { first, _ in first })
-    var changed: [(String, NDArray)] = []
+    var changed: [(NDArray, NDArray)] = []
     for (path, gradient) in gradients.flattened() {
       guard let parameter = parameters[path] else {
         report("[\(type(of: self))] expected gradients of the model's parameters; got \(path)")
@@ -65,10 +65,11 @@ open class OptimizerBase<State: Updatable>: Optimizer {
       }
       let state = states[path] ?? newState(parameter: parameter)
       let (new, newState) = applySingle(gradient: gradient, parameter: parameter, state: state)
-      changed.append((path, new))
+      changed.append((parameter, new))
       states[path] = newState
     }
-    if !changed.isEmpty { model.update(parameters: ModuleParameters.unflattened(changed)) }
+    // The arrays are the model's own, so this is its update without another walk.
+    for (parameter, new) in changed { parameter._updateInternal(new) }
   }
 
   /// The new value of one parameter, and what the optimizer remembers of it.

@@ -32,7 +32,7 @@ docs: setup
 	@echo "the site: build/site/README.html"
 
 format: setup
-	git ls-files '*.h' '*.cpp' | grep -v /generated/ | xargs -r $(BIN)/clang-format -i
+	git ls-files '*.h' '*.cpp' | grep -v -e /generated/ -e ^compat/include/mlx/c/ | xargs -r $(BIN)/clang-format -i
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format --quiet .
 

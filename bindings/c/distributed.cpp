@@ -34,8 +34,12 @@ int olivine_distributed_group_free(olivine_distributed_group group) { return c::
 int olivine_distributed_init(olivine_distributed_group* res, bool strict, const char* bk) {
   return guarded([&] { c::set(res, distributed::init(strict, backend(bk))); });
 }
-int olivine_distributed_group_rank(olivine_distributed_group group) { return group_of(group).rank(); }
-int olivine_distributed_group_size(olivine_distributed_group group) { return group_of(group).size(); }
+int olivine_distributed_group_rank(olivine_distributed_group group) {
+  return group_of(group).rank();
+}
+int olivine_distributed_group_size(olivine_distributed_group group) {
+  return group_of(group).size();
+}
 int olivine_distributed_group_split(olivine_distributed_group* res, olivine_distributed_group group,
                                     int color, int key) {
   return guarded([&] { c::set(res, group_of(group).split(color, key)); });

@@ -78,7 +78,7 @@ array nan_to_num(const array& a, float nan, std::optional<float> posinf,
 array hypot(const array& a, const array& b, StreamOrDevice s) {
   const Dtype t = at_least_float(promote_types(a.dtype(), b.dtype()));
   expect_real("hypot", t);
-  broadcast_shapes(a.shape(), b.shape(), "hypot");  // the error names this function
+  broadcast_shapes(a.shape(), b.shape(), "hypot");      // the error names this function
   const Dtype wide = t == float64 ? float64 : float32;  // 16 bits are rounded once, at the end
   const array x = abs(cast(a, wide, s), s), y = abs(cast(b, wide, s), s);
   const array longer = maximum(x, y, s), one = constant(1, wide);

@@ -315,8 +315,9 @@ TEST(Gemm, keeps_subnormals) {
 TEST(Gemm, rounds_halves_to_even_and_overflows_to_infinity) {
   for (Isa isa : available_isas()) {
     // 2048 + 1 and 2050 + 1 lie halfway; 65504 + 16 is the first sum that rounds to infinity.
-    std::vector<float16_t> a = {{0x6800}, {0x6801}, {0x7bff}}, one = {{0x3c00}};
-    std::vector<float16_t> add = {{0x3c00}, {0x3c00}, {0x4c00}}, c(3);
+    const auto half = [](uint16_t bits) { return float16_t::from_bits(bits); };
+    std::vector<float16_t> a = {half(0x6800), half(0x6801), half(0x7bff)}, one = {half(0x3c00)};
+    std::vector<float16_t> add = {half(0x3c00), half(0x3c00), half(0x4c00)}, c(3);
     gemm({.dtype = float16,
           .m = 3,
           .n = 1,

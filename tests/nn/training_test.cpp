@@ -3,6 +3,7 @@
 #include <olivine/nn.h>
 #include <olivine/olivine.h>
 #include <olivine/optimizers.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -55,7 +56,8 @@ struct Trainer {
 };
 
 struct Files : testing::Test {
-  std::string folder = testing::TempDir() + "olivine_nn_training_test/";
+  std::string folder =
+      testing::TempDir() + "olivine_nn_training_" + std::to_string(::getpid()) + "/";
   std::string file = folder + "run.safetensors";
   void SetUp() override { std::filesystem::create_directories(folder); }
   void TearDown() override { std::filesystem::remove_all(folder); }

@@ -20,7 +20,7 @@ def declared(headers):
     for text in headers:
         text = re.sub(r"/\*.*?\*/|//[^\n]*|#include[^\n]*", " ", text, flags=re.S)
         names.update(re.findall(r"\b_?olivine_\w+", text))
-        for body in re.findall(r"\benum\s+\w*\s*\{(.*?)\}", text, flags=re.S):
+        for body in re.findall(r"\benum\s[\w\s]*\{(.*?)\}", text, flags=re.S):
             constants.update(re.findall(r"\bOLIVINE_\w+", body))
     return sorted(names), sorted(constants)
 

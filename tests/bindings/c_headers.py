@@ -75,7 +75,7 @@ class Headers:
             self._read(" ".join(text.split()), str(path.relative_to(INCLUDE)))
 
     def _read(self, text, header):
-        for name, body in re.findall(r"typedef enum \w+ \{(.*?)\} (\w+);", text):
+        for name, body in re.findall(r"typedef enum [\w ]+ \{(.*?)\} (\w+);", text):
             name, body = body, name
             self.types[name] = ctypes.c_int
             self.enums[name] = len([v for v in body.split(",") if v.strip()])

@@ -6,7 +6,7 @@
 
 /* The two in the middle mean OLIVINE_COMPILE_MODE_ENABLED: plans give the same results simplified
  * and fused. */
-typedef enum olivine_compile_mode_ {
+typedef enum olivine_compile_mode_ OLIVINE_C_INT {
   OLIVINE_COMPILE_MODE_DISABLED,
   OLIVINE_COMPILE_MODE_NO_SIMPLIFY,
   OLIVINE_COMPILE_MODE_NO_FUSE,

@@ -6,7 +6,7 @@
 #include "olivine/c/types.h"
 #include "olivine/c/vector.h"
 
-typedef enum olivine_device_type_ { OLIVINE_CPU, OLIVINE_GPU } olivine_device_type;
+typedef enum olivine_device_type_ OLIVINE_C_INT { OLIVINE_CPU, OLIVINE_GPU } olivine_device_type;
 
 /* An empty handle, as which it means the default device. */
 OLIVINE_C_API olivine_device olivine_device_new(void);

@@ -27,6 +27,12 @@
 #else
 #define OLIVINE_C_API __attribute__((visibility("default")))
 #endif
+/* Of an enum: C passes any int, which C++ may only read if it knows. */
+#ifdef __cplusplus
+#define OLIVINE_C_INT : int
+#else
+#define OLIVINE_C_INT
+#endif
 
 typedef struct olivine_array_ {
   void* ctx;
@@ -43,7 +49,7 @@ typedef struct olivine_stream_ {
   void* ctx;
 } olivine_stream;
 
-typedef enum olivine_dtype_ {
+typedef enum olivine_dtype_ OLIVINE_C_INT {
   OLIVINE_BOOL,
   OLIVINE_UINT8,
   OLIVINE_UINT16,
@@ -80,7 +86,7 @@ typedef struct olivine_optional_dtype_ {
 
 /* Where 1 / n goes in Fourier transforms: to the inverse, as 1 / sqrt(n) to both, to the forward.
  */
-typedef enum olivine_fft_norm_ {
+typedef enum olivine_fft_norm_ OLIVINE_C_INT {
   OLIVINE_FFT_NORM_BACKWARD,
   OLIVINE_FFT_NORM_ORTHO,
   OLIVINE_FFT_NORM_FORWARD

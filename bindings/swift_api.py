@@ -66,10 +66,11 @@ def quoted(name):
 
 
 def split_commas(text):
-    """Splits at the commas outside of brackets."""
+    """Splits at the commas outside of brackets; the angles of -> and ..< are none."""
     parts, depth, start = [], 0, 0
     for i, c in enumerate(text):
-        depth += (c in "([{<") - (c in ")]}" or (c == ">" and text[i - 1] != "-"))
+        depth += c in "([{" or (c == "<" and text[i - 1] != ".")
+        depth -= c in ")]}" or (c == ">" and text[i - 1] != "-")
         if c == "," and depth == 0:
             parts.append(text[start:i].strip())
             start = i + 1

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "bindings"))
+from swift_api import split_commas  # noqa: E402
+
 SOURCES = ROOT / "bindings" / "swift"
 # What the package leaves out, and why.
 LEFT_OUT = {
@@ -50,17 +53,6 @@ class Declaration:
 
 
 # ---- Normalizing.
-def split_commas(text):
-    parts, depth, start = [], 0, 0
-    for i, c in enumerate(text):
-        depth += (c in "([{<") - (c in ")]}" or (c == ">" and text[i - 1] != "-"))
-        if c == "," and depth == 0:
-            parts.append(text[start:i].strip())
-            start = i + 1
-    last = text[start:].strip()
-    return [*parts, last] if last else parts
-
-
 def simple(text):
     """Spelling that carries no meaning, removed."""
     text = re.sub(r"//.*", "", text)

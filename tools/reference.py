@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "bindings"))
 from generate import SUBMODULES, read_family  # noqa: E402
-from swift_api import camel  # noqa: E402
+from swift_api import camel, split_commas  # noqa: E402
 
 TITLES = {
     "conv": "Convolutions",
@@ -198,24 +198,29 @@ def python_form(f) -> str:
 
 def wrapped(form: str) -> str:
     """The form, its parameters filled into lines if it is a long one."""
-    open_at, depth, parts, last = form.index("("), 0, [], form.index("(") + 1
-    for i in range(open_at, len(form)):
-        depth += (form[i] in "([{<") - (form[i] in ")]}" or form[i] == ">" and form[i - 1] != "-")
-        if form[i] == "," and depth == 1 or depth == 0:
-            parts.append(form[last:i].strip())
-            last = i + 1
-        if depth == 0:
-            break
     if len(form) <= WIDTH:
         return form
+    open_at = form.index("(")
+    end = closing(form, open_at)
+    parts = split_commas(form[open_at + 1 : end])
     lines = [form[: open_at + 1]]
     for n, part in enumerate(parts):
-        part += "," if n < len(parts) - 1 else form[i:]
+        part += "," if n < len(parts) - 1 else form[end:]
         if n == 0 or len(lines[-1]) + 1 + len(part) > WIDTH:
             lines.append("    " + part)
         else:
             lines[-1] += " " + part
     return "\n".join(lines)
+
+
+def closing(text: str, open_at: int) -> int:
+    """Where the parenthesis that opens at `open_at` closes."""
+    depth = 0
+    for i in range(open_at, len(text)):
+        depth += (text[i] == "(") - (text[i] == ")")
+        if depth == 0:
+            return i
+    return len(text)
 
 
 def written(forms: list[str]) -> list[str]:

@@ -1,21 +1,15 @@
 """The examples in C, built as their README says, and Python's part of them."""
 
-import os
 import re
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import olivine
+from tests.examples.c_programs import compile_c
 from tests.support import ROOT
 
 EXAMPLES = ROOT / "examples"
-LIBRARIES = Path(olivine.__file__).parent / "lib"
-INCLUDE = ROOT / "bindings/c/include"
-COMPILER = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
 
 
 def run(*command):
@@ -43,15 +37,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def build(tmp_path):
-    if not COMPILER:
-        pytest.skip("no C compiler")
-    if not (LIBRARIES / "libolivine_c.so").exists():
-        pytest.skip(f"no libolivine_c.so in {LIBRARIES}")
-
     def built(name):
-        warnings = "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O2"
-        where = "-I", INCLUDE, "-L", LIBRARIES, "-lolivine_c", f"-Wl,-rpath,{LIBRARIES}"
-        run(COMPILER, *warnings, EXAMPLES / "c" / f"{name}.c", "-o", tmp_path / name, *where)
+        compile_c(EXAMPLES / "c" / f"{name}.c", tmp_path / name)
         return tmp_path / name
 
     return built

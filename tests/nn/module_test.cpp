@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <sstream>
 
+#include "support.h"
+
 namespace olivine::nn {
 namespace {
 
@@ -25,30 +27,7 @@ struct Stack : Module {
   }
 };
 
-std::vector<std::string> names(const Tree& tree) {
-  std::vector<std::string> result;
-  for (const auto& item : tree) result.push_back(item.first);
-  return result;
-}
 using Names = std::vector<std::string>;
-
-bool same(const Tree& a, const Tree& b) {
-  if (names(a) != names(b)) return false;
-  for (const auto& [name, value] : a) {
-    if (!array_equal(value, b.at(name)).item<bool>()) return false;
-  }
-  return true;
-}
-
-template <class F>
-std::string error_of(F f) {
-  try {
-    f();
-  } catch (const std::exception& e) {
-    return e.what();
-  }
-  return "no error";
-}
 
 TEST(Module, NamesAreThoseOfPython) {
   Stack stack;

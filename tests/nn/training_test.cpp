@@ -8,28 +8,12 @@
 #include <filesystem>
 #include <fstream>
 
+#include "support.h"
+
 namespace olivine::nn {
 namespace {
 
 namespace optim = olivine::optimizers;
-
-bool same(const Tree& a, const Tree& b) {
-  if (a.size() != b.size()) return false;
-  for (const auto& [name, value] : a) {
-    if (!b.contains(name) || !array_equal(value, b.at(name)).item<bool>()) return false;
-  }
-  return true;
-}
-
-template <class F>
-std::string error_of(F f) {
-  try {
-    f();
-  } catch (const std::exception& e) {
-    return e.what();
-  }
-  return "no error";
-}
 
 // A model with everything that changes in training: parameters, statistics, random masks.
 struct Trainer {

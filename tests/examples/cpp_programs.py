@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,15 +22,14 @@ def run(*command, expect=0, **options):
     return done.stdout if expect == 0 else done.stderr
 
 
-def build(source, folder):
-    """Configures and builds the CMake project `source` on the package that Python imports."""
+def build(source, folder, prefix=PACKAGE, targets=("all",)):
+    """Configures and builds the CMake project `source` on the Olivine in `prefix` (the imported)."""
     bin_ = Path(sys.executable).parent  # cmake and ninja of the virtual environment
     environment = {**os.environ, "PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}"}
-    found = subprocess.run(["which", "ccache"], capture_output=True).returncode == 0
-    launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if found else []
-    run("cmake", "-G", "Ninja", "-S", source, "-B", folder, f"-DCMAKE_PREFIX_PATH={PACKAGE}",
+    launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
+    run("cmake", "-G", "Ninja", "-S", source, "-B", folder, f"-DCMAKE_PREFIX_PATH={prefix}",
         *launcher, env=environment)  # fmt: skip
-    run("cmake", "--build", folder, env=environment)
+    run("cmake", "--build", folder, "--target", *targets, env=environment)
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import olivine.core as mx
+from tests.examples.cpp_programs import build
 from tests.support import ROOT
 
 PACKAGE = Path(mx.__file__).parent
@@ -113,19 +114,12 @@ def test_pkg_config_builds_a_cpp_program(prefix, tmp_path):
     assert "largest error of a weight 0.00" in run(tmp_path / "main")
 
 
-def configure(source, folder, prefix, *options):
-    launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
-    run("cmake", "-G", "Ninja", "-S", source, "-B", folder, f"-DCMAKE_PREFIX_PATH={prefix}",
-        *launcher, *options)  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def examples(prefix, tmp_path_factory):
     """Those of examples/cpp that need no layers, built on the installed package."""
     folder = tmp_path_factory.mktemp("examples")
-    configure(ROOT / "examples" / "cpp", folder, prefix)
     targets = ["linear_regression", "custom_op", "exported_function"]
-    run("cmake", "--build", folder, "--target", *targets)
+    build(ROOT / "examples" / "cpp", folder, prefix, targets)
     return folder
 
 
@@ -178,8 +172,7 @@ def test_cmake_finds_every_target(prefix, tmp_path):
     (tmp_path / "main.cpp").write_text(
         "#include <mlx/array.h>\nint main() { return mlx::core::array(0).item<int>(); }\n"
     )
-    configure(tmp_path, tmp_path / "build", prefix)
-    run("cmake", "--build", tmp_path / "build")
+    build(tmp_path, tmp_path / "build", prefix)
     run(tmp_path / "build" / "in_c")
     run(tmp_path / "build" / "as_mlx")
 

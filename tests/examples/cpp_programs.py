@@ -23,7 +23,7 @@ def run(*command, expect=0, **options):
 
 
 def build(source, folder, prefix=PACKAGE, targets=("all",)):
-    """Configures and builds the CMake project `source` on the Olivine in `prefix` (the imported)."""
+    """Configures and builds the CMake project `source` on the Olivine in `prefix`."""
     bin_ = Path(sys.executable).parent  # cmake and ninja of the virtual environment
     environment = {**os.environ, "PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}"}
     launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []

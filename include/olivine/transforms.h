@@ -30,9 +30,15 @@ OLIVINE_API ArrayFn grad(ArrayFn fn, const std::vector<int>& argnums);
 // followed by the input's: by rows or by columns, whatever is fewer.
 OLIVINE_API std::pair<std::vector<array>, std::vector<std::vector<array>>> jacobian(
     const ArrayFn& fn, const std::vector<array>& inputs);
+// The same by the inputs `argnums` alone; negative ones count from the end.
+OLIVINE_API std::pair<std::vector<array>, std::vector<std::vector<array>>> jacobian(
+    const ArrayFn& fn, const std::vector<array>& inputs, const std::vector<int>& argnums);
 // The second derivatives of a scalar function by each pair of inputs: the Jacobian of its gradient.
 OLIVINE_API std::vector<std::vector<array>> hessian(const ArrayFn& fn,
                                                     const std::vector<array>& inputs);
+OLIVINE_API std::vector<std::vector<array>> hessian(const ArrayFn& fn,
+                                                    const std::vector<array>& inputs,
+                                                    const std::vector<int>& argnums);
 
 // fn mapped over one axis of each input (-1: not mapped); outputs get theirs where out_axes says.
 // Missing out_axes means axis 0 for every output.

@@ -4,6 +4,7 @@
 #include "olivine/ops/creation.h"
 #include "olivine/ops/shape.h"
 #include "olivine/transforms.h"
+#include "transforms/argnums.h"
 
 namespace olivine {
 namespace {
@@ -81,6 +82,21 @@ std::vector<Arrays> by_columns(const ArrayFn& fn, const Arrays& inputs, const Ar
   return jacobians;
 }
 
+// A function of some of the inputs, which takes the others as they are; and those inputs.
+struct Part {
+  Part(const ArrayFn& fn, const Arrays& inputs, const std::vector<int>& argnums, const char* op) {
+    std::vector<int> places = argument_positions(argnums, inputs.size(), op);
+    for (int i : places) chosen.push_back(inputs[i]);
+    call = [&fn, &inputs, places](const Arrays& x) {
+      Arrays all = inputs;
+      for (size_t i = 0; i < places.size(); ++i) all[places[i]] = x[i];
+      return fn(all);
+    };
+  }
+  ArrayFn call;
+  Arrays chosen;
+};
+
 int64_t total_size(const Arrays& arrays) {
   int64_t n = 0;
   for (const array& a : arrays) n = checked_add(n, a.size());
@@ -97,6 +113,12 @@ std::pair<Arrays, std::vector<Arrays>> jacobian(const ArrayFn& fn, const Arrays&
   return {outputs, reverse ? by_rows(fn, inputs, outputs) : by_columns(fn, inputs, outputs)};
 }
 
+std::pair<Arrays, std::vector<Arrays>> jacobian(const ArrayFn& fn, const Arrays& inputs,
+                                                const std::vector<int>& argnums) {
+  Part part(fn, inputs, argnums, "jacobian");
+  return jacobian(part.call, part.chosen);
+}
+
 std::vector<Arrays> hessian(const ArrayFn& fn, const Arrays& inputs) {
   check_real(inputs, "hessian", "arguments");
   Arrays outputs = fn(inputs);
@@ -107,6 +129,12 @@ std::vector<Arrays> hessian(const ArrayFn& fn, const Arrays& inputs) {
   check_real(outputs, "hessian", "results");
   ArrayFn gradient = [&](const Arrays& x) { return vjp(fn, x, {ones_like(outputs[0])}).second; };
   return by_columns(gradient, inputs, inputs);
+}
+
+std::vector<Arrays> hessian(const ArrayFn& fn, const Arrays& inputs,
+                            const std::vector<int>& argnums) {
+  Part part(fn, inputs, argnums, "hessian");
+  return hessian(part.call, part.chosen);
 }
 
 }  // namespace olivine

@@ -3,6 +3,7 @@
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
 #include "olivine/transforms.h"
+#include "transforms/argnums.h"
 #include "transforms/graph.h"
 
 namespace olivine {
@@ -129,19 +130,9 @@ std::pair<Arrays, Arrays> vjp(const ArrayFn& fn, const Arrays& primals, const Ar
 
 std::pair<Arrays, Arrays> value_and_grad(const ArrayFn& fn, const Arrays& inputs,
                                          const std::vector<int>& argnums) {
-  if (argnums.empty()) fail("[grad] expected at least one argument to differentiate; got none");
-  int count = static_cast<int>(inputs.size());
+  std::vector<int> args = argument_positions(argnums, inputs.size(), "grad");
   Arrays primals;
-  std::vector<int> args;
-  for (int arg : argnums) {
-    int a = arg < 0 ? arg + count : arg;
-    if (a < 0 || a >= count) {
-      fail("[grad] expected argnums in [", -count, ", ", count, "); got ", arg);
-    }
-    if (std::find(args.begin(), args.end(), a) != args.end()) {
-      fail("[grad] expected distinct argnums; got ", a, " twice");
-    }
-    args.push_back(a);
+  for (int a : args) {
     if (!is_inexact(inputs[a].dtype())) {
       fail("[grad] expected floating point arguments; got ", inputs[a].dtype(), " for argument ",
            a);

@@ -14,6 +14,7 @@ def einsum(subscripts: str, *operands: array, stream: StreamOrDevice = None) -> 
     """
 
 
+@c()
 @manual
 def einsum_path(subscripts: str, *operands: array) -> tuple[list[tuple[int, ...]], str]:
     """The order in which ``einsum`` contracts its operands, and a text about its cost.

@@ -93,6 +93,12 @@ def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int]:
     """
 
 
+@no_python
+@c(res="ints")
+def broadcast_shapes(a: Sequence[int], b: Sequence[int]) -> Sequence[int]:
+    """The shape that two arrays of these shapes broadcast to."""
+
+
 @c(strides="int64s", offset="size_t")
 def as_strided(
     a: array,

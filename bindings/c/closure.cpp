@@ -44,7 +44,7 @@ void checked(const F& f, Args... args) {
   uint64_t before = c::errors_reported();
   int status = f(args...);
   if (status == 0) return;
-  if (c::errors_reported() != before) throw std::runtime_error(olivine_last_error());
+  if (c::errors_reported() != before) throw c::ReportedError(olivine_last_error());
   fail<std::runtime_error>("[closure] expected the function to return 0; got ", status);
 }
 
@@ -190,7 +190,7 @@ int olivine_closure_kwargs_apply(olivine_vector_array* res, olivine_closure_kwar
 int olivine_closure_value_and_grad_apply(olivine_vector_array* res_0, olivine_vector_array* res_1,
                                          olivine_closure_value_and_grad cls,
                                          const olivine_vector_array input) {
-  return guarded([&] { c::set_pair(res_0, res_1, get(cls)(get(input))); });
+  return guarded([&] { c::set_both(res_0, res_1, get(cls)(get(input))); });
 }
 int olivine_closure_custom_apply(olivine_vector_array* res, olivine_closure_custom cls,
                                  const olivine_vector_array input_0,

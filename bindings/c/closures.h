@@ -27,12 +27,6 @@ const held_t<Handle>& get(Handle f) {
   return *pointer(f);
 }
 
-inline void set_pair(olivine_vector_array* first, olivine_vector_array* second,
-                     std::pair<std::vector<array>, std::vector<array>> p) {
-  if (!first || !second) fail("[result] expected pointers to handles; got null");
-  set(first, std::move(p.first));
-  set(second, std::move(p.second));
-}
 inline std::vector<int> numbers(const int* values, size_t n, const char* op) {
   expect_values(values, n, op);
   return n ? std::vector<int>(values, values + n) : std::vector<int>();

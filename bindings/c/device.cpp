@@ -132,6 +132,9 @@ int olivine_stream_get_index(int* index, olivine_stream stream) {
 int olivine_synchronize(olivine_stream stream) {
   return guarded([&] { synchronize(stream_of(stream)); });
 }
+int olivine_clear_streams(void) {
+  return guarded([] { clear_streams(); });
+}
 int olivine_get_default_stream(olivine_stream* stream, olivine_device dev) {
   return guarded([&] { set(stream, default_stream(get(dev))); });
 }
@@ -170,3 +173,6 @@ OLIVINE_C_MEMORY(peak_memory)
 OLIVINE_C_LIMIT(cache_limit)
 OLIVINE_C_LIMIT(memory_limit)
 OLIVINE_C_LIMIT(wired_limit)
+int olivine_get_array_buffer_size(size_t* res, const olivine_vector_array arrays) {
+  return guarded([&] { store(res, get_array_buffer_size(c::get(arrays))); });
+}

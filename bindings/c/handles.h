@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,10 @@ using olivine::array;
 using olivine::Dtype;
 
 // ---- Errors.
+// An error that this thread has reported already, on its way through C++ to a caller in C.
+struct ReportedError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 // Keeps the message of the exception in flight; for catch (...) blocks. Returns 1.
 int report_error() noexcept;
 // Keeps a message and passes it to the program's handler.
@@ -102,6 +107,7 @@ OLIVINE_C_HELD(olivine_device_info, DeviceInfo);
 OLIVINE_C_HELD(olivine_vector_array, std::vector<array>);
 OLIVINE_C_HELD(olivine_vector_vector_array, std::vector<std::vector<array>>);
 OLIVINE_C_HELD(olivine_vector_int, std::vector<int>);
+OLIVINE_C_HELD(olivine_vector_vector_int, std::vector<std::vector<int>>);
 OLIVINE_C_HELD(olivine_vector_string, std::vector<std::string>);
 OLIVINE_C_HELD(olivine_map_string_to_array, NamedArrays);
 OLIVINE_C_HELD(olivine_map_string_to_string, Metadata);
@@ -202,6 +208,22 @@ inline Maybe<std::string> maybe(const char* s) {
 inline std::string name(const char* s, const char* what) {
   if (!s) fail("[", what, "] expected a text; got null");
   return s;
+}
+
+// ---- Results of other kinds.
+inline void set(olivine_vector_int* res, const Shape& sizes) {
+  std::vector<int> ints;
+  for (int64_t d : sizes) {
+    if (d > INT32_MAX) fail("[shape] expected sizes below 2^31; got ", d);
+    ints.push_back(static_cast<int>(d));
+  }
+  set(res, std::move(ints));
+}
+template <class A, class B, class First, class Second>
+void set_both(A* first, B* second, std::pair<First, Second> p) {
+  if (!first || !second) fail("[result] expected pointers to handles; got null");
+  set(first, std::move(p.first));
+  set(second, std::move(p.second));
 }
 
 // ---- Several results: as a vector, or one by one.

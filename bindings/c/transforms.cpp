@@ -9,7 +9,7 @@ using namespace olivine;
 using c::get;
 using c::guarded;
 using c::numbers;
-using c::set_pair;
+using c::set_both;
 
 int olivine_eval(const olivine_vector_array outputs) {
   return guarded([&] { eval(get(outputs)); });
@@ -20,11 +20,11 @@ int olivine_async_eval(const olivine_vector_array outputs) {
 
 int olivine_vjp(olivine_vector_array* res_0, olivine_vector_array* res_1, const olivine_closure fun,
                 const olivine_vector_array primals, const olivine_vector_array cotangents) {
-  return guarded([&] { set_pair(res_0, res_1, vjp(get(fun), get(primals), get(cotangents))); });
+  return guarded([&] { set_both(res_0, res_1, vjp(get(fun), get(primals), get(cotangents))); });
 }
 int olivine_jvp(olivine_vector_array* res_0, olivine_vector_array* res_1, const olivine_closure fun,
                 const olivine_vector_array primals, const olivine_vector_array tangents) {
-  return guarded([&] { set_pair(res_0, res_1, jvp(get(fun), get(primals), get(tangents))); });
+  return guarded([&] { set_both(res_0, res_1, jvp(get(fun), get(primals), get(tangents))); });
 }
 int olivine_value_and_grad(olivine_closure_value_and_grad* res, const olivine_closure fun,
                            const int* argnums, size_t argnums_num) {
@@ -36,6 +36,20 @@ int olivine_grad(olivine_closure* res, const olivine_closure fun, const int* arg
                  size_t argnums_num) {
   return guarded(
       [&] { c::set(res, grad(get(fun), numbers(argnums, argnums_num, "value_and_grad"))); });
+}
+int olivine_jacobian(olivine_vector_array* res_0, olivine_vector_vector_array* res_1,
+                     const olivine_closure fun, const olivine_vector_array inputs,
+                     const int* argnums, size_t argnums_num) {
+  return guarded([&] {
+    std::vector<int> places = numbers(argnums, argnums_num, "jacobian");
+    set_both(res_0, res_1, jacobian(get(fun), get(inputs), places));
+  });
+}
+int olivine_hessian(olivine_vector_vector_array* res, const olivine_closure fun,
+                    const olivine_vector_array inputs, const int* argnums, size_t argnums_num) {
+  return guarded([&] {
+    c::set(res, hessian(get(fun), get(inputs), numbers(argnums, argnums_num, "hessian")));
+  });
 }
 int olivine_vmap(olivine_closure* res, const olivine_closure fun, const int* in_axes,
                  size_t in_axes_num, const int* out_axes, size_t out_axes_num) {
@@ -70,7 +84,7 @@ int olivine_detail_vmap_trace(olivine_vector_array* res_0, olivine_vector_array*
                               const int* in_axes, size_t in_axes_num) {
   return guarded([&] {
     std::vector<int> axes = numbers(in_axes, in_axes_num, "vmap");
-    set_pair(res_0, res_1, detail::vmap_trace(get(fun), get(inputs), axes));
+    set_both(res_0, res_1, detail::vmap_trace(get(fun), get(inputs), axes));
   });
 }
 int olivine_detail_vmap_replace(olivine_vector_array* res, const olivine_vector_array inputs,

@@ -25,6 +25,11 @@ struct Element<olivine_vector_int> {
   static void out(int* res, int value) { store(res, value); }
 };
 template <>
+struct Element<olivine_vector_vector_int> {
+  static const std::vector<int>& in(olivine_vector_int v) { return get(v); }
+  static void out(olivine_vector_int* res, const std::vector<int>& v) { set(res, v); }
+};
+template <>
 struct Element<olivine_vector_string> {
   static std::string in(const char* s) { return name(s, "vector_string"); }
   static void out(char** res, const std::string& s) { store(res, const_cast<char*>(s.c_str())); }
@@ -92,4 +97,6 @@ OLIVINE_C_VECTOR(olivine_vector_array, olivine_array, const olivine_array*, oliv
 OLIVINE_C_VECTOR(olivine_vector_vector_array, olivine_vector_array, const olivine_vector_array*,
                  olivine_vector_array*)
 OLIVINE_C_VECTOR(olivine_vector_int, int, int*, int*)
+OLIVINE_C_VECTOR(olivine_vector_vector_int, olivine_vector_int, const olivine_vector_int*,
+                 olivine_vector_int*)
 OLIVINE_C_VECTOR(olivine_vector_string, const char*, const char**, char**)

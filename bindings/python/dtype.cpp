@@ -20,8 +20,6 @@ PyTypeObject* dtype_type = nullptr;
 
 using Category = Dtype::Category;
 
-PrintOptions print_options;
-
 struct PrintOptionsContext {
   PrintOptions inside, before;
 };
@@ -66,13 +64,11 @@ void bind_print_options(nb::module_& m) {
   nb::class_<PrintOptionsContext>(m, "_PrintOptionsContext")
       .def("__enter__",
            [](PrintOptionsContext& c) {
-             c.before = std::exchange(print_options, c.inside);
-             set_print_precision(print_options.precision);
+             c.before = olivine::get_printoptions();
+             olivine::set_printoptions(c.inside);
            })
-      .def("__exit__", [](PrintOptionsContext& c, nb::args) {
-        print_options = c.before;
-        set_print_precision(print_options.precision);
-      });
+      .def("__exit__",
+           [](PrintOptionsContext& c, nb::args) { olivine::set_printoptions(c.before); });
 }
 
 constexpr const char* kCategories[] = {"complexfloating", "floating", "inexact", "signedinteger",
@@ -143,16 +139,6 @@ PyObject* issubdtype(Arguments& in) {
   return to_python(b ? false : olivine::issubdtype(x, y));
 }
 
-static bool is_kind(Dtype t, std::string_view kind) {
-  if (kind == "bool") return t == bool_;
-  if (kind == "signed integer") return is_signed_integer(t);
-  if (kind == "unsigned integer") return is_unsigned(t);
-  if (kind == "integral") return is_integer(t);
-  if (kind == "real floating") return is_floating(t);
-  if (kind == "complex floating") return is_complex(t);
-  if (kind == "numeric") return is_integer(t) || is_inexact(t);
-  fail("[isdtype] expected a kind of the array API standard; got ", kind);
-}
 static bool matches(Arguments& in, PyObject* kind) {
   if (PyTuple_Check(kind)) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kind); ++i) {
@@ -162,14 +148,14 @@ static bool matches(Arguments& in, PyObject* kind) {
   }
   if (std::optional<Dtype> t = to_dtype(kind)) return *t == in.dtype(0);
   if (!PyUnicode_Check(kind)) in.mismatch(1, "a Dtype, a str or a tuple of these");
-  return is_kind(in.dtype(0), text_of(kind));
+  return olivine::isdtype(in.dtype(0), text_of(kind));
 }
 PyObject* isdtype(Arguments& in) { return to_python(matches(in, in.raw(1))); }
 
 PyObject* can_cast(Arguments& in) {
   std::optional<Dtype> from = to_dtype(in.raw(0));
   Dtype source = from ? *from : in.ref(0).dtype();
-  return to_python(promote_types(source, in.dtype(1)) == in.dtype(1));
+  return to_python(olivine::can_cast(source, in.dtype(1)));
 }
 
 PyObject* result_type(Arguments& in) {
@@ -193,10 +179,11 @@ PyObject* __array_namespace_info__(Arguments&) {
   return nb::module_::import_("olivine._array_api").attr("info")().release().ptr();
 }
 
-PyObject* get_printoptions(Arguments&) { return nb::cast(print_options).release().ptr(); }
+PyObject* get_printoptions(Arguments&) {
+  return nb::cast(olivine::get_printoptions()).release().ptr();
+}
 PyObject* set_printoptions(Arguments& in) {
-  print_options.precision = in.integer(0, -1);
-  set_print_precision(print_options.precision);
+  olivine::set_printoptions({in.integer(0, -1)});
   return Py_NewRef(Py_None);
 }
 PyObject* printoptions(Arguments& in) {

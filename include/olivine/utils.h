@@ -58,6 +58,11 @@ inline Dtype result_type(const array& a, const array& b) {
 inline Dtype result_type(const array& a, const array& b, const array& c) {
   return promote_types(result_type(a, b), c.dtype());
 }
+// Whether promotion ever leads from one dtype to the other.
+inline bool can_cast(Dtype from, Dtype to) { return promote_types(from, to) == to; }
+// Whether a dtype is of a kind of the array API standard: "bool", "signed integer",
+// "unsigned integer", "integral", "real floating", "complex floating" or "numeric".
+OLIVINE_API bool isdtype(Dtype t, std::string_view kind);
 
 // ---- Streams. One stream serves all threads, so that a thread's own is a stream like any other.
 using ThreadLocalStream = Stream;
@@ -86,6 +91,7 @@ struct PrintOptions {
   int precision = -1;  // digits after the point; -1 for the shortest usual form
 };
 inline void set_printoptions(PrintOptions options) { set_print_precision(options.precision); }
+inline PrintOptions get_printoptions() { return {get_print_precision()}; }
 // How elements of arrays are printed; `get_global_formatter` is what all arrays are printed by.
 struct OLIVINE_API PrintFormatter {
   void print(std::ostream& os, bool v) const;

@@ -1,4 +1,5 @@
 // Arrays as text: nested brackets, long axes shortened to their ends, like NumPy.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <sstream>
@@ -11,7 +12,8 @@
 namespace olivine {
 namespace {
 
-constexpr int64_t kEdge = 3;  // elements shown at each end of a longer axis, as MLX does
+constexpr int kMostDigits = 1100;  // no double has more after the point
+constexpr int64_t kEdge = 3;       // elements shown at each end of a longer axis, as MLX does
 
 // Both are set by anyone at any time.
 int& print_precision() { return get_global_formatter().format_options.precision; }
@@ -142,7 +144,7 @@ void PrintFormatter::print(std::ostream& os, bool v) const {
 }
 void PrintFormatter::print(std::ostream& os, double v) const {
   std::streamsize before = os.precision();
-  if (format_options.precision >= 0) os.precision(format_options.precision);
+  if (format_options.precision >= 0) os.precision(std::min(format_options.precision, kMostDigits));
   put_float(os, v);
   os.precision(before);
 }
@@ -152,7 +154,7 @@ std::string to_string(const array& a) {
   a.eval();
   std::ostringstream os;
   if (int digits = get_print_precision(); digits >= 0) {
-    os.precision(digits);
+    os.precision(std::min(digits, kMostDigits));
     os << std::fixed;
   }
   os << "array(";

@@ -47,6 +47,17 @@ Dtype result_type(const std::vector<array>& arrays) {
   return t;
 }
 
+bool isdtype(Dtype t, std::string_view kind) {
+  if (kind == "bool") return t == bool_;
+  if (kind == "signed integer") return is_signed_integer(t);
+  if (kind == "unsigned integer") return is_unsigned(t);
+  if (kind == "integral") return is_integer(t);
+  if (kind == "real floating") return is_floating(t);
+  if (kind == "complex floating") return is_inexact(t) && !is_floating(t);
+  if (kind == "numeric") return is_integer(t) || is_inexact(t);
+  fail("[isdtype] expected a kind of the array API standard; got ", kind);
+}
+
 StreamContext::StreamContext(StreamOrDevice s)
     : device_(default_device()), stream_(default_stream(to_stream(s).device)) {
   Stream target = to_stream(s);

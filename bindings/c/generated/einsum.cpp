@@ -10,3 +10,7 @@ namespace c = olivine::c;
 int olivine_einsum(olivine_array* res, const char* subscripts, const olivine_vector_array operands, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::einsum), c::text(subscripts), c::get(operands), c::get(s))); });
 }
+
+int olivine_einsum_path(olivine_vector_vector_int* res_0, olivine_string* res_1, const char* subscripts, const olivine_vector_array operands) {
+  return c::guarded([&] { c::set_both(res_0, res_1, call(OLIVINE_FUNCTION(olivine::einsum_path), c::text(subscripts), c::get(operands))); });
+}

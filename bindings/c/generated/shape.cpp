@@ -179,6 +179,10 @@ int olivine_meshgrid(olivine_vector_array* res, const olivine_vector_array array
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::meshgrid), c::get(arrays), sparse, c::text(indexing), c::get(s))); });
 }
 
+int olivine_broadcast_shapes(olivine_vector_int* res, const int* a, size_t a_num, const int* b, size_t b_num) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::broadcast_shapes), c::ints(a, a_num, "broadcast_shapes"), c::ints(b, b_num, "broadcast_shapes"))); });
+}
+
 int olivine_pad(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, const int* low_pad_size, size_t low_pad_size_num, const int* high_pad_size, size_t high_pad_size_num, const olivine_array pad_value, const char* mode, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::pad), c::get(a), c::ints(axes, axes_num, "pad"), c::ints(low_pad_size, low_pad_size_num, "pad"), c::ints(high_pad_size, high_pad_size_num, "pad"), c::get(pad_value), c::text(mode), c::get(s))); });
 }

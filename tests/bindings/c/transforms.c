@@ -69,6 +69,52 @@ static void derivatives_are_right(void) {
   olivine_vector_array_free(out);
 }
 
+/* (x * w,) of (x, w) */
+static int products(olivine_vector_array* res, const olivine_vector_array in) {
+  olivine_array x = {NULL}, w = {NULL};
+  int failed = olivine_vector_array_get(&x, in, 0) || olivine_vector_array_get(&w, in, 1) ||
+               olivine_multiply(&x, x, w, s) || olivine_vector_array_set_value(res, x);
+  olivine_array_free(x);
+  olivine_array_free(w);
+  return failed;
+}
+
+static void matrices_of_derivatives_are_right(void) {
+  olivine_closure f = olivine_closure_new_func(products), g = olivine_closure_new_func(weighted);
+  olivine_vector_array in = inputs(), values = {NULL}, row = {NULL};
+  olivine_vector_vector_array rows = {NULL};
+  const int second[] = {-1}, both[] = {1, 0}, none[] = {2};
+  OK(olivine_jacobian(&values, &rows, f, in, second, 1));
+  CLOSE(element(values, 0, 2), at[2] * weights[2]);
+  CHECK(olivine_vector_vector_array_size(rows) == 1);
+  OK(olivine_vector_vector_array_get(&row, rows, 0));
+  CHECK(olivine_vector_array_size(row) == 1);
+  for (int i = 0; i < 9; ++i) CLOSE(element(row, 0, i), i % 4 ? 0 : at[i / 4]);
+  OK(olivine_jacobian(&values, &rows, f, in, both, 2));
+  OK(olivine_vector_vector_array_get(&row, rows, 0));
+  for (int i = 0; i < 9; ++i) CLOSE(element(row, 1, i), i % 4 ? 0 : weights[i / 4]);
+
+  OK(olivine_hessian(&rows, g, in, both, 2)); /* of sum(sin(x) * w), by w and x */
+  CHECK(olivine_vector_vector_array_size(rows) == 2);
+  OK(olivine_vector_vector_array_get(&row, rows, 0));
+  for (int i = 0; i < 9; ++i) CLOSE(element(row, 0, i), 0);
+  for (int i = 0; i < 9; ++i) CLOSE(element(row, 1, i), i % 4 ? 0 : cos(at[i / 4]));
+  OK(olivine_vector_vector_array_get(&row, rows, 1));
+  for (int i = 0; i < 9; ++i) {
+    CLOSE(element(row, 1, i), i % 4 ? 0 : -sin(at[i / 4]) * weights[i / 4]);
+  }
+  FAILS(olivine_jacobian(&values, &rows, f, in, none, 1), "[jacobian] expected argnums");
+  FAILS(olivine_jacobian(&values, &rows, f, in, NULL, 0), "[jacobian] expected at least one");
+  FAILS(olivine_jacobian(NULL, &rows, f, in, both, 2), "null");
+  FAILS(olivine_hessian(&rows, f, in, both, 2), "[hessian] expected a function that returns");
+  olivine_closure_free(f);
+  olivine_closure_free(g);
+  olivine_vector_array_free(in);
+  olivine_vector_array_free(values);
+  olivine_vector_array_free(row);
+  olivine_vector_vector_array_free(rows);
+}
+
 /* ---- Rules of the program's own, wrong on purpose so that one sees them at work. */
 static int ten(olivine_vector_array* res) {
   olivine_array a = olivine_array_new_float(10);
@@ -236,6 +282,7 @@ static void results_are_evaluated(void) {
 
 int main(void) {
   derivatives_are_right();
+  matrices_of_derivatives_are_right();
   own_rules_are_used();
   batches_are_mapped();
   functions_are_compiled();

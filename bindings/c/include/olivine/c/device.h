@@ -50,6 +50,8 @@ OLIVINE_C_API bool olivine_stream_equal(olivine_stream lhs, olivine_stream rhs);
 OLIVINE_C_API int olivine_stream_get_device(olivine_device* dev, olivine_stream stream);
 OLIVINE_C_API int olivine_stream_get_index(int* index, olivine_stream stream);
 OLIVINE_C_API int olivine_synchronize(olivine_stream stream);
+/* Waits for the work of all streams. */
+OLIVINE_C_API int olivine_clear_streams(void);
 OLIVINE_C_API int olivine_get_default_stream(olivine_stream* stream, olivine_device dev);
 OLIVINE_C_API int olivine_set_default_stream(olivine_stream stream);
 OLIVINE_C_API olivine_stream olivine_default_cpu_stream_new(void);
@@ -62,6 +64,8 @@ OLIVINE_C_API int olivine_get_active_memory(size_t* res);
 OLIVINE_C_API int olivine_get_cache_memory(size_t* res);
 OLIVINE_C_API int olivine_get_memory_limit(size_t* res);
 OLIVINE_C_API int olivine_get_peak_memory(size_t* res);
+/* Of the buffers below these arrays, which it computes, each counted once. */
+OLIVINE_C_API int olivine_get_array_buffer_size(size_t* res, const olivine_vector_array arrays);
 OLIVINE_C_API int olivine_reset_peak_memory(void);
 OLIVINE_C_API int olivine_set_cache_limit(size_t* res, size_t limit);
 OLIVINE_C_API int olivine_set_memory_limit(size_t* res, size_t limit);

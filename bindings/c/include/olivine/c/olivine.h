@@ -11,6 +11,7 @@
 #include "olivine/c/device.h"
 #include "olivine/c/distributed.h"
 #include "olivine/c/distributed_group.h"
+#include "olivine/c/dtype.h"
 #include "olivine/c/export.h"
 #include "olivine/c/generated/conv.h"
 #include "olivine/c/generated/creation.h"

@@ -22,6 +22,15 @@ OLIVINE_C_API int olivine_value_and_grad(olivine_closure_value_and_grad* res,
 /* The gradients alone. */
 OLIVINE_C_API int olivine_grad(olivine_closure* res, const olivine_closure fun, const int* argnums,
                                size_t argnums_num);
+/* The outputs of `fun` at `inputs`, and the derivative of each output by each of the inputs
+ * argnums, an array of the output's shape followed by the input's. */
+OLIVINE_C_API int olivine_jacobian(olivine_vector_array* res_0, olivine_vector_vector_array* res_1,
+                                   const olivine_closure fun, const olivine_vector_array inputs,
+                                   const int* argnums, size_t argnums_num);
+/* The second derivatives of `fun`, which returns a scalar, by each pair of the inputs argnums. */
+OLIVINE_C_API int olivine_hessian(olivine_vector_vector_array* res, const olivine_closure fun,
+                                  const olivine_vector_array inputs, const int* argnums,
+                                  size_t argnums_num);
 /* `fun` mapped over an axis of each input (-1: not mapped; none given: the first of each); its
  * outputs get theirs at out_axes (none given: first). */
 OLIVINE_C_API int olivine_vmap(olivine_closure* res, const olivine_closure fun, const int* in_axes,

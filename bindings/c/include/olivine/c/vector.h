@@ -1,5 +1,6 @@
-/* Vectors of arrays, of vectors of arrays, of ints and of texts. They copy what they are given; an
- * empty handle reads as a vector without elements. `append` functions need one made by `new`. */
+/* Vectors of arrays, of ints and of texts, and of vectors of arrays and of ints. They copy what
+ * they are given; an empty handle reads as a vector without elements. `append` functions need one
+ * made by `new`. */
 #ifndef OLIVINE_C_VECTOR_H
 #define OLIVINE_C_VECTOR_H
 
@@ -67,6 +68,30 @@ OLIVINE_C_API int olivine_vector_int_append_data(olivine_vector_int vec, int* da
 OLIVINE_C_API int olivine_vector_int_append_value(olivine_vector_int vec, int val);
 OLIVINE_C_API size_t olivine_vector_int_size(olivine_vector_int vec);
 OLIVINE_C_API int olivine_vector_int_get(int* res, const olivine_vector_int vec, size_t idx);
+
+typedef struct olivine_vector_vector_int_ {
+  void* ctx;
+} olivine_vector_vector_int;
+OLIVINE_C_API olivine_vector_vector_int olivine_vector_vector_int_new(void);
+OLIVINE_C_API int olivine_vector_vector_int_set(olivine_vector_vector_int* vec,
+                                                const olivine_vector_vector_int src);
+OLIVINE_C_API int olivine_vector_vector_int_free(olivine_vector_vector_int vec);
+OLIVINE_C_API olivine_vector_vector_int
+olivine_vector_vector_int_new_data(const olivine_vector_int* data, size_t size);
+OLIVINE_C_API olivine_vector_vector_int
+olivine_vector_vector_int_new_value(const olivine_vector_int val);
+OLIVINE_C_API int olivine_vector_vector_int_set_data(olivine_vector_vector_int* vec,
+                                                     const olivine_vector_int* data, size_t size);
+OLIVINE_C_API int olivine_vector_vector_int_set_value(olivine_vector_vector_int* vec,
+                                                      const olivine_vector_int val);
+OLIVINE_C_API int olivine_vector_vector_int_append_data(olivine_vector_vector_int vec,
+                                                        const olivine_vector_int* data,
+                                                        size_t size);
+OLIVINE_C_API int olivine_vector_vector_int_append_value(olivine_vector_vector_int vec,
+                                                         const olivine_vector_int val);
+OLIVINE_C_API size_t olivine_vector_vector_int_size(olivine_vector_vector_int vec);
+OLIVINE_C_API int olivine_vector_vector_int_get(olivine_vector_int* res,
+                                                const olivine_vector_vector_int vec, size_t idx);
 
 typedef struct olivine_vector_string_ {
   void* ctx;

@@ -7,5 +7,7 @@
 
 /* Sum of products over labelled axes: `einsum("ij,jk->ik", a, b)` is `a @ b`. */
 OLIVINE_C_API int olivine_einsum(olivine_array* res, const char* subscripts, const olivine_vector_array operands, const olivine_stream s);
+/* The order in which `einsum` contracts its operands, and a text about its cost. */
+OLIVINE_C_API int olivine_einsum_path(olivine_vector_vector_int* res_0, olivine_string* res_1, const char* subscripts, const olivine_vector_array operands);
 
 #endif

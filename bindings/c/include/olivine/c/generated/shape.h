@@ -79,6 +79,8 @@ OLIVINE_C_API int olivine_diag(olivine_array* res, const olivine_array a, int k,
 OLIVINE_C_API int olivine_trace(olivine_array* res, const olivine_array a, int offset, int axis1, int axis2, olivine_dtype dtype, const olivine_stream s);
 /* Coordinate grids of 1-D arrays. */
 OLIVINE_C_API int olivine_meshgrid(olivine_vector_array* res, const olivine_vector_array arrays, bool sparse, const char* indexing, const olivine_stream s);
+/* The shape that two arrays of these shapes broadcast to. */
+OLIVINE_C_API int olivine_broadcast_shapes(olivine_vector_int* res, const int* a, size_t a_num, const int* b, size_t b_num);
 /* Adds elements at both ends of axes. */
 OLIVINE_C_API int olivine_pad(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, const int* low_pad_size, size_t low_pad_size_num, const int* high_pad_size, size_t high_pad_size_num, const olivine_array pad_value, const char* mode, const olivine_stream s);
 /* Adds `pad_width` elements at both ends of every axis. */

@@ -27,22 +27,32 @@ struct ErrorHandler {
 std::mutex& handler_mutex = *new std::mutex;
 std::shared_ptr<ErrorHandler>& handler = *new std::shared_ptr<ErrorHandler>;
 
-}  // namespace
-
-void report_error(std::string_view message) noexcept {
+// Makes a message the last one of this thread.
+void keep_error(std::string_view message) noexcept {
   ++error_count;
   try {
     last_error = message;
+  } catch (...) {  // no memory left for the message: the one before stays
+  }
+}
+
+}  // namespace
+
+void report_error(std::string_view message) noexcept {
+  keep_error(message);
+  try {
     std::unique_lock lock(handler_mutex);
     std::shared_ptr<ErrorHandler> h = handler;
     lock.unlock();
     if (h && h->call) h->call(last_error.c_str(), h->data);
-  } catch (...) {  // no memory left for the message: the one before stays
+  } catch (...) {  // no lock to be had: the message is kept all the same
   }
 }
 int report_error() noexcept {
   try {
     throw;
+  } catch (const ReportedError& e) {
+    keep_error(e.what());
   } catch (const std::exception& e) {
     report_error(e.what());
   } catch (...) {

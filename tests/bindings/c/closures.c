@@ -144,6 +144,42 @@ static void failures_are_errors_of_the_call(void) {
   olivine_vector_array_free(out);
 }
 
+static int handled;
+static void count_errors(const char* message, void* data) {
+  (void)message, (void)data;
+  ++handled;
+}
+static olivine_closure inner;
+static int calls_another(olivine_vector_array* res, const olivine_vector_array in) {
+  return olivine_closure_apply(res, inner, in);
+}
+
+static void handlers_hear_of_a_failure_once(void) {
+  int (*const failing[])(olivine_vector_array*, const olivine_vector_array) = {
+      silent, told, stumbles, calls_another};
+  const char* messages[] = {"got 7", "no luck", "got 5", "no luck"};
+  olivine_vector_array in = scalar(1), out = {NULL};
+  inner = olivine_closure_new_func(told);
+  olivine_set_error_handler(count_errors, NULL, NULL);
+  for (int i = 0; i < 4; ++i) {
+    olivine_closure f = olivine_closure_new_func(failing[i]), g = {NULL};
+    handled = 0;
+    FAILS(olivine_closure_apply(&out, f, in), messages[i]);
+    CHECK(handled == 1);
+    OK(olivine_compile(&g, f, false));
+    FAILS(olivine_closure_apply(&out, g, in), messages[i]);
+    CHECK(handled == 2);
+    FAILS(olivine_vjp(&out, &out, f, in, in), messages[i]);
+    CHECK(handled == 3);
+    olivine_closure_free(f);
+    olivine_closure_free(g);
+  }
+  olivine_set_error_handler(NULL, NULL, NULL);
+  olivine_closure_free(inner);
+  olivine_vector_array_free(in);
+  olivine_vector_array_free(out);
+}
+
 /* ---- The other kinds. */
 static int named(olivine_vector_array* res, const olivine_vector_array in,
                  const olivine_map_string_to_array kwargs) {
@@ -262,6 +298,7 @@ int main(void) {
   functions_are_called();
   payloads_are_destroyed_once();
   failures_are_errors_of_the_call();
+  handlers_hear_of_a_failure_once();
   other_kinds_work_alike();
   return 0;
 }

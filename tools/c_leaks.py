@@ -7,19 +7,15 @@ times. Ends with 1 if one fails, with 2 where valgrind or the programs are missi
 """
 
 import argparse
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from programs import under_valgrind
+
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = ROOT / "build/release/python/olivine/lib"
-# valgrind knows no AVX-512.
-ENVIRONMENT = {**os.environ, "OLIVINE_CPU_ISA": "avx2"}
-VALGRIND = """valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect
---errors-for-leak-kinds=definite,indirect --error-exitcode=99""".split()
 
 
 def main():
@@ -36,13 +32,7 @@ def main():
     for name in names:
         options = [str(args.calls)] if name == "leaks" else []
         with tempfile.TemporaryDirectory() as folder:
-            run = subprocess.run(
-                [*VALGRIND, PROGRAMS / f"olivine_c_{name}", *options],
-                cwd=folder,
-                env=ENVIRONMENT,
-                capture_output=True,
-                text=True,
-            )
+            run = under_valgrind([PROGRAMS / f"olivine_c_{name}", *options], cwd=folder)
         print(f"{'clean' if run.returncode == 0 else 'FAILED'}: {name}")
         if run.returncode:
             print(run.stdout[-2000:], run.stderr[-6000:], sep="\n")

@@ -12,13 +12,14 @@ import argparse
 import os
 import platform
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+
+from programs import NO_SWIFT, find_swift
 
 ROOT = Path(__file__).resolve().parent.parent
 RELEASE = ROOT / "build" / "release"
@@ -151,9 +152,9 @@ def plain_steps(jobs):
 
 def swift_steps(jobs, package):
     """The tests of the Swift package and of its programs, which need Swift 6."""
-    swift = shutil.which("swift") or shutil.which("/opt/swift/usr/bin/swift")
+    swift = find_swift()
     if not swift:
-        return [Skipped("swift", "no swift in PATH or /opt/swift/usr/bin")]
+        return [Skipped("swift", NO_SWIFT)]
     command = [swift, "test", "--disable-swift-testing", "-j", str(jobs)]
     # One worker: each would wait for the other's build.
     programs = pytest_command(1, "tests/swift")

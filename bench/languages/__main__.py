@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import timeit
 from pathlib import Path
 
 import olivine.core as mx
+from tools.programs import find_swift, under_valgrind
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -38,8 +38,7 @@ def compiled(folder: Path) -> dict[str, list[str]]:
         [os.environ.get("CC", "gcc"), "-O2", "-std=c99", f"-I{ROOT / 'bindings/c/include'}",
          str(HERE / "calls.c"), *link, "-lolivine_c", "-o", *commands["C"]], check=True,
     )  # fmt: skip
-    swift = shutil.which("swift", path=f"{os.environ['PATH']}:/opt/swift/usr/bin")
-    if swift:
+    if swift := find_swift():
         build = [swift, "build", "-c", "release", "--product", "bench-calls"]
         build += ["--package-path", str(ROOT), "--scratch-path", str(ROOT / "build/swift")]
         subprocess.run([*build, "--quiet"], check=True)
@@ -55,11 +54,8 @@ def of_program(command: list[str]) -> dict[str, float]:
 
 
 def loses_nothing(command: list[str]) -> bool:
-    """Whether valgrind, which knows no AVX-512, finds neither lost memory nor wrong accesses."""
-    valgrind = ["valgrind", "--quiet", "--leak-check=full", "--show-leak-kinds=definite,indirect",
-                "--errors-for-leak-kinds=definite,indirect", "--error-exitcode=99"]  # fmt: skip
-    environment = {**os.environ, "OLIVINE_CPU_ISA": "avx2"}
-    run = subprocess.run([*valgrind, *command], env=environment, capture_output=True, text=True)
+    """Whether valgrind finds neither lost memory nor wrong accesses."""
+    run = under_valgrind(command)
     if run.returncode:
         print(run.stderr[-4000:], file=sys.stderr)
     return run.returncode == 0

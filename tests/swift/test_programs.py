@@ -1,7 +1,6 @@
 """The Swift examples, built and run, and the programs of docs/swift.md, compiled and run."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,14 +13,15 @@ from olivine import lm
 from olivine.lm import checkpoint, generate
 from olivine.lm.model import GPT
 from olivine.lm.settings import GPTConfig
+from tools.programs import NO_SWIFT, find_swift
 
 ROOT = Path(__file__).resolve().parents[2]
-SWIFT = shutil.which("swift") or shutil.which("/opt/swift/usr/bin/swift")
+SWIFT = find_swift()
 TEXT = (Path(lm.__file__).parents[1] / "data" / "shakespeare.txt").read_text()[:20000]
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not SWIFT, reason="no swift in PATH or /opt/swift/usr/bin"),
+    pytest.mark.skipif(not SWIFT, reason=NO_SWIFT),
     pytest.mark.xdist_group("swift"),  # SwiftPM locks its build folder
 ]
 

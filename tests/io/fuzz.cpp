@@ -15,6 +15,7 @@
 #include "core/node.h"
 #include "io/fuzz_functions.h"
 #include "io/utf8.h"
+#include "runtime/memory_account.h"
 
 namespace olivine::fuzz {
 namespace {
@@ -246,9 +247,13 @@ bool Fuzzer::parse_current(Result& result) {
 Result Fuzzer::run(uint64_t inputs, double seconds,
                    const std::function<void(const Result&)>& progress) {
   using Clock = std::chrono::steady_clock;
-  // No input of 16 KB needs more.
+  // No input of 16 KB needs more than a megabyte beyond what the process holds.
   struct Limit {
-    size_t before = set_memory_limit(get_active_memory() + (1 << 20));
+    Limit() {
+      clear_cache();
+      before = set_memory_limit(memory::account.held.load() + (1 << 20));
+    }
+    size_t before;
     ~Limit() { set_memory_limit(before); }
   } limit;
   Result result;

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -170,21 +169,3 @@ def test_the_configuration_names_what_is_there():
     ).stdout.split()  # fmt: skip
     assert os.path.exists(os.path.join(text[0], "include", "olivine", "olivine.h"))
     assert os.path.exists(os.path.join(text[1], "olivineConfig.cmake"))
-
-
-def test_pybind11_casters_compile(tmp_path):
-    pytest.importorskip("pybind11")
-    source = textwrap.dedent("""
-        #include <olivine/pybind11.h>
-        PYBIND11_MODULE(x, m) { m.def("f", [](const olivine::array& a) { return a; }); }
-    """)
-    (tmp_path / "x.cpp").write_text(source)
-    import sysconfig
-
-    import pybind11
-
-    from olivine import config
-
-    includes = [pybind11.get_include(), sysconfig.get_paths()["include"]]
-    flags = [f"-I{i}" for i in includes] + config.flags(compile=True)
-    subprocess.run(["c++", "-std=c++20", "-fsyntax-only", *flags, tmp_path / "x.cpp"], check=True)

@@ -55,6 +55,20 @@ public final class Device: @unchecked Sendable, Equatable {
     }
   }
 
+  /// Whether this build and this machine have the device.
+  public var isAvailable: Bool {
+    var available = false
+    checked(olivine_device_is_available(&available, ctx))
+    return available
+  }
+
+  /// How many devices of a type there are.
+  public static func count(of type: DeviceType) -> Int {
+    var count: Int32 = 0
+    checked(olivine_device_count(&count, type == .cpu ? OLIVINE_CPU : OLIVINE_GPU))
+    return Int(count)
+  }
+
   public static func == (lhs: Device, rhs: Device) -> Bool { olivine_device_equal(lhs.ctx, rhs.ctx) }
 }
 
@@ -64,11 +78,7 @@ private func currentDevice() -> olivine_device {
   return handle
 }
 
-private let startingDevice: Device = {
-  var available = false
-  olivine_device_is_available(&available, Device.gpu.ctx)
-  return available ? Device.gpu : Device.cpu
-}()
+private let startingDevice: Device = Device.gpu.isAvailable ? .gpu : .cpu
 
 extension Device: CustomStringConvertible {
   public var description: String { string { r in olivine_device_tostring(r, ctx) } }

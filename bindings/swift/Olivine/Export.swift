@@ -88,3 +88,20 @@ private func withArguments<R>(
   }
   return withVector(args.filter { $0.key.isEmpty }.map { $0.value }) { body($0, named) }
 }
+
+/// Writes the graph of arrays that are not computed yet for Graphviz: boxes are ops, ellipses are
+/// inputs and outputs, with names where `names` has one.
+public func exportToDot(
+  _ outputs: [NDArray], names: [(NDArray, String)] = [], to url: URL
+) throws {
+  guard let file = fopen(url.path, "w") else {
+    throw LoadSaveError.unableToOpen(url, String(cString: strerror(errno)))
+  }
+  let namer = olivine_node_namer_new()
+  defer { olivine_node_namer_free(namer) }
+  for (array, name) in names { checked(olivine_node_namer_set_name(namer, array.ctx, name)) }
+  let status = withVector(outputs) { outputs in olivine_export_to_dot(file, namer, outputs) }
+  let closed = fclose(file)
+  try thrown { status }
+  if closed != 0 { throw LoadSaveError.unableToOpen(url, String(cString: strerror(errno))) }
+}

@@ -1,6 +1,19 @@
 // Fourier transforms along several axes; those along one are generated.
 import COlivine
 
+/// Where 1 / n goes in Fourier transforms: to the inverse, as 1 / sqrt(n) to both, to the forward.
+public enum FFTNorm: Hashable, Sendable {
+  case backward, ortho, forward
+
+  var code: olivine_fft_norm {
+    switch self {
+    case .backward: return OLIVINE_FFT_NORM_BACKWARD
+    case .ortho: return OLIVINE_FFT_NORM_ORTHO
+    case .forward: return OLIVINE_FFT_NORM_FORWARD
+    }
+  }
+}
+
 public enum MLXFFT {
   /// The transform along two axes, cut or padded to the sizes s.
   public static func fft2(

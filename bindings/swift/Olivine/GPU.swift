@@ -49,9 +49,7 @@ public enum GPU {
 
   /// Bytes that a program should use at most on the GPU; nil without one.
   public static func maxRecommendedWorkingSetBytes() -> Int? {
-    var available = false
-    olivine_device_is_available(&available, Device.gpu.ctx)
-    guard available else { return nil }
+    guard Device.gpu.isAvailable else { return nil }
     let info = deviceInfo()
     return info.maxRecommendedWorkingSetSize > 0 ? Int(info.maxRecommendedWorkingSetSize) : info.memorySize
   }
@@ -91,5 +89,14 @@ public enum GPU {
       }
     }
     return "unknown"
+  }
+}
+
+public enum CUDA {
+  /// Whether work can run by CUDA, which builds for CPUs do not have.
+  public static var isAvailable: Bool {
+    var available = false
+    checked(olivine_cuda_is_available(&available))
+    return available
   }
 }

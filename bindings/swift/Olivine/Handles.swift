@@ -142,6 +142,12 @@ extension Optional where Wrapped == Float {
   }
 }
 
+extension Optional where Wrapped == Bool {
+  var optional: olivine_optional_bool {
+    olivine_optional_bool(value: self ?? false, has_value: self != nil)
+  }
+}
+
 extension Optional where Wrapped == DType {
   var optional: olivine_optional_dtype {
     olivine_optional_dtype(value: self?.cmlxDtype ?? OLIVINE_BOOL, has_value: self != nil)

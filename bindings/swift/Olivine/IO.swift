@@ -29,13 +29,7 @@ public func save(
 ) throws {
   let path = try path(url, of: ["safetensors", "gguf"])
   if url.pathExtension == "gguf" {
-    let gguf = olivine_io_gguf_new()
-    defer { olivine_io_gguf_free(gguf) }
-    for (name, array) in arrays { try thrown { olivine_io_gguf_set_array(gguf, name, array.ctx) } }
-    for (name, text) in metadata {
-      try thrown { olivine_io_gguf_set_metadata_string(gguf, name, text) }
-    }
-    return try thrown { olivine_save_gguf(path, gguf) }
+    return try saveGGUF(arrays: arrays, metadata: metadata.mapValues { .text($0) }, url: url)
   }
   try withMaps(arrays, metadata) { arrays, metadata in
     try thrown { olivine_save_safetensors(path, arrays, metadata) }
@@ -55,12 +49,16 @@ public func loadArrays(url: URL, stream: StreamOrDevice = .cpu) throws -> [Strin
   try loadArraysAndMetadata(url: url, stream: stream).0
 }
 
-/// The arrays of a .safetensors or .gguf file, and its texts.
+/// The arrays of a .safetensors or .gguf file, and its texts. ``loadGGUF(url:stream:)`` gives all of
+/// the metadata of a .gguf file.
 public func loadArraysAndMetadata(
   url: URL, stream: StreamOrDevice = .cpu
 ) throws -> ([String: NDArray], [String: String]) {
   let path = try path(url, of: ["safetensors", "gguf"])
-  if url.pathExtension == "gguf" { return try ggufArrays(url, path, stream) }
+  if url.pathExtension == "gguf" {
+    let (arrays, metadata) = try loadGGUF(url: url, stream: stream)
+    return (arrays, metadata.compactMapValues { if case .text(let text) = $0 { text } else { nil } })
+  }
   return try filledMaps { arrays, metadata in
     try opened(url) { olivine_load_safetensors(arrays, metadata, path, stream.ctx) }
   }
@@ -97,7 +95,7 @@ public func loadArraysAndMetadata(
 }
 
 // ---- Parts of the above.
-private func path(_ url: URL, of extensions: [String]) throws -> String {
+func path(_ url: URL, of extensions: [String]) throws -> String {
   guard url.isFileURL else { throw LoadSaveError.unableToOpen(url, "expected a file URL") }
   guard extensions.contains(url.pathExtension) else {
     throw LoadSaveError.unknownExtension(url.pathExtension)
@@ -110,7 +108,7 @@ func thrown(_ body: () -> Int32) throws {
   if body() != 0 { throw MLXError.caught(lastError) }
 }
 
-private func opened(_ url: URL, _ body: () -> Int32) throws {
+func opened(_ url: URL, _ body: () -> Int32) throws {
   if body() != 0 { throw LoadSaveError.unableToOpen(url, lastError) }
 }
 
@@ -175,27 +173,6 @@ private func dictionary(of map: olivine_map_string_to_string) -> [String: String
     found[String(cString: name)] = String(cString: text)
   }
   return found
-}
-
-private func ggufArrays(
-  _ url: URL, _ path: String, _ stream: StreamOrDevice
-) throws -> ([String: NDArray], [String: String]) {
-  var gguf = olivine_io_gguf_new()
-  defer { olivine_io_gguf_free(gguf) }
-  try opened(url) { olivine_load_gguf(&gguf, path, stream.ctx) }
-  var names = olivine_vector_string_new()
-  defer { olivine_vector_string_free(names) }
-  try thrown { olivine_io_gguf_get_keys(&names, gguf) }
-  var arrays: [String: NDArray] = [:]
-  for i in 0..<olivine_vector_string_size(names) {
-    var name: UnsafeMutablePointer<CChar>?
-    try thrown { olivine_vector_string_get(&name, names, i) }
-    guard let name else { continue }
-    var handle = olivine_array()
-    try thrown { olivine_io_gguf_get_array(&handle, gguf, name) }
-    arrays[String(cString: name)] = NDArray(handle)
-  }
-  return (arrays, [:])
 }
 
 // ---- A file in memory.

@@ -30,6 +30,11 @@ public enum Memory {
     get { read(olivine_get_peak_memory) }
     set { checked(olivine_reset_peak_memory()) }
   }
+  /// Bytes of the buffers below these arrays, each counted once; computes the arrays.
+  public static func bufferSize(of arrays: some Collection<NDArray>) -> Int {
+    withVector(arrays) { arrays in read { r in olivine_get_array_buffer_size(r, arrays) } }
+  }
+
   public static func snapshot() -> Snapshot {
     Snapshot(activeMemory: activeMemory, cacheMemory: cacheMemory, peakMemory: peakMemory)
   }

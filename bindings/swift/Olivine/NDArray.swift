@@ -99,6 +99,9 @@ public final class NDArray {
   /// Computes the values now.
   public func eval() { checked(olivine_array_eval(ctx)) }
 
+  /// Whether there is an array: there is none after an error.
+  package var isSet: Bool { ctx.ctx != nil }
+
   /// Lets this object stand for another array.
   public func _updateInternal(_ array: NDArray) {
     checked(olivine_array_set(&ctx, array.ctx))

@@ -58,6 +58,9 @@ public final class Stream: @unchecked Sendable, Equatable {
     checked(olivine_synchronize(stream.ctx))
   }
 
+  /// Waits until the work of all streams is done.
+  public static func clearStreams() { checked(olivine_clear_streams()) }
+
   public static func defaultStream(_ device: Device) -> Stream {
     var handle = olivine_stream()
     checked(olivine_get_default_stream(&handle, device.ctx))

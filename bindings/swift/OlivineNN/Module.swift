@@ -212,7 +212,7 @@ open class Module {
     return self
   }
 
-  /// Replaces parameters by those of a tree, and throws what `verify` finds.
+  /// Replaces parameters by those of a tree, and throws what `verify` finds: then none is replaced.
   @discardableResult
   open func update(
     parameters: ModuleParameters, verify: VerifyUpdate, path: [String] = [],

@@ -66,6 +66,30 @@ private func kind<T>(_ item: NestedItem<String, T>) -> String {
   }
 }
 
+/// What the parameters of a module hold at a moment.
+private struct ParameterState {
+  private var held: [(parameter: NDArray, value: NDArray)] = []
+
+  init(of module: Module) {
+    for item in module.items().values { add(item) }
+  }
+
+  private mutating func add(_ item: ModuleItem) {
+    switch item {
+    case .value(.parameters(let array)):
+      if array.isSet { held.append((array, alias(of: array))) }
+    case .value(.module(let child)): for item in child.items().values { add(item) }
+    case .array(let items): for item in items { add(item) }
+    case .dictionary(let items): for item in items.values { add(item) }
+    case .none, .value(.none), .value(.other): break
+    }
+  }
+
+  func restore() {
+    for (parameter, value) in held { parameter._updateInternal(value) }
+  }
+}
+
 /// Puts the arrays of a tree into those of a module.
 struct ParameterUpdate {
   let module: Module
@@ -73,6 +97,17 @@ struct ParameterUpdate {
   let modulePath: [String]
 
   func callAsFunction(_ tree: ModuleParameters, _ path: [String]) throws {
+    // Modules below may have updates of their own: whoever begins takes back what others have done.
+    let before = path.isEmpty ? ParameterState(of: module) : nil
+    do {
+      try update(tree, path)
+    } catch {
+      before?.restore()
+      throw error
+    }
+  }
+
+  private func update(_ tree: ModuleParameters, _ path: [String]) throws {
     let items = module.items()
     // In order, so that the first error is always the same.
     for (key, item) in items.sorted(by: { $0.key < $1.key })

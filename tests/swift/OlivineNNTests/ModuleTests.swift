@@ -138,6 +138,22 @@ final class ModuleTests: XCTestCase {
     }
   }
 
+  func testAFailedUpdateChangesNothing() {
+    let model = Model()
+    let before = model.parameters().flattened().map { ($0.0, $0.1.asArray(Float.self)) }
+    var tree = before.map { name, values in
+      (name, MLXArray.zeros(model.parameters().flattened().first { $0.0 == name }!.1.shape))
+    }
+    // The last name in order: all others have been replaced when it is looked at.
+    let last = tree.indices.max { tree[$0].0 < tree[$1].0 }!
+    tree[last].1 = .zeros([1, 2, 3])
+    XCTAssertThrowsError(try model.update(parameters: .unflattened(tree), verify: .all))
+    for (after, old) in zip(model.parameters().flattened(), before) {
+      XCTAssertEqual(after.0, old.0)
+      XCTAssertEqual(after.1.asArray(Float.self), old.1)
+    }
+  }
+
   func testGradientsLeaveTheModelAsItWas() {
     let block = Block()
     let before = block.linear.weight.asArray(Float.self)

@@ -78,6 +78,39 @@ final class FileTests: XCTestCase {
     XCTAssertThrowsError(try f(x))
   }
 
+  func testMetadataOfGGUF() throws {
+    let url = folder.appendingPathComponent("m.gguf")
+    let arrays = ["w": MLXArray([1 as Float, 2])]
+    try saveGGUF(
+      arrays: arrays,
+      metadata: [
+        "name": .text("tiny"), "tokens": .texts(["a", "", "é"]),
+        "layers": .array(MLXArray(12 as Int32)), "scales": .array(MLXArray([0.5 as Float, 4])),
+      ], url: url)
+    let (loaded, metadata) = try loadGGUF(url: url)
+    assertEqual(loaded["w"]!, [1, 2])
+    XCTAssertEqual(Set(metadata.keys).intersection(["name", "tokens", "layers", "scales"]).count, 4)
+    guard case .text("tiny")? = metadata["name"] else { return XCTFail("name") }
+    guard case .texts(["a", "", "é"])? = metadata["tokens"] else { return XCTFail("tokens") }
+    guard case .array(let layers)? = metadata["layers"] else { return XCTFail("layers") }
+    XCTAssertEqual(layers.item(Int.self), 12)
+    guard case .array(let scales)? = metadata["scales"] else { return XCTFail("scales") }
+    assertEqual(scales, [0.5, 4])
+
+    try save(arrays: arrays, metadata: ["name": "small"], url: url)
+    XCTAssertEqual(try loadArraysAndMetadata(url: url).1["name"], "small")
+  }
+
+  func testGraphsAsText() throws {
+    let url = folder.appendingPathComponent("graph.dot")
+    let x = MLXArray([1 as Float, 2])
+    try exportToDot([exp(x) + 1], names: [(x, "weights")], to: url)
+    let text = try String(contentsOf: url, encoding: .utf8)
+    XCTAssertTrue(text.contains("digraph") && text.contains("weights"), text)
+    XCTAssertThrowsError(
+      try exportToDot([x], to: folder.appendingPathComponent("no/such/graph.dot")))
+  }
+
   func testMissingAndStrangeFiles() {
     XCTAssertThrowsError(try loadArray(url: folder.appendingPathComponent("none.npy"))) { error in
       guard case LoadSaveError.unableToOpen = error else { return XCTFail("\(error)") }

@@ -27,7 +27,9 @@ final class OpsTests: XCTestCase {
     assertEqual(a.cumsum(axis: 1), [1, 3, 6, 4, 9, 15])
     assertEqual(a.cumsum(), [1, 3, 6, 10, 15, 21])
     assertEqual(a.cummax(axis: 0, reverse: true), [4, 5, 6, 4, 5, 6])
-    assertClose(softmax(a, axis: -1), [0.09003057, 0.24472847, 0.66524096, 0.09003057, 0.24472847, 0.66524096])
+    assertClose(
+      softmax(a, axis: -1),
+      [0.09003057, 0.24472847, 0.66524096, 0.09003057, 0.24472847, 0.66524096])
   }
 
   func testElementwise() {
@@ -96,8 +98,10 @@ final class OpsTests: XCTestCase {
     assertEqual(take(a, MLXArray([5])), [6])
     assertEqual(takeAlong(a, MLXArray([0, 2], [2, 1]), axis: 1), [1, 6])
     assertEqual(takeAlong(a, MLXArray([4, 5])), [5, 6])
-    assertEqual(putAlong(a, MLXArray([0, 5]), values: MLXArray([9 as Float, 8])), [9, 2, 3, 4, 5, 8])
-    XCTAssertEqual(searchsorted(MLXArray([1 as Float, 3]), MLXArray([2 as Float])).item(Int.self), 1)
+    assertEqual(
+      putAlong(a, MLXArray([0, 5]), values: MLXArray([9 as Float, 8])), [9, 2, 3, 4, 5, 8])
+    XCTAssertEqual(
+      searchsorted(MLXArray([1 as Float, 3]), MLXArray([2 as Float])).item(Int.self), 1)
   }
 
   func testProducts() {
@@ -204,7 +208,8 @@ final class OpsTests: XCTestCase {
       queries: q, keys: q, values: q, scale: 0.5, mask: .causal)
     assertClose(causal[0, 0, 0], q[0, 0, 0].asArray(Float.self))
     let rotated = RoPE(q, dimensions: 8, traditional: false, base: 10000, scale: 1, offset: 0)
-    let shifted = RoPE(q, dimensions: 8, traditional: false, base: 10000, scale: 1, offset: MLXArray(0))
+    let shifted = RoPE(
+      q, dimensions: 8, traditional: false, base: 10000, scale: 1, offset: MLXArray(0))
     XCTAssertTrue(allClose(rotated, shifted).item(Bool.self))
   }
 
@@ -254,5 +259,86 @@ final class OpsTests: XCTestCase {
     let inside = withRandomState(state) { uniform(0..<1, [2]) }
     let again = MLXRandom.uniform(0..<1, [2], key: MLXRandom.RandomState(seed: 1))
     assertEqual(inside, again.asArray(Float.self))
+  }
+
+  func testPromotionAndKindsOfDtypes() throws {
+    XCTAssertEqual(resultType(MLXArray(1 as Int32), MLXArray([1 as Float])), .float32)
+    XCTAssertEqual(promoteTypes(.float16, .bfloat16), .float32)
+    XCTAssertTrue(canCast(.int32, to: .float32))
+    XCTAssertFalse(canCast(MLXArray([1 as Float]), to: .int32))
+    XCTAssertTrue(DType.float16.isSubtype(of: .inexact))
+    XCTAssertFalse(DType.Category.integer.isSubtype(of: .inexact))
+    XCTAssertTrue(DType.Category.integer.isSubtype(of: .number))
+    XCTAssertTrue(DType.uint8.isKind("integral"))
+    XCTAssertThrowsError(try withError { _ = DType.uint8.isKind("whole") })
+    XCTAssertEqual(DType.uint64.iinfo?.max, UInt.max)
+    XCTAssertEqual(DType.int16.iinfo?.min, -32768)
+    XCTAssertEqual(DType.int16.iinfo?.bits, 16)
+    XCTAssertNil(DType.float32.iinfo)
+  }
+
+  func testShapesAndPaths() throws {
+    XCTAssertEqual(broadcastShapes([2, 1], [3], [4, 1, 1]), [4, 2, 3])
+    XCTAssertThrowsError(try withError { _ = broadcastShapes([2], [3]) })
+    let (path, text) = einsumPath(
+      "ij,jk,kl->il", MLXArray.ones([2, 3]), MLXArray.ones([3, 50]), MLXArray.ones([50, 4]))
+    XCTAssertEqual(path.flatMap { $0 }.count, 4)
+    XCTAssertFalse(text.isEmpty)
+  }
+
+  func testPrintOptions() {
+    let text = withPrintOptions(precision: 2) { MLXArray([1.23456 as Float]).description }
+    XCTAssertTrue(text.contains("1.23") && !text.contains("1.234"), text)
+    XCTAssertEqual(printOptions().precision, -1)
+  }
+
+  func testBuffersOfArrays() {
+    let x = MLXArray(0..<1024).asType(.float32)
+    XCTAssertGreaterThanOrEqual(Memory.bufferSize(of: [x, x[0..<2]]), 4096)
+    XCTAssertLessThan(Memory.bufferSize(of: [x, x[0..<2]]), 8192)
+    Stream.clearStreams()
+  }
+
+  func testAGroupOfOne() throws {
+    let group = DistributedGroup()
+    XCTAssertEqual(group.rank, 0)
+    XCTAssertEqual(group.size, 1)
+    let x = MLXArray([1 as Float, 2])
+    for result in [
+      Distributed.allSum(x), Distributed.allMax(x, group: group), Distributed.allMin(x),
+      Distributed.allGather(x), Distributed.sumScatter(x, group: group),
+    ] {
+      assertEqual(result, [1, 2])
+    }
+    XCTAssertThrowsError(try withError { _ = group.split(color: 3) })
+    XCTAssertThrowsError(try withError { Distributed.send(x, to: 1, group: group).eval() })
+    XCTAssertThrowsError(try withError { Distributed.receive(like: x, from: 1).eval() })
+    XCTAssertThrowsError(
+      try withError { Distributed.receive(shape: [2], dtype: .float32, from: 1).eval() })
+    XCTAssertThrowsError(try withError { DistributedGroup(strict: true) })
+    XCTAssertFalse(Distributed.isAvailable(backend: "nccl"))
+  }
+
+  func testDevices() {
+    XCTAssertTrue(Device.cpu.isAvailable)
+    XCTAssertGreaterThanOrEqual(Device.count(of: .cpu), 1)
+    XCTAssertFalse(CUDA.isAvailable)
+  }
+
+  func testFramesOfASignal() {
+    let x = sin(MLXArray(0..<512).asType(.float32) * 0.3)
+    let frames = MLXFFT.stft(x, nFft: 64, hopLength: 16)
+    XCTAssertEqual(frames.shape, [33, 33])
+    assertClose(
+      MLXFFT.istft(frames, nFft: 64, hopLength: 16), x.asArray(Float.self), tolerance: 1e-4)
+    let unit = MLXFFT.stft(x, nFft: 64, hopLength: 16, norm: .ortho)
+    assertClose((unit * 8).abs(), frames.abs().asArray(Float.self), tolerance: 1e-4)
+  }
+
+  func testArraysLikeOthers() {
+    let x = MLXArray.zeros([2, 3], dtype: .float16)
+    XCTAssertEqual(fullLike(x, MLXArray(7 as Float), dtype: .float16).sum().item(Float.self), 42)
+    let all = broadcastArrays([MLXArray([1, 2, 3]), MLXArray([1, 2], [2, 1])])
+    XCTAssertEqual(all.map(\.shape), [[2, 3], [2, 3]])
   }
 }

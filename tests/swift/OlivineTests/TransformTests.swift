@@ -19,6 +19,23 @@ final class TransformTests: XCTestCase {
     assertEqual(gradients[1], [1, 2, 3])
   }
 
+  func testMatricesOfDerivatives() throws {
+    let x = MLXArray([1 as Float, 2])
+    assertEqual(jacobian { (x: MLXArray) -> MLXArray in x * x }(x), [2, 0, 0, 4])
+    assertEqual(hessian { (x: MLXArray) -> MLXArray in (x * x * x).sum() }(x), [6, 0, 0, 12])
+    let f = { (a: [MLXArray]) -> [MLXArray] in [a[0] * a[1], a[1].sum()] }
+    let rows = jacobian(f, argumentNumbers: [1, 0])([x, MLXArray([3 as Float, 4])])
+    XCTAssertEqual(rows.map { $0.map(\.shape) }, [[[2, 2], [2, 2]], [[2], [2]]])
+    assertEqual(rows[0][0], [1, 0, 0, 2])
+    assertEqual(rows[0][1], [3, 0, 0, 4])
+    assertEqual(rows[1][0], [1, 1])
+    assertEqual(rows[1][1], [0, 0])
+    let mixed = hessian({ (a: [MLXArray]) -> MLXArray in (a[0] * a[1]).sum() }, argumentNumbers: [0, 1])
+    assertEqual(mixed([x, x])[0][1], [1, 0, 0, 1])
+    XCTAssertThrowsError(try withError { _ = hessian { (x: MLXArray) -> MLXArray in x }(x) })
+    XCTAssertThrowsError(try withError { _ = jacobian(f, argumentNumbers: [2])([x, x]) })
+  }
+
   func testParametersInATree() {
     let parameters = NestedDictionary<String, MLXArray>.unflattened([
       ("layers.0.w", MLXArray(2 as Float)), ("layers.1.w", MLXArray(3 as Float)),

@@ -2,31 +2,76 @@
 import COlivine
 
 /// Convolution over one spatial axis.
-public func conv1d(_ array: NDArray, _ weight: NDArray, stride: Int = 1, padding: Int = 0, dilation: Int = 1, groups: Int = 1, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_conv1d(r, array.ctx, weight.ctx, stride.c, padding.c, dilation.c, groups.c, stream.ctx) }
+public func conv1d(
+  _ array: NDArray, _ weight: NDArray, stride: Int = 1, padding: Int = 0, dilation: Int = 1,
+  groups: Int = 1, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_conv1d(r, array.ctx, weight.ctx, stride.c, padding.c, dilation.c, groups.c, stream.ctx)
+  }
 }
 
 /// Convolution over two spatial axes.
-public func conv2d(_ array: NDArray, _ weight: NDArray, stride: IntOrPair = 1, padding: IntOrPair = 0, dilation: IntOrPair = 1, groups: Int = 1, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_conv2d(r, array.ctx, weight.ctx, stride.first.c, stride.second.c, padding.first.c, padding.second.c, dilation.first.c, dilation.second.c, groups.c, stream.ctx) }
+public func conv2d(
+  _ array: NDArray, _ weight: NDArray, stride: IntOrPair = 1, padding: IntOrPair = 0,
+  dilation: IntOrPair = 1, groups: Int = 1, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_conv2d(
+      r, array.ctx, weight.ctx, stride.first.c, stride.second.c, padding.first.c, padding.second.c,
+      dilation.first.c, dilation.second.c, groups.c, stream.ctx)
+  }
 }
 
 /// Convolution over three spatial axes.
-public func conv3d(_ array: NDArray, _ weight: NDArray, stride: IntOrTriple = 1, padding: IntOrTriple = 0, dilation: IntOrTriple = 1, groups: Int = 1, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_conv3d(r, array.ctx, weight.ctx, stride.first.c, stride.second.c, stride.third.c, padding.first.c, padding.second.c, padding.third.c, dilation.first.c, dilation.second.c, dilation.third.c, groups.c, stream.ctx) }
+public func conv3d(
+  _ array: NDArray, _ weight: NDArray, stride: IntOrTriple = 1, padding: IntOrTriple = 0,
+  dilation: IntOrTriple = 1, groups: Int = 1, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_conv3d(
+      r, array.ctx, weight.ctx, stride.first.c, stride.second.c, stride.third.c, padding.first.c,
+      padding.second.c, padding.third.c, dilation.first.c, dilation.second.c, dilation.third.c,
+      groups.c, stream.ctx)
+  }
 }
 
 /// Transposed convolution over one spatial axis: each input adds a multiple of the kernel.
-public func convTransposed1d(_ array: NDArray, _ weight: NDArray, stride: Int = 1, padding: Int = 0, dilation: Int = 1, outputPadding: Int = 0, groups: Int = 1, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_conv_transpose1d(r, array.ctx, weight.ctx, stride.c, padding.c, dilation.c, outputPadding.c, groups.c, stream.ctx) }
+public func convTransposed1d(
+  _ array: NDArray, _ weight: NDArray, stride: Int = 1, padding: Int = 0, dilation: Int = 1,
+  outputPadding: Int = 0, groups: Int = 1, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_conv_transpose1d(
+      r, array.ctx, weight.ctx, stride.c, padding.c, dilation.c, outputPadding.c, groups.c,
+      stream.ctx)
+  }
 }
 
 /// Transposed convolution over two spatial axes: each input adds a multiple of the kernel.
-public func convTransposed2d(_ array: NDArray, _ weight: NDArray, stride: IntOrPair = 1, padding: IntOrPair = 0, dilation: IntOrPair = 1, outputPadding: IntOrPair = 0, groups: Int = 1, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_conv_transpose2d(r, array.ctx, weight.ctx, stride.first.c, stride.second.c, padding.first.c, padding.second.c, dilation.first.c, dilation.second.c, outputPadding.first.c, outputPadding.second.c, groups.c, stream.ctx) }
+public func convTransposed2d(
+  _ array: NDArray, _ weight: NDArray, stride: IntOrPair = 1, padding: IntOrPair = 0,
+  dilation: IntOrPair = 1, outputPadding: IntOrPair = 0, groups: Int = 1,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_conv_transpose2d(
+      r, array.ctx, weight.ctx, stride.first.c, stride.second.c, padding.first.c, padding.second.c,
+      dilation.first.c, dilation.second.c, outputPadding.first.c, outputPadding.second.c, groups.c,
+      stream.ctx)
+  }
 }
 
 /// Transposed convolution over three spatial axes: each input adds a multiple of the kernel.
-public func convTransposed3d(_ array: NDArray, _ weight: NDArray, stride: IntOrTriple = 1, padding: IntOrTriple = 0, dilation: IntOrTriple = 1, outputPadding: IntOrTriple = 0, groups: Int = 1, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_conv_transpose3d(r, array.ctx, weight.ctx, stride.first.c, stride.second.c, stride.third.c, padding.first.c, padding.second.c, padding.third.c, dilation.first.c, dilation.second.c, dilation.third.c, outputPadding.first.c, outputPadding.second.c, outputPadding.third.c, groups.c, stream.ctx) }
+public func convTransposed3d(
+  _ array: NDArray, _ weight: NDArray, stride: IntOrTriple = 1, padding: IntOrTriple = 0,
+  dilation: IntOrTriple = 1, outputPadding: IntOrTriple = 0, groups: Int = 1,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_conv_transpose3d(
+      r, array.ctx, weight.ctx, stride.first.c, stride.second.c, stride.third.c, padding.first.c,
+      padding.second.c, padding.third.c, dilation.first.c, dilation.second.c, dilation.third.c,
+      outputPadding.first.c, outputPadding.second.c, outputPadding.third.c, groups.c, stream.ctx)
+  }
 }

@@ -31,12 +31,27 @@ public func triu(_ array: NDArray, k: Int = 0, stream: StreamOrDevice = .default
   made { r in olivine_triu(r, array.ctx, k.c, stream.ctx) }
 }
 
+/// ``vals`` broadcast to the shape of ``a``, by default in its dtype.
+public func fullLike(
+  _ a: NDArray, _ vals: NDArray, dtype: DType, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in olivine_full_like(r, a.ctx, vals.ctx, dtype.cmlxDtype, stream.ctx) }
+}
+
 /// An array whose values mean nothing yet.
-public func empty(shape: some Collection<Int>, dtype: DType = .float32, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in shape.withInts { shape, shapeCount in olivine_empty(r, shape, shapeCount, dtype.cmlxDtype, stream.ctx) } }
+public func empty(
+  shape: some Collection<Int>, dtype: DType = .float32, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    shape.withInts { shape, shapeCount in
+      olivine_empty(r, shape, shapeCount, dtype.cmlxDtype, stream.ctx)
+    }
+  }
 }
 
 /// An array in the shape of ``a`` whose values mean nothing yet.
-public func emptyLike(_ array: NDArray, dtype: DType? = nil, stream: StreamOrDevice = .default) -> NDArray {
+public func emptyLike(
+  _ array: NDArray, dtype: DType? = nil, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_empty_like(r, array.ctx, dtype.optional, stream.ctx) }
 }

@@ -2,11 +2,23 @@
 import COlivine
 
 /// Sum of products over labelled axes: ``einsum("ij,jk->ik", a, b)`` is ``a @ b``.
-public func einsum(_ subscripts: String, _ operands: NDArray..., stream: StreamOrDevice = .default) -> NDArray {
-  made { r in withVector(operands) { operands in olivine_einsum(r, subscripts, operands, stream.ctx) } }
+public func einsum(
+  _ subscripts: String, _ operands: NDArray..., stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    withVector(operands) { operands in
+      olivine_einsum(r, subscripts, operands, stream.ctx)
+    }
+  }
 }
 
 /// Sum of products over labelled axes: ``einsum("ij,jk->ik", a, b)`` is ``a @ b``.
-public func einsum(_ subscripts: String, operands: some Collection<NDArray>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in withVector(operands) { operands in olivine_einsum(r, subscripts, operands, stream.ctx) } }
+public func einsum(
+  _ subscripts: String, operands: some Collection<NDArray>, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    withVector(operands) { operands in
+      olivine_einsum(r, subscripts, operands, stream.ctx)
+    }
+  }
 }

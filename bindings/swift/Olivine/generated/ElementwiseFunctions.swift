@@ -7,7 +7,10 @@ public func abs(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArray 
 }
 
 /// Whether `isclose` holds for all elements: a bool array of shape ``()``.
-public func allClose(_ array: NDArray, _ other: some ScalarOrArray, rtol: Double = 1e-5, atol: Double = 1e-8, equalNaN: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func allClose(
+  _ array: NDArray, _ other: some ScalarOrArray, rtol: Double = 1e-5, atol: Double = 1e-8,
+  equalNaN: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   let other = other.asMLXArray(dtype: array.dtype)
   return made { r in olivine_allclose(r, array.ctx, other.ctx, rtol, atol, equalNaN, stream.ctx) }
 }
@@ -18,19 +21,25 @@ public func bitwiseInvert(_ array: NDArray, stream: StreamOrDevice = .default) -
 }
 
 /// Bits set in both operands.
-public func bitwiseAnd(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func bitwiseAnd(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_bitwise_and(r, a.ctx, b.ctx, stream.ctx) }
 }
 
 /// Bits set in at least one operand.
-public func bitwiseOr(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func bitwiseOr(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_bitwise_or(r, a.ctx, b.ctx, stream.ctx) }
 }
 
 /// Bits set in exactly one operand.
-public func bitwiseXOr(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func bitwiseXOr(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_bitwise_xor(r, a.ctx, b.ctx, stream.ctx) }
 }
@@ -56,13 +65,17 @@ public func floor(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArra
 }
 
 /// ``floor(a / b)`` in the promoted dtype.
-public func floorDivide(_ array: NDArray, _ other: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func floorDivide(
+  _ array: NDArray, _ other: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let other = other.asMLXArray(dtype: array.dtype)
   return made { r in olivine_floor_divide(r, array.ctx, other.ctx, stream.ctx) }
 }
 
 /// Bits moved up by ``b`` places; 0 for shifts beyond the width.
-public func leftShift(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func leftShift(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_left_shift(r, a.ctx, b.ctx, stream.ctx) }
 }
@@ -93,13 +106,17 @@ public func pow(_ array: NDArray, _ other: NDArray, stream: StreamOrDevice = .de
 }
 
 /// ``a`` raised to the power ``b``.
-public func pow(_ array: NDArray, _ other: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func pow(
+  _ array: NDArray, _ other: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let other = other.asMLXArray(dtype: array.dtype)
   return made { r in olivine_power(r, array.ctx, other.ctx, stream.ctx) }
 }
 
 /// ``a`` raised to the power ``b``.
-public func pow(_ array: some ScalarOrArray, _ other: NDArray, stream: StreamOrDevice = .default) -> NDArray {
+public func pow(
+  _ array: some ScalarOrArray, _ other: NDArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let array = array.asMLXArray(dtype: other.dtype)
   return made { r in olivine_power(r, array.ctx, other.ctx, stream.ctx) }
 }
@@ -110,13 +127,17 @@ public func reciprocal(_ array: NDArray, stream: StreamOrDevice = .default) -> N
 }
 
 /// Bits moved down by ``b`` places, keeping the sign.
-public func rightShift(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func rightShift(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_right_shift(r, a.ctx, b.ctx, stream.ctx) }
 }
 
 /// Round to ``decimals`` places, halves to even.
-public func round(_ array: NDArray, decimals: Int = 0, stream: StreamOrDevice = .default) -> NDArray {
+public func round(
+  _ array: NDArray, decimals: Int = 0, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_round(r, array.ctx, decimals.c, stream.ctx) }
 }
 
@@ -141,7 +162,9 @@ public func square(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArr
 }
 
 /// ``a + b``; logical or for bool.
-public func add(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func add(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_add(r, a.ctx, b.ctx, stream.ctx) }
 }
@@ -197,13 +220,17 @@ public func degrees(_ array: NDArray, stream: StreamOrDevice = .default) -> NDAr
 }
 
 /// ``a / b``.
-public func divide(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func divide(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_divide(r, a.ctx, b.ctx, stream.ctx) }
 }
 
 /// ``a == b``.
-public func equal(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func equal(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_equal(r, a.ctx, b.ctx, stream.ctx) }
 }
@@ -224,19 +251,26 @@ public func expm1(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArra
 }
 
 /// ``a > b``; complex numbers compare by real, then imaginary part.
-public func greater(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func greater(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_greater(r, a.ctx, b.ctx, stream.ctx) }
 }
 
 /// ``a >= b``; complex numbers compare by real, then imaginary part.
-public func greaterEqual(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func greaterEqual(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_greater_equal(r, a.ctx, b.ctx, stream.ctx) }
 }
 
 /// Whether ``|a - b| <= atol + rtol * |b|``, as bool.
-public func isClose(_ a: NDArray, _ b: NDArray, rtol: Double = 1e-5, atol: Double = 1e-8, equalNaN: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func isClose(
+  _ a: NDArray, _ b: NDArray, rtol: Double = 1e-5, atol: Double = 1e-8, equalNaN: Bool = false,
+  stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_isclose(r, a.ctx, b.ctx, rtol, atol, equalNaN, stream.ctx) }
 }
 
@@ -266,25 +300,33 @@ public func isPosInf(_ array: NDArray, stream: StreamOrDevice = .default) -> NDA
 }
 
 /// ``a < b``; complex numbers compare by real, then imaginary part.
-public func less(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func less(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_less(r, a.ctx, b.ctx, stream.ctx) }
 }
 
 /// ``a <= b``; complex numbers compare by real, then imaginary part.
-public func lessEqual(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func lessEqual(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_less_equal(r, a.ctx, b.ctx, stream.ctx) }
 }
 
 /// ``log(exp(a) + exp(b))`` without overflow.
-public func logAddExp(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func logAddExp(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_logaddexp(r, a.ctx, b.ctx, stream.ctx) }
 }
 
 /// Whether both elements are nonzero, as bool. Operands broadcast.
-public func logicalAnd(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func logicalAnd(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_logical_and(r, a.ctx, b.ctx, stream.ctx) }
 }
@@ -295,25 +337,33 @@ public func logicalNot(_ array: NDArray, stream: StreamOrDevice = .default) -> N
 }
 
 /// Whether one of two elements is nonzero, as bool. Operands broadcast.
-public func logicalOr(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func logicalOr(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_logical_or(r, a.ctx, b.ctx, stream.ctx) }
 }
 
 /// The larger of two elements; NaN if either is NaN.
-public func maximum(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func maximum(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_maximum(r, a.ctx, b.ctx, stream.ctx) }
 }
 
 /// The smaller of two elements; NaN if either is NaN.
-public func minimum(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func minimum(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_minimum(r, a.ctx, b.ctx, stream.ctx) }
 }
 
 /// ``a * b``; integers wrap.
-public func multiply(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func multiply(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_multiply(r, a.ctx, b.ctx, stream.ctx) }
 }
@@ -324,7 +374,9 @@ public func negative(_ array: NDArray, stream: StreamOrDevice = .default) -> NDA
 }
 
 /// ``a != b``.
-public func notEqual(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func notEqual(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_not_equal(r, a.ctx, b.ctx, stream.ctx) }
 }
@@ -335,7 +387,9 @@ public func radians(_ array: NDArray, stream: StreamOrDevice = .default) -> NDAr
 }
 
 /// What is left of ``a`` after `floor_divide`, with the sign of ``b``.
-public func remainder(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func remainder(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_remainder(r, a.ctx, b.ctx, stream.ctx) }
 }
@@ -356,7 +410,9 @@ public func sinh(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArray
 }
 
 /// ``a - b``; integers wrap, bool gives exclusive or.
-public func subtract(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func subtract(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_subtract(r, a.ctx, b.ctx, stream.ctx) }
 }
@@ -372,31 +428,45 @@ public func tanh(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArray
 }
 
 /// Elements of ``x`` where the condition is nonzero, else of ``y``.
-public func `where`(_ condition: NDArray, _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func `where`(
+  _ condition: NDArray, _ a: some ScalarOrArray, _ b: some ScalarOrArray,
+  stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_where(r, condition.ctx, a.ctx, b.ctx, stream.ctx) }
 }
 
 /// Elements of ``x`` where the condition is nonzero, else of ``y``.
-public func which(_ condition: NDArray, _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func which(
+  _ condition: NDArray, _ a: some ScalarOrArray, _ b: some ScalarOrArray,
+  stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   return made { r in olivine_where(r, condition.ctx, a.ctx, b.ctx, stream.ctx) }
 }
 
 /// Whether shapes and all elements are equal: a bool array of shape ``()``.
-public func arrayEqual(_ array: NDArray, _ other: some ScalarOrArray, equalNAN: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func arrayEqual(
+  _ array: NDArray, _ other: some ScalarOrArray, equalNAN: Bool = false,
+  stream: StreamOrDevice = .default
+) -> NDArray {
   let other = other.asMLXArray(dtype: array.dtype)
   return made { r in olivine_array_equal(r, array.ctx, other.ctx, equalNAN, stream.ctx) }
 }
 
 /// ``[floor_divide(a, b), remainder(a, b)]``.
-public func divmod(_ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default) -> (NDArray, NDArray) {
+public func divmod(
+  _ a: some ScalarOrArray, _ b: some ScalarOrArray, stream: StreamOrDevice = .default
+) -> (NDArray, NDArray) {
   let (a, b) = toArrays(a, b)
   return unpacked2 { r in olivine_divmod(r, a.ctx, b.ctx, stream.ctx) }
 }
 
 /// NaN replaced by ``nan``, infinities by ``posinf`` and ``neginf``.
-public func nanToNum(_ array: NDArray, nan: Float = 0, posInf: Float? = 0, negInf: Float? = 0, stream: StreamOrDevice = .default) -> NDArray {
+public func nanToNum(
+  _ array: NDArray, nan: Float = 0, posInf: Float? = 0, negInf: Float? = 0,
+  stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_nan_to_num(r, array.ctx, nan, posInf.optional, negInf.optional, stream.ctx) }
 }
 
@@ -427,7 +497,10 @@ extension NDArray {
   }
 
   /// Whether `isclose` holds for all elements: a bool array of shape ``()``.
-  public func allClose(_ other: some ScalarOrArray, rtol: Double = 1e-5, atol: Double = 1e-8, equalNaN: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+  public func allClose(
+    _ other: some ScalarOrArray, rtol: Double = 1e-5, atol: Double = 1e-8, equalNaN: Bool = false,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
     let other = other.asMLXArray(dtype: self.dtype)
     return made { r in olivine_allclose(r, ctx, other.ctx, rtol, atol, equalNaN, stream.ctx) }
   }
@@ -453,7 +526,9 @@ extension NDArray {
   }
 
   /// ``floor(a / b)`` in the promoted dtype.
-  public func floorDivide(_ other: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+  public func floorDivide(
+    _ other: some ScalarOrArray, stream: StreamOrDevice = .default
+  ) -> NDArray {
     let other = other.asMLXArray(dtype: self.dtype)
     return made { r in olivine_floor_divide(r, ctx, other.ctx, stream.ctx) }
   }
@@ -515,7 +590,9 @@ extension NDArray {
   }
 
   /// Whether shapes and all elements are equal: a bool array of shape ``()``.
-  public func arrayEqual(_ other: some ScalarOrArray, equalNAN: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+  public func arrayEqual(
+    _ other: some ScalarOrArray, equalNAN: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
     let other = other.asMLXArray(dtype: self.dtype)
     return made { r in olivine_array_equal(r, ctx, other.ctx, equalNAN, stream.ctx) }
   }

@@ -3,57 +3,106 @@ import COlivine
 
 extension MLXFast {
   /// Divide by the root mean square over the last axis (Zhang and Sennrich, 2019).
-  public static func rmsNorm(_ x: NDArray, weight: NDArray, eps: Float, stream: StreamOrDevice = .default) -> NDArray {
+  public static func rmsNorm(
+    _ x: NDArray, weight: NDArray, eps: Float, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_fast_rms_norm(r, x.ctx, weight.ctx, eps, stream.ctx) }
   }
 
   /// Subtract the mean and divide by the standard deviation over the last axis (Ba et al., 2016).
-  public static func layerNorm(_ x: NDArray, weight: NDArray? = nil, bias: NDArray? = nil, eps: Float, stream: StreamOrDevice = .default) -> NDArray {
+  public static func layerNorm(
+    _ x: NDArray, weight: NDArray? = nil, bias: NDArray? = nil, eps: Float,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_fast_layer_norm(r, x.ctx, weight.handle, bias.handle, eps, stream.ctx) }
   }
 
   /// Rotary position embedding (Su et al., 2021).
-  public static func RoPE(_ array: NDArray, dimensions: Int, traditional: Bool, base: Float?, scale: Float, offset: Int, freqs: NDArray? = nil, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in olivine_fast_rope(r, array.ctx, dimensions.c, traditional, base.optional, scale, offset.c, freqs.handle, stream.ctx) }
+  public static func RoPE(
+    _ array: NDArray, dimensions: Int, traditional: Bool, base: Float?, scale: Float, offset: Int,
+    freqs: NDArray? = nil, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      olivine_fast_rope(
+        r, array.ctx, dimensions.c, traditional, base.optional, scale, offset.c, freqs.handle,
+        stream.ctx)
+    }
   }
 
   /// Rotary position embedding (Su et al., 2021).
-  public static func RoPE(_ array: NDArray, dimensions: Int, traditional: Bool, base: Float?, scale: Float, offset: NDArray, freqs: NDArray? = nil, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in olivine_fast_rope_dynamic(r, array.ctx, dimensions.c, traditional, base.optional, scale, offset.ctx, freqs.handle, stream.ctx) }
+  public static func RoPE(
+    _ array: NDArray, dimensions: Int, traditional: Bool, base: Float?, scale: Float,
+    offset: NDArray, freqs: NDArray? = nil, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      olivine_fast_rope_dynamic(
+        r, array.ctx, dimensions.c, traditional, base.optional, scale, offset.ctx, freqs.handle,
+        stream.ctx)
+    }
   }
 
   /// ``logsumexp(logits) - logits[target]`` over the last axis, in float32 or wider.
-  public static func crossEntropy(_ logits: NDArray, _ targets: NDArray, stream: StreamOrDevice = .default) -> NDArray {
+  public static func crossEntropy(
+    _ logits: NDArray, _ targets: NDArray, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_fast_cross_entropy(r, logits.ctx, targets.ctx, stream.ctx) }
   }
 
   /// Gated delta rule (Yang, Kautz and Hatamizadeh, 2024), one step per row of the time axis.
-  public static func gatedDeltaUpdate(_ q: NDArray, _ k: NDArray, _ v: NDArray, _ gamma: NDArray, _ beta: NDArray, initialState: NDArray? = nil, mask: NDArray? = nil, stream: StreamOrDevice = .default) -> [NDArray] {
-    madeVector { r in olivine_fast_gated_delta_update(r, q.ctx, k.ctx, v.ctx, gamma.ctx, beta.ctx, initialState.handle, mask.handle, stream.ctx) }
+  public static func gatedDeltaUpdate(
+    _ q: NDArray, _ k: NDArray, _ v: NDArray, _ gamma: NDArray, _ beta: NDArray,
+    initialState: NDArray? = nil, mask: NDArray? = nil, stream: StreamOrDevice = .default
+  ) -> [NDArray] {
+    madeVector { r in
+      olivine_fast_gated_delta_update(
+        r, q.ctx, k.ctx, v.ctx, gamma.ctx, beta.ctx, initialState.handle, mask.handle, stream.ctx)
+    }
   }
 
   /// ``softmax(scale * queries @ keys.T + mask) @ values``.
-  public static func scaledDotProductAttention(_ queries: NDArray, _ keys: NDArray, _ values: NDArray, scale: Float, maskMode: String, maskArr: NDArray? = nil, sinks: NDArray? = nil, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in olivine_fast_scaled_dot_product_attention(r, queries.ctx, keys.ctx, values.ctx, scale, maskMode, maskArr.handle, sinks.handle, stream.ctx) }
+  public static func scaledDotProductAttention(
+    _ queries: NDArray, _ keys: NDArray, _ values: NDArray, scale: Float, maskMode: String,
+    maskArr: NDArray? = nil, sinks: NDArray? = nil, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      olivine_fast_scaled_dot_product_attention(
+        r, queries.ctx, keys.ctx, values.ctx, scale, maskMode, maskArr.handle, sinks.handle,
+        stream.ctx)
+    }
   }
 }
 
 /// Divide by the root mean square over the last axis (Zhang and Sennrich, 2019).
-public func rmsNorm(_ x: NDArray, weight: NDArray, eps: Float, stream: StreamOrDevice = .default) -> NDArray {
+public func rmsNorm(
+  _ x: NDArray, weight: NDArray, eps: Float, stream: StreamOrDevice = .default
+) -> NDArray {
   MLXFast.rmsNorm(x, weight: weight, eps: eps, stream: stream)
 }
 
 /// Subtract the mean and divide by the standard deviation over the last axis (Ba et al., 2016).
-public func layerNorm(_ x: NDArray, weight: NDArray? = nil, bias: NDArray? = nil, eps: Float, stream: StreamOrDevice = .default) -> NDArray {
+public func layerNorm(
+  _ x: NDArray, weight: NDArray? = nil, bias: NDArray? = nil, eps: Float,
+  stream: StreamOrDevice = .default
+) -> NDArray {
   MLXFast.layerNorm(x, weight: weight, bias: bias, eps: eps, stream: stream)
 }
 
 /// Rotary position embedding (Su et al., 2021).
-public func RoPE(_ array: NDArray, dimensions: Int, traditional: Bool, base: Float?, scale: Float, offset: Int, freqs: NDArray? = nil, stream: StreamOrDevice = .default) -> NDArray {
-  MLXFast.RoPE(array, dimensions: dimensions, traditional: traditional, base: base, scale: scale, offset: offset, freqs: freqs, stream: stream)
+public func RoPE(
+  _ array: NDArray, dimensions: Int, traditional: Bool, base: Float?, scale: Float, offset: Int,
+  freqs: NDArray? = nil, stream: StreamOrDevice = .default
+) -> NDArray {
+  MLXFast.RoPE(
+    array, dimensions: dimensions, traditional: traditional, base: base, scale: scale,
+    offset: offset, freqs: freqs, stream: stream)
 }
 
 /// Rotary position embedding (Su et al., 2021).
-public func RoPE(_ array: NDArray, dimensions: Int, traditional: Bool, base: Float?, scale: Float, offset: NDArray, freqs: NDArray? = nil, stream: StreamOrDevice = .default) -> NDArray {
-  MLXFast.RoPE(array, dimensions: dimensions, traditional: traditional, base: base, scale: scale, offset: offset, freqs: freqs, stream: stream)
+public func RoPE(
+  _ array: NDArray, dimensions: Int, traditional: Bool, base: Float?, scale: Float, offset: NDArray,
+  freqs: NDArray? = nil, stream: StreamOrDevice = .default
+) -> NDArray {
+  MLXFast.RoPE(
+    array, dimensions: dimensions, traditional: traditional, base: base, scale: scale,
+    offset: offset, freqs: freqs, stream: stream)
 }

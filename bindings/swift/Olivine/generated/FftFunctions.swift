@@ -3,52 +3,110 @@ import COlivine
 
 extension MLXFFT {
   /// One-dimensional transform: sum of ``a[j] exp(-2 pi i j k / n)``.
-  public static func fft(_ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in olivine_fft_fft(r, array.ctx, length(n, array, axis), axis.c, OLIVINE_FFT_NORM_BACKWARD, stream.ctx) }
+  public static func fft(
+    _ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      olivine_fft_fft(
+        r, array.ctx, length(n, array, axis), axis.c, OLIVINE_FFT_NORM_BACKWARD, stream.ctx)
+    }
   }
 
   /// Inverse of ``fft``: sum of ``a[k] exp(2 pi i j k / n)``, over n.
-  public static func ifft(_ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in olivine_fft_ifft(r, array.ctx, length(n, array, axis), axis.c, OLIVINE_FFT_NORM_BACKWARD, stream.ctx) }
+  public static func ifft(
+    _ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      olivine_fft_ifft(
+        r, array.ctx, length(n, array, axis), axis.c, OLIVINE_FFT_NORM_BACKWARD, stream.ctx)
+    }
   }
 
   /// The first ``n // 2 + 1`` results of ``fft`` of real values; the others are their conjugates.
-  public static func rfft(_ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in olivine_fft_rfft(r, array.ctx, length(n, array, axis), axis.c, OLIVINE_FFT_NORM_BACKWARD, stream.ctx) }
+  public static func rfft(
+    _ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      olivine_fft_rfft(
+        r, array.ctx, length(n, array, axis), axis.c, OLIVINE_FFT_NORM_BACKWARD, stream.ctx)
+    }
   }
 
   /// Inverse of ``rfft``.
-  public static func irfft(_ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in olivine_fft_irfft(r, array.ctx, realLength(n, array, axis), axis.c, OLIVINE_FFT_NORM_BACKWARD, stream.ctx) }
+  public static func irfft(
+    _ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      olivine_fft_irfft(
+        r, array.ctx, realLength(n, array, axis), axis.c, OLIVINE_FFT_NORM_BACKWARD, stream.ctx)
+    }
   }
 
   /// The frequency of each result of ``fft`` of ``n`` samples that are ``d`` apart, as float32.
-  public static func fftfreq(n: Int, d: Double = 1.0, stream: StreamOrDevice = .default) -> NDArray {
+  public static func fftfreq(
+    n: Int, d: Double = 1.0, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_fft_fftfreq(r, n.c, d, stream.ctx) }
   }
 
   /// The frequency of each result of ``rfft`` of ``n`` samples that are ``d`` apart, as float32.
-  public static func rfftfreq(n: Int, d: Double = 1.0, stream: StreamOrDevice = .default) -> NDArray {
+  public static func rfftfreq(
+    n: Int, d: Double = 1.0, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_fft_rfftfreq(r, n.c, d, stream.ctx) }
+  }
+
+  /// Short-time Fourier transform of the last axis.
+  public static func stft(
+    _ x: NDArray, nFft: Int = 2048, hopLength: Int? = nil, winLength: Int? = nil,
+    window: NDArray? = nil, center: Bool = true, padMode: String = "reflect",
+    norm: FFTNorm = .backward, onesided: Bool? = nil, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      olivine_fft_stft(
+        r, x.ctx, nFft.c, hopLength.optional, winLength.optional, window.handle, center, padMode,
+        norm.code, onesided.optional, stream.ctx)
+    }
+  }
+
+  /// The real signal whose ``stft`` this is, or comes closest to it in the least-squares sense.
+  public static func istft(
+    _ stftMatrix: NDArray, nFft: Int? = nil, hopLength: Int? = nil, winLength: Int? = nil,
+    window: NDArray? = nil, center: Bool = true, norm: FFTNorm = .backward, onesided: Bool? = nil,
+    length: Int? = nil, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      olivine_fft_istft(
+        r, stftMatrix.ctx, nFft.optional, hopLength.optional, winLength.optional, window.handle,
+        center, norm.code, onesided.optional, length.optional, stream.ctx)
+    }
   }
 }
 
 /// One-dimensional transform: sum of ``a[j] exp(-2 pi i j k / n)``.
-public func fft(_ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
+public func fft(
+  _ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default
+) -> NDArray {
   MLXFFT.fft(array, n: n, axis: axis, stream: stream)
 }
 
 /// Inverse of ``fft``: sum of ``a[k] exp(2 pi i j k / n)``, over n.
-public func ifft(_ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
+public func ifft(
+  _ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default
+) -> NDArray {
   MLXFFT.ifft(array, n: n, axis: axis, stream: stream)
 }
 
 /// The first ``n // 2 + 1`` results of ``fft`` of real values; the others are their conjugates.
-public func rfft(_ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
+public func rfft(
+  _ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default
+) -> NDArray {
   MLXFFT.rfft(array, n: n, axis: axis, stream: stream)
 }
 
 /// Inverse of ``rfft``.
-public func irfft(_ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
+public func irfft(
+  _ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default
+) -> NDArray {
   MLXFFT.irfft(array, n: n, axis: axis, stream: stream)
 }

@@ -2,119 +2,257 @@
 import COlivine
 
 /// The slices of ``a`` across ``axis`` at ``indices``, or elements of the flattened array.
-public func take(_ array: NDArray, _ indices: NDArray, axis: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func take(
+  _ array: NDArray, _ indices: NDArray, axis: Int, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_take_axis(r, array.ctx, indices.ctx, axis.c, stream.ctx) }
 }
 
 /// The slices of ``a`` across ``axis`` at ``indices``, or elements of the flattened array.
-public func take(_ array: NDArray, _ indices: NDArray, stream: StreamOrDevice = .default) -> NDArray {
+public func take(
+  _ array: NDArray, _ indices: NDArray, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_take(r, array.ctx, indices.ctx, stream.ctx) }
 }
 
 /// ``a`` with the elements that ``take_along_axis`` would read replaced by ``values``.
-public func putAlong(_ array: NDArray, _ indices: NDArray, values: NDArray, axis: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func putAlong(
+  _ array: NDArray, _ indices: NDArray, values: NDArray, axis: Int,
+  stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_put_along_axis(r, array.ctx, indices.ctx, values.ctx, axis.c, stream.ctx) }
 }
 
 /// One element per index: ``out[i, j] = a[i, indices[i, j]]`` for the last of two axes.
-public func takeAlong(_ array: NDArray, _ indices: NDArray, axis: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func takeAlong(
+  _ array: NDArray, _ indices: NDArray, axis: Int, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_take_along_axis(r, array.ctx, indices.ctx, axis.c, stream.ctx) }
 }
 
 /// One element per index: ``out[i, j] = a[i, indices[i, j]]`` for the last of two axes.
-public func takeAlong(_ array: NDArray, _ indices: NDArray, stream: StreamOrDevice = .default) -> NDArray {
+public func takeAlong(
+  _ array: NDArray, _ indices: NDArray, stream: StreamOrDevice = .default
+) -> NDArray {
   let array = array.flattened()
   let indices = indices.flattened()
   return made { r in olivine_take_along_axis(r, array.ctx, indices.ctx, 0, stream.ctx) }
 }
 
 /// A block of ``slice_size`` whose position along ``axes`` is the value of ``start_indices``.
-public func slice(_ a: NDArray, _ startIndices: NDArray, axes: some Collection<Int>, sliceSize: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in sliceSize.withInts { sliceSize, sliceSizeCount in olivine_slice_dynamic(r, a.ctx, startIndices.ctx, axes, axesCount, sliceSize, sliceSizeCount, stream.ctx) } } }
+public func slice(
+  _ a: NDArray, _ startIndices: NDArray, axes: some Collection<Int>,
+  sliceSize: some Collection<Int>, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      sliceSize.withInts { sliceSize, sliceSizeCount in
+        olivine_slice_dynamic(
+          r, a.ctx, startIndices.ctx, axes, axesCount, sliceSize, sliceSizeCount, stream.ctx)
+      }
+    }
+  }
 }
 
 /// ``a`` with the block at ``start_indices`` replaced by ``update``, which has its size.
-public func sliceUpdate(_ a: NDArray, _ update: NDArray, _ startIndices: NDArray, axes: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_slice_update_dynamic(r, a.ctx, update.ctx, startIndices.ctx, axes, axesCount, stream.ctx) } }
+public func sliceUpdate(
+  _ a: NDArray, _ update: NDArray, _ startIndices: NDArray, axes: some Collection<Int>,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_slice_update_dynamic(
+        r, a.ctx, update.ctx, startIndices.ctx, axes, axesCount, stream.ctx)
+    }
+  }
 }
 
 /// ``src`` with ``update`` added to a slice.
-public func sliceUpdateAdd(_ src: NDArray, _ update: NDArray, start: some Collection<Int>, stop: some Collection<Int>, strides: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in start.withInts { start, startCount in stop.withInts { stop, stopCount in strides.withInts { strides, stridesCount in olivine_slice_update_add(r, src.ctx, update.ctx, start, startCount, stop, stopCount, strides, stridesCount, stream.ctx) } } } }
+public func sliceUpdateAdd(
+  _ src: NDArray, _ update: NDArray, start: some Collection<Int>, stop: some Collection<Int>,
+  strides: some Collection<Int>, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    start.withInts { start, startCount in
+      stop.withInts { stop, stopCount in
+        strides.withInts { strides, stridesCount in
+          olivine_slice_update_add(
+            r, src.ctx, update.ctx, start, startCount, stop, stopCount, strides, stridesCount,
+            stream.ctx)
+        }
+      }
+    }
+  }
 }
 
 /// ``src`` with a slice multiplied by ``update``.
-public func sliceUpdateProd(_ src: NDArray, _ update: NDArray, start: some Collection<Int>, stop: some Collection<Int>, strides: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in start.withInts { start, startCount in stop.withInts { stop, stopCount in strides.withInts { strides, stridesCount in olivine_slice_update_prod(r, src.ctx, update.ctx, start, startCount, stop, stopCount, strides, stridesCount, stream.ctx) } } } }
+public func sliceUpdateProd(
+  _ src: NDArray, _ update: NDArray, start: some Collection<Int>, stop: some Collection<Int>,
+  strides: some Collection<Int>, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    start.withInts { start, startCount in
+      stop.withInts { stop, stopCount in
+        strides.withInts { strides, stridesCount in
+          olivine_slice_update_prod(
+            r, src.ctx, update.ctx, start, startCount, stop, stopCount, strides, stridesCount,
+            stream.ctx)
+        }
+      }
+    }
+  }
 }
 
 /// ``src`` with a slice replaced by the larger of itself and ``update``.
-public func sliceUpdateMax(_ src: NDArray, _ update: NDArray, start: some Collection<Int>, stop: some Collection<Int>, strides: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in start.withInts { start, startCount in stop.withInts { stop, stopCount in strides.withInts { strides, stridesCount in olivine_slice_update_max(r, src.ctx, update.ctx, start, startCount, stop, stopCount, strides, stridesCount, stream.ctx) } } } }
+public func sliceUpdateMax(
+  _ src: NDArray, _ update: NDArray, start: some Collection<Int>, stop: some Collection<Int>,
+  strides: some Collection<Int>, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    start.withInts { start, startCount in
+      stop.withInts { stop, stopCount in
+        strides.withInts { strides, stridesCount in
+          olivine_slice_update_max(
+            r, src.ctx, update.ctx, start, startCount, stop, stopCount, strides, stridesCount,
+            stream.ctx)
+        }
+      }
+    }
+  }
 }
 
 /// ``src`` with a slice replaced by the smaller of itself and ``update``.
-public func sliceUpdateMin(_ src: NDArray, _ update: NDArray, start: some Collection<Int>, stop: some Collection<Int>, strides: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in start.withInts { start, startCount in stop.withInts { stop, stopCount in strides.withInts { strides, stridesCount in olivine_slice_update_min(r, src.ctx, update.ctx, start, startCount, stop, stopCount, strides, stridesCount, stream.ctx) } } } }
+public func sliceUpdateMin(
+  _ src: NDArray, _ update: NDArray, start: some Collection<Int>, stop: some Collection<Int>,
+  strides: some Collection<Int>, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    start.withInts { start, startCount in
+      stop.withInts { stop, stopCount in
+        strides.withInts { strides, stridesCount in
+          olivine_slice_update_min(
+            r, src.ctx, update.ctx, start, startCount, stop, stopCount, strides, stridesCount,
+            stream.ctx)
+        }
+      }
+    }
+  }
 }
 
 /// Blocks of ``slice_sizes`` at the positions that ``indices`` give along ``axes``.
-public func gather(_ a: NDArray, _ indices: NDArray, axes: Int, sliceSizes: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in sliceSizes.withInts { sliceSizes, sliceSizesCount in olivine_gather_single(r, a.ctx, indices.ctx, axes.c, sliceSizes, sliceSizesCount, stream.ctx) } }
+public func gather(
+  _ a: NDArray, _ indices: NDArray, axes: Int, sliceSizes: some Collection<Int>,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    sliceSizes.withInts { sliceSizes, sliceSizesCount in
+      olivine_gather_single(r, a.ctx, indices.ctx, axes.c, sliceSizes, sliceSizesCount, stream.ctx)
+    }
+  }
 }
 
 /// ``a`` with blocks of ``updates`` written at the positions that ``indices`` give along ``axes``.
-public func scatter(_ a: NDArray, _ indices: NDArray, _ updates: NDArray, axes: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func scatter(
+  _ a: NDArray, _ indices: NDArray, _ updates: NDArray, axes: Int, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_scatter_single(r, a.ctx, indices.ctx, updates.ctx, axes.c, stream.ctx) }
 }
 
 /// ``a`` with blocks of ``updates`` added; arguments as for ``scatter``.
-public func scatterAdd(_ a: NDArray, _ indices: some Collection<NDArray>, _ updates: NDArray, axes: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in withVector(indices) { indices in axes.withInts { axes, axesCount in olivine_scatter_add(r, a.ctx, indices, updates.ctx, axes, axesCount, stream.ctx) } } }
+public func scatterAdd(
+  _ a: NDArray, _ indices: some Collection<NDArray>, _ updates: NDArray, axes: some Collection<Int>,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    withVector(indices) { indices in
+      axes.withInts { axes, axesCount in
+        olivine_scatter_add(r, a.ctx, indices, updates.ctx, axes, axesCount, stream.ctx)
+      }
+    }
+  }
 }
 
 /// ``a`` with blocks of ``updates`` added; arguments as for ``scatter``.
-public func scatterAdd(_ a: NDArray, _ indices: NDArray, _ updates: NDArray, axes: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func scatterAdd(
+  _ a: NDArray, _ indices: NDArray, _ updates: NDArray, axes: Int, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_scatter_add_single(r, a.ctx, indices.ctx, updates.ctx, axes.c, stream.ctx) }
 }
 
 /// ``a`` with blocks multiplied by ``updates``; arguments as for ``scatter``.
-public func scatterProd(_ a: NDArray, _ indices: some Collection<NDArray>, _ updates: NDArray, axes: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in withVector(indices) { indices in axes.withInts { axes, axesCount in olivine_scatter_prod(r, a.ctx, indices, updates.ctx, axes, axesCount, stream.ctx) } } }
+public func scatterProd(
+  _ a: NDArray, _ indices: some Collection<NDArray>, _ updates: NDArray, axes: some Collection<Int>,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    withVector(indices) { indices in
+      axes.withInts { axes, axesCount in
+        olivine_scatter_prod(r, a.ctx, indices, updates.ctx, axes, axesCount, stream.ctx)
+      }
+    }
+  }
 }
 
 /// ``a`` with blocks multiplied by ``updates``; arguments as for ``scatter``.
-public func scatterProd(_ a: NDArray, _ indices: NDArray, _ updates: NDArray, axes: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func scatterProd(
+  _ a: NDArray, _ indices: NDArray, _ updates: NDArray, axes: Int, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_scatter_prod_single(r, a.ctx, indices.ctx, updates.ctx, axes.c, stream.ctx) }
 }
 
 /// ``a`` with the larger of blocks and ``updates``; arguments as for ``scatter``.
-public func scatterMax(_ a: NDArray, _ indices: some Collection<NDArray>, _ updates: NDArray, axes: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in withVector(indices) { indices in axes.withInts { axes, axesCount in olivine_scatter_max(r, a.ctx, indices, updates.ctx, axes, axesCount, stream.ctx) } } }
+public func scatterMax(
+  _ a: NDArray, _ indices: some Collection<NDArray>, _ updates: NDArray, axes: some Collection<Int>,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    withVector(indices) { indices in
+      axes.withInts { axes, axesCount in
+        olivine_scatter_max(r, a.ctx, indices, updates.ctx, axes, axesCount, stream.ctx)
+      }
+    }
+  }
 }
 
 /// ``a`` with the larger of blocks and ``updates``; arguments as for ``scatter``.
-public func scatterMax(_ a: NDArray, _ indices: NDArray, _ updates: NDArray, axes: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func scatterMax(
+  _ a: NDArray, _ indices: NDArray, _ updates: NDArray, axes: Int, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_scatter_max_single(r, a.ctx, indices.ctx, updates.ctx, axes.c, stream.ctx) }
 }
 
 /// ``a`` with the smaller of blocks and ``updates``; arguments as for ``scatter``.
-public func scatterMin(_ a: NDArray, _ indices: some Collection<NDArray>, _ updates: NDArray, axes: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in withVector(indices) { indices in axes.withInts { axes, axesCount in olivine_scatter_min(r, a.ctx, indices, updates.ctx, axes, axesCount, stream.ctx) } } }
+public func scatterMin(
+  _ a: NDArray, _ indices: some Collection<NDArray>, _ updates: NDArray, axes: some Collection<Int>,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    withVector(indices) { indices in
+      axes.withInts { axes, axesCount in
+        olivine_scatter_min(r, a.ctx, indices, updates.ctx, axes, axesCount, stream.ctx)
+      }
+    }
+  }
 }
 
 /// ``a`` with the smaller of blocks and ``updates``; arguments as for ``scatter``.
-public func scatterMin(_ a: NDArray, _ indices: NDArray, _ updates: NDArray, axes: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func scatterMin(
+  _ a: NDArray, _ indices: NDArray, _ updates: NDArray, axes: Int, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_scatter_min_single(r, a.ctx, indices.ctx, updates.ctx, axes.c, stream.ctx) }
 }
 
 /// ``a`` with ``values`` added to the elements that ``take_along_axis`` would read.
-public func scatterAddAxis(_ a: NDArray, _ indices: NDArray, _ values: NDArray, axis: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func scatterAddAxis(
+  _ a: NDArray, _ indices: NDArray, _ values: NDArray, axis: Int, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_scatter_add_axis(r, a.ctx, indices.ctx, values.ctx, axis.c, stream.ctx) }
 }
 
 /// ``a`` with the elements where ``mask`` is true replaced by those of ``src``, in their order.
-public func maskedScatter(_ a: NDArray, _ mask: NDArray, _ src: NDArray, stream: StreamOrDevice = .default) -> NDArray {
+public func maskedScatter(
+  _ a: NDArray, _ mask: NDArray, _ src: NDArray, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_masked_scatter(r, a.ctx, mask.ctx, src.ctx, stream.ctx) }
 }
 

@@ -13,47 +13,65 @@ extension MLXLinalg {
   }
 
   /// Inverse of the lower (or upper) triangle of square matrices.
-  public static func triInv(_ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+  public static func triInv(
+    _ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_linalg_tri_inv(r, array.ctx, upper, stream.ctx) }
   }
 
   /// Cholesky factor of positive definite matrices.
-  public static func cholesky(_ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+  public static func cholesky(
+    _ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_linalg_cholesky(r, array.ctx, upper, stream.ctx) }
   }
 
   /// The inverse of ``L @ L^H`` (with ``upper``: ``U^H @ U``) from the Cholesky factor ``a``.
-  public static func choleskyInv(_ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+  public static func choleskyInv(
+    _ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_linalg_cholesky_inv(r, array.ctx, upper, stream.ctx) }
   }
 
   /// Cross product along an axis of 2 or 3 elements; a missing third component counts as 0.
-  public static func cross(_ a: NDArray, _ b: NDArray, axis: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
+  public static func cross(
+    _ a: NDArray, _ b: NDArray, axis: Int = -1, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_linalg_cross(r, a.ctx, b.ctx, axis.c, stream.ctx) }
   }
 
   /// LU factorization with row exchanges.
-  public static func lu(_ a: NDArray, stream: StreamOrDevice = .default) -> (NDArray, NDArray, NDArray) {
+  public static func lu(
+    _ a: NDArray, stream: StreamOrDevice = .default
+  ) -> (NDArray, NDArray, NDArray) {
     unpacked3 { r in olivine_linalg_lu(r, a.ctx, stream.ctx) }
   }
 
   /// LU factorization in LAPACK's compact form.
-  public static func lu_factor(_ a: NDArray, stream: StreamOrDevice = .default) -> (NDArray, NDArray) {
+  public static func lu_factor(
+    _ a: NDArray, stream: StreamOrDevice = .default
+  ) -> (NDArray, NDArray) {
     made2 { r0, r1 in olivine_linalg_lu_factor(r0, r1, a.ctx, stream.ctx) }
   }
 
   /// ``x`` with ``a @ x = b``.
-  public static func solve(_ a: NDArray, _ b: NDArray, stream: StreamOrDevice = .default) -> NDArray {
+  public static func solve(
+    _ a: NDArray, _ b: NDArray, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_linalg_solve(r, a.ctx, b.ctx, stream.ctx) }
   }
 
   /// ``x`` with ``t @ x = b`` for the lower (or upper) triangle ``t`` of ``a``.
-  public static func solveTriangular(_ a: NDArray, _ b: NDArray, upper: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+  public static func solveTriangular(
+    _ a: NDArray, _ b: NDArray, upper: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_linalg_solve_triangular(r, a.ctx, b.ctx, upper, stream.ctx) }
   }
 
   /// Eigenvalues and right eigenvectors of general square matrices.
-  public static func eig(_ array: NDArray, stream: StreamOrDevice = .default) -> (NDArray, NDArray) {
+  public static func eig(
+    _ array: NDArray, stream: StreamOrDevice = .default
+  ) -> (NDArray, NDArray) {
     made2 { r0, r1 in olivine_linalg_eig(r0, r1, array.ctx, stream.ctx) }
   }
 
@@ -63,12 +81,16 @@ extension MLXLinalg {
   }
 
   /// Eigenvalues and eigenvectors of symmetric or Hermitian matrices.
-  public static func eigh(_ array: NDArray, UPLO: String = "L", stream: StreamOrDevice = .default) -> (NDArray, NDArray) {
+  public static func eigh(
+    _ array: NDArray, UPLO: String = "L", stream: StreamOrDevice = .default
+  ) -> (NDArray, NDArray) {
     made2 { r0, r1 in olivine_linalg_eigh(r0, r1, array.ctx, UPLO, stream.ctx) }
   }
 
   /// Eigenvalues of symmetric or Hermitian matrices, real and ascending; see ``eigh``.
-  public static func eigvalsh(_ array: NDArray, UPLO: String = "L", stream: StreamOrDevice = .default) -> NDArray {
+  public static func eigvalsh(
+    _ array: NDArray, UPLO: String = "L", stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_linalg_eigvalsh(r, array.ctx, UPLO, stream.ctx) }
   }
 
@@ -83,27 +105,52 @@ extension MLXLinalg {
   }
 
   /// Sign (or phase) and logarithm of the modulus of the determinant.
-  public static func slogdet(_ array: NDArray, stream: StreamOrDevice = .default) -> (NDArray, NDArray) {
+  public static func slogdet(
+    _ array: NDArray, stream: StreamOrDevice = .default
+  ) -> (NDArray, NDArray) {
     made2 { r0, r1 in olivine_linalg_slogdet(r0, r1, array.ctx, stream.ctx) }
   }
 
   /// Norm of the given order over one axis (vectors) or two (matrices).
-  public static func norm(_ array: NDArray, ord: Double, axis: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axis.withInts { axis, axisCount in olivine_linalg_norm(r, array.ctx, ord, axis, axisCount, keepDims, stream.ctx) } }
+  public static func norm(
+    _ array: NDArray, ord: Double, axis: some Collection<Int>, keepDims: Bool = false,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      axis.withInts { axis, axisCount in
+        olivine_linalg_norm(r, array.ctx, ord, axis, axisCount, keepDims, stream.ctx)
+      }
+    }
   }
 
   /// Norm of matrices by name: "fro" or "nuc".
-  public static func normMatrix(_ array: NDArray, ord: String, axis: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axis.withInts { axis, axisCount in olivine_linalg_norm_matrix(r, array.ctx, ord, axis, axisCount, keepDims, stream.ctx) } }
+  public static func normMatrix(
+    _ array: NDArray, ord: String, axis: some Collection<Int>, keepDims: Bool = false,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      axis.withInts { axis, axisCount in
+        olivine_linalg_norm_matrix(r, array.ctx, ord, axis, axisCount, keepDims, stream.ctx)
+      }
+    }
   }
 
   /// Root of the sum of squares over one or two axes, or over all elements.
-  public static func normL2(_ array: NDArray, axis: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axis.withInts { axis, axisCount in olivine_linalg_norm_l2(r, array.ctx, axis, axisCount, keepDims, stream.ctx) } }
+  public static func normL2(
+    _ array: NDArray, axis: some Collection<Int>, keepDims: Bool = false,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      axis.withInts { axis, axisCount in
+        olivine_linalg_norm_l2(r, array.ctx, axis, axisCount, keepDims, stream.ctx)
+      }
+    }
   }
 
   /// ``U``, the singular values and ``V^T``, or the singular values alone.
-  public static func svd(_ array: NDArray, computeUv: Bool = true, stream: StreamOrDevice = .default) -> [NDArray] {
+  public static func svd(
+    _ array: NDArray, computeUv: Bool = true, stream: StreamOrDevice = .default
+  ) -> [NDArray] {
     madeVector { r in olivine_linalg_svd(r, array.ctx, computeUv, stream.ctx) }
   }
 }
@@ -119,22 +166,30 @@ public func inv(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArray 
 }
 
 /// Inverse of the lower (or upper) triangle of square matrices.
-public func triInv(_ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func triInv(
+  _ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   MLXLinalg.triInv(array, upper: upper, stream: stream)
 }
 
 /// Cholesky factor of positive definite matrices.
-public func cholesky(_ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func cholesky(
+  _ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   MLXLinalg.cholesky(array, upper: upper, stream: stream)
 }
 
 /// The inverse of ``L @ L^H`` (with ``upper``: ``U^H @ U``) from the Cholesky factor ``a``.
-public func choleskyInv(_ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func choleskyInv(
+  _ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   MLXLinalg.choleskyInv(array, upper: upper, stream: stream)
 }
 
 /// Cross product along an axis of 2 or 3 elements; a missing third component counts as 0.
-public func cross(_ a: NDArray, _ b: NDArray, axis: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
+public func cross(
+  _ a: NDArray, _ b: NDArray, axis: Int = -1, stream: StreamOrDevice = .default
+) -> NDArray {
   MLXLinalg.cross(a, b, axis: axis, stream: stream)
 }
 
@@ -154,7 +209,9 @@ public func solve(_ a: NDArray, _ b: NDArray, stream: StreamOrDevice = .default)
 }
 
 /// ``x`` with ``t @ x = b`` for the lower (or upper) triangle ``t`` of ``a``.
-public func solveTriangular(_ a: NDArray, _ b: NDArray, upper: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func solveTriangular(
+  _ a: NDArray, _ b: NDArray, upper: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   MLXLinalg.solveTriangular(a, b, upper: upper, stream: stream)
 }
 
@@ -169,12 +226,16 @@ public func eigvals(_ array: NDArray, stream: StreamOrDevice = .default) -> NDAr
 }
 
 /// Eigenvalues and eigenvectors of symmetric or Hermitian matrices.
-public func eigh(_ array: NDArray, UPLO: String = "L", stream: StreamOrDevice = .default) -> (NDArray, NDArray) {
+public func eigh(
+  _ array: NDArray, UPLO: String = "L", stream: StreamOrDevice = .default
+) -> (NDArray, NDArray) {
   MLXLinalg.eigh(array, UPLO: UPLO, stream: stream)
 }
 
 /// Eigenvalues of symmetric or Hermitian matrices, real and ascending; see ``eigh``.
-public func eigvalsh(_ array: NDArray, UPLO: String = "L", stream: StreamOrDevice = .default) -> NDArray {
+public func eigvalsh(
+  _ array: NDArray, UPLO: String = "L", stream: StreamOrDevice = .default
+) -> NDArray {
   MLXLinalg.eigvalsh(array, UPLO: UPLO, stream: stream)
 }
 

@@ -8,42 +8,70 @@ public func matmul(_ a: NDArray, _ b: NDArray, stream: StreamOrDevice = .default
 
 /// ``alpha * (a @ b) + beta * c`` in one pass; ``c`` broadcasts to the product's shape.
 @available(*, deprecated, renamed: "addMM")
-public func addmm<A: ScalarOrArray, B: ScalarOrArray, C: ScalarOrArray>(_ c: C, _ a: A, _ b: B, alpha: Float = 1.0, beta: Float = 1.0, stream: StreamOrDevice = .default) -> NDArray {
+public func addmm<A: ScalarOrArray, B: ScalarOrArray, C: ScalarOrArray>(
+  _ c: C, _ a: A, _ b: B, alpha: Float = 1.0, beta: Float = 1.0, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   let c = c.asMLXArray(dtype: a.dtype)
   return made { r in olivine_addmm(r, c.ctx, a.ctx, b.ctx, alpha, beta, stream.ctx) }
 }
 
 /// ``alpha * (a @ b) + beta * c`` in one pass; ``c`` broadcasts to the product's shape.
-public func addMM(_ c: some ScalarOrArray, _ a: some ScalarOrArray, _ b: some ScalarOrArray, alpha: Float = 1.0, beta: Float = 1.0, stream: StreamOrDevice = .default) -> NDArray {
+public func addMM(
+  _ c: some ScalarOrArray, _ a: some ScalarOrArray, _ b: some ScalarOrArray, alpha: Float = 1.0,
+  beta: Float = 1.0, stream: StreamOrDevice = .default
+) -> NDArray {
   let (a, b) = toArrays(a, b)
   let c = c.asMLXArray(dtype: a.dtype)
   return made { r in olivine_addmm(r, c.ctx, a.ctx, b.ctx, alpha, beta, stream.ctx) }
 }
 
-/// Matrix product with masked operands and result, ``mask_out * ((mask_lhs * a) @ (mask_rhs * b))``.
-public func blockMaskedMM(_ a: NDArray, _ b: NDArray, blockSize: Int = 64, maskOut: NDArray? = nil, maskLHS: NDArray? = nil, maskRHS: NDArray? = nil, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_block_masked_mm(r, a.ctx, b.ctx, blockSize.c, maskOut.handle, maskLHS.handle, maskRHS.handle, stream.ctx) }
+/// Matrix product with masked operands and result, ``mask_out * ((mask_lhs * a) @ (mask_rhs *
+/// b))``.
+public func blockMaskedMM(
+  _ a: NDArray, _ b: NDArray, blockSize: Int = 64, maskOut: NDArray? = nil, maskLHS: NDArray? = nil,
+  maskRHS: NDArray? = nil, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_block_masked_mm(
+      r, a.ctx, b.ctx, blockSize.c, maskOut.handle, maskLHS.handle, maskRHS.handle, stream.ctx)
+  }
 }
 
 /// Products of matrices that indices select.
 @available(*, deprecated, renamed: "gatherMM")
-public func gatherMatmul(_ a: NDArray, _ b: NDArray, lhsIndices: NDArray? = nil, rhsIndices: NDArray? = nil, sortedIndices: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_gather_mm(r, a.ctx, b.ctx, lhsIndices.handle, rhsIndices.handle, sortedIndices, stream.ctx) }
+public func gatherMatmul(
+  _ a: NDArray, _ b: NDArray, lhsIndices: NDArray? = nil, rhsIndices: NDArray? = nil,
+  sortedIndices: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_gather_mm(
+      r, a.ctx, b.ctx, lhsIndices.handle, rhsIndices.handle, sortedIndices, stream.ctx)
+  }
 }
 
 /// Products of matrices that indices select.
-public func gatherMM(_ a: NDArray, _ b: NDArray, lhsIndices: NDArray? = nil, rhsIndices: NDArray? = nil, sortedIndices: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_gather_mm(r, a.ctx, b.ctx, lhsIndices.handle, rhsIndices.handle, sortedIndices, stream.ctx) }
+public func gatherMM(
+  _ a: NDArray, _ b: NDArray, lhsIndices: NDArray? = nil, rhsIndices: NDArray? = nil,
+  sortedIndices: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_gather_mm(
+      r, a.ctx, b.ctx, lhsIndices.handle, rhsIndices.handle, sortedIndices, stream.ctx)
+  }
 }
 
 /// Products of ranges of the inner axis: ``a[:, begin:end] @ b[begin:end]``.
-public func segmentedMM(_ a: NDArray, _ b: NDArray, segments: NDArray, stream: StreamOrDevice = .default) -> NDArray {
+public func segmentedMM(
+  _ a: NDArray, _ b: NDArray, segments: NDArray, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_segmented_mm(r, a.ctx, b.ctx, segments.ctx, stream.ctx) }
 }
 
 /// Product of the last axis with a Hadamard matrix, times ``scale``.
-public func hadamardTransform(_ array: NDArray, scale: Float? = nil, stream: StreamOrDevice = .default) -> NDArray {
+public func hadamardTransform(
+  _ array: NDArray, scale: Float? = nil, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_hadamard_transform(r, array.ctx, scale.optional, stream.ctx) }
 }
 
@@ -63,11 +91,15 @@ public func kron(_ a: NDArray, _ b: NDArray, stream: StreamOrDevice = .default) 
 }
 
 /// Sum of products over paired axes.
-public func tensordot(_ a: NDArray, _ b: NDArray, axes: Int = 1, stream: StreamOrDevice = .default) -> NDArray {
+public func tensordot(
+  _ a: NDArray, _ b: NDArray, axes: Int = 1, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_tensordot_axis(r, a.ctx, b.ctx, axes.c, stream.ctx) }
 }
 
 /// Sum of ``conj(a) * b`` over ``axis`` of each operand; the other axes broadcast.
-public func vecdot(_ a: NDArray, _ b: NDArray, axis: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
+public func vecdot(
+  _ a: NDArray, _ b: NDArray, axis: Int = -1, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_vecdot(r, a.ctx, b.ctx, axis.c, stream.ctx) }
 }

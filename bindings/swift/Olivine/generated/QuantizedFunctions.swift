@@ -2,35 +2,77 @@
 import COlivine
 
 /// The values that packed weights stand for, shape ``(..., N, K)``.
-public func dequantized(_ w: NDArray, scales: NDArray, biases: NDArray?, groupSize: Int? = nil, bits: Int? = nil, mode: QuantizationMode = .affine, globalScale: NDArray? = nil, dtype: DType? = nil, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_dequantize(r, w.ctx, scales.ctx, biases.handle, groupSize.optional, bits.optional, mode.rawValue, globalScale.handle, dtype.optional, stream.ctx) }
+public func dequantized(
+  _ w: NDArray, scales: NDArray, biases: NDArray?, groupSize: Int? = nil, bits: Int? = nil,
+  mode: QuantizationMode = .affine, globalScale: NDArray? = nil, dtype: DType? = nil,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_dequantize(
+      r, w.ctx, scales.ctx, biases.handle, groupSize.optional, bits.optional, mode.rawValue,
+      globalScale.handle, dtype.optional, stream.ctx)
+  }
 }
 
 /// The values of bytes that hold e4m3 floats. ValueError for an ``x`` other than uint8.
-public func fromFP8(_ array: NDArray, dtype: DType = .bfloat16, stream: StreamOrDevice = .default) -> NDArray {
+public func fromFP8(
+  _ array: NDArray, dtype: DType = .bfloat16, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_from_fp8(r, array.ctx, dtype.cmlxDtype, stream.ctx) }
 }
 
 /// Products of selected matrices with selected packed ones: see :func:`gather_mm`.
 @available(*, deprecated, renamed: "gatherQuantizedMM")
-public func gatherQuantizedMatmul(_ x: NDArray, _ w: NDArray, scales: NDArray, biases: NDArray?, lhsIndices: NDArray? = nil, rhsIndices: NDArray? = nil, transpose: Bool = true, groupSize: Int? = nil, bits: Int? = nil, mode: QuantizationMode = .affine, sortedIndices: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_gather_qmm(r, x.ctx, w.ctx, scales.ctx, biases.handle, lhsIndices.handle, rhsIndices.handle, transpose, groupSize.optional, bits.optional, mode.rawValue, sortedIndices, stream.ctx) }
+public func gatherQuantizedMatmul(
+  _ x: NDArray, _ w: NDArray, scales: NDArray, biases: NDArray?, lhsIndices: NDArray? = nil,
+  rhsIndices: NDArray? = nil, transpose: Bool = true, groupSize: Int? = nil, bits: Int? = nil,
+  mode: QuantizationMode = .affine, sortedIndices: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_gather_qmm(
+      r, x.ctx, w.ctx, scales.ctx, biases.handle, lhsIndices.handle, rhsIndices.handle, transpose,
+      groupSize.optional, bits.optional, mode.rawValue, sortedIndices, stream.ctx)
+  }
 }
 
 /// Products of selected matrices with selected packed ones: see :func:`gather_mm`.
-public func gatherQuantizedMM(_ x: NDArray, _ w: NDArray, scales: NDArray, biases: NDArray?, lhsIndices: NDArray? = nil, rhsIndices: NDArray? = nil, transpose: Bool = true, groupSize: Int? = nil, bits: Int? = nil, mode: QuantizationMode = .affine, sortedIndices: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_gather_qmm(r, x.ctx, w.ctx, scales.ctx, biases.handle, lhsIndices.handle, rhsIndices.handle, transpose, groupSize.optional, bits.optional, mode.rawValue, sortedIndices, stream.ctx) }
+public func gatherQuantizedMM(
+  _ x: NDArray, _ w: NDArray, scales: NDArray, biases: NDArray?, lhsIndices: NDArray? = nil,
+  rhsIndices: NDArray? = nil, transpose: Bool = true, groupSize: Int? = nil, bits: Int? = nil,
+  mode: QuantizationMode = .affine, sortedIndices: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_gather_qmm(
+      r, x.ctx, w.ctx, scales.ctx, biases.handle, lhsIndices.handle, rhsIndices.handle, transpose,
+      groupSize.optional, bits.optional, mode.rawValue, sortedIndices, stream.ctx)
+  }
 }
 
 /// Matrix product with packed weights, ``x @ w.T``, or ``x @ w`` if not ``transpose``.
 @available(*, deprecated, renamed: "quantizedMM")
-public func quantizedMatmul(_ x: NDArray, _ w: NDArray, scales: NDArray, biases: NDArray?, transpose: Bool = true, groupSize: Int? = nil, bits: Int? = nil, mode: QuantizationMode = .affine, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_quantized_matmul(r, x.ctx, w.ctx, scales.ctx, biases.handle, transpose, groupSize.optional, bits.optional, mode.rawValue, stream.ctx) }
+public func quantizedMatmul(
+  _ x: NDArray, _ w: NDArray, scales: NDArray, biases: NDArray?, transpose: Bool = true,
+  groupSize: Int? = nil, bits: Int? = nil, mode: QuantizationMode = .affine,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_quantized_matmul(
+      r, x.ctx, w.ctx, scales.ctx, biases.handle, transpose, groupSize.optional, bits.optional,
+      mode.rawValue, stream.ctx)
+  }
 }
 
 /// ``x @ w.T`` with both rounded to a quantized format.
-public func quantizedQuantizedMM(_ x: NDArray, _ w: NDArray, scales: NDArray?, groupSize: Int? = nil, bits: Int? = nil, mode: QuantizationMode = .nvfp4, globalScaleX: NDArray? = nil, globalScaleW: NDArray? = nil, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_qqmm(r, x.ctx, w.ctx, scales.handle, groupSize.optional, bits.optional, mode.rawValue, globalScaleX.handle, globalScaleW.handle, stream.ctx) }
+public func quantizedQuantizedMM(
+  _ x: NDArray, _ w: NDArray, scales: NDArray?, groupSize: Int? = nil, bits: Int? = nil,
+  mode: QuantizationMode = .nvfp4, globalScaleX: NDArray? = nil, globalScaleW: NDArray? = nil,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_qqmm(
+      r, x.ctx, w.ctx, scales.handle, groupSize.optional, bits.optional, mode.rawValue,
+      globalScaleX.handle, globalScaleW.handle, stream.ctx)
+  }
 }
 
 /// Bytes that hold ``x`` as e4m3 floats.
@@ -39,11 +81,28 @@ public func toFP8(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArra
 }
 
 /// Matrix product with packed weights, ``x @ w.T``, or ``x @ w`` if not ``transpose``.
-public func quantizedMM(_ x: NDArray, _ w: NDArray, scales: NDArray, biases: NDArray?, transpose: Bool = true, groupSize: Int? = nil, bits: Int? = nil, mode: QuantizationMode = .affine, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_quantized_matmul(r, x.ctx, w.ctx, scales.ctx, biases.handle, transpose, groupSize.optional, bits.optional, mode.rawValue, stream.ctx) }
+public func quantizedMM(
+  _ x: NDArray, _ w: NDArray, scales: NDArray, biases: NDArray?, transpose: Bool = true,
+  groupSize: Int? = nil, bits: Int? = nil, mode: QuantizationMode = .affine,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_quantized_matmul(
+      r, x.ctx, w.ctx, scales.ctx, biases.handle, transpose, groupSize.optional, bits.optional,
+      mode.rawValue, stream.ctx)
+  }
 }
 
 /// Products of selected matrices, both rounded to a quantized format: see :func:`qqmm` and
-public func gatherQqmm(_ x: NDArray, _ w: NDArray, scales: NDArray? = nil, lhsIndices: NDArray? = nil, rhsIndices: NDArray? = nil, groupSize: Int? = nil, bits: Int? = nil, mode: String = "nvfp4", globalScaleX: NDArray? = nil, globalScaleW: NDArray? = nil, sortedIndices: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in olivine_gather_qqmm(r, x.ctx, w.ctx, scales.handle, lhsIndices.handle, rhsIndices.handle, groupSize.optional, bits.optional, mode, globalScaleX.handle, globalScaleW.handle, sortedIndices, stream.ctx) }
+public func gatherQqmm(
+  _ x: NDArray, _ w: NDArray, scales: NDArray? = nil, lhsIndices: NDArray? = nil,
+  rhsIndices: NDArray? = nil, groupSize: Int? = nil, bits: Int? = nil, mode: String = "nvfp4",
+  globalScaleX: NDArray? = nil, globalScaleW: NDArray? = nil, sortedIndices: Bool = false,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_gather_qqmm(
+      r, x.ctx, w.ctx, scales.handle, lhsIndices.handle, rhsIndices.handle, groupSize.optional,
+      bits.optional, mode, globalScaleX.handle, globalScaleW.handle, sortedIndices, stream.ctx)
+  }
 }

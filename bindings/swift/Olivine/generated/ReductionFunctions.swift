@@ -2,242 +2,412 @@
 import COlivine
 
 /// Whether all elements along axes are nonzero (NaN is); true where there are none.
-public func all(_ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_all_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx) } }
+public func all(
+  _ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_all_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx)
+    }
+  }
 }
 
 /// Whether all elements along axes are nonzero (NaN is); true where there are none.
-public func all(_ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func all(
+  _ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_all_axis(r, array.ctx, axis.c, keepDims, stream.ctx) }
 }
 
 /// Whether all elements along axes are nonzero (NaN is); true where there are none.
-public func all(_ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func all(
+  _ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_all(r, array.ctx, keepDims, stream.ctx) }
 }
 
 /// Whether any element along axes is nonzero (NaN is); false where there are none.
-public func any(_ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_any_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx) } }
+public func any(
+  _ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_any_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx)
+    }
+  }
 }
 
 /// Whether any element along axes is nonzero (NaN is); false where there are none.
-public func any(_ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func any(
+  _ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_any_axis(r, array.ctx, axis.c, keepDims, stream.ctx) }
 }
 
 /// Whether any element along axes is nonzero (NaN is); false where there are none.
-public func any(_ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func any(
+  _ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_any(r, array.ctx, keepDims, stream.ctx) }
 }
 
 /// Index of the first largest element along an axis, as ``uint32``.
-public func argMax(_ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func argMax(
+  _ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_argmax_axis(r, array.ctx, axis.c, keepDims, stream.ctx) }
 }
 
 /// Index of the first largest element along an axis, as ``uint32``.
-public func argMax(_ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func argMax(
+  _ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_argmax(r, array.ctx, keepDims, stream.ctx) }
 }
 
 /// Index of the first smallest element along an axis; otherwise as ``argmax``.
-public func argMin(_ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func argMin(
+  _ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_argmin_axis(r, array.ctx, axis.c, keepDims, stream.ctx) }
 }
 
 /// Index of the first smallest element along an axis; otherwise as ``argmax``.
-public func argMin(_ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func argMin(
+  _ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_argmin(r, array.ctx, keepDims, stream.ctx) }
 }
 
 /// ``log(sum(exp(a)))`` along axes, without overflow; integers give ``float32``.
-public func logSumExp(_ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_logsumexp_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx) } }
+public func logSumExp(
+  _ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_logsumexp_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx)
+    }
+  }
 }
 
 /// ``log(sum(exp(a)))`` along axes, without overflow; integers give ``float32``.
-public func logSumExp(_ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func logSumExp(
+  _ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_logsumexp_axis(r, array.ctx, axis.c, keepDims, stream.ctx) }
 }
 
 /// ``log(sum(exp(a)))`` along axes, without overflow; integers give ``float32``.
-public func logSumExp(_ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func logSumExp(
+  _ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_logsumexp(r, array.ctx, keepDims, stream.ctx) }
 }
 
 /// Largest element along axes.
-public func max(_ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_max_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx) } }
+public func max(
+  _ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_max_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx)
+    }
+  }
 }
 
 /// Largest element along axes.
-public func max(_ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func max(
+  _ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_max_axis(r, array.ctx, axis.c, keepDims, stream.ctx) }
 }
 
 /// Largest element along axes.
-public func max(_ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func max(
+  _ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_max(r, array.ctx, keepDims, stream.ctx) }
 }
 
 /// Arithmetic mean along axes.
-public func mean(_ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_mean_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx) } }
+public func mean(
+  _ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_mean_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx)
+    }
+  }
 }
 
 /// Arithmetic mean along axes.
-public func mean(_ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func mean(
+  _ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_mean_axis(r, array.ctx, axis.c, keepDims, stream.ctx) }
 }
 
 /// Arithmetic mean along axes.
-public func mean(_ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func mean(
+  _ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_mean(r, array.ctx, keepDims, stream.ctx) }
 }
 
 /// Smallest element along axes; otherwise as ``max``.
-public func min(_ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_min_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx) } }
+public func min(
+  _ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_min_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx)
+    }
+  }
 }
 
 /// Smallest element along axes; otherwise as ``max``.
-public func min(_ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func min(
+  _ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_min_axis(r, array.ctx, axis.c, keepDims, stream.ctx) }
 }
 
 /// Smallest element along axes; otherwise as ``max``.
-public func min(_ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func min(
+  _ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_min(r, array.ctx, keepDims, stream.ctx) }
 }
 
 /// Product along axes; dtypes as for ``sum``, 1 where there are no elements.
-public func product(_ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_prod_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx) } }
+public func product(
+  _ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_prod_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx)
+    }
+  }
 }
 
 /// Product along axes; dtypes as for ``sum``, 1 where there are no elements.
-public func product(_ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func product(
+  _ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_prod_axis(r, array.ctx, axis.c, keepDims, stream.ctx) }
 }
 
 /// Product along axes; dtypes as for ``sum``, 1 where there are no elements.
-public func product(_ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func product(
+  _ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_prod(r, array.ctx, keepDims, stream.ctx) }
 }
 
 /// Sum along axes.
-public func sum(_ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_sum_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx) } }
+public func sum(
+  _ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_sum_axes(r, array.ctx, axes, axesCount, keepDims, stream.ctx)
+    }
+  }
 }
 
 /// Sum along axes.
-public func sum(_ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func sum(
+  _ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_sum_axis(r, array.ctx, axis.c, keepDims, stream.ctx) }
 }
 
 /// Sum along axes.
-public func sum(_ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func sum(
+  _ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_sum(r, array.ctx, keepDims, stream.ctx) }
 }
 
 /// Variance along axes: the mean squared distance from the mean.
-public func variance(_ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false, ddof: Int = 0, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_var_axes(r, array.ctx, axes, axesCount, keepDims, ddof.c, stream.ctx) } }
+public func variance(
+  _ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false, ddof: Int = 0,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_var_axes(r, array.ctx, axes, axesCount, keepDims, ddof.c, stream.ctx)
+    }
+  }
 }
 
 /// Variance along axes: the mean squared distance from the mean.
-public func variance(_ array: NDArray, axis: Int, keepDims: Bool = false, ddof: Int = 0, stream: StreamOrDevice = .default) -> NDArray {
+public func variance(
+  _ array: NDArray, axis: Int, keepDims: Bool = false, ddof: Int = 0,
+  stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_var_axis(r, array.ctx, axis.c, keepDims, ddof.c, stream.ctx) }
 }
 
 /// Variance along axes: the mean squared distance from the mean.
-public func variance(_ array: NDArray, keepDims: Bool = false, ddof: Int = 0, stream: StreamOrDevice = .default) -> NDArray {
+public func variance(
+  _ array: NDArray, keepDims: Bool = false, ddof: Int = 0, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_var(r, array.ctx, keepDims, ddof.c, stream.ctx) }
 }
 
 /// ``exp(a) / sum(exp(a))`` along axes, without overflow; integers give ``float32``.
 @available(*, deprecated, renamed: "softmax")
-public func softMax(_ array: NDArray, axes: some Collection<Int>, precise: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_softmax_axes(r, array.ctx, axes, axesCount, precise, stream.ctx) } }
+public func softMax(
+  _ array: NDArray, axes: some Collection<Int>, precise: Bool = false,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_softmax_axes(r, array.ctx, axes, axesCount, precise, stream.ctx)
+    }
+  }
 }
 
 /// ``exp(a) / sum(exp(a))`` along axes, without overflow; integers give ``float32``.
-public func softmax(_ array: NDArray, axes: some Collection<Int>, precise: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_softmax_axes(r, array.ctx, axes, axesCount, precise, stream.ctx) } }
+public func softmax(
+  _ array: NDArray, axes: some Collection<Int>, precise: Bool = false,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_softmax_axes(r, array.ctx, axes, axesCount, precise, stream.ctx)
+    }
+  }
 }
 
 /// ``exp(a) / sum(exp(a))`` along axes, without overflow; integers give ``float32``.
 @available(*, deprecated, renamed: "softmax")
-public func softMax(_ array: NDArray, axis: Int, precise: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func softMax(
+  _ array: NDArray, axis: Int, precise: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_softmax_axis(r, array.ctx, axis.c, precise, stream.ctx) }
 }
 
 /// ``exp(a) / sum(exp(a))`` along axes, without overflow; integers give ``float32``.
-public func softmax(_ array: NDArray, axis: Int, precise: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func softmax(
+  _ array: NDArray, axis: Int, precise: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_softmax_axis(r, array.ctx, axis.c, precise, stream.ctx) }
 }
 
 /// ``exp(a) / sum(exp(a))`` along axes, without overflow; integers give ``float32``.
 @available(*, deprecated, renamed: "softmax")
-public func softMax(_ array: NDArray, precise: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func softMax(
+  _ array: NDArray, precise: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_softmax(r, array.ctx, precise, stream.ctx) }
 }
 
 /// ``exp(a) / sum(exp(a))`` along axes, without overflow; integers give ``float32``.
-public func softmax(_ array: NDArray, precise: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func softmax(
+  _ array: NDArray, precise: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_softmax(r, array.ctx, precise, stream.ctx) }
 }
 
 /// Standard deviation along axes: the square root of ``var``, with the same arguments.
-public func std(_ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false, ddof: Int = 0, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_std_axes(r, array.ctx, axes, axesCount, keepDims, ddof.c, stream.ctx) } }
+public func std(
+  _ array: NDArray, axes: some Collection<Int>, keepDims: Bool = false, ddof: Int = 0,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_std_axes(r, array.ctx, axes, axesCount, keepDims, ddof.c, stream.ctx)
+    }
+  }
 }
 
 /// Standard deviation along axes: the square root of ``var``, with the same arguments.
-public func std(_ array: NDArray, axis: Int, keepDims: Bool = false, ddof: Int = 0, stream: StreamOrDevice = .default) -> NDArray {
+public func std(
+  _ array: NDArray, axis: Int, keepDims: Bool = false, ddof: Int = 0,
+  stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_std_axis(r, array.ctx, axis.c, keepDims, ddof.c, stream.ctx) }
 }
 
 /// Standard deviation along axes: the square root of ``var``, with the same arguments.
-public func std(_ array: NDArray, keepDims: Bool = false, ddof: Int = 0, stream: StreamOrDevice = .default) -> NDArray {
+public func std(
+  _ array: NDArray, keepDims: Bool = false, ddof: Int = 0, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_std(r, array.ctx, keepDims, ddof.c, stream.ctx) }
 }
 
 /// The smallest and the largest element along axes, as ``(min(a), max(a))``.
-public func minmax(_ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default) -> (NDArray, NDArray) {
+public func minmax(
+  _ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> (NDArray, NDArray) {
   made2 { r0, r1 in olivine_minmax(r0, r1, array.ctx, keepDims, stream.ctx) }
 }
 
 /// The smallest and the largest element along axes, as ``(min(a), max(a))``.
-public func minmax(_ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> (NDArray, NDArray) {
+public func minmax(
+  _ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> (NDArray, NDArray) {
   made2 { r0, r1 in olivine_minmax_axis(r0, r1, array.ctx, axis.c, keepDims, stream.ctx) }
 }
 
 /// The smallest and the largest element along axes, as ``(min(a), max(a))``.
-public func minmax(_ array: NDArray, axis: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> (NDArray, NDArray) {
-  made2 { r0, r1 in axis.withInts { axis, axisCount in olivine_minmax_axes(r0, r1, array.ctx, axis, axisCount, keepDims, stream.ctx) } }
+public func minmax(
+  _ array: NDArray, axis: some Collection<Int>, keepDims: Bool = false,
+  stream: StreamOrDevice = .default
+) -> (NDArray, NDArray) {
+  made2 { r0, r1 in
+    axis.withInts { axis, axisCount in
+      olivine_minmax_axes(r0, r1, array.ctx, axis, axisCount, keepDims, stream.ctx)
+    }
+  }
 }
 
 /// How many elements along axes are nonzero, as ``int32``.
-public func countNonzero(_ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func countNonzero(
+  _ array: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_count_nonzero(r, array.ctx, keepDims, stream.ctx) }
 }
 
 /// How many elements along axes are nonzero, as ``int32``.
-public func countNonzero(_ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func countNonzero(
+  _ array: NDArray, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_count_nonzero_axis(r, array.ctx, axis.c, keepDims, stream.ctx) }
 }
 
 /// How many elements along axes are nonzero, as ``int32``.
-public func countNonzero(_ array: NDArray, axis: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axis.withInts { axis, axisCount in olivine_count_nonzero_axes(r, array.ctx, axis, axisCount, keepDims, stream.ctx) } }
+public func countNonzero(
+  _ array: NDArray, axis: some Collection<Int>, keepDims: Bool = false,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axis.withInts { axis, axisCount in
+      olivine_count_nonzero_axes(r, array.ctx, axis, axisCount, keepDims, stream.ctx)
+    }
+  }
 }
 
 extension NDArray {
   /// Whether all elements along axes are nonzero (NaN is); true where there are none.
-  public func all(axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axes.withInts { axes, axesCount in olivine_all_axes(r, ctx, axes, axesCount, keepDims, stream.ctx) } }
+  public func all(
+    axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      axes.withInts { axes, axesCount in
+        olivine_all_axes(r, ctx, axes, axesCount, keepDims, stream.ctx)
+      }
+    }
   }
 
   /// Whether all elements along axes are nonzero (NaN is); true where there are none.
@@ -251,8 +421,14 @@ extension NDArray {
   }
 
   /// Whether any element along axes is nonzero (NaN is); false where there are none.
-  public func any(axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axes.withInts { axes, axesCount in olivine_any_axes(r, ctx, axes, axesCount, keepDims, stream.ctx) } }
+  public func any(
+    axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      axes.withInts { axes, axesCount in
+        olivine_any_axes(r, ctx, axes, axesCount, keepDims, stream.ctx)
+      }
+    }
   }
 
   /// Whether any element along axes is nonzero (NaN is); false where there are none.
@@ -266,7 +442,9 @@ extension NDArray {
   }
 
   /// Index of the first largest element along an axis, as ``uint32``.
-  public func argMax(axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+  public func argMax(
+    axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_argmax_axis(r, ctx, axis.c, keepDims, stream.ctx) }
   }
 
@@ -276,7 +454,9 @@ extension NDArray {
   }
 
   /// Index of the first smallest element along an axis; otherwise as ``argmax``.
-  public func argMin(axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+  public func argMin(
+    axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_argmin_axis(r, ctx, axis.c, keepDims, stream.ctx) }
   }
 
@@ -286,12 +466,20 @@ extension NDArray {
   }
 
   /// ``log(sum(exp(a)))`` along axes, without overflow; integers give ``float32``.
-  public func logSumExp(axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axes.withInts { axes, axesCount in olivine_logsumexp_axes(r, ctx, axes, axesCount, keepDims, stream.ctx) } }
+  public func logSumExp(
+    axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      axes.withInts { axes, axesCount in
+        olivine_logsumexp_axes(r, ctx, axes, axesCount, keepDims, stream.ctx)
+      }
+    }
   }
 
   /// ``log(sum(exp(a)))`` along axes, without overflow; integers give ``float32``.
-  public func logSumExp(axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+  public func logSumExp(
+    axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_logsumexp_axis(r, ctx, axis.c, keepDims, stream.ctx) }
   }
 
@@ -301,8 +489,14 @@ extension NDArray {
   }
 
   /// Largest element along axes.
-  public func max(axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axes.withInts { axes, axesCount in olivine_max_axes(r, ctx, axes, axesCount, keepDims, stream.ctx) } }
+  public func max(
+    axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      axes.withInts { axes, axesCount in
+        olivine_max_axes(r, ctx, axes, axesCount, keepDims, stream.ctx)
+      }
+    }
   }
 
   /// Largest element along axes.
@@ -316,12 +510,20 @@ extension NDArray {
   }
 
   /// Arithmetic mean along axes.
-  public func mean(axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axes.withInts { axes, axesCount in olivine_mean_axes(r, ctx, axes, axesCount, keepDims, stream.ctx) } }
+  public func mean(
+    axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      axes.withInts { axes, axesCount in
+        olivine_mean_axes(r, ctx, axes, axesCount, keepDims, stream.ctx)
+      }
+    }
   }
 
   /// Arithmetic mean along axes.
-  public func mean(axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+  public func mean(
+    axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_mean_axis(r, ctx, axis.c, keepDims, stream.ctx) }
   }
 
@@ -331,8 +533,14 @@ extension NDArray {
   }
 
   /// Smallest element along axes; otherwise as ``max``.
-  public func min(axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axes.withInts { axes, axesCount in olivine_min_axes(r, ctx, axes, axesCount, keepDims, stream.ctx) } }
+  public func min(
+    axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      axes.withInts { axes, axesCount in
+        olivine_min_axes(r, ctx, axes, axesCount, keepDims, stream.ctx)
+      }
+    }
   }
 
   /// Smallest element along axes; otherwise as ``max``.
@@ -346,12 +554,20 @@ extension NDArray {
   }
 
   /// Product along axes; dtypes as for ``sum``, 1 where there are no elements.
-  public func product(axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axes.withInts { axes, axesCount in olivine_prod_axes(r, ctx, axes, axesCount, keepDims, stream.ctx) } }
+  public func product(
+    axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      axes.withInts { axes, axesCount in
+        olivine_prod_axes(r, ctx, axes, axesCount, keepDims, stream.ctx)
+      }
+    }
   }
 
   /// Product along axes; dtypes as for ``sum``, 1 where there are no elements.
-  public func product(axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+  public func product(
+    axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_prod_axis(r, ctx, axis.c, keepDims, stream.ctx) }
   }
 
@@ -361,8 +577,14 @@ extension NDArray {
   }
 
   /// Sum along axes.
-  public func sum(axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axes.withInts { axes, axesCount in olivine_sum_axes(r, ctx, axes, axesCount, keepDims, stream.ctx) } }
+  public func sum(
+    axes: some Collection<Int>, keepDims: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      axes.withInts { axes, axesCount in
+        olivine_sum_axes(r, ctx, axes, axesCount, keepDims, stream.ctx)
+      }
+    }
   }
 
   /// Sum along axes.
@@ -376,17 +598,28 @@ extension NDArray {
   }
 
   /// Variance along axes: the mean squared distance from the mean.
-  public func variance(axes: some Collection<Int>, keepDims: Bool = false, ddof: Int = 0, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axes.withInts { axes, axesCount in olivine_var_axes(r, ctx, axes, axesCount, keepDims, ddof.c, stream.ctx) } }
+  public func variance(
+    axes: some Collection<Int>, keepDims: Bool = false, ddof: Int = 0,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      axes.withInts { axes, axesCount in
+        olivine_var_axes(r, ctx, axes, axesCount, keepDims, ddof.c, stream.ctx)
+      }
+    }
   }
 
   /// Variance along axes: the mean squared distance from the mean.
-  public func variance(axis: Int, keepDims: Bool = false, ddof: Int = 0, stream: StreamOrDevice = .default) -> NDArray {
+  public func variance(
+    axis: Int, keepDims: Bool = false, ddof: Int = 0, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_var_axis(r, ctx, axis.c, keepDims, ddof.c, stream.ctx) }
   }
 
   /// Variance along axes: the mean squared distance from the mean.
-  public func variance(keepDims: Bool = false, ddof: Int = 0, stream: StreamOrDevice = .default) -> NDArray {
+  public func variance(
+    keepDims: Bool = false, ddof: Int = 0, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_var(r, ctx, keepDims, ddof.c, stream.ctx) }
   }
 }

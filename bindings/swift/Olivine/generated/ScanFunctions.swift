@@ -2,117 +2,164 @@
 import COlivine
 
 /// Running maximum along an axis; NaN stays.
-public func cummax(_ array: NDArray, axis: Int, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+public func cummax(
+  _ array: NDArray, axis: Int, reverse: Bool = false, inclusive: Bool = true,
+  stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_cummax(r, array.ctx, axis.c, reverse, inclusive, stream.ctx) }
 }
 
 /// Running maximum along an axis; NaN stays.
-public func cummax(_ array: NDArray, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+public func cummax(
+  _ array: NDArray, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default
+) -> NDArray {
   let array = array.flattened()
   return made { r in olivine_cummax(r, array.ctx, 0, reverse, inclusive, stream.ctx) }
 }
 
 /// Running minimum along an axis; NaN stays.
-public func cummin(_ array: NDArray, axis: Int, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+public func cummin(
+  _ array: NDArray, axis: Int, reverse: Bool = false, inclusive: Bool = true,
+  stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_cummin(r, array.ctx, axis.c, reverse, inclusive, stream.ctx) }
 }
 
 /// Running minimum along an axis; NaN stays.
-public func cummin(_ array: NDArray, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+public func cummin(
+  _ array: NDArray, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default
+) -> NDArray {
   let array = array.flattened()
   return made { r in olivine_cummin(r, array.ctx, 0, reverse, inclusive, stream.ctx) }
 }
 
 /// Running product along an axis; arguments as for ``cumsum``.
-public func cumprod(_ array: NDArray, axis: Int, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+public func cumprod(
+  _ array: NDArray, axis: Int, reverse: Bool = false, inclusive: Bool = true,
+  stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_cumprod(r, array.ctx, axis.c, reverse, inclusive, stream.ctx) }
 }
 
 /// Running product along an axis; arguments as for ``cumsum``.
-public func cumprod(_ array: NDArray, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+public func cumprod(
+  _ array: NDArray, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default
+) -> NDArray {
   let array = array.flattened()
   return made { r in olivine_cumprod(r, array.ctx, 0, reverse, inclusive, stream.ctx) }
 }
 
 /// Running sum along an axis.
-public func cumsum(_ array: NDArray, axis: Int, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+public func cumsum(
+  _ array: NDArray, axis: Int, reverse: Bool = false, inclusive: Bool = true,
+  stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_cumsum(r, array.ctx, axis.c, reverse, inclusive, stream.ctx) }
 }
 
 /// Running sum along an axis.
-public func cumsum(_ array: NDArray, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+public func cumsum(
+  _ array: NDArray, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default
+) -> NDArray {
   let array = array.flattened()
   return made { r in olivine_cumsum(r, array.ctx, 0, reverse, inclusive, stream.ctx) }
 }
 
 /// Running ``log(sum(exp(a)))`` along an axis, without overflow; integers give ``float32``.
-public func logCumsumExp(_ array: NDArray, axis: Int, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+public func logCumsumExp(
+  _ array: NDArray, axis: Int, reverse: Bool = false, inclusive: Bool = true,
+  stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_logcumsumexp(r, array.ctx, axis.c, reverse, inclusive, stream.ctx) }
 }
 
 /// Running ``log(sum(exp(a)))`` along an axis, without overflow; integers give ``float32``.
-public func logCumsumExp(_ array: NDArray, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+public func logCumsumExp(
+  _ array: NDArray, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default
+) -> NDArray {
   let array = array.flattened()
   return made { r in olivine_logcumsumexp(r, array.ctx, 0, reverse, inclusive, stream.ctx) }
 }
 
 /// Differences of neighbours along an axis, taken ``n`` times; of bools, whether they differ.
-public func diff(_ array: NDArray, n: Int = 1, axis: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
+public func diff(
+  _ array: NDArray, n: Int = 1, axis: Int = -1, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_diff(r, array.ctx, n.c, axis.c, stream.ctx) }
 }
 
 extension NDArray {
   /// Running maximum along an axis; NaN stays.
-  public func cummax(axis: Int, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+  public func cummax(
+    axis: Int, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_cummax(r, ctx, axis.c, reverse, inclusive, stream.ctx) }
   }
 
   /// Running maximum along an axis; NaN stays.
-  public func cummax(reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+  public func cummax(
+    reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default
+  ) -> NDArray {
     let array = flattened()
     return made { r in olivine_cummax(r, array.ctx, 0, reverse, inclusive, stream.ctx) }
   }
 
   /// Running minimum along an axis; NaN stays.
-  public func cummin(axis: Int, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+  public func cummin(
+    axis: Int, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_cummin(r, ctx, axis.c, reverse, inclusive, stream.ctx) }
   }
 
   /// Running minimum along an axis; NaN stays.
-  public func cummin(reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+  public func cummin(
+    reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default
+  ) -> NDArray {
     let array = flattened()
     return made { r in olivine_cummin(r, array.ctx, 0, reverse, inclusive, stream.ctx) }
   }
 
   /// Running product along an axis; arguments as for ``cumsum``.
-  public func cumprod(axis: Int, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+  public func cumprod(
+    axis: Int, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_cumprod(r, ctx, axis.c, reverse, inclusive, stream.ctx) }
   }
 
   /// Running product along an axis; arguments as for ``cumsum``.
-  public func cumprod(reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+  public func cumprod(
+    reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default
+  ) -> NDArray {
     let array = flattened()
     return made { r in olivine_cumprod(r, array.ctx, 0, reverse, inclusive, stream.ctx) }
   }
 
   /// Running sum along an axis.
-  public func cumsum(axis: Int, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+  public func cumsum(
+    axis: Int, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_cumsum(r, ctx, axis.c, reverse, inclusive, stream.ctx) }
   }
 
   /// Running sum along an axis.
-  public func cumsum(reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+  public func cumsum(
+    reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default
+  ) -> NDArray {
     let array = flattened()
     return made { r in olivine_cumsum(r, array.ctx, 0, reverse, inclusive, stream.ctx) }
   }
 
   /// Running ``log(sum(exp(a)))`` along an axis, without overflow; integers give ``float32``.
-  public func logCumsumExp(axis: Int, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+  public func logCumsumExp(
+    axis: Int, reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_logcumsumexp(r, ctx, axis.c, reverse, inclusive, stream.ctx) }
   }
 
   /// Running ``log(sum(exp(a)))`` along an axis, without overflow; integers give ``float32``.
-  public func logCumsumExp(reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default) -> NDArray {
+  public func logCumsumExp(
+    reverse: Bool = false, inclusive: Bool = true, stream: StreamOrDevice = .default
+  ) -> NDArray {
     let array = flattened()
     return made { r in olivine_logcumsumexp(r, array.ctx, 0, reverse, inclusive, stream.ctx) }
   }

@@ -7,18 +7,29 @@ public func diag(_ array: NDArray, k: Int = 0, stream: StreamOrDevice = .default
 }
 
 /// The diagonals of the planes that two axes span, as a new last axis, without a copy.
-public func diagonal(_ array: NDArray, offset: Int = 0, axis1: Int = 0, axis2: Int = 1, stream: StreamOrDevice = .default) -> NDArray {
+public func diagonal(
+  _ array: NDArray, offset: Int = 0, axis1: Int = 0, axis2: Int = 1,
+  stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_diagonal(r, array.ctx, offset.c, axis1.c, axis2.c, stream.ctx) }
 }
 
 /// Moves one axis to another position; the others keep their order.
-public func movedAxis(_ array: NDArray, source: Int, destination: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func movedAxis(
+  _ array: NDArray, source: Int, destination: Int, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_moveaxis(r, array.ctx, source.c, destination.c, stream.ctx) }
 }
 
 /// Removes axes of size 1: the given ones, or all of them.
-public func squeezed(_ array: NDArray, axes: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_squeeze_axes(r, array.ctx, axes, axesCount, stream.ctx) } }
+public func squeezed(
+  _ array: NDArray, axes: some Collection<Int>, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_squeeze_axes(r, array.ctx, axes, axesCount, stream.ctx)
+    }
+  }
 }
 
 /// Removes axes of size 1: the given ones, or all of them.
@@ -32,7 +43,9 @@ public func squeezed(_ array: NDArray, stream: StreamOrDevice = .default) -> NDA
 }
 
 /// Swaps two axes.
-public func swappedAxes(_ array: NDArray, _ axis1: Int, _ axis2: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func swappedAxes(
+  _ array: NDArray, _ axis1: Int, _ axis2: Int, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_swapaxes(r, array.ctx, axis1.c, axis2.c, stream.ctx) }
 }
 
@@ -57,17 +70,31 @@ public func atLeast3D(_ array: NDArray, stream: StreamOrDevice = .default) -> ND
 }
 
 /// Repeats axes of size 1, and new leading axes, to reach ``shape``, without a copy.
-public func broadcast(_ array: NDArray, to shape: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in shape.withInts { shape, shapeCount in olivine_broadcast_to(r, array.ctx, shape, shapeCount, stream.ctx) } }
+public func broadcast(
+  _ array: NDArray, to shape: some Collection<Int>, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    shape.withInts { shape, shapeCount in
+      olivine_broadcast_to(r, array.ctx, shape, shapeCount, stream.ctx)
+    }
+  }
 }
 
 /// Inserts axes of size 1; ``axis`` gives their positions in the result.
-public func expandedDimensions(_ array: NDArray, axes: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_expand_dims_axes(r, array.ctx, axes, axesCount, stream.ctx) } }
+public func expandedDimensions(
+  _ array: NDArray, axes: some Collection<Int>, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_expand_dims_axes(r, array.ctx, axes, axesCount, stream.ctx)
+    }
+  }
 }
 
 /// Inserts axes of size 1; ``axis`` gives their positions in the result.
-public func expandedDimensions(_ array: NDArray, axis: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func expandedDimensions(
+  _ array: NDArray, axis: Int, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_expand_dims(r, array.ctx, axis.c, stream.ctx) }
 }
 
@@ -77,58 +104,104 @@ public func stopGradient(_ array: NDArray, stream: StreamOrDevice = .default) ->
 }
 
 /// Splits one axis into axes of the given sizes, one of which may be -1.
-public func unflatten(_ a: NDArray, axis: Int, shape: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in shape.withInts { shape, shapeCount in olivine_unflatten(r, a.ctx, axis.c, shape, shapeCount, stream.ctx) } }
+public func unflatten(
+  _ a: NDArray, axis: Int, shape: some Collection<Int>, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    shape.withInts { shape, shapeCount in
+      olivine_unflatten(r, a.ctx, axis.c, shape, shapeCount, stream.ctx)
+    }
+  }
 }
 
 /// The same values in row-major memory; column-major is kept if ``allow_col_major``.
-public func contiguous(_ a: NDArray, allowColMajor: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func contiguous(
+  _ a: NDArray, allowColMajor: Bool = false, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_contiguous(r, a.ctx, allowColMajor, stream.ctx) }
 }
 
 /// Merges the axes ``start_axis`` to ``end_axis`` (inclusive) into one.
-public func flattened(_ array: NDArray, start: Int = 0, end: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
+public func flattened(
+  _ array: NDArray, start: Int = 0, end: Int = -1, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_flatten(r, array.ctx, start.c, end.c, stream.ctx) }
 }
 
 /// Merges the axes ``start_axis`` to ``end_axis`` (inclusive) into one.
-public func flatten(_ a: NDArray, startAxis: Int, endAxis: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
+public func flatten(
+  _ a: NDArray, startAxis: Int, endAxis: Int = -1, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_flatten(r, a.ctx, startAxis.c, endAxis.c, stream.ctx) }
 }
 
 /// The same elements in row-major order under another shape.
-public func reshaped(_ array: NDArray, _ newShape: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in newShape.withInts { newShape, newShapeCount in olivine_reshape(r, array.ctx, newShape, newShapeCount, stream.ctx) } }
+public func reshaped(
+  _ array: NDArray, _ newShape: some Collection<Int>, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    newShape.withInts { newShape, newShapeCount in
+      olivine_reshape(r, array.ctx, newShape, newShapeCount, stream.ctx)
+    }
+  }
 }
 
 /// The same elements in row-major order under another shape.
-public func reshaped(_ array: NDArray, _ newShape: Int..., stream: StreamOrDevice = .default) -> NDArray {
-  made { r in newShape.withInts { newShape, newShapeCount in olivine_reshape(r, array.ctx, newShape, newShapeCount, stream.ctx) } }
+public func reshaped(
+  _ array: NDArray, _ newShape: Int..., stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    newShape.withInts { newShape, newShapeCount in
+      olivine_reshape(r, array.ctx, newShape, newShapeCount, stream.ctx)
+    }
+  }
 }
 
 /// Cuts an axis into equal parts (an int), or before the given indices.
-public func split(_ array: NDArray, parts: Int, axis: Int = 0, stream: StreamOrDevice = .default) -> [NDArray] {
+public func split(
+  _ array: NDArray, parts: Int, axis: Int = 0, stream: StreamOrDevice = .default
+) -> [NDArray] {
   madeVector { r in olivine_split(r, array.ctx, parts.c, axis.c, stream.ctx) }
 }
 
 /// Cuts an axis into equal parts (an int), or before the given indices.
-public func split(_ array: NDArray, indices: some Collection<Int>, axis: Int = 0, stream: StreamOrDevice = .default) -> [NDArray] {
-  madeVector { r in indices.withInts { indices, indicesCount in olivine_split_sections(r, array.ctx, indices, indicesCount, axis.c, stream.ctx) } }
+public func split(
+  _ array: NDArray, indices: some Collection<Int>, axis: Int = 0, stream: StreamOrDevice = .default
+) -> [NDArray] {
+  madeVector { r in
+    indices.withInts { indices, indicesCount in
+      olivine_split_sections(r, array.ctx, indices, indicesCount, axis.c, stream.ctx)
+    }
+  }
 }
 
 /// Cuts an axis into equal parts (an int), or before the given indices.
-public func split(_ array: NDArray, axis: Int = 0, stream: StreamOrDevice = .default) -> (NDArray, NDArray) {
+public func split(
+  _ array: NDArray, axis: Int = 0, stream: StreamOrDevice = .default
+) -> (NDArray, NDArray) {
   unpacked2 { r in olivine_split(r, array.ctx, 2, axis.c, stream.ctx) }
 }
 
 /// Permutes the axes: axis ``i`` of the result is axis ``axes[i]`` of ``a``; reversed by default.
-public func transposed(_ array: NDArray, axes: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_transpose_axes(r, array.ctx, axes, axesCount, stream.ctx) } }
+public func transposed(
+  _ array: NDArray, axes: some Collection<Int>, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_transpose_axes(r, array.ctx, axes, axesCount, stream.ctx)
+    }
+  }
 }
 
 /// Permutes the axes: axis ``i`` of the result is axis ``axes[i]`` of ``a``; reversed by default.
-public func transposed(_ array: NDArray, _ axes: Int..., stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_transpose_axes(r, array.ctx, axes, axesCount, stream.ctx) } }
+public func transposed(
+  _ array: NDArray, _ axes: Int..., stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_transpose_axes(r, array.ctx, axes, axesCount, stream.ctx)
+    }
+  }
 }
 
 /// Permutes the axes: axis ``i`` of the result is axis ``axes[i]`` of ``a``; reversed by default.
@@ -142,23 +215,44 @@ public func T(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArray {
 }
 
 /// Joins arrays along an existing axis; with ``axis=None`` all are flattened first.
-public func concatenated(_ arrays: some Collection<NDArray>, axis: Int = 0, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in withVector(arrays) { arrays in olivine_concatenate_axis(r, arrays, axis.c, stream.ctx) } }
+public func concatenated(
+  _ arrays: some Collection<NDArray>, axis: Int = 0, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    withVector(arrays) { arrays in
+      olivine_concatenate_axis(r, arrays, axis.c, stream.ctx)
+    }
+  }
 }
 
 /// Joins arrays of one shape along a new axis.
-public func stacked(_ arrays: some Collection<NDArray>, axis: Int = 0, stream: StreamOrDevice = .default) -> NDArray {
+public func stacked(
+  _ arrays: some Collection<NDArray>, axis: Int = 0, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in withVector(arrays) { arrays in olivine_stack_axis(r, arrays, axis.c, stream.ctx) } }
 }
 
 /// Coordinate grids of 1-D arrays.
-public func meshGrid(_ arrays: some Collection<NDArray>, sparse: Bool = false, indexing: MeshGridIndexing = .xy, stream: StreamOrDevice = .default) -> [NDArray] {
-  madeVector { r in withVector(arrays) { arrays in olivine_meshgrid(r, arrays, sparse, indexing.rawValue, stream.ctx) } }
+public func meshGrid(
+  _ arrays: some Collection<NDArray>, sparse: Bool = false, indexing: MeshGridIndexing = .xy,
+  stream: StreamOrDevice = .default
+) -> [NDArray] {
+  madeVector { r in
+    withVector(arrays) { arrays in
+      olivine_meshgrid(r, arrays, sparse, indexing.rawValue, stream.ctx)
+    }
+  }
 }
 
 /// Repeats the whole array ``reps[i]`` times along axis ``i``, counted from the last.
-public func tiled(_ array: NDArray, repetitions: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in repetitions.withInts { repetitions, repetitionsCount in olivine_tile(r, array.ctx, repetitions, repetitionsCount, stream.ctx) } }
+public func tiled(
+  _ array: NDArray, repetitions: some Collection<Int>, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    repetitions.withInts { repetitions, repetitionsCount in
+      olivine_tile(r, array.ctx, repetitions, repetitionsCount, stream.ctx)
+    }
+  }
 }
 
 /// Swaps the last two axes.
@@ -166,18 +260,35 @@ public func matrixTranspose(_ array: NDArray, stream: StreamOrDevice = .default)
   made { r in olivine_matrix_transpose(r, array.ctx, stream.ctx) }
 }
 
+/// Broadcasts all arrays to their common shape.
+public func broadcastArrays(
+  _ arrays: some Collection<NDArray>, stream: StreamOrDevice = .default
+) -> [NDArray] {
+  madeVector { r in
+    withVector(arrays) { arrays in
+      olivine_broadcast_arrays(r, arrays, stream.ctx)
+    }
+  }
+}
+
 /// Joins arrays along an existing axis; with ``axis=None`` all are flattened first.
-public func concatenate(_ arrays: some Collection<NDArray>, stream: StreamOrDevice = .default) -> NDArray {
+public func concatenate(
+  _ arrays: some Collection<NDArray>, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in withVector(arrays) { arrays in olivine_concatenate(r, arrays, stream.ctx) } }
 }
 
 /// Joins arrays of one shape along a new axis.
-public func stack(_ arrays: some Collection<NDArray>, stream: StreamOrDevice = .default) -> NDArray {
+public func stack(
+  _ arrays: some Collection<NDArray>, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in withVector(arrays) { arrays in olivine_stack(r, arrays, stream.ctx) } }
 }
 
 /// The slices across one axis, each without that axis.
-public func unstack(_ array: NDArray, axis: Int = 0, stream: StreamOrDevice = .default) -> [NDArray] {
+public func unstack(
+  _ array: NDArray, axis: Int = 0, stream: StreamOrDevice = .default
+) -> [NDArray] {
   madeVector { r in olivine_unstack(r, array.ctx, axis.c, stream.ctx) }
 }
 
@@ -192,12 +303,21 @@ public func flip(_ array: NDArray, axis: Int, stream: StreamOrDevice = .default)
 }
 
 /// Reverses the order of elements along axes, all of them by default, without a copy.
-public func flip(_ array: NDArray, axis: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axis.withInts { axis, axisCount in olivine_flip_axes(r, array.ctx, axis, axisCount, stream.ctx) } }
+public func flip(
+  _ array: NDArray, axis: some Collection<Int>, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axis.withInts { axis, axisCount in
+      olivine_flip_axes(r, array.ctx, axis, axisCount, stream.ctx)
+    }
+  }
 }
 
 /// Adds ``pad_width`` elements at both ends of every axis.
-public func padSymmetric(_ a: NDArray, padWidth: Int, padValue: NDArray, mode: String = "constant", stream: StreamOrDevice = .default) -> NDArray {
+public func padSymmetric(
+  _ a: NDArray, padWidth: Int, padValue: NDArray, mode: String = "constant",
+  stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_pad_symmetric(r, a.ctx, padWidth.c, padValue.ctx, mode, stream.ctx) }
 }
 
@@ -207,8 +327,16 @@ public func copy(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArray
 }
 
 /// The product of the sizes of some axes, or one divided by it, as an array without axes.
-public func numberOfElements(_ array: NDArray, axes: some Collection<Int>, inverted: Bool, dtype: DType = .int32, stream: StreamOrDevice = .default) -> NDArray {
-  made { r in axes.withInts { axes, axesCount in olivine_number_of_elements(r, array.ctx, axes, axesCount, inverted, dtype.cmlxDtype, stream.ctx) } }
+public func numberOfElements(
+  _ array: NDArray, axes: some Collection<Int>, inverted: Bool, dtype: DType = .int32,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    axes.withInts { axes, axesCount in
+      olivine_number_of_elements(
+        r, array.ctx, axes, axesCount, inverted, dtype.cmlxDtype, stream.ctx)
+    }
+  }
 }
 
 extension NDArray {
@@ -218,18 +346,26 @@ extension NDArray {
   }
 
   /// The diagonals of the planes that two axes span, as a new last axis, without a copy.
-  public func diagonal(offset: Int = 0, axis1: Int = 0, axis2: Int = 1, stream: StreamOrDevice = .default) -> NDArray {
+  public func diagonal(
+    offset: Int = 0, axis1: Int = 0, axis2: Int = 1, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_diagonal(r, ctx, offset.c, axis1.c, axis2.c, stream.ctx) }
   }
 
   /// Moves one axis to another position; the others keep their order.
-  public func movedAxis(source: Int, destination: Int, stream: StreamOrDevice = .default) -> NDArray {
+  public func movedAxis(
+    source: Int, destination: Int, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_moveaxis(r, ctx, source.c, destination.c, stream.ctx) }
   }
 
   /// Removes axes of size 1: the given ones, or all of them.
   public func squeezed(axes: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axes.withInts { axes, axesCount in olivine_squeeze_axes(r, ctx, axes, axesCount, stream.ctx) } }
+    made { r in
+      axes.withInts { axes, axesCount in
+        olivine_squeeze_axes(r, ctx, axes, axesCount, stream.ctx)
+      }
+    }
   }
 
   /// Removes axes of size 1: the given ones, or all of them.
@@ -243,7 +379,9 @@ extension NDArray {
   }
 
   /// Swaps two axes.
-  public func swappedAxes(_ axis1: Int, _ axis2: Int, stream: StreamOrDevice = .default) -> NDArray {
+  public func swappedAxes(
+    _ axis1: Int, _ axis2: Int, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_swapaxes(r, ctx, axis1.c, axis2.c, stream.ctx) }
   }
 
@@ -253,8 +391,14 @@ extension NDArray {
   }
 
   /// Inserts axes of size 1; ``axis`` gives their positions in the result.
-  public func expandedDimensions(axes: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axes.withInts { axes, axesCount in olivine_expand_dims_axes(r, ctx, axes, axesCount, stream.ctx) } }
+  public func expandedDimensions(
+    axes: some Collection<Int>, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      axes.withInts { axes, axesCount in
+        olivine_expand_dims_axes(r, ctx, axes, axesCount, stream.ctx)
+      }
+    }
   }
 
   /// Inserts axes of size 1; ``axis`` gives their positions in the result.
@@ -263,23 +407,37 @@ extension NDArray {
   }
 
   /// The same values in row-major memory; column-major is kept if ``allow_col_major``.
-  public func contiguous(allowColMajor: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+  public func contiguous(
+    allowColMajor: Bool = false, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_contiguous(r, ctx, allowColMajor, stream.ctx) }
   }
 
   /// Merges the axes ``start_axis`` to ``end_axis`` (inclusive) into one.
-  public func flattened(start: Int = 0, end: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
+  public func flattened(
+    start: Int = 0, end: Int = -1, stream: StreamOrDevice = .default
+  ) -> NDArray {
     made { r in olivine_flatten(r, ctx, start.c, end.c, stream.ctx) }
   }
 
   /// The same elements in row-major order under another shape.
-  public func reshaped(_ newShape: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in newShape.withInts { newShape, newShapeCount in olivine_reshape(r, ctx, newShape, newShapeCount, stream.ctx) } }
+  public func reshaped(
+    _ newShape: some Collection<Int>, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      newShape.withInts { newShape, newShapeCount in
+        olivine_reshape(r, ctx, newShape, newShapeCount, stream.ctx)
+      }
+    }
   }
 
   /// The same elements in row-major order under another shape.
   public func reshaped(_ newShape: Int..., stream: StreamOrDevice = .default) -> NDArray {
-    made { r in newShape.withInts { newShape, newShapeCount in olivine_reshape(r, ctx, newShape, newShapeCount, stream.ctx) } }
+    made { r in
+      newShape.withInts { newShape, newShapeCount in
+        olivine_reshape(r, ctx, newShape, newShapeCount, stream.ctx)
+      }
+    }
   }
 
   /// Cuts an axis into equal parts (an int), or before the given indices.
@@ -288,8 +446,14 @@ extension NDArray {
   }
 
   /// Cuts an axis into equal parts (an int), or before the given indices.
-  public func split(indices: some Collection<Int>, axis: Int = 0, stream: StreamOrDevice = .default) -> [NDArray] {
-    madeVector { r in indices.withInts { indices, indicesCount in olivine_split_sections(r, ctx, indices, indicesCount, axis.c, stream.ctx) } }
+  public func split(
+    indices: some Collection<Int>, axis: Int = 0, stream: StreamOrDevice = .default
+  ) -> [NDArray] {
+    madeVector { r in
+      indices.withInts { indices, indicesCount in
+        olivine_split_sections(r, ctx, indices, indicesCount, axis.c, stream.ctx)
+      }
+    }
   }
 
   /// Cuts an axis into equal parts (an int), or before the given indices.
@@ -299,12 +463,20 @@ extension NDArray {
 
   /// Permutes the axes: axis ``i`` of the result is axis ``axes[i]`` of ``a``; reversed by default.
   public func transposed(axes: some Collection<Int>, stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axes.withInts { axes, axesCount in olivine_transpose_axes(r, ctx, axes, axesCount, stream.ctx) } }
+    made { r in
+      axes.withInts { axes, axesCount in
+        olivine_transpose_axes(r, ctx, axes, axesCount, stream.ctx)
+      }
+    }
   }
 
   /// Permutes the axes: axis ``i`` of the result is axis ``axes[i]`` of ``a``; reversed by default.
   public func transposed(_ axes: Int..., stream: StreamOrDevice = .default) -> NDArray {
-    made { r in axes.withInts { axes, axesCount in olivine_transpose_axes(r, ctx, axes, axesCount, stream.ctx) } }
+    made { r in
+      axes.withInts { axes, axesCount in
+        olivine_transpose_axes(r, ctx, axes, axesCount, stream.ctx)
+      }
+    }
   }
 
   /// Permutes the axes: axis ``i`` of the result is axis ``axes[i]`` of ``a``; reversed by default.

@@ -2,7 +2,9 @@
 import COlivine
 
 /// The indices that ``partition`` along an axis, as ``uint32``.
-public func argPartition(_ array: NDArray, kth: Int, axis: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func argPartition(
+  _ array: NDArray, kth: Int, axis: Int, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_argpartition_axis(r, array.ctx, kth.c, axis.c, stream.ctx) }
 }
 
@@ -22,7 +24,9 @@ public func argSort(_ array: NDArray, stream: StreamOrDevice = .default) -> NDAr
 }
 
 /// The elements arranged around the one that sorting would put at ``kth``.
-public func partitioned(_ array: NDArray, kth: Int, axis: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func partitioned(
+  _ array: NDArray, kth: Int, axis: Int, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_partition_axis(r, array.ctx, kth.c, axis.c, stream.ctx) }
 }
 
@@ -42,7 +46,9 @@ public func sorted(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArr
 }
 
 /// The ``k`` largest elements along an axis, in no particular order.
-public func top(_ array: NDArray, k: Int, axis: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
+public func top(
+  _ array: NDArray, k: Int, axis: Int = -1, stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_topk_axis(r, array.ctx, k.c, axis.c, stream.ctx) }
 }
 
@@ -52,11 +58,20 @@ public func top(_ array: NDArray, k: Int, stream: StreamOrDevice = .default) -> 
 }
 
 /// Where to insert values into a sorted sequence so that it stays sorted, as ``uint32``.
-public func searchsorted(_ sortedSequence: NDArray, _ values: NDArray, side: String = "left", stream: StreamOrDevice = .default) -> NDArray {
+public func searchsorted(
+  _ sortedSequence: NDArray, _ values: NDArray, side: String = "left",
+  stream: StreamOrDevice = .default
+) -> NDArray {
   made { r in olivine_searchsorted(r, sortedSequence.ctx, values.ctx, side, stream.ctx) }
 }
 
 /// The first ``size`` distinct elements of the flattened array in rising order.
-public func unique(_ a: NDArray, size: Int, returnIndex: Bool = false, returnInverse: Bool = false, returnCounts: Bool = false, fillValue: NDArray? = nil, stream: StreamOrDevice = .default) -> [NDArray] {
-  madeVector { r in olivine_unique(r, a.ctx, size.c, returnIndex, returnInverse, returnCounts, fillValue.handle, stream.ctx) }
+public func unique(
+  _ a: NDArray, size: Int, returnIndex: Bool = false, returnInverse: Bool = false,
+  returnCounts: Bool = false, fillValue: NDArray? = nil, stream: StreamOrDevice = .default
+) -> [NDArray] {
+  madeVector { r in
+    olivine_unique(
+      r, a.ctx, size.c, returnIndex, returnInverse, returnCounts, fillValue.handle, stream.ctx)
+  }
 }

@@ -8,6 +8,7 @@ BENCH_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+SWIFT_FORMAT := $(or $(shell command -v swift-format),$(wildcard /opt/swift/usr/bin/swift-format))
 CMAKE := $(BIN)/cmake
 
 .PHONY: build demo test bench docs format clean setup
@@ -33,6 +34,8 @@ docs: setup
 
 format: setup
 	git ls-files '*.h' '*.cpp' | grep -v -e /generated/ -e ^compat/include/mlx/c/ | xargs -r $(BIN)/clang-format -i
+	@if [ -n "$(SWIFT_FORMAT)" ]; then \
+		git ls-files '*.swift' | grep -v /generated/ | xargs -r $(SWIFT_FORMAT) format -i; fi
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format --quiet .
 

@@ -31,7 +31,8 @@ let built = root + "/build/release/python/olivine/lib"
 let library = (given + [built]).first(where: holdsLibrary) ?? pkgConfigFolder()
 let search = library.map { ["-L\($0)", "-Xlinker", "-rpath", "-Xlinker", $0] } ?? []
 
-let link: [LinkerSetting] = [.linkedLibrary("olivine_c")]
+let link: [LinkerSetting] =
+  [.linkedLibrary("olivine_c")]
   + (search.isEmpty ? [] : [.unsafeFlags(search)])
 let sources = "bindings/swift/"
 

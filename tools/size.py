@@ -1,6 +1,8 @@
 """Counts lines per folder and fails when a hand-written source file exceeds 1,000 lines.
 
-Generated files and data are counted apart. Usage: size.py [--files N]
+A line of Swift over 100 columns fails too. Generated files and data are counted apart.
+
+Usage: size.py [--files N]
 """
 
 import argparse
@@ -11,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1000
+COLUMNS = 100
 SOURCE_SUFFIXES = {".cpp", ".h", ".py", ".pyi", ".sh", ".cmake", ".txt", ".swift", ".toml"}
 
 
@@ -46,9 +49,13 @@ def main():
     parser.add_argument("--files", type=int, default=5, help="how many of the longest to name")
     options = parser.parse_args()
     folders = defaultdict(lambda: [0, 0, 0])
-    by_hand = []
+    by_hand, wide = [], []
     for path in source_files():
-        lines = len(path.read_text(encoding="utf-8").splitlines())
+        text = path.read_text(encoding="utf-8").splitlines()
+        lines = len(text)
+        if path.suffix == ".swift":
+            place = f"{path.relative_to(ROOT)}:"
+            wide += [place + str(n) for n, line in enumerate(text, 1) if len(line) > COLUMNS]
         row = folders[folder_of(path)]
         row[0] += 1
         row[2 if is_generated(path) else 1] += lines
@@ -63,8 +70,10 @@ def main():
     too_long = [name for lines, name in by_hand if lines > LIMIT]
     for name in too_long:
         print(f"over {LIMIT} lines: {name}")
+    for name in wide:
+        print(f"over {COLUMNS} columns: {name}")
     print(f"{len(by_hand)} hand-written files, {sum(lines for lines, _ in by_hand)} lines")
-    return int(bool(too_long))
+    return int(bool(too_long or wide))
 
 
 if __name__ == "__main__":

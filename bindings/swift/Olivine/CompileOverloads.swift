@@ -235,8 +235,10 @@ public func compile(
 /// `f`, compiled.
 public func compile(
   inputs: [any Updatable] = [], outputs: [any Updatable] = [], shapeless: Bool = false,
-  _ f: @escaping (NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray, NDArray)
-) -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray, NDArray) {
+  _ f:
+    @escaping (NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray, NDArray)
+) -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray, NDArray)
+{
   let function = CompiledFunction(inputs: inputs, outputs: outputs, shapeless: shapeless) { a in
     let r = f(at(a, 0), at(a, 1), at(a, 2), at(a, 3), at(a, 4))
     return [r.0, r.1, r.2, r.3]
@@ -276,8 +278,10 @@ public func compile(
 /// `f`, compiled.
 public func compile(
   inputs: [any Updatable] = [], outputs: [any Updatable] = [], shapeless: Bool = false,
-  _ f: @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray)
-) -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray) {
+  _ f:
+    @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray)
+) -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray)
+{
   let function = CompiledFunction(inputs: inputs, outputs: outputs, shapeless: shapeless) { a in
     let r = f(at(a, 0), at(a, 1), at(a, 2), at(a, 3), at(a, 4), at(a, 5))
     return [r.0, r.1, r.2]
@@ -291,8 +295,15 @@ public func compile(
 /// `f`, compiled.
 public func compile(
   inputs: [any Updatable] = [], outputs: [any Updatable] = [], shapeless: Bool = false,
-  _ f: @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray, NDArray)
-) -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray, NDArray) {
+  _ f:
+    @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (
+      NDArray, NDArray, NDArray, NDArray
+    )
+)
+  -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (
+    NDArray, NDArray, NDArray, NDArray
+  )
+{
   let function = CompiledFunction(inputs: inputs, outputs: outputs, shapeless: shapeless) { a in
     let r = f(at(a, 0), at(a, 1), at(a, 2), at(a, 3), at(a, 4), at(a, 5))
     return [r.0, r.1, r.2, r.3]
@@ -317,8 +328,10 @@ public func compile(
 /// `f`, compiled.
 public func compile(
   inputs: [any Updatable] = [], outputs: [any Updatable] = [], shapeless: Bool = false,
-  _ f: @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray)
-) -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray) {
+  _ f:
+    @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray)
+) -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray)
+{
   let function = CompiledFunction(inputs: inputs, outputs: outputs, shapeless: shapeless) { a in
     let r = f(at(a, 0), at(a, 1), at(a, 2), at(a, 3), at(a, 4), at(a, 5), at(a, 6))
     return [r.0, r.1]
@@ -332,8 +345,15 @@ public func compile(
 /// `f`, compiled.
 public func compile(
   inputs: [any Updatable] = [], outputs: [any Updatable] = [], shapeless: Bool = false,
-  _ f: @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray)
-) -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray) {
+  _ f:
+    @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (
+      NDArray, NDArray, NDArray
+    )
+)
+  -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (
+    NDArray, NDArray, NDArray
+  )
+{
   let function = CompiledFunction(inputs: inputs, outputs: outputs, shapeless: shapeless) { a in
     let r = f(at(a, 0), at(a, 1), at(a, 2), at(a, 3), at(a, 4), at(a, 5), at(a, 6))
     return [r.0, r.1, r.2]
@@ -347,8 +367,15 @@ public func compile(
 /// `f`, compiled.
 public func compile(
   inputs: [any Updatable] = [], outputs: [any Updatable] = [], shapeless: Bool = false,
-  _ f: @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray, NDArray)
-) -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray, NDArray) {
+  _ f:
+    @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (
+      NDArray, NDArray, NDArray, NDArray
+    )
+)
+  -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (
+    NDArray, NDArray, NDArray, NDArray
+  )
+{
   let function = CompiledFunction(inputs: inputs, outputs: outputs, shapeless: shapeless) { a in
     let r = f(at(a, 0), at(a, 1), at(a, 2), at(a, 3), at(a, 4), at(a, 5), at(a, 6))
     return [r.0, r.1, r.2, r.3]
@@ -373,8 +400,15 @@ public func compile(
 /// `f`, compiled.
 public func compile(
   inputs: [any Updatable] = [], outputs: [any Updatable] = [], shapeless: Bool = false,
-  _ f: @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray)
-) -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray) {
+  _ f:
+    @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (
+      NDArray, NDArray
+    )
+)
+  -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (
+    NDArray, NDArray
+  )
+{
   let function = CompiledFunction(inputs: inputs, outputs: outputs, shapeless: shapeless) { a in
     let r = f(at(a, 0), at(a, 1), at(a, 2), at(a, 3), at(a, 4), at(a, 5), at(a, 6), at(a, 7))
     return [r.0, r.1]
@@ -388,8 +422,15 @@ public func compile(
 /// `f`, compiled.
 public func compile(
   inputs: [any Updatable] = [], outputs: [any Updatable] = [], shapeless: Bool = false,
-  _ f: @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray)
-) -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray) {
+  _ f:
+    @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (
+      NDArray, NDArray, NDArray
+    )
+)
+  -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (
+    NDArray, NDArray, NDArray
+  )
+{
   let function = CompiledFunction(inputs: inputs, outputs: outputs, shapeless: shapeless) { a in
     let r = f(at(a, 0), at(a, 1), at(a, 2), at(a, 3), at(a, 4), at(a, 5), at(a, 6), at(a, 7))
     return [r.0, r.1, r.2]
@@ -403,8 +444,15 @@ public func compile(
 /// `f`, compiled.
 public func compile(
   inputs: [any Updatable] = [], outputs: [any Updatable] = [], shapeless: Bool = false,
-  _ f: @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray, NDArray)
-) -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (NDArray, NDArray, NDArray, NDArray) {
+  _ f:
+    @escaping (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (
+      NDArray, NDArray, NDArray, NDArray
+    )
+)
+  -> @Sendable (NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray, NDArray) -> (
+    NDArray, NDArray, NDArray, NDArray
+  )
+{
   let function = CompiledFunction(inputs: inputs, outputs: outputs, shapeless: shapeless) { a in
     let r = f(at(a, 0), at(a, 1), at(a, 2), at(a, 3), at(a, 4), at(a, 5), at(a, 6), at(a, 7))
     return [r.0, r.1, r.2, r.3]

@@ -7,8 +7,12 @@ public enum MLXCustomFunctionComponent {
   case vjp(([NDArray], [NDArray]) -> [NDArray])
 }
 
-public func Forward(_ f: @escaping ([NDArray]) -> [NDArray]) -> MLXCustomFunctionComponent { .forward(f) }
-public func VJP(_ f: @escaping ([NDArray], [NDArray]) -> [NDArray]) -> MLXCustomFunctionComponent { .vjp(f) }
+public func Forward(_ f: @escaping ([NDArray]) -> [NDArray]) -> MLXCustomFunctionComponent {
+  .forward(f)
+}
+public func VJP(_ f: @escaping ([NDArray], [NDArray]) -> [NDArray]) -> MLXCustomFunctionComponent {
+  .vjp(f)
+}
 
 public enum MLXCustomFunctionBuilder {
   @resultBuilder public struct Builder {

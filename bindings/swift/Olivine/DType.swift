@@ -201,8 +201,8 @@ extension Complex<Float>: HasDType {
 }
 
 /// What stands for an array in arithmetic: an array, a scalar, or a Swift array of scalars. Scalars
-/// take the dtype of the array beside them if it can hold their kind: whole numbers fit into all but
-/// bool, others into floating-point and complex dtypes.
+/// take the dtype of the array beside them if it can hold their kind: whole numbers fit into all
+/// but bool, others into floating-point and complex dtypes.
 public protocol ScalarOrArray {
   func asMLXArray(dtype: DType?) -> NDArray
 }
@@ -220,7 +220,8 @@ extension Array: ScalarOrArray where Element: HasDType {
     let array = NDArray(self)
     guard let dtype, dtype != array.dtype else { return array }
     let own = Element.dtype
-    let fits = own.isInteger ? dtype != .bool : own.isFloatingPoint && !dtype.isInteger && dtype != .bool
+    let fits =
+      own.isInteger ? dtype != .bool : own.isFloatingPoint && !dtype.isInteger && dtype != .bool
     return fits ? array.asType(dtype) : array
   }
 }

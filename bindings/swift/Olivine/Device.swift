@@ -69,7 +69,9 @@ public final class Device: @unchecked Sendable, Equatable {
     return Int(count)
   }
 
-  public static func == (lhs: Device, rhs: Device) -> Bool { olivine_device_equal(lhs.ctx, rhs.ctx) }
+  public static func == (lhs: Device, rhs: Device) -> Bool {
+    olivine_device_equal(lhs.ctx, rhs.ctx)
+  }
 }
 
 private func currentDevice() -> olivine_device {

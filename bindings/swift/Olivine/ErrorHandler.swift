@@ -43,11 +43,14 @@ public typealias CErrorHandler =
   @convention(c) (UnsafePointer<CChar>?, UnsafeMutableRawPointer?) -> Void
 
 /// Prints the message and ends the program: what happens unless a handler is set.
-@available(*, deprecated, message: "Errors end the program by default; use withError to catch them.")
-public let fatalErrorHandler: @convention(c) (UnsafePointer<CChar>?, UnsafeMutableRawPointer?) -> Void = {
-  message, _ in
-  fatalError(message.map { String(cString: $0) } ?? "unknown error")
-}
+@available(
+  *, deprecated, message: "Errors end the program by default; use withError to catch them."
+)
+public let fatalErrorHandler:
+  @convention(c) (UnsafePointer<CChar>?, UnsafeMutableRawPointer?) -> Void = {
+    message, _ in
+    fatalError(message.map { String(cString: $0) } ?? "unknown error")
+  }
 
 private final class ProgramHandler: @unchecked Sendable {
   private let lock = NSLock()
@@ -128,7 +131,9 @@ public func withError<R>(_ body: () throws -> R) throws -> R {
 }
 
 /// Throws the first error of `body`, at its end.
-nonisolated(nonsending) public func withError<R>(_ body: (ErrorBox) async throws -> R) async throws -> R {
+nonisolated(nonsending) public func withError<R>(_ body: (ErrorBox) async throws -> R) async throws
+  -> R
+{
   let box = ErrorBox()
   let result = try await withErrorHandler({ box.record($0) }, { try await body(box) })
   try box.check()

@@ -37,7 +37,8 @@ private func collect(_ value: Any, _ into: inout [NDArray]) {
   case let value as NDArray: into.append(value)
   case let value as Evaluatable: into.append(contentsOf: value.innerState())
   case let value as Updatable: into.append(contentsOf: value.innerState())
-  case let value as NestedDictionary<String, NDArray>: into.append(contentsOf: value.flattenedValues())
+  case let value as NestedDictionary<String, NDArray>:
+    into.append(contentsOf: value.flattenedValues())
   case let value as [String: NDArray]: into.append(contentsOf: value.values)
   default: collectParts(of: value, &into)
   }

@@ -54,7 +54,9 @@ public func exportFunctions(
 }
 
 /// The function that a file holds.
-public func importFunction(from url: URL) throws -> ImportedFunction { try ImportedFunction(url: url) }
+public func importFunction(from url: URL) throws -> ImportedFunction {
+  try ImportedFunction(url: url)
+}
 
 @dynamicCallable public final class ImportedFunction {
   private var ctx = olivine_imported_function()

@@ -104,13 +104,17 @@ public enum MLXFFT {
   }
 
   /// Frequency zero moved to the centre of the axes; of all without axes.
-  public static func fftshift(_ array: NDArray, axes: [Int]? = nil, stream: StreamOrDevice = .default) -> NDArray {
+  public static func fftshift(
+    _ array: NDArray, axes: [Int]? = nil, stream: StreamOrDevice = .default
+  ) -> NDArray {
     let axes = axes ?? Array(0..<array.ndim)
     return made { r in axes.withInts { olivine_fft_fftshift(r, array.ctx, $0, $1, stream.ctx) } }
   }
 
   /// What undoes `fftshift`.
-  public static func ifftshift(_ array: NDArray, axes: [Int]? = nil, stream: StreamOrDevice = .default) -> NDArray {
+  public static func ifftshift(
+    _ array: NDArray, axes: [Int]? = nil, stream: StreamOrDevice = .default
+  ) -> NDArray {
     let axes = axes ?? Array(0..<array.ndim)
     return made { r in axes.withInts { olivine_fft_ifftshift(r, array.ctx, $0, $1, stream.ctx) } }
   }
@@ -126,7 +130,8 @@ func realLength(_ n: Int?, _ array: NDArray, _ axis: Int) -> Int32 {
 
 private func over(
   _ array: NDArray, _ s: (some Collection<Int>)?, _ axes: (some Collection<Int>)?, real: Bool,
-  _ body: (UnsafeMutablePointer<olivine_array>, UnsafePointer<Int32>, UnsafePointer<Int32>, Int) -> Int32
+  _ body: (UnsafeMutablePointer<olivine_array>, UnsafePointer<Int32>, UnsafePointer<Int32>, Int) ->
+    Int32
 ) -> NDArray {
   let last = s?.count ?? array.ndim
   let axes = axes.map { Array($0) } ?? Array(-last..<0)
@@ -206,11 +211,15 @@ public func irfftn(
 }
 
 /// Frequency zero moved to the centre of the axes; of all without axes.
-public func fftshift(_ array: NDArray, axes: [Int]? = nil, stream: StreamOrDevice = .default) -> NDArray {
+public func fftshift(_ array: NDArray, axes: [Int]? = nil, stream: StreamOrDevice = .default)
+  -> NDArray
+{
   MLXFFT.fftshift(array, axes: axes, stream: stream)
 }
 
 /// What undoes `fftshift`.
-public func ifftshift(_ array: NDArray, axes: [Int]? = nil, stream: StreamOrDevice = .default) -> NDArray {
+public func ifftshift(_ array: NDArray, axes: [Int]? = nil, stream: StreamOrDevice = .default)
+  -> NDArray
+{
   MLXFFT.ifftshift(array, axes: axes, stream: stream)
 }

@@ -40,7 +40,8 @@ public enum MLXFast {
   /// `softmax(queries keys^T scale + mask) values`, head by head.
   public static func scaledDotProductAttention(
     queries: NDArray, keys: NDArray, values: NDArray, scale: Float,
-    mask: ScaledDotProductAttentionMaskMode, sinks: NDArray? = nil, stream: StreamOrDevice = .default
+    mask: ScaledDotProductAttentionMaskMode, sinks: NDArray? = nil,
+    stream: StreamOrDevice = .default
   ) -> NDArray {
     made { r in
       olivine_fast_scaled_dot_product_attention(

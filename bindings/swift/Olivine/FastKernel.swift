@@ -78,7 +78,8 @@ extension MLXFast {
   /// A kernel of Metal source.
   public static func metalKernel(
     name: String, inputNames: some Sequence<String>, outputNames: some Sequence<String>,
-    source: String, header: String = "", ensureRowContiguous: Bool = true, atomicOutputs: Bool = false
+    source: String, header: String = "", ensureRowContiguous: Bool = true,
+    atomicOutputs: Bool = false
   ) -> MLXFastKernel {
     MLXFastKernel(
       name: name, inputNames: Array(inputNames), outputNames: Array(outputNames), source: source,

@@ -20,7 +20,9 @@ public enum GPU {
   @available(*, deprecated, renamed: "Memory.memoryLimit")
   public static var memoryLimit: Int { Memory.memoryLimit }
   @available(*, deprecated, renamed: "Memory.memoryLimit")
-  public static func set(memoryLimit: Int, relaxed: Bool = true) { Memory.memoryLimit = memoryLimit }
+  public static func set(memoryLimit: Int, relaxed: Bool = true) {
+    Memory.memoryLimit = memoryLimit
+  }
 
   @available(*, deprecated, message: "Use WiredMemoryTicket.withWiredLimit.")
   public static func withWiredLimit<R>(_ limit: Int, _ body: () throws -> R) rethrows -> R {
@@ -51,7 +53,8 @@ public enum GPU {
   public static func maxRecommendedWorkingSetBytes() -> Int? {
     guard Device.gpu.isAvailable else { return nil }
     let info = deviceInfo()
-    return info.maxRecommendedWorkingSetSize > 0 ? Int(info.maxRecommendedWorkingSetSize) : info.memorySize
+    return info.maxRecommendedWorkingSetSize > 0
+      ? Int(info.maxRecommendedWorkingSetSize) : info.memorySize
   }
 
   /// About the default device.

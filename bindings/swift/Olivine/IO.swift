@@ -49,15 +49,17 @@ public func loadArrays(url: URL, stream: StreamOrDevice = .cpu) throws -> [Strin
   try loadArraysAndMetadata(url: url, stream: stream).0
 }
 
-/// The arrays of a .safetensors or .gguf file, and its texts. ``loadGGUF(url:stream:)`` gives all of
-/// the metadata of a .gguf file.
+/// The arrays of a .safetensors or .gguf file, and its texts. ``loadGGUF(url:stream:)`` gives all
+/// of the metadata of a .gguf file.
 public func loadArraysAndMetadata(
   url: URL, stream: StreamOrDevice = .cpu
 ) throws -> ([String: NDArray], [String: String]) {
   let path = try path(url, of: ["safetensors", "gguf"])
   if url.pathExtension == "gguf" {
     let (arrays, metadata) = try loadGGUF(url: url, stream: stream)
-    return (arrays, metadata.compactMapValues { if case .text(let text) = $0 { text } else { nil } })
+    return (
+      arrays, metadata.compactMapValues { if case .text(let text) = $0 { text } else { nil } }
+    )
   }
   return try filledMaps { arrays, metadata in
     try opened(url) { olivine_load_safetensors(arrays, metadata, path, stream.ctx) }
@@ -133,7 +135,8 @@ private func withMaps<R>(
 
 private func filledMaps(
   _ body: (
-    UnsafeMutablePointer<olivine_map_string_to_array>, UnsafeMutablePointer<olivine_map_string_to_string>
+    UnsafeMutablePointer<olivine_map_string_to_array>,
+    UnsafeMutablePointer<olivine_map_string_to_string>
   ) throws -> Void
 ) throws -> ([String: NDArray], [String: String]) {
   var first = olivine_map_string_to_array_new()

@@ -112,7 +112,8 @@ struct Index {
   private mutating func broadcastIndices(_ op: String) -> Bool {
     for case .indices(let axis, let array) in items {
       guard let common = commonShape(indicesShape, array.shape) else {
-        report("[\(op)] expected arrays that broadcast; got shapes \(indicesShape) and \(array.shape)")
+        report(
+          "[\(op)] expected arrays that broadcast; got shapes \(indicesShape) and \(array.shape)")
         return false
       }
       indicesShape = common
@@ -207,7 +208,10 @@ private struct IndexReader {
     let size = shape[axis].c
     let start = Int(slice.absoluteStart(size))
     let stop = Int(slice.absoluteEnd(size))
-    let count = step > 0 ? Swift.max(0, (stop - start + step - 1) / step) : Swift.max(0, (start - stop - step - 1) / -step)
+    let count =
+      step > 0
+      ? Swift.max(0, (stop - start + step - 1) / step)
+      : Swift.max(0, (start - stop - step - 1) / -step)
     index.items.append(.range(count: count))
     if count == 0 {
       addBlock(&index, 0, 0, 1)
@@ -233,7 +237,8 @@ private struct IndexReader {
   private mutating func addMask(_ mask: NDArray, _ index: inout Index) -> Bool {
     let sizes = mask.shape
     guard sizes == Array(shape[axis...].prefix(sizes.count)) else {
-      report("[\(op)] expected a mask of the shape of the axes it indexes; got \(sizes) for \(shape)")
+      report(
+        "[\(op)] expected a mask of the shape of the axes it indexes; got \(sizes) for \(shape)")
       return false
     }
     let strides = denseStrides(sizes)
@@ -373,13 +378,17 @@ extension NDArray {
         case .assign:
           return olivine_slice_update(r, ctx, value.ctx, start, n, stop, n, stride, n, stream.ctx)
         case .add:
-          return olivine_slice_update_add(r, ctx, value.ctx, start, n, stop, n, stride, n, stream.ctx)
+          return olivine_slice_update_add(
+            r, ctx, value.ctx, start, n, stop, n, stride, n, stream.ctx)
         case .multiply:
-          return olivine_slice_update_prod(r, ctx, value.ctx, start, n, stop, n, stride, n, stream.ctx)
+          return olivine_slice_update_prod(
+            r, ctx, value.ctx, start, n, stop, n, stride, n, stream.ctx)
         case .minimum:
-          return olivine_slice_update_min(r, ctx, value.ctx, start, n, stop, n, stride, n, stream.ctx)
+          return olivine_slice_update_min(
+            r, ctx, value.ctx, start, n, stop, n, stride, n, stream.ctx)
         case .maximum:
-          return olivine_slice_update_max(r, ctx, value.ctx, start, n, stop, n, stride, n, stream.ctx)
+          return olivine_slice_update_max(
+            r, ctx, value.ctx, start, n, stop, n, stride, n, stream.ctx)
         }
       }
     }
@@ -394,7 +403,8 @@ extension NDArray {
           switch kind {
           case .assign: return olivine_scatter(r, ctx, vector, value.ctx, axes, n, stream.ctx)
           case .add: return olivine_scatter_add(r, ctx, vector, value.ctx, axes, n, stream.ctx)
-          case .multiply: return olivine_scatter_prod(r, ctx, vector, value.ctx, axes, n, stream.ctx)
+          case .multiply:
+            return olivine_scatter_prod(r, ctx, vector, value.ctx, axes, n, stream.ctx)
           case .minimum: return olivine_scatter_min(r, ctx, vector, value.ctx, axes, n, stream.ctx)
           case .maximum: return olivine_scatter_max(r, ctx, vector, value.ctx, axes, n, stream.ctx)
           }

@@ -68,7 +68,8 @@ public struct MLXSlice: Equatable, CustomStringConvertible, Sendable {
   public func absoluteStart(_ size: Int32) -> Int32 {
     guard let first else { return start(size) }
     let place = first < 0 ? first + size : first
-    return stride < 0 ? Swift.min(Swift.max(place, -1), size - 1) : Swift.min(Swift.max(place, 0), size)
+    return stride < 0
+      ? Swift.min(Swift.max(place, -1), size - 1) : Swift.min(Swift.max(place, 0), size)
   }
   /// The position behind the last, as it was given.
   public func end(_ size: Int32) -> Int32 { last ?? (stride < 0 ? -size - 1 : size) }
@@ -76,7 +77,8 @@ public struct MLXSlice: Equatable, CustomStringConvertible, Sendable {
   public func absoluteEnd(_ size: Int32) -> Int32 {
     guard let last else { return stride < 0 ? -1 : size }
     let place = last < 0 ? last + size : last
-    return stride < 0 ? Swift.min(Swift.max(place, -1), size - 1) : Swift.min(Swift.max(place, 0), size)
+    return stride < 0
+      ? Swift.min(Swift.max(place, -1), size - 1) : Swift.min(Swift.max(place, 0), size)
   }
 
   public var description: String {
@@ -121,5 +123,7 @@ extension PartialRangeThrough<Int>: MLXArrayIndex {
   }
 }
 extension PartialRangeFrom<Int>: MLXArrayIndex {
-  public var mlxArrayIndexOperation: MLXArrayIndexOperation { .slice(MLXSlice(start: lowerBound.c)) }
+  public var mlxArrayIndexOperation: MLXArrayIndexOperation {
+    .slice(MLXSlice(start: lowerBound.c))
+  }
 }

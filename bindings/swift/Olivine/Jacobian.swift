@@ -21,14 +21,15 @@ public func jacobian(
   }
 }
 
-/// A function for the derivatives of `f`: an array of the result's shape followed by the argument's.
+/// A function for the derivatives of `f`: an array of the result's shape followed by the
+/// argument's.
 public func jacobian(_ f: @escaping (NDArray) -> NDArray) -> (NDArray) -> NDArray {
   let function = jacobian({ (x: [NDArray]) -> [NDArray] in [f(at(x, 0))] })
   return { at(function([$0]).first ?? [], 0) }
 }
 
-/// A function for the second derivatives of `f`, which returns a scalar, by each pair of some of its
-/// arguments.
+/// A function for the second derivatives of `f`, which returns a scalar, by each pair of some of
+/// its arguments.
 public func hessian(
   _ f: @escaping ([NDArray]) -> NDArray, argumentNumbers: some Collection<Int> = [0]
 ) -> ([NDArray]) -> [[NDArray]] {

@@ -58,7 +58,9 @@ public enum MLXLinalg {
     _ array: NDArray, ord: NormKind? = nil, axis: IntOrArray? = nil, keepDims: Bool = false,
     stream: StreamOrDevice = .default
   ) -> NDArray {
-    if let axis { return norm(array, ord: ord, axes: axis.asArray, keepDims: keepDims, stream: stream) }
+    if let axis {
+      return norm(array, ord: ord, axes: axis.asArray, keepDims: keepDims, stream: stream)
+    }
     return made { r in
       if let ord {
         return olivine_linalg_norm_matrix(r, array.ctx, ord.rawValue, nil, 0, keepDims, stream.ctx)
@@ -72,7 +74,9 @@ public enum MLXLinalg {
     _ array: NDArray, ord: Double, axis: IntOrArray? = nil, keepDims: Bool = false,
     stream: StreamOrDevice = .default
   ) -> NDArray {
-    if let axis { return norm(array, ord: ord, axes: axis.asArray, keepDims: keepDims, stream: stream) }
+    if let axis {
+      return norm(array, ord: ord, axes: axis.asArray, keepDims: keepDims, stream: stream)
+    }
     return made { r in olivine_linalg_norm(r, array.ctx, ord, nil, 0, keepDims, stream.ctx) }
   }
 
@@ -91,7 +95,8 @@ public enum MLXLinalg {
 
 /// A norm over axes: of vectors for one, of matrices for two.
 public func norm(
-  _ array: NDArray, ord: MLXLinalg.NormKind? = nil, axes: some Collection<Int>, keepDims: Bool = false,
+  _ array: NDArray, ord: MLXLinalg.NormKind? = nil, axes: some Collection<Int>,
+  keepDims: Bool = false,
   stream: StreamOrDevice = .default
 ) -> NDArray {
   MLXLinalg.norm(array, ord: ord, axes: axes, keepDims: keepDims, stream: stream)
@@ -115,7 +120,8 @@ public func norm(
 
 /// A norm along an axis.
 public func norm(
-  _ array: NDArray, ord: Double, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+  _ array: NDArray, ord: Double, axis: Int, keepDims: Bool = false,
+  stream: StreamOrDevice = .default
 ) -> NDArray {
   MLXLinalg.norm(array, ord: ord, axes: [axis], keepDims: keepDims, stream: stream)
 }

@@ -53,8 +53,8 @@ extension NDArray {
     asData(access: noCopy ? .noCopyIfContiguous : .copy).data
   }
 
-  /// The first element, with the others behind it in row-major order; nil after an error or if there
-  /// are none.
+  /// The first element, with the others behind it in row-major order; nil after an error or if
+  /// there are none.
   func withElements<R>(_ body: (UnsafeRawPointer?) -> R) -> R {
     let pointer = olivine_array_data(ctx)
     if pointer == nil && size > 0 { report(lastError) }

@@ -29,7 +29,9 @@ extension NDArray {
     }
     self.init(olivine_array_new_int(value.c))
   }
-  public convenience init(int64 value: Int) { self.init(takingFrom: scalar(bytes: Int64(value), dtype: .int64)) }
+  public convenience init(int64 value: Int) {
+    self.init(takingFrom: scalar(bytes: Int64(value), dtype: .int64))
+  }
   public convenience init(_ value: Bool) { self.init(olivine_array_new_bool(value)) }
   public convenience init(_ value: Float) { self.init(olivine_array_new_float32(value)) }
   public convenience init(float64 value: Double) { self.init(olivine_array_new_float64(value)) }
@@ -44,7 +46,8 @@ extension NDArray {
     self.init(takingFrom: T.dtype == dtype ? own : own.asType(dtype))
   }
 
-  public convenience init<T: HasDType>(_ value: [T], _ shape: (some Collection<Int>)? = [Int]?.none) {
+  public convenience init<T: HasDType>(_ value: [T], _ shape: (some Collection<Int>)? = [Int]?.none)
+  {
     self.init(takingFrom: value.withUnsafeBytes { copied($0, shape, T.dtype) })
   }
   /// An int32 array; an error if a value does not fit.
@@ -55,14 +58,20 @@ extension NDArray {
     self.init(takingFrom: value.withUnsafeBytes { copied($0, shape, .int64) })
   }
   /// A float32 array of doubles.
-  public convenience init(converting value: [Double], _ shape: (some Collection<Int>)? = [Int]?.none) {
+  public convenience init(
+    converting value: [Double], _ shape: (some Collection<Int>)? = [Int]?.none
+  ) {
     self.init(value.map { Float($0) }, shape)
   }
-  @available(*, unavailable, message: "Use init(converting:) for float32, or float64 scalars and asType.")
+  @available(
+    *, unavailable, message: "Use init(converting:) for float32, or float64 scalars and asType."
+  )
   public convenience init(_ value: [Double], _ shape: (some Collection<Int>)? = [Int]?.none) {
     fatalError("unavailable")
   }
-  public convenience init<S: Sequence>(_ sequence: S, _ shape: (some Collection<Int>)? = [Int]?.none)
+  public convenience init<S: Sequence>(
+    _ sequence: S, _ shape: (some Collection<Int>)? = [Int]?.none
+  )
   where S.Element: HasDType {
     // Ints are int32 here as they are one by one.
     if let ints = Array(sequence) as? [Int] {
@@ -71,7 +80,9 @@ extension NDArray {
       self.init(takingFrom: Array(sequence).withUnsafeBytes { copied($0, shape, S.Element.dtype) })
     }
   }
-  public convenience init(int64 sequence: some Sequence<Int>, _ shape: (some Collection<Int>)? = [Int]?.none) {
+  public convenience init(
+    int64 sequence: some Sequence<Int>, _ shape: (some Collection<Int>)? = [Int]?.none
+  ) {
     self.init(int64: Array(sequence), shape)
   }
 
@@ -103,7 +114,9 @@ extension NDArray {
       takingFrom: dense
         ? flat.reshaped(data.shape) : asStrided(flat, data.shape, strides: data.strides))
   }
-  public convenience init(real: Float, imaginary: Float) { self.init(olivine_array_new_complex(real, imaginary)) }
+  public convenience init(real: Float, imaginary: Float) {
+    self.init(olivine_array_new_complex(real, imaginary))
+  }
   public convenience init(_ value: Complex<Float>) {
     self.init(real: value.real, imaginary: value.imaginary)
   }

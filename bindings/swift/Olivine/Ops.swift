@@ -21,14 +21,17 @@ public func asStrided(
 }
 
 /// The elements, but not below `min`.
-public func clip(_ array: NDArray, min: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func clip(_ array: NDArray, min: some ScalarOrArray, stream: StreamOrDevice = .default)
+  -> NDArray
+{
   let min = min.asMLXArray(dtype: array.dtype)
   return made { r in olivine_clip(r, array.ctx, min.ctx, olivine_array(), stream.ctx) }
 }
 
 /// The elements, but not below `min` or above `max`.
 public func clip(
-  _ array: NDArray, min: some ScalarOrArray, max: some ScalarOrArray, stream: StreamOrDevice = .default
+  _ array: NDArray, min: some ScalarOrArray, max: some ScalarOrArray,
+  stream: StreamOrDevice = .default
 ) -> NDArray {
   let min = min.asMLXArray(dtype: array.dtype)
   let max = max.asMLXArray(dtype: array.dtype)
@@ -36,7 +39,9 @@ public func clip(
 }
 
 /// The elements, but not above `max`.
-public func clip(_ array: NDArray, max: some ScalarOrArray, stream: StreamOrDevice = .default) -> NDArray {
+public func clip(_ array: NDArray, max: some ScalarOrArray, stream: StreamOrDevice = .default)
+  -> NDArray
+{
   let max = max.asMLXArray(dtype: array.dtype)
   return made { r in olivine_clip(r, array.ctx, olivine_array(), max.ctx, stream.ctx) }
 }
@@ -44,7 +49,8 @@ public func clip(_ array: NDArray, max: some ScalarOrArray, stream: StreamOrDevi
 /// A convolution over any number of spatial axes.
 public func convGeneral(
   _ array: NDArray, _ weight: NDArray, strides: IntOrArray = 1, padding: IntOrArray = 0,
-  kernelDilation: IntOrArray = 1, inputDilation: IntOrArray = 1, groups: Int = 1, flip: Bool = false,
+  kernelDilation: IntOrArray = 1, inputDilation: IntOrArray = 1, groups: Int = 1,
+  flip: Bool = false,
   stream: StreamOrDevice = .default
 ) -> NDArray {
   general(
@@ -54,11 +60,13 @@ public func convGeneral(
 /// A convolution with another padding before than behind.
 public func convGeneral(
   _ array: NDArray, _ weight: NDArray, strides: IntOrArray = 1, padding: (Int, Int),
-  kernelDilation: IntOrArray = 1, inputDilation: IntOrArray = 1, groups: Int = 1, flip: Bool = false,
+  kernelDilation: IntOrArray = 1, inputDilation: IntOrArray = 1, groups: Int = 1,
+  flip: Bool = false,
   stream: StreamOrDevice = .default
 ) -> NDArray {
   general(
-    array, weight, strides, (.int(padding.0), .int(padding.1)), kernelDilation, inputDilation, groups,
+    array, weight, strides, (.int(padding.0), .int(padding.1)), kernelDilation, inputDilation,
+    groups,
     flip, stream)
 }
 
@@ -94,7 +102,8 @@ public func convolve(
 ) -> NDArray {
   var (long, short) = toArrays(a, b)
   guard long.ndim == 1 && short.ndim == 1 && long.size > 0 && short.size > 0 else {
-    report("[convolve] expected two vectors with elements; got shapes \(long.shape), \(short.shape)")
+    report(
+      "[convolve] expected two vectors with elements; got shapes \(long.shape), \(short.shape)")
     return NDArray(olivine_array())
   }
   if long.size < short.size { swap(&long, &short) }
@@ -189,7 +198,9 @@ public func median(
 }
 
 /// The middle element of all, or the mean of the two middle ones.
-public func median(_ a: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func median(_ a: NDArray, keepDims: Bool = false, stream: StreamOrDevice = .default)
+  -> NDArray
+{
   median(a, axes: Array(0..<a.ndim), keepDims: keepDims, stream: stream)
 }
 
@@ -215,7 +226,8 @@ public func quantized(
 }
 
 /// The elements moved along an axis; those that leave come back at the other end.
-public func roll(_ a: NDArray, shift: Int, axis: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func roll(_ a: NDArray, shift: Int, axis: Int, stream: StreamOrDevice = .default) -> NDArray
+{
   roll(a, shift: shift, axes: [axis], stream: stream)
 }
 
@@ -258,7 +270,8 @@ public func tensordot(
 }
 
 /// The array repeated along its last axis.
-public func tiled(_ array: NDArray, repetitions: Int, stream: StreamOrDevice = .default) -> NDArray {
+public func tiled(_ array: NDArray, repetitions: Int, stream: StreamOrDevice = .default) -> NDArray
+{
   tiled(array, repetitions: [repetitions], stream: stream)
 }
 

@@ -13,7 +13,9 @@ public enum MLXRandom {
   }
 
   /// Keys that are independent of each other.
-  public static func split(key: NDArray, into num: Int, stream: StreamOrDevice = .default) -> [NDArray] {
+  public static func split(key: NDArray, into num: Int, stream: StreamOrDevice = .default)
+    -> [NDArray]
+  {
     let keys = made { r in olivine_random_split_num(r, key.ctx, num.c, stream.ctx) }
     return Array(keys)
   }
@@ -30,41 +32,50 @@ public enum MLXRandom {
     key: (some RandomStateOrKey)? = NDArray?.none, stream: StreamOrDevice = .default
   ) -> NDArray {
     drawnUniform(
-      range.lowerBound.asMLXArray(dtype: type.dtype), range.upperBound.asMLXArray(dtype: type.dtype), Array(shape), type.dtype, key,
+      range.lowerBound.asMLXArray(dtype: type.dtype),
+      range.upperBound.asMLXArray(dtype: type.dtype), Array(shape), type.dtype, key,
       stream)
   }
 
   /// Uniform values from low until before high.
   public static func uniform(
-    _ range: Range<Float> = 0..<1, _ shape: some Collection<Int> = [], type: (some HasDType & BinaryFloatingPoint).Type = Float.self, key: (some RandomStateOrKey)? = NDArray?.none, stream: StreamOrDevice = .default
-  ) -> NDArray {
-    drawnUniform(
-      range.lowerBound.asMLXArray(dtype: type.dtype), range.upperBound.asMLXArray(dtype: type.dtype), Array(shape), type.dtype, key,
-      stream)
-  }
-
-  /// Uniform values from low until before high.
-  public static func uniform(
-    low: some ScalarOrArray, high: some ScalarOrArray, _ shape: (some Collection<Int>)? = [Int]?.none,
+    _ range: Range<Float> = 0..<1, _ shape: some Collection<Int> = [],
     type: (some HasDType & BinaryFloatingPoint).Type = Float.self,
     key: (some RandomStateOrKey)? = NDArray?.none, stream: StreamOrDevice = .default
   ) -> NDArray {
     drawnUniform(
-      low.asMLXArray(dtype: type.dtype), high.asMLXArray(dtype: type.dtype), shape.map { Array($0) }, type.dtype, key, stream)
+      range.lowerBound.asMLXArray(dtype: type.dtype),
+      range.upperBound.asMLXArray(dtype: type.dtype), Array(shape), type.dtype, key,
+      stream)
   }
 
   /// Uniform values from low until before high.
   public static func uniform(
-    low: some ScalarOrArray, high: some ScalarOrArray, _ shape: (some Collection<Int>)? = [Int]?.none,
+    low: some ScalarOrArray, high: some ScalarOrArray,
+    _ shape: (some Collection<Int>)? = [Int]?.none,
+    type: (some HasDType & BinaryFloatingPoint).Type = Float.self,
+    key: (some RandomStateOrKey)? = NDArray?.none, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    drawnUniform(
+      low.asMLXArray(dtype: type.dtype), high.asMLXArray(dtype: type.dtype),
+      shape.map { Array($0) }, type.dtype, key, stream)
+  }
+
+  /// Uniform values from low until before high.
+  public static func uniform(
+    low: some ScalarOrArray, high: some ScalarOrArray,
+    _ shape: (some Collection<Int>)? = [Int]?.none,
     dtype: DType, key: (some RandomStateOrKey)? = NDArray?.none, stream: StreamOrDevice = .default
   ) -> NDArray {
     drawnUniform(
-      low.asMLXArray(dtype: dtype), high.asMLXArray(dtype: dtype), shape.map { Array($0) }, dtype, key, stream)
+      low.asMLXArray(dtype: dtype), high.asMLXArray(dtype: dtype), shape.map { Array($0) }, dtype,
+      key, stream)
   }
 
   /// Normal values.
   public static func normal(
-    _ shape: some Collection<Int> = [], type: (some HasDType & BinaryFloatingPoint).Type = Float.self,
+    _ shape: some Collection<Int> = [],
+    type: (some HasDType & BinaryFloatingPoint).Type = Float.self,
     loc: Float = 0, scale: Float = 1, key: (some RandomStateOrKey)? = NDArray?.none,
     stream: StreamOrDevice = .default
   ) -> NDArray {
@@ -126,13 +137,15 @@ public enum MLXRandom {
     key: (some RandomStateOrKey)? = NDArray?.none, stream: StreamOrDevice = .default
   ) -> NDArray where T: HasDType, T: BinaryInteger {
     drawnIntegers(
-      scalarArray(range.lowerBound, dtype: T.dtype), scalarArray(range.upperBound, dtype: T.dtype), Array(shape),
+      scalarArray(range.lowerBound, dtype: T.dtype), scalarArray(range.upperBound, dtype: T.dtype),
+      Array(shape),
       integerType(T.dtype), key, stream)
   }
 
   /// Uniform integers from low until before high.
   public static func randInt(
-    low: some ScalarOrArray, high: some ScalarOrArray, _ shape: (some Collection<Int>)? = [Int]?.none,
+    low: some ScalarOrArray, high: some ScalarOrArray,
+    _ shape: (some Collection<Int>)? = [Int]?.none,
     key: (some RandomStateOrKey)? = NDArray?.none, stream: StreamOrDevice = .default
   ) -> NDArray {
     let (low, high) = toArrays(low, high)
@@ -142,7 +155,8 @@ public enum MLXRandom {
 
   /// Uniform integers from low until before high.
   public static func randInt(
-    low: some ScalarOrArray, high: some ScalarOrArray, _ shape: (some Collection<Int>)? = [Int]?.none,
+    low: some ScalarOrArray, high: some ScalarOrArray,
+    _ shape: (some Collection<Int>)? = [Int]?.none,
     type: (some HasDType & BinaryInteger).Type, key: (some RandomStateOrKey)? = NDArray?.none,
     stream: StreamOrDevice = .default
   ) -> NDArray {
@@ -179,7 +193,8 @@ public enum MLXRandom {
     key: (some RandomStateOrKey)? = NDArray?.none, stream: StreamOrDevice = .default
   ) -> NDArray {
     drawnTruncated(
-      range.lowerBound.asMLXArray(dtype: type.dtype), range.upperBound.asMLXArray(dtype: type.dtype), Array(shape), type.dtype, key,
+      range.lowerBound.asMLXArray(dtype: type.dtype),
+      range.upperBound.asMLXArray(dtype: type.dtype), Array(shape), type.dtype, key,
       stream)
   }
 
@@ -190,32 +205,38 @@ public enum MLXRandom {
     key: (some RandomStateOrKey)? = NDArray?.none, stream: StreamOrDevice = .default
   ) -> NDArray {
     drawnTruncated(
-      range.lowerBound.asMLXArray(dtype: type.dtype), range.upperBound.asMLXArray(dtype: type.dtype), Array(shape), type.dtype, key,
+      range.lowerBound.asMLXArray(dtype: type.dtype),
+      range.upperBound.asMLXArray(dtype: type.dtype), Array(shape), type.dtype, key,
       stream)
   }
 
   /// Normal values between limits.
   public static func truncatedNormal(
-    low: some ScalarOrArray, high: some ScalarOrArray, _ shape: (some Collection<Int>)? = [Int]?.none,
+    low: some ScalarOrArray, high: some ScalarOrArray,
+    _ shape: (some Collection<Int>)? = [Int]?.none,
     type: (some HasDType & BinaryFloatingPoint).Type = Float.self,
     key: (some RandomStateOrKey)? = NDArray?.none, stream: StreamOrDevice = .default
   ) -> NDArray {
     drawnTruncated(
-      low.asMLXArray(dtype: type.dtype), high.asMLXArray(dtype: type.dtype), shape.map { Array($0) }, type.dtype, key, stream)
+      low.asMLXArray(dtype: type.dtype), high.asMLXArray(dtype: type.dtype),
+      shape.map { Array($0) }, type.dtype, key, stream)
   }
 
   /// Normal values between limits.
   public static func truncatedNormal(
-    low: some ScalarOrArray, high: some ScalarOrArray, _ shape: (some Collection<Int>)? = [Int]?.none,
+    low: some ScalarOrArray, high: some ScalarOrArray,
+    _ shape: (some Collection<Int>)? = [Int]?.none,
     dtype: DType, key: (some RandomStateOrKey)? = NDArray?.none, stream: StreamOrDevice = .default
   ) -> NDArray {
     drawnTruncated(
-      low.asMLXArray(dtype: dtype), high.asMLXArray(dtype: dtype), shape.map { Array($0) }, dtype, key, stream)
+      low.asMLXArray(dtype: dtype), high.asMLXArray(dtype: dtype), shape.map { Array($0) }, dtype,
+      key, stream)
   }
 
   /// Standard Gumbel values.
   public static func gumbel(
-    _ shape: some Collection<Int> = [], type: (some HasDType & BinaryFloatingPoint).Type = Float.self,
+    _ shape: some Collection<Int> = [],
+    type: (some HasDType & BinaryFloatingPoint).Type = Float.self,
     key: (some RandomStateOrKey)? = NDArray?.none, stream: StreamOrDevice = .default
   ) -> NDArray {
     let key = resolve(key: key)

@@ -32,7 +32,9 @@ public func uniform(
 
 /// Uniform values from low until before high.
 public func uniform(
-  _ range: Range<Float> = 0..<1, _ shape: some Collection<Int> = [], type: (some HasDType & BinaryFloatingPoint).Type = Float.self, key: (some RandomStateOrKey)? = NDArray?.none, stream: StreamOrDevice = .default
+  _ range: Range<Float> = 0..<1, _ shape: some Collection<Int> = [],
+  type: (some HasDType & BinaryFloatingPoint).Type = Float.self,
+  key: (some RandomStateOrKey)? = NDArray?.none, stream: StreamOrDevice = .default
 ) -> NDArray {
   MLXRandom.uniform(range)
 }
@@ -76,7 +78,8 @@ public func multivariateNormal(
   mean: NDArray, covariance: NDArray, shape: some Collection<Int> = [], dtype: DType,
   key: (some RandomStateOrKey)? = NDArray?.none, stream: StreamOrDevice = .default
 ) -> NDArray {
-  MLXRandom.multivariateNormal(mean: mean, covariance: covariance, shape: shape, dtype: dtype, key: key, stream: stream)
+  MLXRandom.multivariateNormal(
+    mean: mean, covariance: covariance, shape: shape, dtype: dtype, key: key, stream: stream)
 }
 
 /// Uniform integers from low until before high.

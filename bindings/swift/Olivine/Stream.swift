@@ -8,7 +8,9 @@ public struct StreamOrDevice: Sendable, CustomStringConvertible, Equatable {
   init(_ stream: Stream) { self.stream = stream }
 
   /// The stream of the task, or the default one of the default device.
-  public static var `default`: StreamOrDevice { StreamOrDevice(StreamState.stream ?? StreamState.unset) }
+  public static var `default`: StreamOrDevice {
+    StreamOrDevice(StreamState.stream ?? StreamState.unset)
+  }
   public static func device(_ device: Device) -> StreamOrDevice {
     StreamOrDevice(Stream.defaultStream(device))
   }

@@ -27,7 +27,8 @@ struct PartIterator: IteratorProtocol {
 
 extension NDArray {
   @available(*, deprecated, message: "Use indices in their order, with .ellipsis.")
-  public subscript(index: Int, axis axis: Int, stream stream: StreamOrDevice = .default) -> NDArray {
+  public subscript(index: Int, axis axis: Int, stream stream: StreamOrDevice = .default) -> NDArray
+  {
     get { indexed(onAxis(axis, index.mlxArrayIndexOperation), stream) }
     set { assign(onAxis(axis, index.mlxArrayIndexOperation), newValue, stream) }
   }
@@ -76,7 +77,8 @@ extension NDArray {
   }
 
   /// The index on an axis, behind whole ones.
-  private func onAxis(_ axis: Int, _ operation: MLXArrayIndexOperation) -> [MLXArrayIndexOperation] {
+  private func onAxis(_ axis: Int, _ operation: MLXArrayIndexOperation) -> [MLXArrayIndexOperation]
+  {
     let place = axis < 0 ? axis + ndim : axis
     guard place >= 0 && place < ndim else {
       report("[getitem] expected an axis in [\(-ndim), \(ndim)); got \(axis)")

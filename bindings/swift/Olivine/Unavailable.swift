@@ -6,27 +6,39 @@ extension NDArray {
   @available(*, unavailable, message: "Use .== for each element.")
   public static func == (lhs: NDArray, rhs: NDArray) -> NDArray { fatalError("unavailable") }
   @available(*, unavailable, message: "Use .== for each element.")
-  public static func == <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> NDArray { fatalError("unavailable") }
+  public static func == <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> NDArray {
+    fatalError("unavailable")
+  }
   @available(*, unavailable, message: "Use .<= for each element.")
   public static func <= (lhs: NDArray, rhs: NDArray) -> NDArray { fatalError("unavailable") }
   @available(*, unavailable, message: "Use .<= for each element.")
-  public static func <= <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> NDArray { fatalError("unavailable") }
+  public static func <= <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> NDArray {
+    fatalError("unavailable")
+  }
   @available(*, unavailable, message: "Use .>= for each element.")
   public static func >= (lhs: NDArray, rhs: NDArray) -> NDArray { fatalError("unavailable") }
   @available(*, unavailable, message: "Use .>= for each element.")
-  public static func >= <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> NDArray { fatalError("unavailable") }
+  public static func >= <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> NDArray {
+    fatalError("unavailable")
+  }
   @available(*, unavailable, message: "Use .!= for each element.")
   public static func != (lhs: NDArray, rhs: NDArray) -> NDArray { fatalError("unavailable") }
   @available(*, unavailable, message: "Use .!= for each element.")
-  public static func != <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> NDArray { fatalError("unavailable") }
+  public static func != <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> NDArray {
+    fatalError("unavailable")
+  }
   @available(*, unavailable, message: "Use .< for each element.")
   public static func < (lhs: NDArray, rhs: NDArray) -> NDArray { fatalError("unavailable") }
   @available(*, unavailable, message: "Use .< for each element.")
-  public static func < <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> NDArray { fatalError("unavailable") }
+  public static func < <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> NDArray {
+    fatalError("unavailable")
+  }
   @available(*, unavailable, message: "Use .> for each element.")
   public static func > (lhs: NDArray, rhs: NDArray) -> NDArray { fatalError("unavailable") }
   @available(*, unavailable, message: "Use .> for each element.")
-  public static func > <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> NDArray { fatalError("unavailable") }
+  public static func > <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> NDArray {
+    fatalError("unavailable")
+  }
   @available(*, unavailable, message: "Use .&& for each element.")
   public static func && (lhs: NDArray, rhs: NDArray) -> NDArray { fatalError("unavailable") }
   @available(*, unavailable, message: "Use .|| for each element.")
@@ -36,27 +48,39 @@ extension NDArray {
   @available(*, unavailable, message: "Use .== for each element.")
   public static func == (lhs: NDArray, rhs: NDArray) -> Bool { fatalError("unavailable") }
   @available(*, unavailable, message: "Use .== for each element.")
-  public static func == <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> Bool { fatalError("unavailable") }
+  public static func == <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> Bool {
+    fatalError("unavailable")
+  }
   @available(*, unavailable, message: "Use .<= for each element.")
   public static func <= (lhs: NDArray, rhs: NDArray) -> Bool { fatalError("unavailable") }
   @available(*, unavailable, message: "Use .<= for each element.")
-  public static func <= <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> Bool { fatalError("unavailable") }
+  public static func <= <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> Bool {
+    fatalError("unavailable")
+  }
   @available(*, unavailable, message: "Use .>= for each element.")
   public static func >= (lhs: NDArray, rhs: NDArray) -> Bool { fatalError("unavailable") }
   @available(*, unavailable, message: "Use .>= for each element.")
-  public static func >= <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> Bool { fatalError("unavailable") }
+  public static func >= <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> Bool {
+    fatalError("unavailable")
+  }
   @available(*, unavailable, message: "Use .!= for each element.")
   public static func != (lhs: NDArray, rhs: NDArray) -> Bool { fatalError("unavailable") }
   @available(*, unavailable, message: "Use .!= for each element.")
-  public static func != <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> Bool { fatalError("unavailable") }
+  public static func != <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> Bool {
+    fatalError("unavailable")
+  }
   @available(*, unavailable, message: "Use .< for each element.")
   public static func < (lhs: NDArray, rhs: NDArray) -> Bool { fatalError("unavailable") }
   @available(*, unavailable, message: "Use .< for each element.")
-  public static func < <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> Bool { fatalError("unavailable") }
+  public static func < <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> Bool {
+    fatalError("unavailable")
+  }
   @available(*, unavailable, message: "Use .> for each element.")
   public static func > (lhs: NDArray, rhs: NDArray) -> Bool { fatalError("unavailable") }
   @available(*, unavailable, message: "Use .> for each element.")
-  public static func > <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> Bool { fatalError("unavailable") }
+  public static func > <T: ScalarOrArray>(lhs: NDArray, rhs: T) -> Bool {
+    fatalError("unavailable")
+  }
   @available(*, unavailable, message: "Use .&& for each element.")
   public static func && (lhs: NDArray, rhs: NDArray) -> Bool { fatalError("unavailable") }
   @available(*, unavailable, message: "Use .|| for each element.")

@@ -68,14 +68,18 @@ extension WiredMemoryPolicy where Self: Hashable {
 public struct WiredSumPolicy: WiredMemoryPolicy, Hashable, Sendable {
   public let identifier: UUID
   public init(id: UUID = UUID()) { identifier = id }
-  public func limit(baseline: Int, activeSizes: [Int]) -> Int { baseline + activeSizes.reduce(0, +) }
+  public func limit(baseline: Int, activeSizes: [Int]) -> Int {
+    baseline + activeSizes.reduce(0, +)
+  }
 }
 
 /// The largest of the baseline and the active sizes.
 public struct WiredMaxPolicy: WiredMemoryPolicy, Hashable, Sendable {
   public let identifier: UUID
   public init(id: UUID = UUID()) { identifier = id }
-  public func limit(baseline: Int, activeSizes: [Int]) -> Int { activeSizes.reduce(baseline, Swift.max) }
+  public func limit(baseline: Int, activeSizes: [Int]) -> Int {
+    activeSizes.reduce(baseline, Swift.max)
+  }
 }
 
 public struct WiredMemoryManagerConfiguration: Sendable, Hashable {

@@ -10,7 +10,9 @@ public func RoPE(
   _ array: NDArray, dimensions: Int, traditional: Bool, base: Float?, scale: Float, offset: Int,
   freqs: NDArray? = nil, stream: StreamOrDevice = .default
 ) -> NDArray {
-  MLXFast.RoPE(array, dimensions: dimensions, traditional: traditional, base: base, scale: scale, offset: offset, freqs: freqs, stream: stream)
+  MLXFast.RoPE(
+    array, dimensions: dimensions, traditional: traditional, base: base, scale: scale,
+    offset: offset, freqs: freqs, stream: stream)
 }
 
 @available(*, deprecated, message: "Import Olivine alone.")
@@ -19,12 +21,16 @@ public func scaledDotProductAttention(
   queries: NDArray, keys: NDArray, values: NDArray, scale: Float, mask: NDArray?,
   memoryEfficientThreshold: Int? = nil, stream: StreamOrDevice = .default
 ) -> NDArray {
-  MLXFast.scaledDotProductAttention(queries: queries, keys: keys, values: values, scale: scale, mask: mask, memoryEfficientThreshold: memoryEfficientThreshold, stream: stream)
+  MLXFast.scaledDotProductAttention(
+    queries: queries, keys: keys, values: values, scale: scale, mask: mask,
+    memoryEfficientThreshold: memoryEfficientThreshold, stream: stream)
 }
 
 @available(*, deprecated, message: "Import Olivine alone.")
 @_disfavoredOverload
-public func rmsNorm(_ x: NDArray, weight: NDArray, eps: Float, stream: StreamOrDevice = .default) -> NDArray {
+public func rmsNorm(_ x: NDArray, weight: NDArray, eps: Float, stream: StreamOrDevice = .default)
+  -> NDArray
+{
   MLXFast.rmsNorm(x, weight: weight, eps: eps, stream: stream)
 }
 
@@ -45,5 +51,7 @@ public func metalKernel(
   name: String, inputNames: [String], outputNames: [String], source: String, header: String = "",
   ensureRowContiguous: Bool = true, atomicOutputs: Bool = false
 ) -> MLXFast.MLXFastKernel {
-  MLXFast.metalKernel(name: name, inputNames: inputNames, outputNames: outputNames, source: source, header: header, ensureRowContiguous: ensureRowContiguous, atomicOutputs: atomicOutputs)
+  MLXFast.metalKernel(
+    name: name, inputNames: inputNames, outputNames: outputNames, source: source, header: header,
+    ensureRowContiguous: ensureRowContiguous, atomicOutputs: atomicOutputs)
 }

@@ -1,4 +1,5 @@
-// The functions that MLXLinalg has in Olivine, as a module of their own for programs that import it.
+// The functions that MLXLinalg has in Olivine, as a module of their own for programs that import
+// it.
 @_exported import Olivine
 
 @available(*, deprecated, message: "Import Olivine alone.")
@@ -34,7 +35,8 @@ public func norm(
 @available(*, deprecated, message: "Import Olivine alone.")
 @_disfavoredOverload
 public func norm(
-  _ array: NDArray, ord: Double, axis: Int, keepDims: Bool = false, stream: StreamOrDevice = .default
+  _ array: NDArray, ord: Double, axis: Int, keepDims: Bool = false,
+  stream: StreamOrDevice = .default
 ) -> NDArray {
   MLXLinalg.norm(array, ord: ord, axis: axis, keepDims: keepDims, stream: stream)
 }
@@ -65,7 +67,8 @@ public func qr(_ array: NDArray, stream: StreamOrDevice = .default) -> (NDArray,
 
 @available(*, deprecated, message: "Import Olivine alone.")
 @_disfavoredOverload
-public func svd(_ array: NDArray, stream: StreamOrDevice = .default) -> (NDArray, NDArray, NDArray) {
+public func svd(_ array: NDArray, stream: StreamOrDevice = .default) -> (NDArray, NDArray, NDArray)
+{
   MLXLinalg.svd(array, stream: stream)
 }
 
@@ -77,25 +80,33 @@ public func inv(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArray 
 
 @available(*, deprecated, message: "Import Olivine alone.")
 @_disfavoredOverload
-public func triInv(_ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func triInv(_ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default)
+  -> NDArray
+{
   MLXLinalg.triInv(array, upper: upper, stream: stream)
 }
 
 @available(*, deprecated, message: "Import Olivine alone.")
 @_disfavoredOverload
-public func cholesky(_ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func cholesky(_ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default)
+  -> NDArray
+{
   MLXLinalg.cholesky(array, upper: upper, stream: stream)
 }
 
 @available(*, deprecated, message: "Import Olivine alone.")
 @_disfavoredOverload
-public func choleskyInv(_ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default) -> NDArray {
+public func choleskyInv(_ array: NDArray, upper: Bool = false, stream: StreamOrDevice = .default)
+  -> NDArray
+{
   MLXLinalg.choleskyInv(array, upper: upper, stream: stream)
 }
 
 @available(*, deprecated, message: "Import Olivine alone.")
 @_disfavoredOverload
-public func cross(_ a: NDArray, _ b: NDArray, axis: Int = -1, stream: StreamOrDevice = .default) -> NDArray {
+public func cross(_ a: NDArray, _ b: NDArray, axis: Int = -1, stream: StreamOrDevice = .default)
+  -> NDArray
+{
   MLXLinalg.cross(a, b, axis: axis, stream: stream)
 }
 

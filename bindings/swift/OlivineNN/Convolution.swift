@@ -15,16 +15,20 @@ func initialKernel(
 }
 
 /// What the descriptions of all convolutions show.
-func describeConvolution(_ weight: NDArray, _ groups: Int, _ settings: String, _ bias: Bool) -> String {
+func describeConvolution(_ weight: NDArray, _ groups: Int, _ settings: String, _ bias: Bool)
+  -> String
+{
   let shape = weight.shape
-  return "\(shape[shape.count - 1] * groups), \(shape[0]), kernelSize=\(Array(shape[1..<shape.count - 1])), "
-    + settings + ", groups=\(groups), bias=\(bias)"
+  return
+    "\(shape[shape.count - 1] * groups), \(shape[0]), "
+    + "kernelSize=\(Array(shape[1..<shape.count - 1])), " + settings
+    + ", groups=\(groups), bias=\(bias)"
 }
 
 func withBias(_ y: NDArray, _ bias: NDArray?) -> NDArray { bias.map { y + $0 } ?? y }
 
-/// `x` of shape `[N, L, inputs]` correlated with a weight of shape `[outputs, K, inputs / groups]`. The
-/// result has length `(L + 2 padding - dilation (K - 1) - 1) / stride + 1`.
+/// `x` of shape `[N, L, inputs]` correlated with a weight of shape `[outputs, K, inputs / groups]`.
+/// The result has length `(L + 2 padding - dilation (K - 1) - 1) / stride + 1`.
 open class Conv1d: Module, UnaryLayer {
   public let weight: NDArray
   public let bias: NDArray?
@@ -88,7 +92,8 @@ open class Conv2d: Module, UnaryLayer {
 
   open func callAsFunction(_ x: NDArray) -> NDArray {
     let y = conv2d(
-      x, weight, stride: IntOrPair(stride), padding: IntOrPair(padding), dilation: IntOrPair(dilation),
+      x, weight, stride: IntOrPair(stride), padding: IntOrPair(padding),
+      dilation: IntOrPair(dilation),
       groups: groups)
     return withBias(y, bias)
   }
@@ -108,7 +113,8 @@ open class Conv3d: Module, UnaryLayer {
     padding: IntOrTriple = 0, dilation: IntOrTriple = 1, groups: Int = 1, bias: Bool = true
   ) {
     weight = initialKernel(
-      "Conv3d", inputChannels, outputChannels, [kernelSize.first, kernelSize.second, kernelSize.third], groups)
+      "Conv3d", inputChannels, outputChannels,
+      [kernelSize.first, kernelSize.second, kernelSize.third], groups)
     self.bias = bias ? zeros([outputChannels]) : nil
     self.padding = padding.values
     self.dilation = dilation.values
@@ -123,7 +129,8 @@ open class Conv3d: Module, UnaryLayer {
 
   open func callAsFunction(_ x: NDArray) -> NDArray {
     let y = conv3d(
-      x, weight, stride: IntOrTriple(stride), padding: IntOrTriple(padding), dilation: IntOrTriple(dilation),
+      x, weight, stride: IntOrTriple(stride), padding: IntOrTriple(padding),
+      dilation: IntOrTriple(dilation),
       groups: groups)
     return withBias(y, bias)
   }

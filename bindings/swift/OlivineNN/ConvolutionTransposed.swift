@@ -1,8 +1,8 @@
 // Transposed convolution layers: what the gradient of a convolution does to its input.
 import Olivine
 
-/// `x` of shape `[N, L, inputs]`, weight of shape `[outputs, K, inputs / groups]`. The result has length
-/// `(L - 1) stride - 2 padding + dilation (K - 1) + outputPadding + 1`.
+/// `x` of shape `[N, L, inputs]`, weight of shape `[outputs, K, inputs / groups]`. The result has
+/// length `(L - 1) stride - 2 padding + dilation (K - 1) + outputPadding + 1`.
 open class ConvTransposed1d: Module, UnaryLayer {
   public let weight: NDArray
   public let bias: NDArray?
@@ -28,7 +28,9 @@ open class ConvTransposed1d: Module, UnaryLayer {
 
   open override func describeExtra(_ indent: Int) -> String {
     describeConvolution(
-      weight, groups, "stride=\(stride), padding=\(padding), dilation=\(dilation), outputPadding=\(outputPadding)", bias != nil)
+      weight, groups,
+      "stride=\(stride), padding=\(padding), dilation=\(dilation), outputPadding=\(outputPadding)",
+      bias != nil)
   }
 
   open func callAsFunction(_ x: NDArray) -> NDArray {
@@ -52,10 +54,12 @@ open class ConvTransposed2d: Module, UnaryLayer {
 
   public init(
     inputChannels: Int, outputChannels: Int, kernelSize: IntOrPair, stride: IntOrPair = 1,
-    padding: IntOrPair = 0, outputPadding: IntOrPair = 0, dilation: IntOrPair = 1, groups: Int = 1, bias: Bool = true
+    padding: IntOrPair = 0, outputPadding: IntOrPair = 0, dilation: IntOrPair = 1, groups: Int = 1,
+    bias: Bool = true
   ) {
     weight = initialKernel(
-      "ConvTransposed2d", inputChannels, outputChannels, [kernelSize.first, kernelSize.second], groups)
+      "ConvTransposed2d", inputChannels, outputChannels, [kernelSize.first, kernelSize.second],
+      groups)
     self.bias = bias ? zeros([outputChannels]) : nil
     self.padding = padding.values
     self.dilation = dilation.values
@@ -66,12 +70,15 @@ open class ConvTransposed2d: Module, UnaryLayer {
 
   open override func describeExtra(_ indent: Int) -> String {
     describeConvolution(
-      weight, groups, "stride=\(stride), padding=\(padding), dilation=\(dilation), outputPadding=\(outputPadding)", bias != nil)
+      weight, groups,
+      "stride=\(stride), padding=\(padding), dilation=\(dilation), outputPadding=\(outputPadding)",
+      bias != nil)
   }
 
   open func callAsFunction(_ x: NDArray) -> NDArray {
     let y = convTransposed2d(
-      x, weight, stride: IntOrPair(stride), padding: IntOrPair(padding), dilation: IntOrPair(dilation),
+      x, weight, stride: IntOrPair(stride), padding: IntOrPair(padding),
+      dilation: IntOrPair(dilation),
       outputPadding: IntOrPair(outputPadding),
       groups: groups)
     return withBias(y, bias)
@@ -90,10 +97,12 @@ open class ConvTransposed3d: Module, UnaryLayer {
 
   public init(
     inputChannels: Int, outputChannels: Int, kernelSize: IntOrTriple, stride: IntOrTriple = 1,
-    padding: IntOrTriple = 0, outputPadding: IntOrTriple = 0, dilation: IntOrTriple = 1, groups: Int = 1, bias: Bool = true
+    padding: IntOrTriple = 0, outputPadding: IntOrTriple = 0, dilation: IntOrTriple = 1,
+    groups: Int = 1, bias: Bool = true
   ) {
     weight = initialKernel(
-      "ConvTransposed3d", inputChannels, outputChannels, [kernelSize.first, kernelSize.second, kernelSize.third], groups)
+      "ConvTransposed3d", inputChannels, outputChannels,
+      [kernelSize.first, kernelSize.second, kernelSize.third], groups)
     self.bias = bias ? zeros([outputChannels]) : nil
     self.padding = padding.values
     self.dilation = dilation.values
@@ -104,12 +113,15 @@ open class ConvTransposed3d: Module, UnaryLayer {
 
   open override func describeExtra(_ indent: Int) -> String {
     describeConvolution(
-      weight, groups, "stride=\(stride), padding=\(padding), dilation=\(dilation), outputPadding=\(outputPadding)", bias != nil)
+      weight, groups,
+      "stride=\(stride), padding=\(padding), dilation=\(dilation), outputPadding=\(outputPadding)",
+      bias != nil)
   }
 
   open func callAsFunction(_ x: NDArray) -> NDArray {
     let y = convTransposed3d(
-      x, weight, stride: IntOrTriple(stride), padding: IntOrTriple(padding), dilation: IntOrTriple(dilation),
+      x, weight, stride: IntOrTriple(stride), padding: IntOrTriple(padding),
+      dilation: IntOrTriple(dilation),
       outputPadding: IntOrTriple(outputPadding),
       groups: groups)
     return withBias(y, bias)

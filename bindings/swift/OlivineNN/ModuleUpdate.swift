@@ -20,7 +20,8 @@ public enum UpdateError: Error {
 extension UpdateError: LocalizedError {
   public var errorDescription: String? {
     func place(_ path: [String], _ modules: [String]) -> String {
-      "\(path.isEmpty ? "the top" : path.joined(separator: ".")) of \(modules.joined(separator: "."))"
+      let top = path.isEmpty ? "the top" : path.joined(separator: ".")
+      return "\(top) of \(modules.joined(separator: "."))"
     }
     switch self {
     case .unableToCollectModulesFromContainer(let path, let modules):
@@ -193,7 +194,8 @@ struct ModuleUpdate {
       }
     }
     if verify.contains(.allModelKeysSet) {
-      for (key, child) in module.children() where tree[key] == nil && !child.flattenedValues().isEmpty {
+      for (key, child) in module.children()
+      where tree[key] == nil && !child.flattenedValues().isEmpty {
         throw UpdateError.keyNotFound(path: path + [key], modules: modulePath)
       }
     }

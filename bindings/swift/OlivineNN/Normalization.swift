@@ -6,8 +6,8 @@ private func affine(_ x: NDArray, _ weight: NDArray?, _ bias: NDArray?) -> NDArr
   return weight * x + bias
 }
 
-/// Normalizes every channel of every example of `[batch, spatial axes, dimensions]` over its spatial
-/// axes. Source: Ulyanov et al., "Instance Normalization" (2016).
+/// Normalizes every channel of every example of `[batch, spatial axes, dimensions]` over its
+/// spatial axes. Source: Ulyanov et al., "Instance Normalization" (2016).
 open class InstanceNorm: Module, UnaryLayer {
   public let dimensions: Int
   public let eps: Float
@@ -78,8 +78,8 @@ open class RMSNorm: Module, UnaryLayer {
 }
 
 /// Normalizes groups of channels of every example of `[batch, spatial axes, dimensions]`. With
-/// `pytorchCompatible`, a group is `dimensions / groupCount` neighbouring channels, as in the paper;
-/// otherwise channel `c` is in group `c % groupCount`. Source: Wu and He (2018).
+/// `pytorchCompatible`, a group is `dimensions / groupCount` neighbouring channels, as in the
+/// paper; otherwise channel `c` is in group `c % groupCount`. Source: Wu and He (2018).
 open class GroupNorm: Module, UnaryLayer {
   public let groupCount: Int
   public let dimensions: Int
@@ -94,7 +94,9 @@ open class GroupNorm: Module, UnaryLayer {
   ) {
     if groupCount < 1 || dimensions % groupCount != 0 {
       report(
-        "[GroupNorm] expected dimensions divisible by groupCount; got \(dimensions) and \(groupCount)")
+        "[GroupNorm] expected dimensions divisible by groupCount; "
+          + "got \(dimensions) and \(groupCount)"
+      )
     }
     self.groupCount = groupCount
     self.dimensions = dimensions
@@ -129,9 +131,9 @@ open class GroupNorm: Module, UnaryLayer {
   }
 }
 
-/// Normalizes every channel of `[N, C]`, `[N, L, C]` or `[N, H, W, C]` over the batch and the spatial
-/// axes. Training uses the batch's own statistics and updates the running ones, which evaluation uses.
-/// Source: Ioffe and Szegedy, "Batch Normalization" (2015).
+/// Normalizes every channel of `[N, C]`, `[N, L, C]` or `[N, H, W, C]` over the batch and the
+/// spatial axes. Training uses the batch's own statistics and updates the running ones, which
+/// evaluation uses. Source: Ioffe and Szegedy, "Batch Normalization" (2015).
 open class BatchNorm: Module, UnaryLayer {
   public let featureCount: Int
   public let eps: Float

@@ -12,8 +12,9 @@ public protocol ArrayOffsetLayer: Module {
   func callAsFunction(_ x: NDArray, offset: NDArray) -> NDArray
 }
 
-/// Rotates pairs of features by an angle that grows with the position (axis -2). `traditional` pairs
-/// neighbours; otherwise feature `i` is paired with `i + dimensions / 2`. Source: Su et al. (2021).
+/// Rotates pairs of features by an angle that grows with the position (axis -2). `traditional`
+/// pairs neighbours; otherwise feature `i` is paired with `i + dimensions / 2`. Source: Su et al.
+/// (2021).
 public final class RoPE: Module, UnaryLayer, OffsetLayer, ArrayOffsetLayer {
   let dimensions: Int
   let traditional: Bool
@@ -44,9 +45,9 @@ public final class RoPE: Module, UnaryLayer, OffsetLayer, ArrayOffsetLayer {
   public func callAsFunction(_ x: NDArray) -> NDArray { self(x, offset: 0) }
 }
 
-/// Sines and cosines of the position at `dimensions / 2` frequencies, evenly spaced in the logarithm.
-/// `fullTurns` multiplies positions by 2 pi; `scale` (by default `sqrt(2 / dimensions)`) multiplies
-/// the result. Source: Vaswani et al., "Attention Is All You Need" (2017).
+/// Sines and cosines of the position at `dimensions / 2` frequencies, evenly spaced in the
+/// logarithm. `fullTurns` multiplies positions by 2 pi; `scale` (by default `sqrt(2 / dimensions)`)
+/// multiplies the result. Source: Vaswani et al., "Attention Is All You Need" (2017).
 open class SinusoidalPositionalEncoding: Module, UnaryLayer {
   // The underscore keeps the frequencies out of the parameters.
   let _frequencies: NDArray

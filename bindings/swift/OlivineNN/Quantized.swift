@@ -172,8 +172,8 @@ private func multiply(
   return (y.asType(.float32) * (globalScale / 2688)).asType(y.dtype)
 }
 
-/// `x.matmul(weight.T) + bias` with a quantized weight of `[outputDimensions, inputDimensions]`; it is
-/// frozen.
+/// `x.matmul(weight.T) + bias` with a quantized weight of `[outputDimensions, inputDimensions]`; it
+/// is frozen.
 open class QuantizedLinear: Linear, Quantized {
   public let groupSize: Int
   public let bits: Int
@@ -203,7 +203,8 @@ open class QuantizedLinear: Linear, Quantized {
       weight: other.weight, bias: other.bias, groupSize: groupSize, bits: bits, mode: mode)
   }
   public init(
-    weight: NDArray, bias: NDArray?, groupSize: Int = 64, bits: Int = 4, mode: QuantizationMode = .affine,
+    weight: NDArray, bias: NDArray?, groupSize: Int = 64, bits: Int = 4,
+    mode: QuantizationMode = .affine,
     globalScale: NDArray? = nil
   ) {
     let (packed, scales, biases) = quantized(

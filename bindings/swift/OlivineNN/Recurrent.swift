@@ -20,8 +20,8 @@ private func steps(_ name: String, _ x: NDArray) -> Range<Int> {
   return 0..<x.dim(-2)
 }
 
-/// Elman's network: `h_t = nonLinearity(Wxh x_t + Whh h_{t-1} + bias)`, from `[..., L, inputSize]` to
-/// `[..., L, hiddenSize]`; `hidden` is the state before the first step, zeros if not given.
+/// Elman's network: `h_t = nonLinearity(Wxh x_t + Whh h_{t-1} + bias)`, from `[..., L, inputSize]`
+/// to `[..., L, hiddenSize]`; `hidden` is the state before the first step, zeros if not given.
 open class RNN: Module {
   public let hiddenSize: Int
   public let nonLinearity: (NDArray, StreamOrDevice) -> NDArray
@@ -60,9 +60,9 @@ open class RNN: Module {
 }
 
 /// Gated recurrent unit. With `r` and `z` the sigmoids of their parts of `Wx x_t + Wh h_{t-1} + b`,
-/// and `n = tanh(Wx_n x_t + b_n + r * (Wh_n h_{t-1} + bhn))`, `h_t = (1 - z) * n + z * h_{t-1}`; the
-/// rows of the weights are those of r, z and n. Source: Cho et al. (2014), with the reset gate after
-/// the product.
+/// and `n = tanh(Wx_n x_t + b_n + r * (Wh_n h_{t-1} + bhn))`, `h_t = (1 - z) * n + z * h_{t-1}`;
+/// the rows of the weights are those of r, z and n. Source: Cho et al. (2014), with the reset gate
+/// after the product.
 open class GRU: Module {
   public let hiddenSize: Int
   @ParameterInfo(key: "Wx") public var wx: NDArray

@@ -4,8 +4,8 @@
 import Foundation
 import Olivine
 
-/// Resamples the spatial axes of `[N, spatial axes, C]` by `scaleFactor`, one for all or each; an axis
-/// of `n` elements gets `floor(n * scale)`.
+/// Resamples the spatial axes of `[N, spatial axes, C]` by `scaleFactor`, one for all or each; an
+/// axis of `n` elements gets `floor(n * scale)`.
 open class Upsample: Module, UnaryLayer {
   public enum Mode: Sendable {
     /// Each output takes one input along every axis.

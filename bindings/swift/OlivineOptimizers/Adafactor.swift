@@ -3,9 +3,10 @@ import Olivine
 
 /// Adam's step with the mean square of a matrix kept as the product of a row and a column. With
 /// `relativeStep` the rate is `min(1e-2, 1 / sqrt(step))`, or `1e-6 * step` in place of 1e-2 with
-/// `warmupInit`; otherwise `learningRate` is needed. `scaleParameter` multiplies it by the root mean
-/// square of the parameter, at least `eps.1`; `eps.0` is added to squares. Updates are scaled down to a
-/// root mean square of `clipThreshold`; `beta1` averages them. Source: Shazeer and Stern (2018).
+/// `warmupInit`; otherwise `learningRate` is needed. `scaleParameter` multiplies it by the root
+/// mean square of the parameter, at least `eps.1`; `eps.0` is added to squares. Updates are scaled
+/// down to a root mean square of `clipThreshold`; `beta1` averages them. Source: Shazeer and Stern
+/// (2018).
 open class Adafactor: OptimizerBase<Adafactor.State> {
   public var learningRate: Float?
   public var eps: (Float, Float)

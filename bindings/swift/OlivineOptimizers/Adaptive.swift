@@ -44,8 +44,8 @@ open class AdaGrad: OptimizerBaseArrayState {
   }
 }
 
-/// Steps in the units of the parameters: the gradient times the ratio of the roots of the mean squares
-/// of past steps and of gradients. Source: Zeiler, "ADADELTA" (2012).
+/// Steps in the units of the parameters: the gradient times the ratio of the roots of the mean
+/// squares of past steps and of gradients. Source: Zeiler, "ADADELTA" (2012).
 open class AdaDelta: OptimizerBase<TupleState> {
   public var learningRate: Float
   public var rho: Float

@@ -63,10 +63,10 @@ open class Lion: OptimizerBaseArrayState {
   }
 }
 
-/// SGD with momentum; updates of matrices are replaced by the nearest orthogonal matrix. Parameters of
-/// more than two dimensions count as matrices of their first axis by the rest, and the rate is
-/// multiplied by `sqrt(max(1, shape[-2] / shape[-1]))`. Use another optimizer for embeddings, output
-/// layers and vectors (see ``MultiOptimizer``). Source: Jordan et al., "Muon" (2024).
+/// SGD with momentum; updates of matrices are replaced by the nearest orthogonal matrix. Parameters
+/// of more than two dimensions count as matrices of their first axis by the rest, and the rate is
+/// multiplied by `sqrt(max(1, shape[-2] / shape[-1]))`. Use another optimizer for embeddings,
+/// output layers and vectors (see ``MultiOptimizer``). Source: Jordan et al., "Muon" (2024).
 open class Muon: OptimizerBaseArrayState {
   public var learningRate: Float
   public var momentum: Float

@@ -1,5 +1,5 @@
-// Optimizers in general: the protocol, the base class that walks the trees, a combination of several,
-// and gradient clipping.
+// Optimizers in general: the protocol, the base class that walks the trees, a combination of
+// several, and gradient clipping.
 import Olivine
 import OlivineNN
 
@@ -8,8 +8,8 @@ public protocol Optimizer: Updatable, Evaluatable {
   func update(model: Module, gradients: ModuleParameters)
 }
 
-/// Several optimizers, each for the parameters that its filter picks first by path and gradient; the
-/// last has no filter and takes the rest.
+/// Several optimizers, each for the parameters that its filter picks first by path and gradient;
+/// the last has no filter and takes the rest.
 open class MultiOptimizer: Optimizer {
   public let optimizers: [Optimizer]
   private let filters: [(String, NDArray) -> Bool]

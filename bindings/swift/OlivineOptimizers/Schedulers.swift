@@ -1,4 +1,5 @@
-// Learning-rate schedules: functions from the step to the rate, to set an optimizer's learningRate by.
+// Learning-rate schedules: functions from the step to the rate, to set an optimizer's learningRate
+// by.
 import Foundation
 import Olivine
 import OlivineNN

@@ -1,4 +1,5 @@
-// The functions that MLXRandom has in Olivine, as a module of their own for programs that import it.
+// The functions that MLXRandom has in Olivine, as a module of their own for programs that import
+// it.
 @_exported import Olivine
 
 @available(*, deprecated, message: "Import Olivine alone.")
@@ -40,7 +41,8 @@ public func uniform<R: HasDType, T>(
 @available(*, deprecated, message: "Import Olivine alone.")
 @_disfavoredOverload
 public func uniform<T>(
-  _ range: Range<Float> = 0..<1, _ shape: [Int] = [], type: T.Type = Float.self, key: NDArray? = nil, stream: StreamOrDevice = .default
+  _ range: Range<Float> = 0..<1, _ shape: [Int] = [], type: T.Type = Float.self,
+  key: NDArray? = nil, stream: StreamOrDevice = .default
 ) -> NDArray where T: HasDType, T: BinaryFloatingPoint {
   MLXRandom.uniform(range)
 }
@@ -75,7 +77,8 @@ public func normal<T>(
 @available(*, deprecated, message: "Import Olivine alone.")
 @_disfavoredOverload
 public func normal(
-  _ shape: [Int] = [], dtype: DType = .float32, loc: Float = 0, scale: Float = 1, key: NDArray? = nil,
+  _ shape: [Int] = [], dtype: DType = .float32, loc: Float = 0, scale: Float = 1,
+  key: NDArray? = nil,
   stream: StreamOrDevice = .default
 ) -> NDArray {
   MLXRandom.normal(shape, dtype: dtype, loc: loc, scale: scale, key: key, stream: stream)
@@ -84,10 +87,12 @@ public func normal(
 @available(*, deprecated, message: "Import Olivine alone.")
 @_disfavoredOverload
 public func multivariateNormal(
-  mean: NDArray, covariance: NDArray, shape: [Int] = [], dtype: DType = .float32, key: NDArray? = nil,
+  mean: NDArray, covariance: NDArray, shape: [Int] = [], dtype: DType = .float32,
+  key: NDArray? = nil,
   stream: StreamOrDevice = .default
 ) -> NDArray {
-  MLXRandom.multivariateNormal(mean: mean, covariance: covariance, shape: shape, dtype: dtype, key: key, stream: stream)
+  MLXRandom.multivariateNormal(
+    mean: mean, covariance: covariance, shape: shape, dtype: dtype, key: key, stream: stream)
 }
 
 @available(*, deprecated, message: "Import Olivine alone.")
@@ -181,7 +186,8 @@ public func gumbel<T>(
 @available(*, deprecated, message: "Import Olivine alone.")
 @_disfavoredOverload
 public func gumbel(
-  _ shape: [Int] = [], dtype: DType = .float32, key: NDArray? = nil, stream: StreamOrDevice = .default
+  _ shape: [Int] = [], dtype: DType = .float32, key: NDArray? = nil,
+  stream: StreamOrDevice = .default
 ) -> NDArray {
   MLXRandom.gumbel(shape, dtype: dtype, key: key, stream: stream)
 }
@@ -207,7 +213,8 @@ public func categorical(
 @available(*, deprecated, message: "Import Olivine alone.")
 @_disfavoredOverload
 public func laplace(
-  _ shape: [Int] = [], dtype: DType = .float32, loc: Float = 0, scale: Float = 1, key: NDArray? = nil,
+  _ shape: [Int] = [], dtype: DType = .float32, loc: Float = 0, scale: Float = 1,
+  key: NDArray? = nil,
   stream: StreamOrDevice = .default
 ) -> NDArray {
   MLXRandom.laplace(shape, dtype: dtype, loc: loc, scale: scale, key: key, stream: stream)

@@ -24,7 +24,8 @@ public struct LanguageModel {
     guard metadata["format"] == "olivine-lm", metadata["version"] == "1" else {
       throw LoadSaveError.unableToOpen(url, "expected a checkpoint of olivine train-lm, version 1")
     }
-    let settings = try JSONDecoder().decode(Settings.self, from: Data((metadata["settings"] ?? "").utf8))
+    let settings = try JSONDecoder().decode(
+      Settings.self, from: Data((metadata["settings"] ?? "").utf8))
     self.init(model: GPT(settings.model), alphabet: settings.alphabet)
     let prefix = "model."
     let parameters = arrays.filter { $0.key.hasPrefix(prefix) }
@@ -40,7 +41,8 @@ public struct LanguageModel {
     let arrays = Dictionary(
       uniqueKeysWithValues: model.parameters().flattened(prefix: "model"))
     try Olivine.save(
-      arrays: arrays, metadata: ["format": "olivine-lm", "version": "1", "settings": text], url: url)
+      arrays: arrays, metadata: ["format": "olivine-lm", "version": "1", "settings": text], url: url
+    )
   }
 
   public func encode(_ text: String) throws -> [Int32] {
@@ -52,8 +54,8 @@ public struct LanguageModel {
     }
   }
 
-  /// Continues a prompt by the most likely tokens. When the context is full, the later half of it is
-  /// read again as if it were the start of a text.
+  /// Continues a prompt by the most likely tokens. When the context is full, the later half of it
+  /// is read again as if it were the start of a text.
   public func generate(_ prompt: String, count: Int) throws -> String {
     let context = model.config.context
     model.train(false)

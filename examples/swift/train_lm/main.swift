@@ -54,7 +54,8 @@ func train(_ text: String, _ checkpoint: URL, steps: Int) throws {
 }
 
 let arguments = CommandLine.arguments
-guard (3...4).contains(arguments.count), let steps = Int(arguments.count > 3 ? arguments[3] : "200"),
+guard (3...4).contains(arguments.count),
+  let steps = Int(arguments.count > 3 ? arguments[3] : "200"),
   steps > 0
 else {
   print("usage: train_lm TEXT CHECKPOINT [STEPS]")

@@ -12,7 +12,8 @@ struct Fixtures {
   private let arrays: [String: NDArray]
 
   init() throws {
-    arrays = try loadArrays(url: repository.appendingPathComponent("tests/fixtures/swift/nn.safetensors"))
+    arrays = try loadArrays(
+      url: repository.appendingPathComponent("tests/fixtures/swift/nn.safetensors"))
   }
 
   /// The arrays of a case of one kind, by name.
@@ -65,7 +66,8 @@ func assertLayer(
   layer.train(train)
   let expected = fixtures.named(name, "parameter")
   let own = Dictionary(uniqueKeysWithValues: layer.parameters().flattened())
-  XCTAssertEqual(own.mapValues { $0.shape }, expected.mapValues { $0.shape }, name, file: file, line: line)
+  XCTAssertEqual(
+    own.mapValues { $0.shape }, expected.mapValues { $0.shape }, name, file: file, line: line)
   let parameters = ModuleParameters.unflattened(expected)
   try layer.update(parameters: parameters, verify: .all)
 

@@ -77,7 +77,8 @@ final class LayerTests: XCTestCase {
     try check(
       "ConvTransposed1d",
       ConvTransposed1d(
-        inputChannels: 4, outputChannels: 3, kernelSize: 3, stride: 2, padding: 1, outputPadding: 1))
+        inputChannels: 4, outputChannels: 3, kernelSize: 3, stride: 2, padding: 1, outputPadding: 1)
+    )
     try check(
       "ConvTransposed2d",
       ConvTransposed2d(inputChannels: 4, outputChannels: 3, kernelSize: 3, stride: 2))
@@ -111,7 +112,8 @@ final class LayerTests: XCTestCase {
   func testRunningStatisticsInCompiledTraining() {
     let x = MLXRandom.normal([16, 3]) + 2
     let norm = BatchNorm(featureCount: 3)
-    let lossAndGradients = valueAndGrad(model: norm) { (norm: BatchNorm, x: MLXArray, _: MLXArray) in
+    let lossAndGradients = valueAndGrad(model: norm) {
+      (norm: BatchNorm, x: MLXArray, _: MLXArray) in
       sum(norm(x) * x)
     }
     let step = compile(inputs: [norm], outputs: [norm]) { (x: MLXArray) in
@@ -175,7 +177,8 @@ final class LayerTests: XCTestCase {
       [attention($0[0], keys: $0[1], values: $0[2], mask: $0[3])]
     }
     assertClose(
-      MultiHeadAttention.createAdditiveCausalMask(3), fixtures.listed("MultiHeadAttention", "input")[3],
+      MultiHeadAttention.createAdditiveCausalMask(3),
+      fixtures.listed("MultiHeadAttention", "input")[3],
       "mask", tolerance: 0)
     for (name, first) in [("Transformer", false), ("TransformerNormFirst", true)] {
       let model = Transformer(
@@ -194,7 +197,8 @@ final class LayerTests: XCTestCase {
     try check("UpsampleNearest", Upsample(scaleFactor: 2.0))
     try check("UpsampleNearestPart", Upsample(scaleFactor: [1.5, 0.6]))
     try check("UpsampleLinear", Upsample(scaleFactor: 1.5, mode: .linear()))
-    try check("UpsampleLinearCorners", Upsample(scaleFactor: 2.0, mode: .linear(alignCorners: true)))
+    try check(
+      "UpsampleLinearCorners", Upsample(scaleFactor: 2.0, mode: .linear(alignCorners: true)))
     try check("UpsampleCubic", Upsample(scaleFactor: [2.0, 1.4], mode: .cubic()))
   }
 
@@ -238,14 +242,23 @@ final class LayerTests: XCTestCase {
 
   func testErrorsNameWhatWasExpected() {
     for (expected, body) in [
-      ("[BatchNorm] expected 2 to 4 dimensions", { _ = BatchNorm(featureCount: 2)(MLXArray(1 as Float)) }),
+      (
+        "[BatchNorm] expected 2 to 4 dimensions",
+        { _ = BatchNorm(featureCount: 2)(MLXArray(1 as Float)) }
+      ),
       ("[Dropout] expected 0 <= p < 1", { _ = Dropout(p: 1.5) }),
-      ("[MaxPool2d] expected 4 dimensions", { _ = MaxPool2d(kernelSize: 2, stride: 2)(.zeros([2, 2])) }),
+      (
+        "[MaxPool2d] expected 4 dimensions",
+        { _ = MaxPool2d(kernelSize: 2, stride: 2)(.zeros([2, 2])) }
+      ),
       ("[Upsample] expected scaleFactor > 0", { _ = Upsample(scaleFactor: -1.0) }),
       ("[RNN] expected a sequence", { _ = RNN(inputSize: 2, hiddenSize: 2)(.zeros([2])) }),
-      ("[Conv1d] expected inputChannels divisible by groups", {
-        _ = Conv1d(inputChannels: 3, outputChannels: 2, kernelSize: 1, groups: 2)
-      }),
+      (
+        "[Conv1d] expected inputChannels divisible by groups",
+        {
+          _ = Conv1d(inputChannels: 3, outputChannels: 2, kernelSize: 1, groups: 2)
+        }
+      ),
     ] as [(String, () -> Void)] {
       XCTAssertThrowsError(try withError { body() }) { error in
         XCTAssertTrue(error.localizedDescription.hasPrefix(expected), error.localizedDescription)

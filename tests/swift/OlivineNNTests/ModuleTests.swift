@@ -119,7 +119,9 @@ final class ModuleTests: XCTestCase {
     }
     let others = block.parameters().flattened().filter { $0.0 != "linear.weight" }
     expectError(others + [("linear.weight", MLXArray(1))]) {
-      if case .mismatchedSize(let path, _, [4, 4], []) = $0 { return path == ["linear", "weight"] }
+      if case .mismatchedSize(let path, _, [4, 4], []) = $0 {
+        return path == ["linear", "weight"]
+      }
       return false
     }
     var all = block.parameters().flattened()
@@ -132,7 +134,11 @@ final class ModuleTests: XCTestCase {
       if case .unhandledKeys(path: [], _, keys: ["more"]) = $0 { return true }
       return false
     }
-    expectError(block.parameters().flattened().filter { !$0.0.hasPrefix("linear") } + [("linear", MLXArray(1))]) {
+    expectError(
+      block.parameters().flattened().filter { !$0.0.hasPrefix("linear") } + [
+        ("linear", MLXArray(1))
+      ]
+    ) {
       if case .settingArrayWithModule(path: ["linear"], _) = $0 { return true }
       return false
     }

@@ -69,7 +69,8 @@ final class FileTests: XCTestCase {
     try exportFunction(to: url) { (a: [MLXArray]) -> [MLXArray] in [a[0] * 2 + a[1]] }(x, x)
     let f = try importFunction(from: url)
     assertEqual(try f(x, x + 1)[0], [4, 7])
-    try exportFunctions(to: url, shapeless: true, { (a: [MLXArray]) -> [MLXArray] in [a[0].sum()] }) { export in
+    try exportFunctions(to: url, shapeless: true, { (a: [MLXArray]) -> [MLXArray] in [a[0].sum()] })
+    { export in
       try export(x)
       try export(MLXArray.ones([2, 2]))
     }
@@ -89,7 +90,8 @@ final class FileTests: XCTestCase {
       ], url: url)
     let (loaded, metadata) = try loadGGUF(url: url)
     assertEqual(loaded["w"]!, [1, 2])
-    XCTAssertEqual(Set(metadata.keys).intersection(["name", "tokens", "layers", "scales"]).count, 4)
+    XCTAssertEqual(
+      Set(metadata.keys).intersection(["name", "tokens", "layers", "scales"]).count, 4)
     guard case .text("tiny")? = metadata["name"] else { return XCTFail("name") }
     guard case .texts(["a", "", "é"])? = metadata["tokens"] else { return XCTFail("tokens") }
     guard case .array(let layers)? = metadata["layers"] else { return XCTFail("layers") }

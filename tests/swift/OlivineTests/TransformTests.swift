@@ -30,7 +30,8 @@ final class TransformTests: XCTestCase {
     assertEqual(rows[0][1], [3, 0, 0, 4])
     assertEqual(rows[1][0], [1, 1])
     assertEqual(rows[1][1], [0, 0])
-    let mixed = hessian({ (a: [MLXArray]) -> MLXArray in (a[0] * a[1]).sum() }, argumentNumbers: [0, 1])
+    let mixed = hessian(
+      { (a: [MLXArray]) -> MLXArray in (a[0] * a[1]).sum() }, argumentNumbers: [0, 1])
     assertEqual(mixed([x, x])[0][1], [1, 0, 0, 1])
     XCTAssertThrowsError(try withError { _ = hessian { (x: MLXArray) -> MLXArray in x }(x) })
     XCTAssertThrowsError(try withError { _ = jacobian(f, argumentNumbers: [2])([x, x]) })
@@ -56,7 +57,8 @@ final class TransformTests: XCTestCase {
   func testProductsWithDerivatives() {
     let x = MLXArray([1 as Float, 2])
     let f = { (a: [MLXArray]) -> [MLXArray] in [exp(a[0]) * a[1]] }
-    let (values, tangents) = jvp(f, primals: [x, x], tangents: [MLXArray.ones([2]), MLXArray.zeros([2])])
+    let (values, tangents) = jvp(
+      f, primals: [x, x], tangents: [MLXArray.ones([2]), MLXArray.zeros([2])])
     assertClose(values[0], [2.7182817, 14.778112])
     assertClose(tangents[0], [2.7182817, 14.778112])
     let (_, cotangents) = vjp(f, primals: [x, x], cotangents: [MLXArray.ones([2])])
@@ -72,7 +74,8 @@ final class TransformTests: XCTestCase {
     XCTAssertEqual(rows(m).asArray(Int.self), [3, 12])
     let columns = vmap({ (x: MLXArray) -> MLXArray in x.sum() }, inAxes: -1)
     XCTAssertEqual(columns(m).asArray(Int.self), [3, 5, 7])
-    let outer = vmap({ (x: MLXArray, y: MLXArray) -> MLXArray in x * y }, inAxes: (0, nil), outAxes: 1)
+    let outer = vmap(
+      { (x: MLXArray, y: MLXArray) -> MLXArray in x * y }, inAxes: (0, nil), outAxes: 1)
     XCTAssertEqual(outer(MLXArray([1, 2]), MLXArray([3, 4, 5])).shape, [3, 2])
     let several = vmap({ (a: [MLXArray]) -> [MLXArray] in [a[0] + a[1], a[0]] }, inAxes: [0, nil])
     let results = several([m, MLXArray([1, 1, 1])])
@@ -166,11 +169,14 @@ final class TransformTests: XCTestCase {
     XCTAssertThrowsError(try withError { a.sum(axis: 4) })
     XCTAssertThrowsError(try withError { grad { (x: MLXArray) -> MLXArray in x + b }(a) })
     XCTAssertThrowsError(try withError { compile { (x: MLXArray) -> MLXArray in x + b }(a) })
-    let kernel = { MLXFast.metalKernel(name: "k", inputNames: ["x"], outputNames: ["y"], source: "") }
+    let kernel = {
+      MLXFast.metalKernel(name: "k", inputNames: ["x"], outputNames: ["y"], source: "")
+    }
     XCTAssertThrowsError(
       try withError {
         _ = kernel()(
-          [a], grid: (1, 1, 1), threadGroup: (1, 1, 1), outputShapes: [[2]], outputDTypes: [.float32])
+          [a], grid: (1, 1, 1), threadGroup: (1, 1, 1), outputShapes: [[2]],
+          outputDTypes: [.float32])
       })
   }
 

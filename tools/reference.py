@@ -25,6 +25,9 @@ sys.path.insert(0, str(ROOT / "bindings"))
 from generate import SUBMODULES, read_family  # noqa: E402
 from swift_api import camel, split_commas  # noqa: E402
 
+sys.path.insert(0, str(ROOT / "tools"))
+from language_names import OTHER_NAMES  # noqa: E402
+
 TITLES = {
     "conv": "Convolutions",
     "creation": "Making arrays",
@@ -78,6 +81,10 @@ def cpp_declarations() -> dict[tuple[str, str], list[str]]:
             form = " ".join(statement.split()).removeprefix("inline ")
             if form not in found[space, name[1]]:
                 found[space, name[1]].append(form)
+    for function, others in OTHER_NAMES["C++"].items():
+        for other in others:
+            space, _, name = other.rpartition("::")
+            found["", function] += found[space, name]
     return found
 
 
@@ -141,8 +148,12 @@ def c_declarations(names: set[str]) -> dict[str, list[str]]:
     for path in sorted((ROOT / "bindings/c/include").rglob("*.h")):
         for text in re.findall(r"OLIVINE_C_API\s+([^;{]*\));", path.read_text()):
             if name := re.search(r"\bolivine_(\w+)\(", text):
+                form = " ".join(text.split()) + ";"
                 if owner := owner_of(name[1], names):
-                    found[owner].append(" ".join(text.split()) + ";")
+                    found[owner].append(form)
+                for function, others in OTHER_NAMES["C"].items():
+                    if name[1] in others and form not in found[function]:
+                        found[function].append(form)
     return found
 
 
@@ -164,7 +175,32 @@ def swift_declarations(names: set[str]) -> dict[str, list[str]]:
                 into = methods if inside else free
                 if form not in into[function]:
                     into[function].append(form)
-    return collections.defaultdict(list, {**methods, **free})
+    found = collections.defaultdict(list, {**methods, **free})
+    text = "\n".join(path.read_text() for folder in sources for path in folder.rglob("*.swift"))
+    for function, others in OTHER_NAMES["Swift"].items():
+        found[function] = [form for other in others for form in swift_members(text, other)]
+    return found
+
+
+def swift_members(text: str, name: str) -> list[str]:
+    """Public declarations, without bodies, that begin with `name`, or with `member` in Type."""
+    owner, _, member = name.rpartition(".")
+    pieces = [text]
+    if owner:
+        opening = rf"(?m)^(?:public )?(?:final )?(?:enum|class|struct|extension) {owner}\b"
+        pieces = [piece[: piece.index("\n}")] for piece in re.split(opening, text)[1:]]
+    words = r"(?:static |convenience )*((?:func |var )?"
+    head = rf"(?m)^{'  ' if owner else ''}public {words}{re.escape(member)}\b)"
+    found = []
+    for piece in pieces:
+        for match in re.finditer(head, piece):
+            form = piece[match.start(1) :]
+            end = form.index("\n") if form.startswith("var") else len(form)
+            form = " ".join(form[: min(end, body_begins(form))].split())
+            form = f"{owner}: {form}" if owner else form
+            if form not in found:
+                found.append(form)
+    return found
 
 
 def swift_functions(text: str):
@@ -272,15 +308,25 @@ class Entry:
 def entries(family, cpp, c, swift) -> list[Entry]:
     found = []
     for name, definitions in family.functions.items():
-        c_name = f"{family.module}_{name}" if family.module else name
+        full = f"{family.module}_{name}" if family.module else name
         forms = {
             "Python": [python_form(f) for f in definitions],
-            "C++": [f"{form};" for form in written(cpp[family.module, definitions[0].cpp])],
-            "C": c[c_name],
-            "Swift": swift[c_name],
+            "C++": cpp[family.module, definitions[0].cpp] or cpp["", full],
+            "C": c[full],
+            "Swift": swift[full],
         }
+        forms["C++"] = [f"{form};" for form in written(forms["C++"])]
         found.append(Entry(definitions, forms))
     return found
+
+
+def everything() -> list[tuple]:
+    """Each family with the entries of its functions."""
+    families = [read_family(path) for path in sorted((ROOT / "api").glob("*.pyi"))]
+    families = [f for f in families if f.functions]
+    names = {f"{f.module}_{n}" if f.module else n for f in families for n in f.functions}
+    cpp, c, swift = cpp_declarations(), c_declarations(names), swift_declarations(names)
+    return [(f, entries(f, cpp, c, swift)) for f in families]
 
 
 def page(family, listed: list[Entry]) -> str:
@@ -305,11 +351,10 @@ def index(families, listed) -> str:
 
 
 def pages() -> dict[Path, str]:
-    families = [read_family(path) for path in sorted((ROOT / "api").glob("*.pyi"))]
-    families = [f for f in families if f.functions]
-    names = {f"{f.module}_{n}" if f.module else n for f in families for n in f.functions}
-    cpp, c, swift = cpp_declarations(), c_declarations(names), swift_declarations(names)
-    listed = {f.name: entries(f, cpp, c, swift) for f in families}
+    families, listed = [], {}
+    for family, found in everything():
+        families.append(family)
+        listed[family.name] = found
     made = {OUT / f"{f.name}.md": page(f, listed[f.name]) for f in families}
     return {OUT / "README.md": index(families, listed), **made}
 

@@ -20,9 +20,18 @@ public enum MLXFFT {
     _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
     axes: (some Collection<Int>)? = [-2, -1], stream: StreamOrDevice = .default
   ) -> NDArray {
+    fft2(array, s: s, axes: axes, norm: .backward, stream: stream)
+  }
+
+  /// The transform along two axes, cut or padded to the sizes s.
+  public static func fft2(
+    _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+    axes: (some Collection<Int>)? = [-2, -1], norm: FFTNorm,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
     over(array, s, axes, real: false) { r, sizes, axes, n in
       olivine_fft_fft2(
-        r, array.ctx, sizes, n, axes, n, OLIVINE_FFT_NORM_BACKWARD, stream.ctx)
+        r, array.ctx, sizes, n, axes, n, norm.code, stream.ctx)
     }
   }
 
@@ -31,9 +40,18 @@ public enum MLXFFT {
     _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
     axes: (some Collection<Int>)? = [Int]?.none, stream: StreamOrDevice = .default
   ) -> NDArray {
+    fftn(array, s: s, axes: axes, norm: .backward, stream: stream)
+  }
+
+  /// The transform along axes, cut or padded to the sizes s.
+  public static func fftn(
+    _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+    axes: (some Collection<Int>)? = [Int]?.none, norm: FFTNorm,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
     over(array, s, axes, real: false) { r, sizes, axes, n in
       olivine_fft_fftn(
-        r, array.ctx, sizes, n, axes, n, OLIVINE_FFT_NORM_BACKWARD, stream.ctx)
+        r, array.ctx, sizes, n, axes, n, norm.code, stream.ctx)
     }
   }
 
@@ -42,9 +60,18 @@ public enum MLXFFT {
     _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
     axes: (some Collection<Int>)? = [-2, -1], stream: StreamOrDevice = .default
   ) -> NDArray {
+    ifft2(array, s: s, axes: axes, norm: .backward, stream: stream)
+  }
+
+  /// The inverse transform along two axes, cut or padded to the sizes s.
+  public static func ifft2(
+    _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+    axes: (some Collection<Int>)? = [-2, -1], norm: FFTNorm,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
     over(array, s, axes, real: false) { r, sizes, axes, n in
       olivine_fft_ifft2(
-        r, array.ctx, sizes, n, axes, n, OLIVINE_FFT_NORM_BACKWARD, stream.ctx)
+        r, array.ctx, sizes, n, axes, n, norm.code, stream.ctx)
     }
   }
 
@@ -53,9 +80,18 @@ public enum MLXFFT {
     _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
     axes: (some Collection<Int>)? = [Int]?.none, stream: StreamOrDevice = .default
   ) -> NDArray {
+    ifftn(array, s: s, axes: axes, norm: .backward, stream: stream)
+  }
+
+  /// The inverse transform along axes, cut or padded to the sizes s.
+  public static func ifftn(
+    _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+    axes: (some Collection<Int>)? = [Int]?.none, norm: FFTNorm,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
     over(array, s, axes, real: false) { r, sizes, axes, n in
       olivine_fft_ifftn(
-        r, array.ctx, sizes, n, axes, n, OLIVINE_FFT_NORM_BACKWARD, stream.ctx)
+        r, array.ctx, sizes, n, axes, n, norm.code, stream.ctx)
     }
   }
 
@@ -64,9 +100,18 @@ public enum MLXFFT {
     _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
     axes: (some Collection<Int>)? = [-2, -1], stream: StreamOrDevice = .default
   ) -> NDArray {
+    rfft2(array, s: s, axes: axes, norm: .backward, stream: stream)
+  }
+
+  /// The transform of real values along two axes, cut or padded to the sizes s.
+  public static func rfft2(
+    _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+    axes: (some Collection<Int>)? = [-2, -1], norm: FFTNorm,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
     over(array, s, axes, real: false) { r, sizes, axes, n in
       olivine_fft_rfft2(
-        r, array.ctx, sizes, n, axes, n, OLIVINE_FFT_NORM_BACKWARD, stream.ctx)
+        r, array.ctx, sizes, n, axes, n, norm.code, stream.ctx)
     }
   }
 
@@ -75,9 +120,18 @@ public enum MLXFFT {
     _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
     axes: (some Collection<Int>)? = [Int]?.none, stream: StreamOrDevice = .default
   ) -> NDArray {
+    rfftn(array, s: s, axes: axes, norm: .backward, stream: stream)
+  }
+
+  /// The transform of real values along axes, cut or padded to the sizes s.
+  public static func rfftn(
+    _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+    axes: (some Collection<Int>)? = [Int]?.none, norm: FFTNorm,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
     over(array, s, axes, real: false) { r, sizes, axes, n in
       olivine_fft_rfftn(
-        r, array.ctx, sizes, n, axes, n, OLIVINE_FFT_NORM_BACKWARD, stream.ctx)
+        r, array.ctx, sizes, n, axes, n, norm.code, stream.ctx)
     }
   }
 
@@ -86,9 +140,18 @@ public enum MLXFFT {
     _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
     axes: (some Collection<Int>)? = [-2, -1], stream: StreamOrDevice = .default
   ) -> NDArray {
+    irfft2(array, s: s, axes: axes, norm: .backward, stream: stream)
+  }
+
+  /// The inverse of the transform of real values along two axes, cut or padded to the sizes s.
+  public static func irfft2(
+    _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+    axes: (some Collection<Int>)? = [-2, -1], norm: FFTNorm,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
     over(array, s, axes, real: true) { r, sizes, axes, n in
       olivine_fft_irfft2(
-        r, array.ctx, sizes, n, axes, n, OLIVINE_FFT_NORM_BACKWARD, stream.ctx)
+        r, array.ctx, sizes, n, axes, n, norm.code, stream.ctx)
     }
   }
 
@@ -97,9 +160,18 @@ public enum MLXFFT {
     _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
     axes: (some Collection<Int>)? = [Int]?.none, stream: StreamOrDevice = .default
   ) -> NDArray {
+    irfftn(array, s: s, axes: axes, norm: .backward, stream: stream)
+  }
+
+  /// The inverse of the transform of real values along axes, cut or padded to the sizes s.
+  public static func irfftn(
+    _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+    axes: (some Collection<Int>)? = [Int]?.none, norm: FFTNorm,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
     over(array, s, axes, real: true) { r, sizes, axes, n in
       olivine_fft_irfftn(
-        r, array.ctx, sizes, n, axes, n, OLIVINE_FFT_NORM_BACKWARD, stream.ctx)
+        r, array.ctx, sizes, n, axes, n, norm.code, stream.ctx)
     }
   }
 
@@ -154,12 +226,30 @@ public func fft2(
   MLXFFT.fft2(array, s: s, axes: axes, stream: stream)
 }
 
+/// The transform along two axes, cut or padded to the sizes s.
+public func fft2(
+  _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+  axes: (some Collection<Int>)? = [-2, -1], norm: FFTNorm,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  MLXFFT.fft2(array, s: s, axes: axes, norm: norm, stream: stream)
+}
+
 /// The transform along axes, cut or padded to the sizes s.
 public func fftn(
   _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
   axes: (some Collection<Int>)? = [Int]?.none, stream: StreamOrDevice = .default
 ) -> NDArray {
   MLXFFT.fftn(array, s: s, axes: axes, stream: stream)
+}
+
+/// The transform along axes, cut or padded to the sizes s.
+public func fftn(
+  _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+  axes: (some Collection<Int>)? = [Int]?.none, norm: FFTNorm,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  MLXFFT.fftn(array, s: s, axes: axes, norm: norm, stream: stream)
 }
 
 /// The inverse transform along two axes, cut or padded to the sizes s.
@@ -170,12 +260,30 @@ public func ifft2(
   MLXFFT.ifft2(array, s: s, axes: axes, stream: stream)
 }
 
+/// The inverse transform along two axes, cut or padded to the sizes s.
+public func ifft2(
+  _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+  axes: (some Collection<Int>)? = [-2, -1], norm: FFTNorm,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  MLXFFT.ifft2(array, s: s, axes: axes, norm: norm, stream: stream)
+}
+
 /// The inverse transform along axes, cut or padded to the sizes s.
 public func ifftn(
   _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
   axes: (some Collection<Int>)? = [Int]?.none, stream: StreamOrDevice = .default
 ) -> NDArray {
   MLXFFT.ifftn(array, s: s, axes: axes, stream: stream)
+}
+
+/// The inverse transform along axes, cut or padded to the sizes s.
+public func ifftn(
+  _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+  axes: (some Collection<Int>)? = [Int]?.none, norm: FFTNorm,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  MLXFFT.ifftn(array, s: s, axes: axes, norm: norm, stream: stream)
 }
 
 /// The transform of real values along two axes, cut or padded to the sizes s.
@@ -186,12 +294,30 @@ public func rfft2(
   MLXFFT.rfft2(array, s: s, axes: axes, stream: stream)
 }
 
+/// The transform of real values along two axes, cut or padded to the sizes s.
+public func rfft2(
+  _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+  axes: (some Collection<Int>)? = [-2, -1], norm: FFTNorm,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  MLXFFT.rfft2(array, s: s, axes: axes, norm: norm, stream: stream)
+}
+
 /// The transform of real values along axes, cut or padded to the sizes s.
 public func rfftn(
   _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
   axes: (some Collection<Int>)? = [Int]?.none, stream: StreamOrDevice = .default
 ) -> NDArray {
   MLXFFT.rfftn(array, s: s, axes: axes, stream: stream)
+}
+
+/// The transform of real values along axes, cut or padded to the sizes s.
+public func rfftn(
+  _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+  axes: (some Collection<Int>)? = [Int]?.none, norm: FFTNorm,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  MLXFFT.rfftn(array, s: s, axes: axes, norm: norm, stream: stream)
 }
 
 /// The inverse of the transform of real values along two axes, cut or padded to the sizes s.
@@ -202,12 +328,30 @@ public func irfft2(
   MLXFFT.irfft2(array, s: s, axes: axes, stream: stream)
 }
 
+/// The inverse of the transform of real values along two axes, cut or padded to the sizes s.
+public func irfft2(
+  _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+  axes: (some Collection<Int>)? = [-2, -1], norm: FFTNorm,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  MLXFFT.irfft2(array, s: s, axes: axes, norm: norm, stream: stream)
+}
+
 /// The inverse of the transform of real values along axes, cut or padded to the sizes s.
 public func irfftn(
   _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
   axes: (some Collection<Int>)? = [Int]?.none, stream: StreamOrDevice = .default
 ) -> NDArray {
   MLXFFT.irfftn(array, s: s, axes: axes, stream: stream)
+}
+
+/// The inverse of the transform of real values along axes, cut or padded to the sizes s.
+public func irfftn(
+  _ array: NDArray, s: (some Collection<Int>)? = [Int]?.none,
+  axes: (some Collection<Int>)? = [Int]?.none, norm: FFTNorm,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  MLXFFT.irfftn(array, s: s, axes: axes, norm: norm, stream: stream)
 }
 
 /// Frequency zero moved to the centre of the axes; of all without axes.

@@ -335,6 +335,15 @@ final class OpsTests: XCTestCase {
     assertClose((unit * 8).abs(), frames.abs().asArray(Float.self), tolerance: 1e-4)
   }
 
+  func testNormsOfTransforms() {
+    let x = MLXArray([1 as Float, 2, 3, 4], [2, 2])
+    assertClose(MLXFFT.fft(x, norm: .forward).abs(), [1.5, 0.5, 3.5, 0.5])
+    assertClose(rfft(x, norm: .ortho).abs(), [2.1213203, 0.70710677, 4.9497476, 0.70710677])
+    assertClose(fft2(x, norm: .forward).realPart(), [2.5, -0.5, -1, 0])
+    assertClose(ifftn(fftn(x, norm: .ortho), norm: .ortho).realPart(), [1, 2, 3, 4])
+    assertClose(irfft2(rfft2(x, norm: .forward), norm: .forward), [1, 2, 3, 4])
+  }
+
   func testArraysLikeOthers() {
     let x = MLXArray.zeros([2, 3], dtype: .float16)
     XCTAssertEqual(fullLike(x, MLXArray(7 as Float), dtype: .float16).sum().item(Float.self), 42)

@@ -137,6 +137,27 @@ final class TransformTests: XCTestCase {
     assertEqual(g([MLXArray(3 as Float)])[0], [100])
   }
 
+  func testCustomTangentsAndBatches() {
+    let f = CustomFunction {
+      Forward { [$0[0] * $0[1]] }
+      JVP { primals, tangents, numbers in
+        XCTAssertEqual(primals.count, 2)
+        XCTAssertEqual(numbers, [0, 1])
+        return [tangents[0] * 10 + tangents[1]]
+      }
+      VMap { inputs, axes in
+        XCTAssertEqual(axes, [0, nil])
+        return ([inputs[0] + inputs[1]], [0])
+      }
+    }
+    let (x, y) = (MLXArray(3 as Float), MLXArray(4 as Float))
+    assertEqual(f([x, y])[0], [12])
+    let (_, tangents) = jvp(f, primals: [x, y], tangents: [x, y])
+    assertEqual(tangents[0], [34])
+    let mapped = vmap(f, inAxes: [0, nil], outAxes: [0])
+    assertEqual(mapped([MLXArray([1 as Float, 2]), y])[0], [5, 6])
+  }
+
   func testEvaluation() throws {
     let x = MLXArray([1 as Float]) + 1
     let tree = NestedDictionary<String, MLXArray>.unflattened([("a", x + 1)])

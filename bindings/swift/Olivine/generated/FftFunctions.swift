@@ -12,6 +12,16 @@ extension MLXFFT {
     }
   }
 
+  /// One-dimensional transform: sum of ``a[j] exp(-2 pi i j k / n)``.
+  public static func fft(
+    _ array: NDArray, n: Int? = nil, axis: Int = -1, norm: FFTNorm,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      olivine_fft_fft(r, array.ctx, length(n, array, axis), axis.c, norm.code, stream.ctx)
+    }
+  }
+
   /// Inverse of ``fft``: sum of ``a[k] exp(2 pi i j k / n)``, over n.
   public static func ifft(
     _ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default
@@ -19,6 +29,16 @@ extension MLXFFT {
     made { r in
       olivine_fft_ifft(
         r, array.ctx, length(n, array, axis), axis.c, OLIVINE_FFT_NORM_BACKWARD, stream.ctx)
+    }
+  }
+
+  /// Inverse of ``fft``: sum of ``a[k] exp(2 pi i j k / n)``, over n.
+  public static func ifft(
+    _ array: NDArray, n: Int? = nil, axis: Int = -1, norm: FFTNorm,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      olivine_fft_ifft(r, array.ctx, length(n, array, axis), axis.c, norm.code, stream.ctx)
     }
   }
 
@@ -32,6 +52,16 @@ extension MLXFFT {
     }
   }
 
+  /// The first ``n // 2 + 1`` results of ``fft`` of real values; the others are their conjugates.
+  public static func rfft(
+    _ array: NDArray, n: Int? = nil, axis: Int = -1, norm: FFTNorm,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      olivine_fft_rfft(r, array.ctx, length(n, array, axis), axis.c, norm.code, stream.ctx)
+    }
+  }
+
   /// Inverse of ``rfft``.
   public static func irfft(
     _ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default
@@ -39,6 +69,16 @@ extension MLXFFT {
     made { r in
       olivine_fft_irfft(
         r, array.ctx, realLength(n, array, axis), axis.c, OLIVINE_FFT_NORM_BACKWARD, stream.ctx)
+    }
+  }
+
+  /// Inverse of ``rfft``.
+  public static func irfft(
+    _ array: NDArray, n: Int? = nil, axis: Int = -1, norm: FFTNorm,
+    stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in
+      olivine_fft_irfft(r, array.ctx, realLength(n, array, axis), axis.c, norm.code, stream.ctx)
     }
   }
 
@@ -90,11 +130,25 @@ public func fft(
   MLXFFT.fft(array, n: n, axis: axis, stream: stream)
 }
 
+/// One-dimensional transform: sum of ``a[j] exp(-2 pi i j k / n)``.
+public func fft(
+  _ array: NDArray, n: Int? = nil, axis: Int = -1, norm: FFTNorm, stream: StreamOrDevice = .default
+) -> NDArray {
+  MLXFFT.fft(array, n: n, axis: axis, norm: norm, stream: stream)
+}
+
 /// Inverse of ``fft``: sum of ``a[k] exp(2 pi i j k / n)``, over n.
 public func ifft(
   _ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default
 ) -> NDArray {
   MLXFFT.ifft(array, n: n, axis: axis, stream: stream)
+}
+
+/// Inverse of ``fft``: sum of ``a[k] exp(2 pi i j k / n)``, over n.
+public func ifft(
+  _ array: NDArray, n: Int? = nil, axis: Int = -1, norm: FFTNorm, stream: StreamOrDevice = .default
+) -> NDArray {
+  MLXFFT.ifft(array, n: n, axis: axis, norm: norm, stream: stream)
 }
 
 /// The first ``n // 2 + 1`` results of ``fft`` of real values; the others are their conjugates.
@@ -104,9 +158,23 @@ public func rfft(
   MLXFFT.rfft(array, n: n, axis: axis, stream: stream)
 }
 
+/// The first ``n // 2 + 1`` results of ``fft`` of real values; the others are their conjugates.
+public func rfft(
+  _ array: NDArray, n: Int? = nil, axis: Int = -1, norm: FFTNorm, stream: StreamOrDevice = .default
+) -> NDArray {
+  MLXFFT.rfft(array, n: n, axis: axis, norm: norm, stream: stream)
+}
+
 /// Inverse of ``rfft``.
 public func irfft(
   _ array: NDArray, n: Int? = nil, axis: Int = -1, stream: StreamOrDevice = .default
 ) -> NDArray {
   MLXFFT.irfft(array, n: n, axis: axis, stream: stream)
+}
+
+/// Inverse of ``rfft``.
+public func irfft(
+  _ array: NDArray, n: Int? = nil, axis: Int = -1, norm: FFTNorm, stream: StreamOrDevice = .default
+) -> NDArray {
+  MLXFFT.irfft(array, n: n, axis: axis, norm: norm, stream: stream)
 }

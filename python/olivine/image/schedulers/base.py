@@ -25,6 +25,7 @@ class Scheduler:
 
     noisy = False
     Settings = NoiseSettings
+    config: dict | None = None  # what the settings were read from
 
     def __init__(self, settings: NoiseSettings):
         self.settings = settings
@@ -34,7 +35,9 @@ class Scheduler:
     @classmethod
     def from_dict(cls, config: dict):
         """From the dict of a scheduler_config.json."""
-        return cls(cls.Settings.from_dict(config))
+        made = cls(cls.Settings.from_dict(config))
+        made.config = dict(config)
+        return made
 
     def set_steps(self, count: int) -> None:
         raise NotImplementedError

@@ -42,15 +42,17 @@ class PNDM(Scheduler):
         self._stride = self.settings.num_train_timesteps // count
         self.timesteps = steps[:2] + steps[1:]  # of one step, that one
         self._outputs: list[mx.array] = []
+        self._calls = 0  # of `step`, which may begin at a later index
 
     def step(self, output, index, x, noise=None) -> mx.array:
         step = self.timesteps[index]
         before = step - self._stride
-        if index == 1:  # the first step again, with the mean of both ends
+        self._calls += 1
+        if self._calls == 2:  # the first step again, with the mean of both ends
             step, before = step + self._stride, step
             output, x = (output + self._outputs[0]) / 2, self._first
         else:
-            self._first = x if index == 0 else None
+            self._first = x if self._calls == 1 else None
             self._outputs = [output, *self._outputs[:3]]
             factors = _FACTORS.get(len(self._outputs))
             if factors:

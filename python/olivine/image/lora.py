@@ -217,7 +217,9 @@ def _beside(layer: nn.Module, down, up, scale: float, where: str) -> LoRALinear:
     except ValueError as error:
         raise ModelError(f"[image] {where}: {error}") from None
     if (down.T.shape, up.T.shape) != (made.lora_a.shape, made.lora_b.shape):
-        raise ModelError(f"[image] expected a LoRA that fits {where}; got {up.shape} @ {down.shape}")
+        raise ModelError(
+            f"[image] expected a LoRA that fits {where}; got {up.shape} @ {down.shape}"
+        )
     made.lora_a, made.lora_b = down.T, up.T
     made.eval()
     return made

@@ -52,8 +52,15 @@ def test_pillow_reads_what_is_written(tmp_path):
         assert file.text["seed"] == "3"
 
 
-@pytest.mark.parametrize("shape, dtype", [((4, 4), np.uint8), ((4, 4, 3), np.float32),
-                                          ((0, 4, 3), np.uint8), ((4, 4, 2), np.uint8)])  # fmt: skip
+@pytest.mark.parametrize(
+    "shape, dtype",
+    [
+        ((4, 4), np.uint8),
+        ((4, 4, 3), np.float32),
+        ((0, 4, 3), np.uint8),
+        ((4, 4, 2), np.uint8),
+    ],
+)
 def test_what_is_no_image_is_refused(shape, dtype):
     with pytest.raises(ValueError, match="expected uint8 pixels"):
         png_bytes(np.zeros(shape, dtype))

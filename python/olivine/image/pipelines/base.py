@@ -97,9 +97,10 @@ class Pipeline:
         down, negatives do not. size: height and width. count: how many images of each prompt; that
         of number `i` has the seed `seed + i` and is the same without the others.
 
-        image: pixels `(height, width, 3)` in uint8, one or several, to begin with; `strength`, above 0
-        and up to 1, says how much of it is replaced (0.8). mask: pixels `(height, width)`; where it
-        is above half of white the image is made anew, and elsewhere kept (`strength` is then 1).
+        image: pixels `(height, width, 3)` in uint8, one or several, to begin with; `strength`,
+        above 0 and up to 1, says how much of it is replaced (0.8). mask: pixels `(height, width)`;
+        where it is above half of white the image is made anew, and elsewhere kept (`strength` is
+        then 1).
 
         tile: decode in squares of so many latents, which takes less memory. `on_step(done, total,
         latents)` is called after each step. `noise(shape)` gives random numbers in place of a seed.

@@ -143,6 +143,23 @@ def test_packed_weights_give_about_the_same_latents(folders):
     assert np.abs(np.array(got - expected)).max() < 0.1 * np.abs(np.array(expected)).max()
 
 
+@pytest.mark.parametrize("bits", [None, 4])
+@pytest.mark.parametrize("name", ["sd", "sdxl"])
+def test_a_saved_pipeline_makes_the_same_images(folders, tmp_path, name, bits):
+    pipeline = load(folders(name))
+    if bits:
+        pipeline.quantize(bits, group_size=32, parts=["unet"])
+        pipeline.quantize(8, group_size=32)  # what is packed already stays
+    expected = pipeline("a cat", steps=2, size=SIZE, seed=1).latents
+    pipeline.save(tmp_path / "saved")
+    config = json.loads((tmp_path / "saved/unet/config.json").read_text())
+    assert config.get("quantization", {}).get("bits") == bits
+    got = load(tmp_path / "saved")("a cat", steps=2, size=SIZE, seed=1).latents
+    np.testing.assert_array_equal(got, expected)
+    with pytest.raises(FileExistsError):
+        pipeline.save(tmp_path / "saved")
+
+
 @pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16])
 def test_half_precision_gives_about_the_same_latents(folders, dtype):
     expected = load(folders("sd"))("a cat", steps=2, size=SIZE, seed=1).latents

@@ -70,6 +70,7 @@ def load(name: str | os.PathLike, *, dtype: mx.Dtype | None = None) -> Pipeline:
     }
     tokenizers = {part: _tokenizer(folder / part, index) for part in TOKENIZERS if part in index}
     pipeline = made(parts, tokenizers, _scheduler(folder, index))
+    pipeline.folder = folder
     if "force_zeros_for_empty_prompt" in index:
         pipeline.zeros_for_empty = bool(index["force_zeros_for_empty_prompt"])
     return pipeline

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import olivine.core as mx
@@ -51,6 +52,7 @@ class Pipeline:
 
     def __init__(self, parts: dict[str, nn.Module], tokenizers: dict, scheduler: Scheduler):
         self.parts, self.tokenizers, self.scheduler = parts, tokenizers, scheduler
+        self.folder: Path | None = None  # that it was loaded from
         self.vae = parts["vae"]
         self.model = parts[self.denoiser]
 
@@ -231,6 +233,14 @@ class Pipeline:
                 ),
             )
             mx.eval(self.parts[name].parameters())
+
+    def save(self, target) -> None:
+        """Write a pipeline that was loaded, as it is now, to a new folder that `load` reads."""
+        from olivine.image.save import save
+
+        if self.folder is None:
+            raise ValueError("[image] expected a pipeline that was loaded from a folder")
+        save(self.parts, self.folder, target)
 
     def add_lora(self, path, scale: float = 1.0) -> int:
         """Add a LoRA's weights, of a safetensors file, to the models; how many layers changed."""

@@ -31,6 +31,7 @@ SECTIONS = {
     "bench.quantized": "Quantized products",
     "bench.attention": "Attention",
     "bench.convolution": "Convolutions",
+    "bench.image": "Image models",
     "bench.memory": "Memory-bound work",
     "bench.fft": "Fourier transforms",
     "bench.linalg": "Linear algebra",

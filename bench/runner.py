@@ -37,6 +37,7 @@ MODULES = (
     "bench.linalg",
     "bench.quantized",
     "bench.convolution",
+    "bench.image",
 )
 SAMPLE_SECONDS = 0.1
 

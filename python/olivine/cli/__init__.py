@@ -23,6 +23,7 @@ COMMANDS = {
     "fuse": "make a fine-tuned adapter part of its model",
     "convert": "quantize a model, or write it in another format",
     "embed": "turn texts into vectors",
+    "imagine": "make images of a text",
     "perplexity": "measure how well a model predicts a text",
     "bench": "measure how fast a language model runs here",
     "train-lm": "train a small language model on a text file",

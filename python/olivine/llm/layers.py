@@ -12,7 +12,10 @@ def put_module(model: nn.Module, path: str, module: nn.Module) -> None:
     owner = model
     for part in parents:
         owner = owner[int(part)] if part.isdigit() else getattr(owner, part)
-    setattr(owner, name, module)
+    if isinstance(owner, list):
+        owner[int(name)] = module
+    else:
+        setattr(owner, name, module)
 
 
 def full_weight(layer: nn.Module) -> mx.array:

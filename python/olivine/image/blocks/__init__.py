@@ -1,0 +1,1 @@
+"""What architectures of images share."""

@@ -20,6 +20,7 @@ _HOMES = {
     "load": "loading",
     "log_mel": "mel",
     "pad_or_trim": "mel",
+    "save": "whisper.save",
 }
 
 __all__ = sorted(_HOMES)

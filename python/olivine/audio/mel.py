@@ -1,7 +1,7 @@
 """Log-mel spectrograms as Whisper's models take them, on Olivine's FFT.
 
-Sources: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022), section
-2.2; Slaney, "Auditory Toolbox" (1998), for the mel scale and the areas of the filters.
+Sources: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022), 2.2;
+Slaney, "Auditory Toolbox" (1998), for the mel scale and the areas of the filters.
 """
 
 from __future__ import annotations

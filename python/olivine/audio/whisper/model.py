@@ -1,7 +1,7 @@
 """Whisper: an encoder of 30 seconds of sound, and a decoder that writes what was said.
 
-Source: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022). Parameters
-carry the names of MLX's converted checkpoints, which are OpenAI's but for `mlp1` and `mlp2`.
+Source: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision" (2022).
+Parameters carry the names of MLX's converted checkpoints: OpenAI's but for `mlp1` and `mlp2`.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ class Whisper(nn.Module):
         return self.encoder(mel.astype(self.dtype))
 
     def make_cache(self, features: mx.array) -> Cache:
-        """What `decode` needs of features `(batch, positions, width)`: keys and values of layers."""
+        """What `decode` needs of features `(batch, positions, width)`: keys and values."""
         if features.ndim != 3 or features.shape[2] != self.dims.n_text_state:
             raise ValueError(
                 f"[Whisper.decode] expected features (batch, positions, {self.dims.n_text_state}); "

@@ -40,7 +40,7 @@ class Rules:
         self._never, self._first = mx.array(never), mx.array(first)
 
     def apply(self, logits: mx.array, rows: Sequence[Sequence[int]]) -> mx.array:
-        """Logits `(rows, vocabulary)` in float32 after the sampled tokens `rows`, -inf for others."""
+        """Logits `(rows, vocabulary)` after the sampled tokens `rows`; -inf for others."""
         first = not rows[0]
         logits = logits + (self._first if first else self._never)
         if not self.timestamps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import string
 from collections.abc import Iterable, Sequence
@@ -88,7 +89,7 @@ class WhisperTokenizer:
         return self.tokenizer.decode([t for t in _ids(tokens) if t < self.eot])
 
     def decode_with_timestamps(self, tokens: Iterable[int]) -> str:
-        """The text of ids with timestamps as `<|1.08|>`; other special tokens as they are called."""
+        """The text of ids with timestamps as `<|1.08|>` and other special tokens by name."""
         parts: list[str] = []
         text: list[int] = []
         for token in _ids(tokens):
@@ -160,7 +161,8 @@ class WhisperTokenizer:
         word_tokens: list[list[int]] = []
         for piece, its in zip(pieces, ids, strict=True):
             alone = its[0] >= self.eot or piece.strip() in string.punctuation
-            if alone or piece.startswith(" ") or not words:
+            after_special = bool(words) and word_tokens[-1][-1] >= self.eot
+            if alone or piece.startswith(" ") or not words or after_special:
                 words.append(piece)
                 word_tokens.append(its)
             else:
@@ -170,25 +172,30 @@ class WhisperTokenizer:
 
     def _characters(self, tokens: Sequence[int]) -> tuple[list[str], list[list[int]]]:
         """The shortest runs of tokens that are whole characters."""
-        whole = self.decode_with_timestamps(tokens)
         texts: list[str] = []
         runs: list[list[int]] = []
         run: list[int] = []
-        place = 0
+        text = ""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
         for token in _ids(tokens):
+            if token >= self.eot and run:  # a character that was left unfinished
+                texts.append(text + decoder.decode(b"", True))
+                runs.append(run)
+                run, text = [], ""
             run.append(token)
-            text = self.decode_with_timestamps(run)
-            broken = text.find("\ufffd")
-            # The text itself may have the character that stands for broken ones.
-            if broken < 0 or whole[place + broken : place + broken + 1] == "\ufffd":
+            text += self.special(token) if token >= self.eot else decoder.decode(self._bytes(token))
+            if not decoder.getstate()[0]:
                 texts.append(text)
                 runs.append(run)
-                run = []
-                place += len(text)
+                run, text = [], ""
         if run:
-            texts.append(self.decode_with_timestamps(run))
+            texts.append(text + decoder.decode(b"", True))
             runs.append(run)
         return texts, runs
+
+    def _bytes(self, token: int) -> bytes:
+        words = self.tokenizer.vocabulary()
+        return words[token] if token < len(words) else b""
 
 
 def _ids(tokens: Iterable[int]) -> list[int]:

@@ -2,8 +2,8 @@
 
 A checkpoint is a zip archive: `data.pkl` describes a value, `data/0` and on have the bytes of
 tensors (PyTorch's serialization notes). `pickletools` tells the instructions of the description
-apart; here only those are followed that make dicts, lists, tuples, texts, numbers and tensors. Every
-other one, and every name of a function but the two that tensors need, is an error.
+apart; here only those are followed that make dicts, lists, tuples, texts, numbers and tensors. All
+others, and all names of functions but the two that tensors need, are errors.
 """
 
 from __future__ import annotations
@@ -252,7 +252,10 @@ class _Archive:
         if self.last is None or self.last[0] != name:
             raw = self._bytes(name, 1 << 40)
             kind = np.dtype(_STORAGES[storage.kind])
-            self.last = (name, np.frombuffer(raw[: len(raw) // kind.itemsize * kind.itemsize], kind))
+            self.last = (
+                name,
+                np.frombuffer(raw[: len(raw) // kind.itemsize * kind.itemsize], kind),
+            )
         return self.last[1]
 
     def tensor(self, storage: Any, offset: Any, shape: Any, strides: Any) -> mx.array:
@@ -292,6 +295,15 @@ def read_checkpoint(path: Path) -> Any:
             f"[audio] expected a checkpoint as PyTorch writes it since 1.6 (a zip archive) in "
             f"{origin}; got another file, or one that is cut off"
         ) from None
-    except (OSError, KeyError, ValueError, EOFError, RuntimeError, NotImplementedError,
-            OverflowError, RecursionError, MemoryError) as error:
+    except (
+        OSError,
+        KeyError,
+        ValueError,
+        EOFError,
+        RuntimeError,
+        NotImplementedError,
+        OverflowError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise ModelError(f"[audio] expected a checkpoint in {origin}; got: {error}") from None

@@ -127,7 +127,8 @@ def assemble(
     try:
         for name in list(weights):
             value = weights.pop(name)
-            if mx.issubdtype(value.dtype, mx.floating):
+            changes = mx.issubdtype(value.dtype, mx.floating) and value.dtype != dtype
+            if changes:
                 value = value.astype(dtype)
             mx.eval(value)
             layer = packable.get(name)
@@ -137,6 +138,9 @@ def assemble(
                 layer.weight = value
                 put_layer(model, name.removesuffix(".weight"), layer.to_quantized(_GROUP, bits))
                 del layer.weight
+            if changes or layer is not None:
+                del value
+                mx.clear_cache()  # of the stored form, which nothing else has a use for
     except (RuntimeError, OSError) as error:
         raise ModelError(f"[audio] {checkpoint.origin} could not be read: {error}") from None
     if positions is not None:

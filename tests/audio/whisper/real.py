@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import olivine.core as mx
 from olivine.audio import decode, load, log_mel, pad_or_trim
-from tests.audio.whisper.tiny import needs_real
+from tests.audio.whisper.tiny import FIXTURES, needs_real
 
 # 11 seconds of President Kennedy's inaugural address (public domain), as whisper.cpp ships it.
 _PLACES = [folder / "shared" / "data" / "jfk.wav" for folder in Path(__file__).resolve().parents]
@@ -28,11 +29,14 @@ pytestmark = [
 ]
 
 
+def recording() -> np.ndarray:
+    with wave.open(str(RECORDING)) as file:
+        return np.frombuffer(file.readframes(-1), np.int16).astype(np.float32) / 32768
+
+
 @pytest.fixture(scope="module")
 def mel():
-    with wave.open(str(RECORDING)) as file:
-        raw = np.frombuffer(file.readframes(-1), np.int16)
-    samples = raw.astype(np.float32) / 32768
+    samples = recording()
     return pad_or_trim(log_mel(samples, padding=480_000)[: len(samples) // 160])[None]
 
 
@@ -69,3 +73,18 @@ def test_marks_that_nobody_speaks():
     special = {50254, 50258, *range(50358, 50363)}
     ids = set(config["suppress_ids"]) - special
     assert set(tokenizer.non_speech_tokens) - special == ids
+
+
+def test_equals_transformers():
+    """Expected: transformers 5 in float32 (fixtures/make_whisper_real.py), which pads sound."""
+    expected = np.load(FIXTURES / "real.npz")
+    samples = recording()
+    mel = log_mel(samples, padding=480_000 - len(samples))
+    model, _ = load(dtype="float32")
+    features = model.encode(mel[None])
+    largest = np.abs(expected["features"]).max()
+    np.testing.assert_allclose(features[0, ::50], expected["features"], atol=2e-4 * largest)
+    logits = np.array(model.decode(mx.array(expected["tokens"])[None], features)[0])
+    best = np.take_along_axis(logits, expected["best"], axis=-1)
+    np.testing.assert_allclose(best, expected["logits"], rtol=1e-3, atol=5e-3)
+    assert np.array_equal(np.argmax(logits, axis=-1), expected["best"][:, 0])

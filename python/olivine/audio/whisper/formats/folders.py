@@ -20,6 +20,8 @@ def _checked(config: dict, path: Path) -> dict:
 def read_hugging_face(path: Path) -> Checkpoint:
     """The checkpoint of a folder as transformers writes it."""
     config = _checked(read_json(path / "config.json"), path)
+    if "n_mels" in config:  # MLX's sizes and names, in a file called as Hugging Face's are
+        return _mlx(path, config, read_weights(path))
     generation = path / "generation_config.json"
     return Checkpoint(
         origin=str(path),
@@ -39,6 +41,10 @@ def read_mlx(path: Path, file: Path) -> Checkpoint:
             raise ModelError(f"[audio] expected an npz file; got: {error}") from None
     else:
         weights = read_file(file)
+    return _mlx(path, config, weights)
+
+
+def _mlx(path: Path, config: dict, weights: dict[str, mx.array]) -> Checkpoint:
     generation = {}
     heads = weights.pop("alignment_heads", None)
     if heads is not None:

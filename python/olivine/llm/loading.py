@@ -84,8 +84,8 @@ def assemble(checkpoint: Checkpoint, dtype: mx.Dtype | None = None) -> nn.Module
         if isinstance(error, KeyError):
             text = f"expected {error}; it is missing"
         raise ModelError(f"[llm] {checkpoint.origin}: {text}") from None
-    _replace_packed(model, weights, checkpoint, dtype or checkpoint.dtype)
-    _check(model, weights, checkpoint)
+    replace_packed(model, weights, checkpoint, dtype or checkpoint.dtype)
+    check_weights(model, weights, checkpoint)
     if dtype is not None:
         weights = {
             name: value if _stays(name, value, checkpoint, dtype) else value.astype(dtype)
@@ -131,7 +131,7 @@ def _stays(name: str, value: mx.array, checkpoint: Checkpoint, dtype: mx.Dtype) 
     return checkpoint.settings(path)["mode"] in STORED or dtype == mx.float32
 
 
-def _replace_packed(
+def replace_packed(
     model: nn.Module,
     weights: dict[str, mx.array],
     checkpoint: Checkpoint,
@@ -170,7 +170,7 @@ def _replace_packed(
         raise ModelError(f"[llm] {checkpoint.origin}: quantization: {error}") from None
 
 
-def _check(model: nn.Module, weights: dict[str, mx.array], checkpoint: Checkpoint) -> None:
+def check_weights(model: nn.Module, weights: dict[str, mx.array], checkpoint: Checkpoint) -> None:
     """ModelError names tensors that are missing, surplus, or of another shape."""
     own = tree_flatten(model.parameters(), destination={})
     missing, surplus = own.keys() - weights.keys(), weights.keys() - own.keys()

@@ -132,7 +132,7 @@ def in_package(name: str) -> Found | None:
     module = re.sub(r"[-.]+", "_", name)
     if not module.isidentifier():
         return None
-    root = _package_folder(module) or _package_folder(module.lower())
+    root = package_folder(module) or package_folder(module.lower())
     if root is None:
         return None
     # One level of folders is enough for all packages that are known to carry a model.
@@ -143,7 +143,7 @@ def in_package(name: str) -> Found | None:
     return _in_parts(root)
 
 
-def _package_folder(module: str) -> Path | None:
+def package_folder(module: str) -> Path | None:
     try:
         spec = importlib.util.find_spec(module)  # of a top-level name: imports nothing
     except (ImportError, ValueError):
@@ -155,7 +155,7 @@ def _package_folder(module: str) -> Path | None:
 def _in_parts(root: Path) -> Found | None:
     """A file in pieces `x.gguf.part00`, in the package or in others called `…_part1` and on."""
     folders = [root]
-    while (companion := _package_folder(f"{root.name}_part{len(folders)}")) is not None:
+    while (companion := package_folder(f"{root.name}_part{len(folders)}")) is not None:
         folders.append(companion)
     pieces: dict[int, Path] = {}
     for folder in folders:

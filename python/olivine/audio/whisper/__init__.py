@@ -1,0 +1,1 @@
+"""Whisper: a speech recogniser and translator; `model.py` has its layers, `formats/` its files."""

@@ -48,7 +48,10 @@ OLIVINE_API std::vector<array> gated_delta_update(
 // std::runtime_error.
 enum class MathMode { Safe = 0, Relaxed = 1, Fast = 2 };
 struct CompileOptions {
+  // The options as one number.
+  using Data = int;
   MathMode math_mode = MathMode::Safe;
+  Data serialize() const { return static_cast<Data>(math_mode); }
   bool operator==(const CompileOptions&) const = default;
 };
 using TemplateArg = std::variant<int, bool, Dtype>;

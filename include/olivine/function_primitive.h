@@ -47,7 +47,8 @@ struct PrimitiveFunction {
                                             const ArraySpecs& asked = {}) const;
 };
 
-// The rules of `Base` by a function: Base is Primitive or UnaryPrimitive.
+// The rules of `Base` by a function: Base is Primitive or UnaryPrimitive. Without a function they are
+// those of Base, for subclasses that define their own.
 template <class Base>
 class OLIVINE_API FunctionRules : public Base {
  public:
@@ -67,6 +68,7 @@ class OLIVINE_API FunctionRules : public Base {
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   std::optional<std::vector<array>> composite(const std::vector<array>& inputs,
                                               const ArraySpecs& asked) override {
+    if (!function_.call) return Base::composite(inputs, asked);
     return function_(inputs, asked);
   }
 

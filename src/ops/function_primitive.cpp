@@ -69,12 +69,14 @@ Arrays PrimitiveFunction::operator()(const Arrays& inputs, const ArraySpecs& ask
     }
     fail("[", name, "] expected ", arity.least, " to ", arity.most, " inputs; got ", count);
   }
+  if (!call) fail<std::runtime_error>("[", name, "] expected a function to compute it; got none");
   return call(inputs, asked);
 }
 
 template <class Base>
 Arrays FunctionRules<Base>::jvp(const Arrays& primals, const Arrays& tangents,
                                 const std::vector<int>& argnums) {
+  if (!function_.call) return Base::jvp(primals, tangents, argnums);
   return olivine::jvp(of_arguments(function_, primals, argnums, {}),
                       chosen(function_, primals, argnums), tangents)
       .second;
@@ -83,6 +85,7 @@ Arrays FunctionRules<Base>::jvp(const Arrays& primals, const Arrays& tangents,
 template <class Base>
 Arrays FunctionRules<Base>::vjp(const Arrays& primals, const Arrays& cotangents,
                                 const std::vector<int>& argnums, const Arrays& outputs) {
+  if (!function_.call) return Base::vjp(primals, cotangents, argnums, outputs);
   return olivine::vjp(of_arguments(function_, primals, argnums, specs_of(outputs)),
                       chosen(function_, primals, argnums), cotangents)
       .second;
@@ -91,6 +94,7 @@ Arrays FunctionRules<Base>::vjp(const Arrays& primals, const Arrays& cotangents,
 template <class Base>
 std::pair<Arrays, std::vector<int>> FunctionRules<Base>::vmap(const Arrays& inputs,
                                                               const std::vector<int>& axes) {
+  if (!function_.call) return Base::vmap(inputs, axes);
   bool mapped = std::any_of(axes.begin(), axes.end(), [](int axis) { return axis >= 0; });
   ArrayFn fn = [f = function_](const Arrays& in) { return f(in); };
   Arrays out = mapped ? olivine::vmap(fn, axes)(inputs) : fn(inputs);
@@ -106,6 +110,7 @@ bool FunctionRules<Base>::is_equivalent(const Primitive& other) const {
 
 template <class Base>
 std::vector<Shape> FunctionRules<Base>::output_shapes(const Arrays& inputs) {
+  if (!function_.call) return Base::output_shapes(inputs);
   std::vector<Shape> shapes;
   for (const array& a : function_(inputs)) shapes.push_back(a.shape());
   return shapes;

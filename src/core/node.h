@@ -93,10 +93,39 @@ inline array share(Node* n) {
 // How many transformations are running: while any is, tracer nodes keep their graph when evaluated.
 std::atomic<int>& active_tracings();
 struct Tracing {
-  Tracing() { active_tracings().fetch_add(1, std::memory_order_relaxed); }
-  ~Tracing() { active_tracings().fetch_sub(1, std::memory_order_relaxed); }
+  Tracing() {
+    active_tracings().fetch_add(1, std::memory_order_relaxed);
+    ++here;
+  }
+  ~Tracing() {
+    --here;
+    active_tracings().fetch_sub(1, std::memory_order_relaxed);
+  }
   Tracing(const Tracing&) = delete;
+
+  inline static thread_local constinit int here = 0;  // of this thread
 };
+// While one lives, evaluations on its thread keep the graph of all nodes.
+struct Retention {
+  Retention() {
+    active.fetch_add(1, std::memory_order_relaxed);
+    ++here;
+  }
+  ~Retention() {
+    --here;
+    active.fetch_sub(1, std::memory_order_relaxed);
+  }
+  Retention(const Retention&) = delete;
+
+  inline static std::atomic<int> active{0};  // of all threads: spares the others a look at `here`
+  inline static thread_local constinit int here = 0;
+  static bool running() { return active.load(std::memory_order_relaxed) > 0 && here > 0; }
+};
+// Whether a node keeps its op and inputs when it is evaluated.
+inline bool keeps_graph(const Node* n) {
+  return (n->tracer && active_tracings().load(std::memory_order_relaxed) > 0) ||
+         Retention::running();
+}
 
 // While a function is traced for any sizes: the ops that know a form without sizes take it, and
 // whoever turns a size into something else says so with note_size_read. One per thread, nested.

@@ -157,6 +157,8 @@ class OLIVINE_API array {
 
   // Replaces what this handle means (in-place update of a user's array object).
   void overwrite_descriptor(const array& o) { *this = o; }
+  // Another handle. Nodes have no cycles, so that it may count its reference like every other.
+  static array unsafe_weak_copy(const array& other) { return other; }
   // Identity of the node.
   uintptr_t id() const { return reinterpret_cast<uintptr_t>(node_); }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <vector>
 
 #include "olivine/export.h"
 
@@ -114,6 +115,10 @@ template <class T>
 concept HalfSource = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, int> ||
     std::same_as<T, int64_t> || std::same_as<T, bool>;
 
+// An element of a std::vector<bool>.
+template <class T>
+concept VectorBit = std::same_as<T, std::vector<bool>::reference>;
+
 #define OLIVINE_INLINE __attribute__((always_inline)) inline
 #define OLIVINE_HALF(T)                                       \
   struct T {                                                  \
@@ -130,6 +135,10 @@ concept HalfSource = std::same_as<T, float> || std::same_as<T, double> || std::s
       return x;                                               \
     }                                                         \
     OLIVINE_INLINE operator float() const;                    \
+    template <VectorBit B>                                    \
+    T& operator=(B x) {                                       \
+      return *this = static_cast<bool>(x);                    \
+    }                                                         \
     OLIVINE_INLINE T& operator+=(float x);                    \
     OLIVINE_INLINE T& operator-=(float x);                    \
     OLIVINE_INLINE T& operator*=(float x);                    \

@@ -24,7 +24,7 @@ struct NamedRecord {
   bool elementwise() const { return !rules.outputs; }
 };
 
-View view_of(const array& a) {
+MemoryView view_of(const array& a) {
   // Kernels write through the views of outputs only.
   return {const_cast<void*>(a.data()), a.dtype(), a.shape(), a.strides()};
 }
@@ -47,7 +47,7 @@ class RecordPrimitive final : public Primitive {
       bool as_is = rules.strided || a.is_row_contiguous();
       if (!as_is) rows.push_back(contiguous(a));
     }
-    std::vector<View> in, out;
+    std::vector<MemoryView> in, out;
     auto row = rows.begin();
     for (const array& a : inputs) {
       bool as_is = rules.strided || a.is_row_contiguous();

@@ -7,9 +7,11 @@
 #include <mlx/mlx.h>
 #include <mlx/primitives.h>
 #include <mlx/scheduler.h>
+#include <mlx/transforms_impl.h>
 #include <mlx/utils.h>
 
 #include <cstdio>
+#include <memory>
 #include <sstream>
 
 namespace mx = mlx::core;
@@ -161,6 +163,28 @@ static void look_inside() {
   expect(text.str().find("true") != std::string::npos, "formatting");
   expect(mx::env::get_var("OLIVINE_SURELY_NOT_SET", 3) == 3, "environment");
   expect(mx::operator<(mx::complex64_t(1, 2), mx::complex64_t(2, 0)), "order of complex numbers");
+  expect(mx::env::bfs_max_width() > 0 && !mx::env::residency_debug(), "settings");
+  mx::array::unsafe_weak_copy(x).eval();
+  mx::float16_t half = 0;
+  std::vector<bool> bits{true};
+  half = bits[0];
+  expect(static_cast<float>(half) == 1, "a bit as a half");
+  std::allocator<float> memory;
+  mx::SmallVector<float> numbers(size_t{2}, 3.0f, memory);
+  expect(numbers.size() == 2 && numbers[1] == 3, "a vector with an allocator");
+  {
+    mx::detail::RetainGraph retain;
+    auto kept = mx::exp(x);
+    kept.eval();
+    expect(kept.has_primitive() && mx::detail::retain_graph(), "a graph that is kept");
+  }
+  expect(!mx::detail::retain_graph(), "it ends");
+  bool traced = false;
+  mx::vmap([&](const mx::array& v) {
+    traced = mx::detail::in_tracing();
+    return v;
+  })(x);
+  expect(traced && !mx::detail::in_tracing(), "a trace that runs");
   ThreadPool pool(2);
   expect(pool.enqueue([](int a) { return a + 1; }, 4).get() == 5, "threads");
 }

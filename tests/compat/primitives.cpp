@@ -170,6 +170,7 @@ static void shapes() {
   gives<mx::Squeeze>({x}, {mx::expand_dims(x, 1)}, std::vector<int>{1});
   gives<mx::Transpose>({mx::transpose(x)}, {x}, std::vector<int>{1, 0});
   gives<mx::Unflatten>({mx::reshape(x, {2, 3, 1})}, {x}, 1, mx::Shape{3, 1});
+  gives<mx::View>({mx::view(x, mx::uint32)}, {x}, mx::uint32);
   gives<mx::Concatenate>({mx::concatenate({x, x}, 1)}, {x, x}, 1);
   gives<mx::Depends>({x}, {x, mx::exp(x)});
   gives<mx::Pad>({mx::pad(x, {{0, 1}, {2, 0}}, mx::array(7.0f))}, {x, mx::array(7.0f)},

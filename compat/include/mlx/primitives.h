@@ -122,6 +122,7 @@ OLIVINE_UNARY_WITH(Reshape, 1, (const Shape& shape), reshape(in[0], shape, s))
 OLIVINE_UNARY(StopGradient, 1, stop_gradient(in[0], s))
 OLIVINE_UNARY_WITH(Squeeze, 1, (std::vector<int> axes), squeeze(in[0], axes, s))
 OLIVINE_UNARY_WITH(Transpose, 1, (const std::vector<int>& axes), transpose(in[0], axes, s))
+OLIVINE_UNARY_WITH(View, 1, (Dtype dtype), view(in[0], dtype, s))
 OLIVINE_UNARY_WITH(Unflatten, 1, (int axis, Shape shape), unflatten(in[0], axis, shape, s))
 
 // ---- Joining and cutting.

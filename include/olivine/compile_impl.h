@@ -47,14 +47,14 @@ OLIVINE_API std::tuple<std::vector<array>, std::vector<array>, std::shared_ptr<v
     const ArrayFnWithExtra& fn, const std::vector<array>& inputs, bool shapeless);
 // The id of an array -> the arrays that are computed of it, with the position among their inputs.
 using ParentsMap = std::unordered_map<std::uintptr_t, std::vector<std::pair<array, int>>>;
-// All that the outputs are computed of, operands before results, one array for each op; and who uses
-// which. It ends at `inputs` and at arrays that are there. Throws if it meets one of
+// All that the outputs are computed of, operands before results, one array for each op; and who
+// uses which. It ends at `inputs` and at arrays that are there. Throws if it meets one of
 // `original_inputs`, for which the function was not traced.
 OLIVINE_API std::pair<std::vector<array>, ParentsMap> compile_dfs(
     const std::vector<array>& inputs, std::vector<array>& outputs,
     const std::vector<array>& original_inputs);
-// Makes one of equal ops on equal inputs and of equal scalars. One pass does it; with `passes` below
-// 1 nothing happens.
+// Makes one of equal ops on equal inputs and of equal scalars. One pass does it; with `passes`
+// below 1 nothing happens.
 OLIVINE_API void compile_simplify(std::vector<array>& tape, ParentsMap& parents_map,
                                   std::vector<array>& outputs, int passes);
 // The outputs for other inputs than those of the trace; `shapeless`: of other shapes.

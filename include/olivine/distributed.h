@@ -1,6 +1,6 @@
 // Groups of processes and the operations among them. This build has no transport between processes:
-// init() gives a group of one, whose collective operations give their input. A program may bring its
-// own transport (distributed_impl.h), and join processes by that.
+// init() gives a group of one, whose collective operations give their input. A program may bring
+// its own transport (distributed_impl.h), and join processes by that.
 #pragma once
 
 #include <functional>

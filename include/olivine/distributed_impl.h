@@ -14,9 +14,9 @@
 namespace olivine::distributed::detail {
 
 // The operations are called when their results are evaluated, on the evaluating thread, and return
-// once they are done. Those of one evaluation follow one another; evaluations of several threads may
-// come at the same time. Inputs are computed and row-contiguous; outputs have the right shape and
-// memory of their own, to be filled. What one throws is the error of the evaluation.
+// once they are done. Those of one evaluation follow one another; evaluations of several threads
+// may come at the same time. Inputs are computed and row-contiguous; outputs have the right shape
+// and memory of their own, to be filled. What one throws is the error of the evaluation.
 class OLIVINE_API GroupImpl {
  public:
   GroupImpl() = default;

@@ -47,8 +47,8 @@ struct PrimitiveFunction {
                                             const ArraySpecs& asked = {}) const;
 };
 
-// The rules of `Base` by a function: Base is Primitive or UnaryPrimitive. Without a function they are
-// those of Base, for subclasses that define their own.
+// The rules of `Base` by a function: Base is Primitive or UnaryPrimitive. Without a function they
+// are those of Base, for subclasses that define their own.
 template <class Base>
 class OLIVINE_API FunctionRules : public Base {
  public:

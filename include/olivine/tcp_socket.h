@@ -43,8 +43,9 @@ class OLIVINE_API TCPSocket {
   int detach();
   operator int() const { return fd_; }
 
-  // Tries up to `num_retries` times. Between two tries it calls `cb` with the number of tries so far
-  // and the time to wait, and waits: `wait` milliseconds at first, then twice as long each time.
+  // Tries up to `num_retries` times. Between two tries it calls `cb` with the number of tries so
+  // far and the time to wait, and waits: `wait` milliseconds at first, then twice as long each
+  // time.
   static TCPSocket connect(const char* tag, const address_t& addr, int num_retries = 1,
                            int wait = 0, std::function<void(int, int)> cb = nullptr);
 

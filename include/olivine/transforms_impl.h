@@ -1,4 +1,5 @@
-// For bindings that trace functions in their own way: what tells a trace, and the two halves of vmap.
+// For bindings that trace functions in their own way: what tells a trace, and the two halves of
+// vmap.
 #pragma once
 
 #include <utility>
@@ -20,8 +21,8 @@ OLIVINE_API std::vector<array> vmap_replace(const std::vector<array>& inputs,
                                             const std::vector<int>& out_axes);
 
 // While one lives, this thread traces: evaluating an array that depends on a marked input
-// (array::set_tracer, or one of a transformation) keeps how it is computed. Transformations that are
-// running on the thread count as well. `dynamic`: for any sizes; `grad`: to differentiate.
+// (array::set_tracer, or one of a transformation) keeps how it is computed. Transformations that
+// are running on the thread count as well. `dynamic`: for any sizes; `grad`: to differentiate.
 class OLIVINE_API InTracing {
  public:
   explicit InTracing(bool dynamic = false, bool grad = false);

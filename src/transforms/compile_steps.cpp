@@ -108,9 +108,10 @@ Arrays in_order(const Arrays& outputs, const std::unordered_set<Place, PlaceHash
     Place p = place_of(a);
     bool stop = stops.contains(p);
     if (!stop && forbidden.contains(p)) {
-      fail("[compile] expected a function of the trace's inputs alone; got one that reads an input "
-           "of shape ",
-           a.shape(), " it was not given");
+      fail(
+          "[compile] expected a function of the trace's inputs alone; got one that reads an input "
+          "of shape ",
+          a.shape(), " it was not given");
     }
     if (seen.insert(p.maker).second) stack.push_back({a, stop ? Arrays() : a.inputs()});
   };
@@ -166,10 +167,9 @@ class Merge {
     for (auto it = begin; it != end; ++it) {
       const auto& [made, inputs, outputs] = it->second;
       bool same = made.op == m.op && made.params == m.params && same_specs(made.specs, m.specs);
-      if (same && std::equal(in.begin(), in.end(), inputs.begin(), inputs.end(),
-                             [](const array& x, const array& y) {
-                               return place_of(x) == place_of(y);
-                             })) {
+      if (same &&
+          std::equal(in.begin(), in.end(), inputs.begin(), inputs.end(),
+                     [](const array& x, const array& y) { return place_of(x) == place_of(y); })) {
         return &outputs;
       }
     }

@@ -89,13 +89,14 @@ static void differentiate(const mx::array& x, const dist::Group& group);
 
 static void work(const dist::Group& group) {
   int rank = group.rank();
-  mx::array x = rank == 0 ? mx::array({1.0f, 2.0f, 3.0f, 4.0f}) : mx::array({5.0f, 3.0f, 1.0f, 0.0f});
+  mx::array x =
+      rank == 0 ? mx::array({1.0f, 2.0f, 3.0f, 4.0f}) : mx::array({5.0f, 3.0f, 1.0f, 0.0f});
   expect(same(dist::all_sum(x, group), mx::array({6.0f, 5.0f, 4.0f, 4.0f})), "all_sum");
   expect(same(dist::all_max(x, group), mx::array({5.0f, 3.0f, 3.0f, 4.0f})), "all_max");
   expect(same(dist::all_min(x, group), mx::array({1.0f, 2.0f, 1.0f, 0.0f})), "all_min");
-  expect(same(dist::all_gather(x, group),
-              mx::array({1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 3.0f, 1.0f, 0.0f})),
-         "all_gather");
+  expect(
+      same(dist::all_gather(x, group), mx::array({1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 3.0f, 1.0f, 0.0f})),
+      "all_gather");
   expect(same(dist::sum_scatter(x, group),
               rank == 0 ? mx::array({6.0f, 5.0f}) : mx::array({4.0f, 4.0f})),
          "sum_scatter");

@@ -175,8 +175,8 @@ static void shapes() {
   gives<mx::Depends>({x}, {x, mx::exp(x)});
   gives<mx::Pad>({mx::pad(x, {{0, 1}, {2, 0}}, mx::array(7.0f))}, {x, mx::array(7.0f)},
                  std::vector<int>{0, 1}, mx::Shape{0, 2}, mx::Shape{1, 0});
-  gives<mx::Split>({mx::slice(x, {0, 0}, {2, 1}), mx::slice(x, {0, 1}, {2, 3})}, {x},
-                   mx::Shape{1}, 1);
+  gives<mx::Split>({mx::slice(x, {0, 0}, {2, 1}), mx::slice(x, {0, 1}, {2, 3})}, {x}, mx::Shape{1},
+                   1);
 }
 
 static void indices() {
@@ -217,8 +217,8 @@ static void indices() {
   gives<Scatter>({mx::scatter_min(x, {rows}, v, {0})}, {x, rows, v}, Scatter::Min,
                  std::vector<int>{0});
   auto w = mx::ones({3, 1});
-  gives<mx::ScatterAxis>({mx::put_along_axis(x, along, w, 1)}, {x, along, w},
-                         mx::ScatterAxis::None, 1);
+  gives<mx::ScatterAxis>({mx::put_along_axis(x, along, w, 1)}, {x, along, w}, mx::ScatterAxis::None,
+                         1);
   gives<mx::ScatterAxis>({mx::scatter_add_axis(x, along, w, 1)}, {x, along, w},
                          mx::ScatterAxis::Sum, 1);
   auto mask = mx::array({true, false, true});
@@ -307,13 +307,11 @@ static void quantized() {
   auto left = mx::array({1u, 0u}), right = mx::array({0u, 0u});
   auto lhs = mx::expand_dims(x, 1);
   auto many = [](const mx::array& a) { return mx::expand_dims(a, 0); };
-  gives<mx::GatherQMM>({mx::gather_qmm(lhs, many(q[0]), many(q[1]), many(q[2]), left, right, true,
-                                       32, 4)},
-                       {lhs, many(q[0]), many(q[1]), many(q[2]), left, right}, 32, 4, Mode::Affine,
-                       true);
-  gives<mx::GatherQQMM>(
-      {mx::gather_qqmm(lhs, many(n[0]), many(n[1]), left, right, 16, 4, "nvfp4")},
-      {lhs, many(n[0]), many(n[1]), left, right}, 16, 4, Mode::Nvfp4);
+  gives<mx::GatherQMM>(
+      {mx::gather_qmm(lhs, many(q[0]), many(q[1]), many(q[2]), left, right, true, 32, 4)},
+      {lhs, many(q[0]), many(q[1]), many(q[2]), left, right}, 32, 4, Mode::Affine, true);
+  gives<mx::GatherQQMM>({mx::gather_qqmm(lhs, many(n[0]), many(n[1]), left, right, 16, 4, "nvfp4")},
+                        {lhs, many(n[0]), many(n[1]), left, right}, 16, 4, Mode::Nvfp4);
   namespace fast = mx::fast;
   gives<fast::Quantize>(q, {w}, nullptr, 32, 4, Mode::Affine, false);
   gives<fast::Quantize>({mx::dequantize(q[0], q[1], q[2], 32, 4)}, {q[0], q[1], q[2]}, nullptr, 32,

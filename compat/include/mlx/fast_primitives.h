@@ -26,14 +26,14 @@ class Custom : public FunctionPrimitive {
 
  protected:
   Custom(Stream stream, std::string name, Fallback fallback, Fallback fused)
-      : FunctionPrimitive(stream, name, PrimitiveFunction::Arity(0, PrimitiveFunction::any),
-                          [name, fallback = std::move(fallback), fused = std::move(fused)](
-                              const std::vector<array>& in, const ArraySpecs&) {
-                            if (fallback) return fallback(in);
-                            if (fused) return fused(in);
-                            throw std::invalid_argument("[" + name +
-                                                        "] expected a fallback; got none");
-                          }) {}
+      : FunctionPrimitive(
+            stream, name, PrimitiveFunction::Arity(0, PrimitiveFunction::any),
+            [name, fallback = std::move(fallback), fused = std::move(fused)](
+                const std::vector<array>& in, const ArraySpecs&) {
+              if (fallback) return fallback(in);
+              if (fused) return fused(in);
+              throw std::invalid_argument("[" + name + "] expected a fallback; got none");
+            }) {}
   // Checks the number of inputs, which MLX's classes take from their callers.
   static Fallback of(const char* name, size_t least, size_t most, Fallback fused) {
     return [=](const std::vector<array>& in) {
@@ -139,10 +139,10 @@ class ScaledDotProductAttention : public Custom {
                             bool has_sinks, bool output_logsumexp, bool force_fused)
       : Custom(stream, "ScaledDotProductAttention", std::move(fallback),
                // Nothing of Olivine's gives the sums of exponentials.
-               output_logsumexp ? nullptr
-                                : of("ScaledDotProductAttention", has_sinks ? 4 : 3,
-                                     has_sinks ? 5 : 4,
-                                     fused(scale, do_causal, has_sinks, force_fused))) {}
+               output_logsumexp
+                   ? nullptr
+                   : of("ScaledDotProductAttention", has_sinks ? 4 : 3, has_sinks ? 5 : 4,
+                        fused(scale, do_causal, has_sinks, force_fused))) {}
   static Fallback fused(float scale, bool do_causal, bool has_sinks, bool force_fused) {
     return [=](const std::vector<array>& in) {
       size_t end = in.size() - (has_sinks ? 1 : 0);
@@ -198,8 +198,8 @@ class Quantize : public Custom {
   static Fallback fused(int group_size, int bits, std::string mode, bool dequantize) {
     return [=](const std::vector<array>& in) {
       if (!dequantize) return olivine::quantize(in[0], group_size, bits, mode);
-      return std::vector<array>{olivine::dequantize(in[0], in[1], primitive_parts::at(in, 2),
-                                                    group_size, bits, mode)};
+      return std::vector<array>{
+          olivine::dequantize(in[0], in[1], primitive_parts::at(in, 2), group_size, bits, mode)};
     };
   }
 };

@@ -27,45 +27,45 @@
     return {inputs[0].shape()};                                                                   \
   }
 
-// The last argument is a list of arrays made of `in`, the inputs, with `s`, the stream; `asked` says
-// which outputs are asked for, where that is known. ARITY is a number or a PrimitiveFunction::Arity.
-#define OLIVINE_CLASS_OF(NAME, BASE, ARITY, PARAMETERS, HAS_PARAMETERS, ...)            \
-  explicit NAME PARAMETERS                                                              \
-      : BASE(                                                                           \
-            s, #NAME, ARITY,                                                            \
-            [=]([[maybe_unused]] const std::vector<olivine::array>& in,                 \
-                [[maybe_unused]] const olivine::ArraySpecs& asked)                      \
-                -> std::vector<olivine::array> { return __VA_ARGS__; },                 \
-            HAS_PARAMETERS) {}
+// The last argument is a list of arrays made of `in`, the inputs, with `s`, the stream; `asked`
+// says which outputs are asked for, where that is known. ARITY is a number or a
+// PrimitiveFunction::Arity.
+#define OLIVINE_CLASS_OF(NAME, BASE, ARITY, PARAMETERS, HAS_PARAMETERS, ...)                 \
+  explicit NAME PARAMETERS : BASE(                                                           \
+                                 s, #NAME, ARITY,                                            \
+                                 [=]([[maybe_unused]] const std::vector<olivine::array>& in, \
+                                     [[maybe_unused]] const olivine::ArraySpecs& asked)      \
+                                     -> std::vector<olivine::array> { return __VA_ARGS__; }, \
+                                 HAS_PARAMETERS) {}
 #define OLIVINE_BETWEEN(LEAST, MOST) (olivine::PrimitiveFunction::Arity{LEAST, MOST})
 #define OLIVINE_AT_LEAST(LEAST) OLIVINE_BETWEEN(LEAST, olivine::PrimitiveFunction::any)
 #define OLIVINE_WITH_STREAM(...) (olivine::Stream s, __VA_ARGS__)
 
 // Of one output, without parameters.
-#define OLIVINE_UNARY(NAME, ARITY, ...)                                                      \
-  class NAME : public olivine::UnaryFunctionPrimitive {                                      \
-   public:                                                                                   \
-    OLIVINE_CLASS_OF(NAME, UnaryFunctionPrimitive, ARITY, (olivine::Stream s), false,        \
-                     {__VA_ARGS__})                                                          \
+#define OLIVINE_UNARY(NAME, ARITY, ...)                                               \
+  class NAME : public olivine::UnaryFunctionPrimitive {                               \
+   public:                                                                            \
+    OLIVINE_CLASS_OF(NAME, UnaryFunctionPrimitive, ARITY, (olivine::Stream s), false, \
+                     {__VA_ARGS__})                                                   \
   };
 // The constructor with parameters of a class of one output.
 #define OLIVINE_UNARY_CONSTRUCTOR(NAME, ARITY, PARAMETERS, ...)                               \
   OLIVINE_CLASS_OF(NAME, UnaryFunctionPrimitive, ARITY, OLIVINE_WITH_STREAM PARAMETERS, true, \
                    {__VA_ARGS__})
-#define OLIVINE_UNARY_WITH(NAME, ARITY, PARAMETERS, ...)             \
-  class NAME : public olivine::UnaryFunctionPrimitive {              \
-   public:                                                           \
-    OLIVINE_UNARY_CONSTRUCTOR(NAME, ARITY, PARAMETERS, __VA_ARGS__)  \
+#define OLIVINE_UNARY_WITH(NAME, ARITY, PARAMETERS, ...)            \
+  class NAME : public olivine::UnaryFunctionPrimitive {             \
+   public:                                                          \
+    OLIVINE_UNARY_CONSTRUCTOR(NAME, ARITY, PARAMETERS, __VA_ARGS__) \
   };
 // Of several outputs.
-#define OLIVINE_SEVERAL(NAME, ARITY, ...)                                                         \
-  class NAME : public olivine::FunctionPrimitive {                                                \
-   public:                                                                                        \
-    OLIVINE_CLASS_OF(NAME, FunctionPrimitive, ARITY, (olivine::Stream s), false, __VA_ARGS__)     \
+#define OLIVINE_SEVERAL(NAME, ARITY, ...)                                                     \
+  class NAME : public olivine::FunctionPrimitive {                                            \
+   public:                                                                                    \
+    OLIVINE_CLASS_OF(NAME, FunctionPrimitive, ARITY, (olivine::Stream s), false, __VA_ARGS__) \
   };
-#define OLIVINE_SEVERAL_WITH(NAME, ARITY, PARAMETERS, ...)                                        \
-  class NAME : public olivine::FunctionPrimitive {                                                \
-   public:                                                                                        \
-    OLIVINE_CLASS_OF(NAME, FunctionPrimitive, ARITY, OLIVINE_WITH_STREAM PARAMETERS, true,        \
-                     __VA_ARGS__)                                                                 \
+#define OLIVINE_SEVERAL_WITH(NAME, ARITY, PARAMETERS, ...)                                 \
+  class NAME : public olivine::FunctionPrimitive {                                         \
+   public:                                                                                 \
+    OLIVINE_CLASS_OF(NAME, FunctionPrimitive, ARITY, OLIVINE_WITH_STREAM PARAMETERS, true, \
+                     __VA_ARGS__)                                                          \
   };

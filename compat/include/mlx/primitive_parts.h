@@ -36,8 +36,8 @@ inline QuantizationMode string_to_quantization_mode(const std::string& mode,
     if (mode == quantization_mode_to_string(m)) return m;
   }
   std::string tag = error_tag.empty() ? std::string() : "[" + std::string(error_tag) + "] ";
-  throw std::invalid_argument(
-      tag + "expected mode 'affine', 'mxfp4', 'mxfp8' or 'nvfp4'; got '" + mode + "'");
+  throw std::invalid_argument(tag + "expected mode 'affine', 'mxfp4', 'mxfp8' or 'nvfp4'; got '" +
+                              mode + "'");
 }
 
 }  // namespace olivine
@@ -117,7 +117,8 @@ inline array quantized_product(const Arrays& in, int group_size, int bits, Quant
               quantization_mode_to_string(mode), at(in, rest), at(in, rest + 1), s);
 }
 
-// Inputs: x, w, scales, in mode affine biases, the indices of both, and a scale of all of w or none.
+// Inputs: x, w, scales, in mode affine biases, the indices of both, and a scale of all of w or
+// none.
 inline array gathered_product(const Arrays& in, int group_size, int bits, QuantizationMode mode,
                               bool transpose, bool sorted, Stream s) {
   size_t rest = mode == QuantizationMode::Affine ? 4 : 3;

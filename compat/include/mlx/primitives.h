@@ -1,6 +1,6 @@
-// <mlx/primitives.h> by Olivine: what subclasses of Primitive need, and MLX's own primitives. Each of
-// these consists of Olivine's ops (olivine/function_primitive.h): an array of one is the array that
-// the function in its line gives, with everything that belongs to it. Inputs have MLX's order.
+// <mlx/primitives.h> by Olivine: what subclasses of Primitive need, and MLX's own primitives. Each
+// of these consists of Olivine's ops (olivine/function_primitive.h): an array of one is the array
+// that the function in its line gives, with everything that belongs to it. Inputs have MLX's order.
 #pragma once
 
 #include <cstdint>
@@ -99,8 +99,7 @@ OLIVINE_UNARY(Tanh, 1, tanh(in[0], s))
 OLIVINE_UNARY_WITH(Arange, 0, (double start, double stop, double step),
                    asked.empty() ? arange(start, stop, step, s)
                                  : arange(start, stop, step, asked[0].second, s))
-OLIVINE_UNARY(Full, 1,
-              asked.empty() ? in[0] : full(asked[0].first, in[0], asked[0].second, s))
+OLIVINE_UNARY(Full, 1, asked.empty() ? in[0] : full(asked[0].first, in[0], asked[0].second, s))
 // A key of two uint32, or keys along leading axes.
 OLIVINE_UNARY_WITH(RandomBits, 1, (const Shape& shape, int width),
                    primitive_parts::random_bits(in[0], shape, width, s))
@@ -145,11 +144,12 @@ class SliceUpdate : public UnaryFunctionPrimitive {
       SliceUpdate, 2,
       (ReduceType reduce_type, const Shape& start_indices, const Shape& end_indices,
        const Shape& strides),
-      reduce_type == Max    ? slice_update_max(in[0], in[1], start_indices, end_indices, strides, s)
-      : reduce_type == Min  ? slice_update_min(in[0], in[1], start_indices, end_indices, strides, s)
-      : reduce_type == Sum  ? slice_update_add(in[0], in[1], start_indices, end_indices, strides, s)
-      : reduce_type == Prod ? slice_update_prod(in[0], in[1], start_indices, end_indices, strides, s)
-                            : slice_update(in[0], in[1], start_indices, end_indices, strides, s))
+      reduce_type == Max   ? slice_update_max(in[0], in[1], start_indices, end_indices, strides, s)
+      : reduce_type == Min ? slice_update_min(in[0], in[1], start_indices, end_indices, strides, s)
+      : reduce_type == Sum ? slice_update_add(in[0], in[1], start_indices, end_indices, strides, s)
+      : reduce_type == Prod
+          ? slice_update_prod(in[0], in[1], start_indices, end_indices, strides, s)
+          : slice_update(in[0], in[1], start_indices, end_indices, strides, s))
 };
 // An array and where the slice starts; an array, its update and where that starts.
 OLIVINE_UNARY_WITH(DynamicSlice, 2, (std::vector<int> axes, Shape slice_size),
@@ -219,13 +219,15 @@ class Reduce : public UnaryFunctionPrimitive {
 class Scan : public UnaryFunctionPrimitive {
  public:
   enum ReduceType { Max, Min, Sum, Prod, LogAddExp };
-  OLIVINE_UNARY_CONSTRUCTOR(
-      Scan, 1, (ReduceType reduce_type, int axis, bool reverse, bool inclusive),
-      reduce_type == Max    ? cummax(in[0], axis, reverse, inclusive, s)
-      : reduce_type == Min  ? cummin(in[0], axis, reverse, inclusive, s)
-      : reduce_type == Sum  ? cumsum(in[0], axis, reverse, inclusive, std::nullopt, s)
-      : reduce_type == Prod ? cumprod(in[0], axis, reverse, inclusive, std::nullopt, s)
-                            : logcumsumexp(in[0], axis, reverse, inclusive, s))
+  OLIVINE_UNARY_CONSTRUCTOR(Scan, 1,
+                            (ReduceType reduce_type, int axis, bool reverse, bool inclusive),
+                            reduce_type == Max   ? cummax(in[0], axis, reverse, inclusive, s)
+                            : reduce_type == Min ? cummin(in[0], axis, reverse, inclusive, s)
+                            : reduce_type == Sum
+                                ? cumsum(in[0], axis, reverse, inclusive, std::nullopt, s)
+                            : reduce_type == Prod
+                                ? cumprod(in[0], axis, reverse, inclusive, std::nullopt, s)
+                                : logcumsumexp(in[0], axis, reverse, inclusive, s))
 };
 // A rising sequence and the values to look for.
 OLIVINE_UNARY_WITH(SearchSorted, 2, (bool right),
@@ -236,8 +238,7 @@ OLIVINE_UNARY_WITH(Sort, 1, (int axis), sort(in[0], axis, s))
 // ---- Products.
 OLIVINE_UNARY(Matmul, 2, matmul(in[0], in[1], s))
 // a, b, c: alpha a b + beta c.
-OLIVINE_UNARY_WITH(AddMM, 3, (float alpha, float beta),
-                   addmm(in[2], in[0], in[1], alpha, beta, s))
+OLIVINE_UNARY_WITH(AddMM, 3, (float alpha, float beta), addmm(in[2], in[0], in[1], alpha, beta, s))
 // a, b, then the mask of the result, then those of a and b.
 OLIVINE_UNARY_WITH(BlockMaskedMM, OLIVINE_BETWEEN(2, 5), (int block_size),
                    primitive_parts::masked_product(in, block_size, s))

@@ -87,9 +87,8 @@ class ReduceScatter : public DistPrimitive {
       : DistPrimitive(s, g, "ReduceScatter", 1,
                       [=](const std::vector<array>& in, const ArraySpecs&) {
                         if (reduce_type != Sum) {
-                          throw std::runtime_error(
-                              "[ReduceScatter] expected Sum; got reduction " +
-                              std::to_string(reduce_type));
+                          throw std::runtime_error("[ReduceScatter] expected Sum; got reduction " +
+                                                   std::to_string(reduce_type));
                         }
                         return std::vector<array>{sum_scatter(in[0], g, s)};
                       }) {}

@@ -278,6 +278,9 @@ def special_call(d, text):
         tag = '"check", ' if "string_view tag" in d.text else ""
         arguments = f"std::declval<olivine::Dtype>(), {tag}"
         return DISPATCH.format(name=name_of(template_body(d.text)), arguments=arguments)
+    special = re.match(r"constexpr bool (\w+)<", template_body(d.text))  # of a variable
+    if special:
+        return f"using R = decltype({d.space}::{special[1]}<float>);"
     name = name_of(template_body(d.text))
     kind = re.match(r"(?:struct|class) (\w+)", template_body(d.text))
     name = kind[1] if kind else name

@@ -19,6 +19,5 @@ ABSENT = [
     ("allocator", r"cu::malloc_async", "CUDA's own: its argument is an encoder of MLX's CUDA back-end"),
     ("event|fence", r"(Event|Fence)::cast", "its argument is a class of MLX's Metal or CUDA back-end"),
     ("types/complex", r"complex(64|128)_t", NUMBER),
-    ("types/complex", r"(is_complex|real)", "is_complex(Dtype) has the name; std::is_same tells types apart"),
     ("backend/metal/metal", r".*", METAL),
 ]  # fmt: skip

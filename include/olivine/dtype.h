@@ -79,7 +79,7 @@ inline constexpr Dtype float64{Dtype::Val::float64};
 inline constexpr Dtype complex64{Dtype::Val::complex64};
 inline constexpr Dtype complex128{Dtype::Val::complex128};
 
-constexpr bool is_complex(Dtype t) { return t.val() >= Dtype::Val::complex64; }
+constexpr bool is_complexfloating(Dtype t) { return t.val() >= Dtype::Val::complex64; }
 constexpr bool is_floating(Dtype t) {
   return t.val() >= Dtype::Val::float16 && t.val() <= Dtype::Val::float64;
 }

@@ -75,7 +75,8 @@ class RecordPrimitive final : public Primitive {
     if (!rules.derivative) return Primitive::vjp(primals, cotangents, argnums, outputs);
     for (int i : argnums) {
       // The gradient of a real loss points uphill: the adjoint of the derivative.
-      bool complex = is_complex(primals[i].dtype()) && is_complex(outputs[0].dtype());
+      bool complex =
+          is_complexfloating(primals[i].dtype()) && is_complexfloating(outputs[0].dtype());
       array ct = complex ? conjugate(cotangents[0]) : cotangents[0];
       auto d = rules.derivative(i, ct, primals, outputs[0]);
       result.push_back(!d ? zeros_like(primals[i]) : complex ? conjugate(*d) : *d);

@@ -169,6 +169,7 @@ static void look_inside() {
   std::vector<bool> bits{true};
   half = bits[0];
   expect(static_cast<float>(half) == 1, "a bit as a half");
+  expect(mx::is_complex<mx::complex64_t> && !mx::is_complex<float>, "kinds of types");
   std::allocator<float> memory;
   mx::SmallVector<float> numbers(size_t{2}, 3.0f, memory);
   expect(numbers.size() == 2 && numbers[1] == 3, "a vector with an allocator");

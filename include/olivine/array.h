@@ -19,6 +19,7 @@
 namespace olivine {
 
 struct Node;
+class Event;
 class Primitive;
 namespace allocator {
 class Buffer;
@@ -126,8 +127,13 @@ class OLIVINE_API array {
   void set_tracer(bool is_tracer);
   enum Status { unscheduled, evaluated, available };
   Status status() const;
-  // Returns once it is computed.
-  void wait() const { eval(); }
+  // Returns once it is computed, and the event that is attached to it, if one is, has come.
+  void wait() const;
+  // One event per array, for programs that compute arrays by streams of their own; whoever reads an
+  // array of Olivine's waits for it without one. `event` gives an invalid one where none is attached.
+  Event& event() const;
+  void attach_event(Event e) const;
+  void detach_event() const;
 
   // ---- Memory, for primitives. All but set_data and copy_shared_buffer evaluate.
   using Data = allocator::Data;

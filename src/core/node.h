@@ -30,6 +30,7 @@ struct Node {
   bool placeholder = false;         // stands for a value to come; evaluating it is an error
   bool of_shapeless_trace = false;  // made while a function was traced for any sizes
   Dtype dtype;
+  bool has_event = false;  // array::attach_event
   uint16_t stream = 0;
   uint32_t location = 0;  // where the user made it (core/location.h)
   const Op* op = nullptr;
@@ -75,6 +76,9 @@ struct Node {
   static Node* create(Dtype t);
   OLIVINE_API static void destroy(Node* n);
 };
+
+// Drops the event that was attached to a node.
+void forget_event(Node* n);
 
 // A computed array over `buffer`.
 OLIVINE_API array make_done(BufferRef buffer, Shape shape, Strides strides, int64_t offset,

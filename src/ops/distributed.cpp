@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 #include <stdexcept>
 
 #include "core/error.h"
@@ -14,6 +15,7 @@
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/shape.h"
 #include "olivine/primitive.h"
+#include "runtime/process_locks.h"
 
 namespace olivine::distributed {
 namespace {
@@ -55,6 +57,7 @@ class Alone final : public detail::GroupImpl {
 };
 
 const std::shared_ptr<detail::GroupImpl>& alone() {
+  std::lock_guard lock(process_lock(Lock::records));
   static auto* impl = new std::shared_ptr<detail::GroupImpl>(std::make_shared<Alone>());
   return *impl;  // never destroyed
 }

@@ -89,6 +89,7 @@ ArrayFnWithExtra compile(ArrayFnWithExtra fn, std::uintptr_t fun_id, bool shapel
 
 struct CompileCache {};
 CompileCacheWeakPtr compile_cache() {
+  std::lock_guard lock(process_lock(Lock::traces));
   static auto* one = new std::shared_ptr<CompileCache>(std::make_shared<CompileCache>());
   return *one;  // never destroyed, as the traces are not
 }

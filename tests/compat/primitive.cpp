@@ -4,6 +4,7 @@
 #include <mlx/backend/common/utils.h>
 #include <mlx/backend/cpu/encoder.h>
 #include <mlx/dtype_utils.h>
+#include <mlx/event.h>
 #include <mlx/mlx.h>
 #include <mlx/primitives.h>
 #include <mlx/scheduler.h>
@@ -152,6 +153,13 @@ static void look_inside() {
   expect(y.status() == mx::array::Status::available && y.flags().row_contiguous, "status");
   expect(y.data_size() == 4 && y.buffer_size() >= 16, "memory");
   mx::Stream stream = mx::new_stream(mx::Device::cpu);
+  expect(!x.event().valid(), "no event");
+  mx::Event done(stream);
+  x.attach_event(done);
+  done.signal(stream);
+  x.wait();
+  expect(done.is_signaled() && !x.event().valid(), "an event that came");
+  x.detach_event();
   bool ran = false;
   mx::scheduler::enqueue(stream, [&] { ran = true; });
   mx::synchronize(stream);

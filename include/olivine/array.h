@@ -130,7 +130,8 @@ class OLIVINE_API array {
   // Returns once it is computed, and the event that is attached to it, if one is, has come.
   void wait() const;
   // One event per array, for programs that compute arrays by streams of their own; whoever reads an
-  // array of Olivine's waits for it without one. `event` gives an invalid one where none is attached.
+  // array of Olivine's waits for it without one. `event` gives an invalid one where none is
+  // attached.
   Event& event() const;
   void attach_event(Event e) const;
   void detach_event() const;

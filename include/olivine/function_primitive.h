@@ -9,7 +9,9 @@
 //
 // An array of such a primitive is what the function gives: the graph has its ops, so that
 // derivatives, batches, compilation and export are theirs. The rules below, for who calls them on
-// the primitive itself, are the transformations of the function.
+// the primitive itself, are the transformations of the function. A subclass with a kernel or rules
+// of its own returns nothing from `composite`: then it is a primitive like others, with these rules
+// where it has no better ones.
 #pragma once
 
 #include <functional>

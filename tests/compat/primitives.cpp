@@ -375,6 +375,29 @@ static void fused() {
       "no fallback");
 }
 
+// A kernel of the user's for what a fallback says.
+struct Doubling : mx::fast::Custom {
+  using Custom::Custom;
+  const char* name() const override { return "Doubling"; }
+  void eval_cpu(const Arrays& in, Arrays& out) override {
+    ++runs;
+    out[0].set_data(mx::allocator::malloc(out[0].nbytes()));
+    const float* from = in[0].data<float>();
+    for (int64_t i = 0; i < in[0].size(); ++i) out[0].data<float>()[i] = 2 * from[i];
+  }
+  int runs = 0;
+};
+
+static void subclasses() {
+  auto x = mx::array({1.0f, 2.0f, 3.0f});
+  auto p = std::make_shared<Doubling>(stream, [](Arrays in) { return Arrays{2 * in[0]}; });
+  auto f = [&](const mx::array& v) { return mx::array(v.shape(), v.dtype(), p, {v}); };
+  expect(alike(f(x), 2 * x) && p->runs == 1, "a kernel beside a fallback");
+  auto loss = [&](const mx::array& v) { return mx::sum(mx::square(f(v))); };
+  expect(alike(mx::grad(loss)(x), 8 * x), "the fallback's derivative");
+  expect(alike(mx::vmap(f)(x), 2 * x), "the fallback's batches");
+}
+
 static void functions_and_traces() {
   auto x = mx::array({1.0f, 2.0f, 3.0f});
   auto rules = std::make_shared<mx::CustomTransforms>(
@@ -490,6 +513,7 @@ int main() {
   quantized();
   matrices();
   fused();
+  subclasses();
   functions_and_traces();
   transformed();
   loaded();

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <tuple>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -22,7 +23,15 @@ using Fallback = std::function<std::vector<array>(std::vector<array>)>;
 class Custom : public FunctionPrimitive {
  public:
   explicit Custom(Stream stream, Fallback fallback)
-      : Custom(stream, "Custom", std::move(fallback), nullptr) {}
+      : Custom(stream, "Custom", std::move(fallback), nullptr) {
+    is_of_mlx_ = false;
+  }
+  // A subclass of the user's has a kernel (eval_cpu) of its own; the fallback gives it its rules.
+  std::optional<std::vector<array>> composite(const std::vector<array>& inputs,
+                                              const ArraySpecs& asked) override {
+    if (!is_of_mlx_ && typeid(*this) != typeid(Custom)) return std::nullopt;
+    return FunctionPrimitive::composite(inputs, asked);
+  }
 
  protected:
   Custom(Stream stream, std::string name, Fallback fallback, Fallback fused)
@@ -54,6 +63,9 @@ class Custom : public FunctionPrimitive {
           .second;
     };
   }
+
+ private:
+  bool is_of_mlx_ = true;  // one of those below
 };
 
 // x and its weight.

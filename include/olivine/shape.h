@@ -7,11 +7,11 @@
 #include <cstring>
 #include <initializer_list>
 #include <iterator>
-#include <memory>
 #include <span>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
+#include <vector>  // std::allocator, without all of <memory>
 
 namespace olivine {
 

@@ -54,8 +54,8 @@ struct PrimitiveFunction {
 template <class Base>
 class OLIVINE_API FunctionRules : public Base {
  public:
-  FunctionRules(Stream stream, PrimitiveFunction function)
-      : Base(stream), function_(std::move(function)) {}
+  FunctionRules(Stream stream, PrimitiveFunction function);
+  ~FunctionRules() override;
 
   std::vector<array> jvp(const std::vector<array>& primals, const std::vector<array>& tangents,
                          const std::vector<int>& argnums) override;
@@ -64,22 +64,20 @@ class OLIVINE_API FunctionRules : public Base {
                          const std::vector<array>& outputs) override;
   std::pair<std::vector<array>, std::vector<int>> vmap(const std::vector<array>& inputs,
                                                        const std::vector<int>& axes) override;
-  const char* name() const override { return function_.name.c_str(); }
+  const char* name() const override;
   // One with parameters is like itself only.
   bool is_equivalent(const Primitive& other) const override;
   std::vector<Shape> output_shapes(const std::vector<array>& inputs) override;
   std::optional<std::vector<array>> composite(const std::vector<array>& inputs,
-                                              const ArraySpecs& asked) override {
-    if (!function_.call) return Base::composite(inputs, asked);
-    return function_(inputs, asked);
-  }
+                                              const ArraySpecs& asked) override;
 
  protected:
-  const PrimitiveFunction& function() const { return function_; }
+  const PrimitiveFunction& function() const;
 
  private:
   PrimitiveFunction function_;
 };
+// The two that there are; their code is in the library.
 extern template class FunctionRules<Primitive>;
 extern template class FunctionRules<UnaryPrimitive>;
 

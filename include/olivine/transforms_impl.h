@@ -37,7 +37,7 @@ class OLIVINE_API InTracing {
  private:
   bool dynamic_, grad_;
 };
-// Says that this thread traces in order to export.
+// Says that this thread traces in order to export, as export_function does.
 class OLIVINE_API InExportTracing {
  public:
   InExportTracing();

@@ -74,6 +74,27 @@ Arrays PrimitiveFunction::operator()(const Arrays& inputs, const ArraySpecs& ask
 }
 
 template <class Base>
+FunctionRules<Base>::FunctionRules(Stream stream, PrimitiveFunction function)
+    : Base(stream), function_(std::move(function)) {}
+template <class Base>
+FunctionRules<Base>::~FunctionRules() = default;
+
+template <class Base>
+const PrimitiveFunction& FunctionRules<Base>::function() const {
+  return function_;
+}
+template <class Base>
+const char* FunctionRules<Base>::name() const {
+  return function_.name.c_str();
+}
+template <class Base>
+std::optional<Arrays> FunctionRules<Base>::composite(const Arrays& inputs,
+                                                     const ArraySpecs& asked) {
+  if (!function_.call) return Base::composite(inputs, asked);
+  return function_(inputs, asked);
+}
+
+template <class Base>
 Arrays FunctionRules<Base>::jvp(const Arrays& primals, const Arrays& tangents,
                                 const std::vector<int>& argnums) {
   if (!function_.call) return Base::jvp(primals, tangents, argnums);

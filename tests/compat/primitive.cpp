@@ -182,6 +182,8 @@ static void look_inside() {
   mx::SmallVector<float> numbers(size_t{2}, 3.0f, memory);
   expect(numbers.size() == 2 && numbers[1] == 3, "a vector with an allocator");
   {
+    mx::detail::InExportTracing exporting;
+    expect(mx::detail::in_export_tracing(), "an export");
     mx::detail::RetainGraph retain;
     auto kept = mx::exp(x);
     kept.eval();
@@ -194,6 +196,12 @@ static void look_inside() {
     return v;
   })(x);
   expect(traced && !mx::detail::in_tracing(), "a trace that runs");
+  bool derived = false;
+  mx::grad([&](const mx::array& v) {
+    derived = mx::detail::in_grad_tracing();
+    return mx::sum(v);
+  })(x);
+  expect(derived && !mx::detail::in_grad_tracing(), "a derivative that is taken");
   ThreadPool pool(2);
   expect(pool.enqueue([](int a) { return a + 1; }, 4).get() == 5, "threads");
 }

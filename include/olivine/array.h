@@ -36,8 +36,10 @@ class OLIVINE_API array {
   array(uint64_t v, Dtype t = uint64);
   array(float v, Dtype t = float32);
   array(double v, Dtype t = float32);
-  array(complex64_t v, Dtype t = complex64);
-  array(complex128_t v, Dtype t = complex128);
+  // A template, so that array({value}) is a list of one, as it is of other types.
+  template <class T>
+  requires(std::same_as<T, complex64_t> || std::same_as<T, complex128_t>)
+      array(T v, Dtype t = dtype_of<T>);
   template <ElementType T>
   array(std::initializer_list<T> v, Dtype t = dtype_of<T>)
       : array(v.begin(), v.size(), {static_cast<ShapeElem>(v.size())}, dtype_of<T>, t) {}

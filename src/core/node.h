@@ -97,33 +97,34 @@ inline array share(Node* n) {
 // How many transformations are running: while any is, tracer nodes keep their graph when evaluated.
 std::atomic<int>& active_tracings();
 struct Tracing {
-  Tracing() {
+  Tracing() { enter(); }
+  ~Tracing() { leave(); }
+  Tracing(const Tracing&) = delete;
+
+  static void enter() {
     active_tracings().fetch_add(1, std::memory_order_relaxed);
     ++here;
   }
-  ~Tracing() {
+  static void leave() {
     --here;
     active_tracings().fetch_sub(1, std::memory_order_relaxed);
   }
-  Tracing(const Tracing&) = delete;
-
   inline static thread_local constinit int here = 0;  // of this thread
 };
-// While one lives, evaluations on its thread keep the graph of all nodes.
+// Between the two, evaluations on this thread keep the graph of all nodes.
 struct Retention {
-  Retention() {
+  static void enter() {
     active.fetch_add(1, std::memory_order_relaxed);
     ++here;
   }
-  ~Retention() {
+  static void leave() {
     --here;
     active.fetch_sub(1, std::memory_order_relaxed);
   }
-  Retention(const Retention&) = delete;
+  static bool running() { return active.load(std::memory_order_relaxed) > 0 && here > 0; }
 
   inline static std::atomic<int> active{0};  // of all threads: spares the others a look at `here`
   inline static thread_local constinit int here = 0;
-  static bool running() { return active.load(std::memory_order_relaxed) > 0 && here > 0; }
 };
 // Whether a node keeps its op and inputs when it is evaluated.
 inline bool keeps_graph(const Node* n) {

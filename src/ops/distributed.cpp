@@ -248,6 +248,12 @@ class Message final : public UnaryPrimitive {
     group_.raw_group()->send(input, partner_, stream());
     output.copy_shared_buffer(input);
   }
+  // A batch is one message.
+  std::pair<Arrays, std::vector<int>> vmap(const Arrays& inputs,
+                                           const std::vector<int>& axes) override {
+    if (!sends_) return Primitive::vmap(inputs, axes);
+    return {{distributed::send(inputs[0], partner_, group_, stream())}, axes};
+  }
 
  private:
   Group group_;

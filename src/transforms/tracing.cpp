@@ -9,18 +9,15 @@ thread_local constinit int dynamic_traces = 0, grad_traces = 0, export_traces = 
 
 }  // namespace
 
-// Tracing and Retention count what lives; they hold nothing themselves.
 InTracing::InTracing(bool dynamic, bool grad) : dynamic_(dynamic), grad_(grad) {
-  active_tracings().fetch_add(1, std::memory_order_relaxed);
-  ++Tracing::here;
+  Tracing::enter();
   dynamic_traces += dynamic;
   grad_traces += grad;
 }
 InTracing::~InTracing() {
   dynamic_traces -= dynamic_;
   grad_traces -= grad_;
-  --Tracing::here;
-  active_tracings().fetch_sub(1, std::memory_order_relaxed);
+  Tracing::leave();
 }
 bool InTracing::in_tracing() { return Tracing::here > 0; }
 bool InTracing::in_dynamic_tracing() { return dynamic_traces > 0 || ShapelessTrace::running(); }
@@ -30,14 +27,8 @@ InExportTracing::InExportTracing() { ++export_traces; }
 InExportTracing::~InExportTracing() { --export_traces; }
 bool InExportTracing::in_export_tracing() { return export_traces > 0; }
 
-RetainGraph::RetainGraph() {
-  Retention::active.fetch_add(1, std::memory_order_relaxed);
-  ++Retention::here;
-}
-RetainGraph::~RetainGraph() {
-  --Retention::here;
-  Retention::active.fetch_sub(1, std::memory_order_relaxed);
-}
+RetainGraph::RetainGraph() { Retention::enter(); }
+RetainGraph::~RetainGraph() { Retention::leave(); }
 bool RetainGraph::retain_graph() { return Retention::here > 0; }
 
 }  // namespace olivine::detail

@@ -107,6 +107,14 @@ static void work(const dist::Group& group) {
                 mx::array({1.0f, 3.0f, 2.0f, 4.0f}, {2, 2})),
            "a message");
   }
+  auto columns = mx::transpose(mx::reshape(x, {2, 2}));
+  if (rank == 0) {
+    mx::eval(mx::vmap([&](const mx::array& v) { return dist::send(v, 1, group); })(columns));
+  } else {
+    expect(same(dist::recv({2, 2}, mx::float32, 0, group),
+                mx::array({1.0f, 3.0f, 2.0f, 4.0f}, {2, 2})),
+           "a batch as one message");
+  }
   expect_error([&] { dist::send(x, 2, group); }, "a rank that there is not");
   mx::Stream s = mx::default_stream(mx::default_device());
   auto reduce = std::make_shared<dist::AllReduce>(s, group, dist::AllReduce::Sum);

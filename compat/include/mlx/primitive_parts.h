@@ -100,11 +100,18 @@ inline array masked_product(const Arrays& in, int block_size, Stream s) {
                          at(in, operands), at(in, operands + 1), s);
 }
 
-// One key, or keys along leading axes.
-inline array random_bits(const array& key, const Shape& shape, int width, Stream s) {
-  if (key.ndim() < 2) return random::bits(shape, width, key, s);
-  UnaryFn of_one = [=](const array& k) { return random_bits(k, shape, width, s); };
-  return olivine::vmap(of_one)(key);
+// Of one key; or of several along leading axes, each of which draws its part of the result.
+inline array random_bits(const array& keys, const Shape& shape, int width, Stream s) {
+  if (keys.ndim() < 2) return random::bits(shape, width, keys, s);
+  int64_t size = 1, count = keys.size() / 2;
+  for (ShapeElem n : shape) size *= n;
+  if (count == 0 || size % count != 0) {
+    throw std::invalid_argument("[RandomBits] expected keys that share the result's " +
+                                std::to_string(size) + " elements equally; got " +
+                                std::to_string(count) + " keys");
+  }
+  UnaryFn part = [=](const array& key) { return random::bits({size / count}, width, key, s); };
+  return reshape(olivine::vmap(part)(reshape(keys, {count, 2}, s)), shape, s);
 }
 
 // Inputs: x, w, the scales of packed weights, and two scales of all of x and w; each of these two

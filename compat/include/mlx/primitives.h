@@ -100,7 +100,7 @@ OLIVINE_UNARY_WITH(Arange, 0, (double start, double stop, double step),
                    asked.empty() ? arange(start, stop, step, s)
                                  : arange(start, stop, step, asked[0].second, s))
 OLIVINE_UNARY(Full, 1, asked.empty() ? in[0] : full(asked[0].first, in[0], asked[0].second, s))
-// A key of two uint32, or keys along leading axes.
+// A key of two uint32, or several keys, which share the shape among them.
 OLIVINE_UNARY_WITH(RandomBits, 1, (const Shape& shape, int width),
                    primitive_parts::random_bits(in[0], shape, width, s))
 OLIVINE_UNARY_WITH(AsStrided, 1, (Shape shape, Strides strides, size_t offset),
@@ -332,8 +332,8 @@ class Load : public UnaryPrimitive {
     char* bytes = out.data<char>();
     reader_->read(bytes, out.nbytes(), offset_);
     if (!swap_endianness_) return;
-    bool is_complex = out.dtype() == complex64 || out.dtype() == complex128;
-    size_t word = is_complex ? out.itemsize() / 2 : out.itemsize();
+    bool complex = is_complexfloating(out.dtype());
+    size_t word = complex ? out.itemsize() / 2 : out.itemsize();
     for (size_t i = 0; i < out.nbytes(); i += word) std::reverse(bytes + i, bytes + i + word);
   }
 

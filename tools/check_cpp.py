@@ -40,6 +40,8 @@ CALLS = {
     "SmallVector<float>::emplace_back": "using R = decltype(std::declval<olivine::SmallVector<"
     "float>&>().emplace_back(1.0f));",
     "Allocator::Allocator": "using R = olivine::allocator::Allocator;",  # abstract
+    "Primitive::Primitive": "using R = olivine::Primitive;",  # abstract
+    "UnaryPrimitive::UnaryPrimitive": "using R = olivine::UnaryPrimitive;",  # abstract
     "is_iterator": "using R = olivine::is_iterator<float*>;",
     "is_vector": "using R = olivine::is_vector<std::vector<int>>;",
     "type_identity": "using R = olivine::type_identity<float>;",
@@ -218,7 +220,7 @@ def convertible(expression, result):
 
 def write_checks(d):
     text = concrete(d.text.rstrip(";"))
-    if "SmallVector<float>" in d.owner:  # parameters of the class
+    if "<float>" in d.owner:  # parameters of the class
         text = re.sub(r"\bT\b", "float", text)
     here = f"{d.space}::{d.owner}" if d.owner else d.space
     if "// macro" in text and "macro-made" not in text:
@@ -276,6 +278,9 @@ def special_call(d, text):
         tag = '"check", ' if "string_view tag" in d.text else ""
         arguments = f"std::declval<olivine::Dtype>(), {tag}"
         return DISPATCH.format(name=name_of(template_body(d.text)), arguments=arguments)
+    special = re.match(r"constexpr bool (\w+)<", template_body(d.text))  # of a variable
+    if special:
+        return f"using R = decltype({d.space}::{special[1]}<float>);"
     name = name_of(template_body(d.text))
     kind = re.match(r"(?:struct|class) (\w+)", template_body(d.text))
     name = kind[1] if kind else name

@@ -330,7 +330,7 @@ dlpack::DataType dlpack_type(Dtype t) {
   auto bits = static_cast<uint8_t>(8 * t.size());
   if (t == bool_) return {dlpack::kBool, 8, 1};
   if (t == bfloat16) return {dlpack::kBfloat, 16, 1};
-  if (is_complex(t)) return {5, bits, 1};
+  if (is_complexfloating(t)) return {5, bits, 1};
   return {static_cast<uint8_t>(is_floating(t) ? 2 : is_unsigned(t) ? 1 : 0), bits, 1};
 }
 

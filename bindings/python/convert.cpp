@@ -105,7 +105,7 @@ Dtype weak_dtype(PyObject* o, Dtype like) {
   if (PyBool_Check(o)) return like;
   if (PyLong_Check(o)) return like == bool_ ? integer_dtype(o) : like;
   if (PyFloat_Check(o)) return is_inexact(like) ? like : float32;
-  return is_complex(like) ? like : like == float64 ? complex128 : complex64;
+  return is_complexfloating(like) ? like : like == float64 ? complex128 : complex64;
 }
 
 array from_scalar(PyObject* o, Dtype t) {

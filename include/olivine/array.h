@@ -19,6 +19,7 @@
 namespace olivine {
 
 struct Node;
+class Event;
 class Primitive;
 namespace allocator {
 class Buffer;
@@ -35,8 +36,10 @@ class OLIVINE_API array {
   array(uint64_t v, Dtype t = uint64);
   array(float v, Dtype t = float32);
   array(double v, Dtype t = float32);
-  array(complex64_t v, Dtype t = complex64);
-  array(complex128_t v, Dtype t = complex128);
+  // A template, so that array({value}) is a list of one, as it is of other types.
+  template <class T>
+  requires(std::same_as<T, complex64_t> || std::same_as<T, complex128_t>)
+      array(T v, Dtype t = dtype_of<T>);
   template <ElementType T>
   array(std::initializer_list<T> v, Dtype t = dtype_of<T>)
       : array(v.begin(), v.size(), {static_cast<ShapeElem>(v.size())}, dtype_of<T>, t) {}
@@ -126,8 +129,14 @@ class OLIVINE_API array {
   void set_tracer(bool is_tracer);
   enum Status { unscheduled, evaluated, available };
   Status status() const;
-  // Returns once it is computed.
-  void wait() const { eval(); }
+  // Returns once it is computed, and the event that is attached to it, if one is, has come.
+  void wait() const;
+  // One event per array, for programs that compute arrays by streams of their own; whoever reads an
+  // array of Olivine's waits for it without one. `event` gives an invalid one where none is
+  // attached.
+  Event& event() const;
+  void attach_event(Event e) const;
+  void detach_event() const;
 
   // ---- Memory, for primitives. All but set_data and copy_shared_buffer evaluate.
   using Data = allocator::Data;
@@ -157,6 +166,8 @@ class OLIVINE_API array {
 
   // Replaces what this handle means (in-place update of a user's array object).
   void overwrite_descriptor(const array& o) { *this = o; }
+  // Another handle. Nodes have no cycles, so that it may count its reference like every other.
+  static array unsafe_weak_copy(const array& other) { return other; }
   // Identity of the node.
   uintptr_t id() const { return reinterpret_cast<uintptr_t>(node_); }
 

@@ -23,8 +23,8 @@ namespace olivine {
 // What a kernel reads and writes. Outputs are row-contiguous, and so are inputs unless the op is
 // `strided`.
 struct OpMemory {
-  std::span<const View> in;
-  std::span<const View> out;
+  std::span<const MemoryView> in;
+  std::span<const MemoryView> out;
 };
 
 // What an op is. Only `cpu` must be given.

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <vector>
 
 #include "olivine/export.h"
 
@@ -78,7 +79,7 @@ inline constexpr Dtype float64{Dtype::Val::float64};
 inline constexpr Dtype complex64{Dtype::Val::complex64};
 inline constexpr Dtype complex128{Dtype::Val::complex128};
 
-constexpr bool is_complex(Dtype t) { return t.val() >= Dtype::Val::complex64; }
+constexpr bool is_complexfloating(Dtype t) { return t.val() >= Dtype::Val::complex64; }
 constexpr bool is_floating(Dtype t) {
   return t.val() >= Dtype::Val::float16 && t.val() <= Dtype::Val::float64;
 }
@@ -114,6 +115,10 @@ template <class T>
 concept HalfSource = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, int> ||
     std::same_as<T, int64_t> || std::same_as<T, bool>;
 
+// An element of a std::vector<bool>.
+template <class T>
+concept VectorBit = std::same_as<T, std::vector<bool>::reference>;
+
 #define OLIVINE_INLINE __attribute__((always_inline)) inline
 #define OLIVINE_HALF(T)                                       \
   struct T {                                                  \
@@ -130,6 +135,10 @@ concept HalfSource = std::same_as<T, float> || std::same_as<T, double> || std::s
       return x;                                               \
     }                                                         \
     OLIVINE_INLINE operator float() const;                    \
+    template <VectorBit B>                                    \
+    T& operator=(B x) {                                       \
+      return *this = static_cast<bool>(x);                    \
+    }                                                         \
     OLIVINE_INLINE T& operator+=(float x);                    \
     OLIVINE_INLINE T& operator-=(float x);                    \
     OLIVINE_INLINE T& operator*=(float x);                    \

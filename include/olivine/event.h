@@ -1,4 +1,5 @@
-// Events and fences between streams. Arrays need none: whoever reads one waits for it.
+// Events and fences between streams. Arrays need none, as whoever reads one waits for it; a program
+// may attach its own (array::attach_event).
 #pragma once
 
 #include <cstdint>

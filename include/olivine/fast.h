@@ -48,7 +48,14 @@ OLIVINE_API std::vector<array> gated_delta_update(
 // std::runtime_error.
 enum class MathMode { Safe = 0, Relaxed = 1, Fast = 2 };
 struct CompileOptions {
+  // The options as one number.
+  using Data = int;
+  CompileOptions() = default;
+  CompileOptions(MathMode mode) : math_mode(mode) {}
+  CompileOptions(Data data) : math_mode(static_cast<MathMode>(data)) {}
+
   MathMode math_mode = MathMode::Safe;
+  Data serialize() const { return static_cast<Data>(math_mode); }
   bool operator==(const CompileOptions&) const = default;
 };
 using TemplateArg = std::variant<int, bool, Dtype>;

@@ -13,6 +13,7 @@
 #include "olivine/event.h"
 #include "olivine/export_function.h"
 #include "olivine/fast.h"
+#include "olivine/function_primitive.h"
 #include "olivine/graph_utils.h"
 #include "olivine/io.h"
 #include "olivine/io_files.h"

@@ -10,10 +10,11 @@
 //
 // The array is lazy like every other, and every transformation takes it. Where a rule is missing,
 // vmap runs the op once per element, and a derivative is the error that other ops give. custom_op.h
-// makes the same of functions.
+// makes the same of functions, function_primitive.h of functions that consist of other ops.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -22,6 +23,9 @@
 #include "olivine/device.h"
 
 namespace olivine {
+
+// Shapes and dtypes of arrays that are not there yet.
+using ArraySpecs = std::vector<std::pair<Shape, Dtype>>;
 
 class OLIVINE_API Primitive {
  public:
@@ -60,6 +64,11 @@ class OLIVINE_API Primitive {
   virtual bool is_equivalent(const Primitive& other) const;
   // For inputs of other shapes than those it was made with.
   virtual std::vector<Shape> output_shapes(const std::vector<array>& inputs);
+  // Of a primitive that consists of other ops: the arrays that these give for outputs of shapes and
+  // dtypes as asked. An array of it is then one of these, and the graph holds their ops instead of
+  // the primitive. Nothing, as by default: eval_cpu computes the outputs.
+  virtual std::optional<std::vector<array>> composite(const std::vector<array>& inputs,
+                                                      const ArraySpecs& asked);
 
  private:
   Stream stream_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
@@ -10,6 +11,7 @@
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
+#include <vector>  // std::allocator, without all of <memory>
 
 namespace olivine {
 
@@ -35,6 +37,24 @@ class SmallVector {
   requires(!std::is_integral_v<It>) SmallVector(It first, It last) { assign(first, last); }
   SmallVector(const SmallVector& o) { assign(o.begin(), o.end()); }
   SmallVector(SmallVector&& o) noexcept { steal(o); }
+  // The same with an allocator, as std::vector's: memory comes from operator new, as the one given
+  // would take it.
+  using Allocator = std::allocator<T>;
+  template <std::same_as<std::allocator<T>> A>
+  explicit SmallVector(const A&) {}
+  template <std::same_as<std::allocator<T>> A>
+  explicit SmallVector(size_t n, const A&) : SmallVector(n) {}
+  template <std::same_as<std::allocator<T>> A>
+  SmallVector(size_t n, T value, const A&) : SmallVector(n, value) {}
+  template <std::same_as<std::allocator<T>> A>
+  SmallVector(std::initializer_list<T> list, const A&) : SmallVector(list) {}
+  template <class It, std::same_as<std::allocator<T>> A>
+  requires(!std::is_integral_v<It>) SmallVector(It first, It last, const A&)
+      : SmallVector(first, last) {}
+  template <std::same_as<std::allocator<T>> A>
+  SmallVector(const SmallVector& o, const A&) : SmallVector(o) {}
+  template <std::same_as<std::allocator<T>> A>
+  SmallVector(SmallVector&& o, const A&) noexcept : SmallVector(std::move(o)) {}
   SmallVector& operator=(const SmallVector& o) {
     if (this != &o) assign(o.begin(), o.end());
     return *this;
@@ -118,6 +138,11 @@ class SmallVector {
     return begin() + at;
   }
   iterator insert(const_iterator pos, std::initializer_list<T> values) {
+    return insert(pos, values.begin(), values.end());
+  }
+  // A list of constants, which no braced one is.
+  template <std::same_as<std::initializer_list<const T>> L>
+  iterator insert(const_iterator pos, L values) {
     return insert(pos, values.begin(), values.end());
   }
   iterator erase(const_iterator pos) { return erase(pos, pos + 1); }

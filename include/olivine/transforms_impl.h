@@ -1,4 +1,5 @@
-// The two halves of vmap, for bindings that trace a function in their own way.
+// For bindings that trace functions in their own way: what tells a trace, and the two halves of
+// vmap.
 #pragma once
 
 #include <utility>
@@ -18,5 +19,48 @@ OLIVINE_API std::vector<array> vmap_replace(const std::vector<array>& inputs,
                                             const std::vector<array>& traced_outputs,
                                             const std::vector<int>& in_axes,
                                             const std::vector<int>& out_axes);
+
+// While one lives, this thread traces: evaluating an array that depends on a marked input
+// (array::set_tracer, or one of a transformation) keeps how it is computed. Transformations that
+// are running on the thread count as well. `dynamic`: for any sizes; `grad`: to differentiate.
+class OLIVINE_API InTracing {
+ public:
+  explicit InTracing(bool dynamic = false, bool grad = false);
+  ~InTracing();
+  InTracing(const InTracing&) = delete;
+  InTracing& operator=(const InTracing&) = delete;
+
+  static bool in_tracing();
+  static bool in_dynamic_tracing();
+  static bool in_grad_tracing();
+
+ private:
+  bool dynamic_, grad_;
+};
+// Says that this thread traces in order to export, as export_function does.
+class OLIVINE_API InExportTracing {
+ public:
+  InExportTracing();
+  ~InExportTracing();
+  InExportTracing(const InExportTracing&) = delete;
+  InExportTracing& operator=(const InExportTracing&) = delete;
+
+  static bool in_export_tracing();
+};
+// While one lives, evaluations on this thread keep how arrays are computed.
+class OLIVINE_API RetainGraph {
+ public:
+  RetainGraph();
+  ~RetainGraph();
+  RetainGraph(const RetainGraph&) = delete;
+  RetainGraph& operator=(const RetainGraph&) = delete;
+
+  static bool retain_graph();
+};
+inline bool in_tracing() { return InTracing::in_tracing(); }
+inline bool in_dynamic_tracing() { return InTracing::in_dynamic_tracing(); }
+inline bool in_grad_tracing() { return InTracing::in_grad_tracing(); }
+inline bool in_export_tracing() { return InExportTracing::in_export_tracing(); }
+inline bool retain_graph() { return RetainGraph::retain_graph(); }
 
 }  // namespace olivine::detail

@@ -7,7 +7,7 @@
 namespace olivine {
 
 // Elements in memory: first element's address; shape and strides in elements (any sign, 0 allowed).
-struct View {
+struct MemoryView {
   void* data = nullptr;
   Dtype dtype = bool_;
   Shape shape;

@@ -19,6 +19,8 @@
 namespace olivine {
 
 struct Buffer;
+// Short inside; programs may know a primitive of MLX's by the name.
+using View = MemoryView;
 
 // Outputs are allocated row-contiguous by the caller and never overlap an input, except where the
 // kernel's `donates` allows: then out[0].data may equal in[i].data, elements at equal positions.

@@ -122,8 +122,11 @@ array::array(uint32_t v, Dtype t) : node_(scalar_node(v, t)) {}
 array::array(uint64_t v, Dtype t) : node_(scalar_node(v, t)) {}
 array::array(float v, Dtype t) : node_(scalar_node(v, t)) {}
 array::array(double v, Dtype t) : node_(scalar_node(v, t)) {}
-array::array(complex64_t v, Dtype t) : node_(scalar_node(v, t)) {}
-array::array(complex128_t v, Dtype t) : node_(scalar_node(v, t)) {}
+template <class T>
+requires(std::same_as<T, complex64_t> || std::same_as<T, complex128_t>) array::array(T v, Dtype t)
+    : node_(scalar_node(v, t)) {}
+template OLIVINE_API array::array(complex64_t v, Dtype t);
+template OLIVINE_API array::array(complex128_t v, Dtype t);
 array::array(const void* data, Shape shape, Dtype t) : node_(new_done(std::move(shape), t)) {
   if (size() != 0) std::memcpy(node_->buffer->data, data, nbytes());
 }

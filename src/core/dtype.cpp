@@ -54,7 +54,7 @@ constexpr Dtype promote_signed_unsigned(Dtype s, Dtype u) {
 
 constexpr Dtype promote(Dtype a, Dtype b) {
   if (a.val() > b.val()) return promote(b, a);
-  if (is_complex(b)) return a == float64 ? complex128 : b;
+  if (is_complexfloating(b)) return a == float64 ? complex128 : b;
   if (b == bfloat16 && a == float16) return float32;
   if (is_floating(b)) return b;
   if (is_signed_integer(b) && is_unsigned(a)) return promote_signed_unsigned(b, a);
@@ -89,7 +89,7 @@ bool issubdtype(Dtype::Category a, Dtype::Category b) {
 Dtype::Kind kindof(Dtype t) {
   if (t == bool_) return Dtype::Kind::b;
   if (t == bfloat16) return Dtype::Kind::V;  // NumPy has none
-  if (is_complex(t)) return Dtype::Kind::c;
+  if (is_complexfloating(t)) return Dtype::Kind::c;
   return is_floating(t) ? Dtype::Kind::f : is_unsigned(t) ? Dtype::Kind::u : Dtype::Kind::i;
 }
 

@@ -79,6 +79,8 @@ void Node::destroy(Node* n) {
     for (Node* in : n->inputs) {
       if (in->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) dead.push_back(in);
     }
+    if (n->has_event) [[unlikely]]
+      forget_event(n);
     n->~Node();
     give_block(n);
   }

@@ -30,6 +30,7 @@ struct Node {
   bool placeholder = false;         // stands for a value to come; evaluating it is an error
   bool of_shapeless_trace = false;  // made while a function was traced for any sizes
   Dtype dtype;
+  bool has_event = false;  // array::attach_event
   uint16_t stream = 0;
   uint32_t location = 0;  // where the user made it (core/location.h)
   const Op* op = nullptr;
@@ -76,6 +77,9 @@ struct Node {
   OLIVINE_API static void destroy(Node* n);
 };
 
+// Drops the event that was attached to a node.
+void forget_event(Node* n);
+
 // A computed array over `buffer`.
 OLIVINE_API array make_done(BufferRef buffer, Shape shape, Strides strides, int64_t offset,
                             Dtype dtype);
@@ -93,10 +97,40 @@ inline array share(Node* n) {
 // How many transformations are running: while any is, tracer nodes keep their graph when evaluated.
 std::atomic<int>& active_tracings();
 struct Tracing {
-  Tracing() { active_tracings().fetch_add(1, std::memory_order_relaxed); }
-  ~Tracing() { active_tracings().fetch_sub(1, std::memory_order_relaxed); }
+  Tracing() { enter(); }
+  ~Tracing() { leave(); }
   Tracing(const Tracing&) = delete;
+
+  static void enter() {
+    active_tracings().fetch_add(1, std::memory_order_relaxed);
+    ++here;
+  }
+  static void leave() {
+    --here;
+    active_tracings().fetch_sub(1, std::memory_order_relaxed);
+  }
+  inline static thread_local constinit int here = 0;  // of this thread
 };
+// Between the two, evaluations on this thread keep the graph of all nodes.
+struct Retention {
+  static void enter() {
+    active.fetch_add(1, std::memory_order_relaxed);
+    ++here;
+  }
+  static void leave() {
+    --here;
+    active.fetch_sub(1, std::memory_order_relaxed);
+  }
+  static bool running() { return active.load(std::memory_order_relaxed) > 0 && here > 0; }
+
+  inline static std::atomic<int> active{0};  // of all threads: spares the others a look at `here`
+  inline static thread_local constinit int here = 0;
+};
+// Whether a node keeps its op and inputs when it is evaluated.
+inline bool keeps_graph(const Node* n) {
+  return (n->tracer && active_tracings().load(std::memory_order_relaxed) > 0) ||
+         Retention::running();
+}
 
 // While a function is traced for any sizes: the ops that know a form without sizes take it, and
 // whoever turns a size into something else says so with note_size_read. One per thread, nested.

@@ -135,7 +135,7 @@ MaybeArrays vjp_elementwise(const VjpCall& c) {
   for (size_t i = 0; i < c.in.size(); ++i) {
     if (!c.wanted[i]) continue;
     // The gradient of a real loss points uphill: the adjoint of the derivative, not its transpose.
-    bool complex = is_complex(c.in[i].dtype()) && is_complex(c.out[0].dtype());
+    bool complex = is_complexfloating(c.in[i].dtype()) && is_complexfloating(c.out[0].dtype());
     array ct = complex ? conjugate(c.ct[0]) : c.ct[0];
     if (auto d = c.op.linear(static_cast<int>(i), ct, c.in, c.out[0])) {
       out[i] = sum_to(complex ? conjugate(*d) : *d, c.in[i].shape());

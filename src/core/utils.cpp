@@ -53,7 +53,7 @@ bool isdtype(Dtype t, std::string_view kind) {
   if (kind == "unsigned integer") return is_unsigned(t);
   if (kind == "integral") return is_integer(t);
   if (kind == "real floating") return is_floating(t);
-  if (kind == "complex floating") return is_inexact(t) && !is_floating(t);
+  if (kind == "complex floating") return is_complexfloating(t);
   if (kind == "numeric") return is_integer(t) || is_inexact(t);
   fail("[isdtype] expected a kind of the array API standard; got ", kind);
 }

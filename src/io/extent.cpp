@@ -97,7 +97,7 @@ Arrays load_extent(Extent extent) {
 const Codec* storage_codec(Dtype dtype, bool swapped) {
   if (dtype == bool_) return &kBool;
   if (!swapped) return nullptr;
-  switch (is_complex(dtype) ? dtype.size() / 2 : dtype.size()) {
+  switch (is_complexfloating(dtype) ? dtype.size() / 2 : dtype.size()) {
     case 2:
       return &kSwap2;
     case 4:

@@ -28,7 +28,7 @@ array constant(const array& scalar, const Shape& shape) {
 bool is_constant(const array& a) { return a.node()->done() && !a.node()->tracer && a.size() == 1; }
 array cast_constant(const array& a, Dtype dtype) {
   Dtype from = a.dtype();
-  if (is_complex(from)) return array(a.item<complex128_t>(), dtype);
+  if (is_complexfloating(from)) return array(a.item<complex128_t>(), dtype);
   if (is_floating(from)) return array(a.item<double>(), dtype);
   if (is_unsigned(from)) return array(a.item<uint64_t>(), dtype);
   if (from == bool_) return array(a.item<bool>(), dtype);

@@ -24,7 +24,7 @@ struct NamedRecord {
   bool elementwise() const { return !rules.outputs; }
 };
 
-View view_of(const array& a) {
+MemoryView view_of(const array& a) {
   // Kernels write through the views of outputs only.
   return {const_cast<void*>(a.data()), a.dtype(), a.shape(), a.strides()};
 }
@@ -47,7 +47,7 @@ class RecordPrimitive final : public Primitive {
       bool as_is = rules.strided || a.is_row_contiguous();
       if (!as_is) rows.push_back(contiguous(a));
     }
-    std::vector<View> in, out;
+    std::vector<MemoryView> in, out;
     auto row = rows.begin();
     for (const array& a : inputs) {
       bool as_is = rules.strided || a.is_row_contiguous();
@@ -75,7 +75,8 @@ class RecordPrimitive final : public Primitive {
     if (!rules.derivative) return Primitive::vjp(primals, cotangents, argnums, outputs);
     for (int i : argnums) {
       // The gradient of a real loss points uphill: the adjoint of the derivative.
-      bool complex = is_complex(primals[i].dtype()) && is_complex(outputs[0].dtype());
+      bool complex =
+          is_complexfloating(primals[i].dtype()) && is_complexfloating(outputs[0].dtype());
       array ct = complex ? conjugate(cotangents[0]) : cotangents[0];
       auto d = rules.derivative(i, ct, primals, outputs[0]);
       result.push_back(!d ? zeros_like(primals[i]) : complex ? conjugate(*d) : *d);

@@ -17,7 +17,7 @@ array zero_like(const array& a) { return constant_like(0, a); }
 
 // Both weights are 1/2 where the operands are equal, infinite ones too.
 array softmax_weight(const array& a, const array& b) {
-  if (is_complex(a.dtype())) return reciprocal(constant_like(1, a) + exp(b - a));
+  if (is_complexfloating(a.dtype())) return reciprocal(constant_like(1, a) + exp(b - a));
   return where(a == b, constant_like(0.5, a), sigmoid(a - b));
 }
 // 0 where the exponent is 0, for base 0 too.

@@ -16,7 +16,7 @@ inline array cast(const array& a, Dtype t, StreamOrDevice s) {
 }
 
 inline void expect_real(const char* op, Dtype t) {
-  if (is_complex(t)) fail("[", op, "] expected a real dtype; got ", t);
+  if (is_complexfloating(t)) fail("[", op, "] expected a real dtype; got ", t);
 }
 
 // A node whose operands are already of the kernel's dtype.

@@ -76,7 +76,7 @@ const Op kAstype[Dtype::kCount] = {
 // ---- abs, real, imag, conjugate
 
 array abs_tangent(const array& x, const array& v) {
-  if (!is_complex(x.dtype())) return v * sign(x);
+  if (!is_complexfloating(x.dtype())) return v * sign(x);
   return real(conjugate(sign(x)) * v);
 }
 array abs_cotangent(const array& x, const array& ct) { return ct * sign(x); }
@@ -115,13 +115,13 @@ array abs(const array& a, StreamOrDevice s) {
   return to_real(abs_op, a, s);
 }
 array real(const array& a, StreamOrDevice s) {
-  return is_complex(a.dtype()) ? to_real(real_op, a, s) : a;
+  return is_complexfloating(a.dtype()) ? to_real(real_op, a, s) : a;
 }
 array imag(const array& a, StreamOrDevice s) {
-  return is_complex(a.dtype()) ? to_real(imag_op, a, s) : zeros(a.shape(), a.dtype(), s);
+  return is_complexfloating(a.dtype()) ? to_real(imag_op, a, s) : zeros(a.shape(), a.dtype(), s);
 }
 array conjugate(const array& a, StreamOrDevice s) {
-  return is_complex(a.dtype()) ? unary(conjugate_op, a, s) : a;
+  return is_complexfloating(a.dtype()) ? unary(conjugate_op, a, s) : a;
 }
 
 }  // namespace olivine

@@ -63,7 +63,7 @@ array nan_to_num(const array& a, float nan, std::optional<float> posinf,
                  std::optional<float> neginf, StreamOrDevice s) {
   const Dtype t = a.dtype();
   if (!is_inexact(t)) return a;
-  if (is_complex(t)) {
+  if (is_complexfloating(t)) {
     const array re = nan_to_num(real(a, s), nan, posinf, neginf, s);
     const array im = nan_to_num(imag(a, s), nan, posinf, neginf, s);
     const array i = array(complex64_t(0, 1), t);

@@ -32,7 +32,7 @@ const Op round_op = elementwise("round", nullptr);
 // Of a real number, constant between jumps. z / |z| moves at right angles to itself, by the part of
 // v across z; the map is its own adjoint.
 MaybeArray sign_map(const array& z, const array& sign, const array& v) {
-  if (!is_complex(z.dtype())) return std::nullopt;
+  if (!is_complexfloating(z.dtype())) return std::nullopt;
   const array size = abs(z), zero = size == constant_like(0, size);
   const array across = v - sign * real(conjugate(sign) * v);
   return where(zero, constant_like(0, z), across / where(zero, constant_like(1, size), size));
@@ -175,7 +175,7 @@ array round(const array& a, int decimals, StreamOrDevice s) {
   const array whole = round(scaled, s);
   const array r = decimals > 0 ? divide(whole, by, s) : multiply(whole, by, s);
   // Where the scaled number has no fraction, or is none, all digits of `a` are to the left.
-  const array moves = is_complex(x.dtype())
+  const array moves = is_complexfloating(x.dtype())
                           ? isfinite(scaled, s)
                           : less(abs(scaled, s), constant_like(1 / limits.eps, x), s);
   return where(moves, cast(r, a.dtype(), s), same, s);

@@ -116,7 +116,7 @@ std::vector<array> fast::gated_delta_update(const array& queries, const array& k
                                             const std::optional<array>& mask, StreamOrDevice s) {
   check_delta(queries, keys, values, gates, beta);
   Dtype dtype = promote_types(queries.dtype(), promote_types(keys.dtype(), values.dtype()));
-  if (is_complex(dtype)) fail("[gated_delta_update] expected real inputs; got ", dtype);
+  if (is_complexfloating(dtype)) fail("[gated_delta_update] expected real inputs; got ", dtype);
   if (!is_floating(dtype)) dtype = float32;
   Dtype inner = wide(dtype);
   Shape state_shape{values.shape(0), values.shape(2), values.shape(3), queries.shape(3)};

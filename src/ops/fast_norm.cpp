@@ -114,7 +114,7 @@ const Op layer_norm_op = norm_op("layer_norm", layer_norm_composite,
 array make_norm(const Op& op, const array& x, const std::optional<array>& weight,
                 const std::optional<array>& bias, double eps, StreamOrDevice s) {
   if (x.ndim() == 0) fail("[", op.name, "] expected at least one axis; got a 0-d array");
-  if (!is_inexact(x.dtype()) || is_complex(x.dtype())) {
+  if (!is_inexact(x.dtype()) || is_complexfloating(x.dtype())) {
     fail("[", op.name, "] expected a floating point input; got ", x.dtype());
   }
   Dtype dtype = x.dtype();

@@ -89,7 +89,7 @@ void check_fft(const CheckCall& c) {
   require(c, p.inverse == (p.kind == FftKind::from_half) || p.kind == FftKind::complex,
           "the direction of its kind");
   expect_axes(c, p.axes, a.ndim(), false);
-  require(c, p.kind == FftKind::to_half ? is_floating(a.dtype()) : is_complex(a.dtype()),
+  require(c, p.kind == FftKind::to_half ? is_floating(a.dtype()) : is_complexfloating(a.dtype()),
           "real input for to_half, complex input else");
   for (int axis : p.axes) require(c, a.shape()[axis] > 0, "elements along each axis");
   if (p.kind == FftKind::from_half) {
@@ -156,7 +156,7 @@ array transform_axes(const Kind& k, const array& a, const std::optional<Shape>& 
   if (along.empty()) return a;
   const Dtype complex = complex_type(a.dtype());
   const bool real_input = k.kind == FftKind::to_half;
-  array x = real_input && is_complex(a.dtype()) ? real(a, s) : a;
+  array x = real_input && is_complexfloating(a.dtype()) ? real(a, s) : a;
   x = astype(x, real_input ? real_type(complex) : complex, s);
   FftParams p{{}, k.kind, k.inverse, 0, 1};
   double count = 1;
@@ -293,7 +293,7 @@ Frames checked_frames(const char* op, int64_t n_fft, const std::optional<int>& h
   const int64_t missing = n_fft - w.size();
   w = pad(w, {0}, Shape{missing / 2}, Shape{missing - missing / 2}, array(0, w.dtype()), "constant",
           s);
-  return {n_fft, hop, astype(is_complex(w.dtype()) ? real(w, s) : w, dtype, s)};
+  return {n_fft, hop, astype(is_complexfloating(w.dtype()) ? real(w, s) : w, dtype, s)};
 }
 
 // Adds frames (…, count, size) up where they overlap: (…, length).
@@ -318,11 +318,11 @@ array stft(const array& x, int n_fft, const std::optional<int>& hop_length,
            const std::string& pad_mode, Norm norm, const std::optional<bool>& onesided,
            StreamOrDevice s) {
   if (x.ndim() == 0) fail("[stft] expected at least one axis; got a scalar");
-  const bool half = onesided.value_or(!is_complex(x.dtype()));
+  const bool half = onesided.value_or(!is_complexfloating(x.dtype()));
   const Dtype complex = complex_type(x.dtype()), real_dtype = real_type(complex);
   const Frames f = checked_frames("stft", n_fft, hop_length, win_length, window, real_dtype, s);
-  array a = is_complex(x.dtype()) && half ? real(x, s) : x;
-  a = astype(a, is_complex(a.dtype()) ? complex : real_dtype, s);
+  array a = is_complexfloating(x.dtype()) && half ? real(x, s) : x;
+  a = astype(a, is_complexfloating(a.dtype()) ? complex : real_dtype, s);
   if (center) {
     if (a.shape(-1) == 0) fail("[stft] expected a signal of at least one element; got ", a.shape());
     a = pad(a, {-1}, Shape{n_fft / 2}, Shape{n_fft / 2}, array(0, a.dtype()), pad_mode, s);

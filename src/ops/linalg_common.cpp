@@ -9,7 +9,7 @@
 namespace olivine::linalg {
 
 void expect_lapack_dtype(Dtype t, const char* op) {
-  if (t != float32 && t != float64 && !is_complex(t)) {
+  if (t != float32 && t != float64 && !is_complexfloating(t)) {
     fail("[", op, "] expected float32, float64, complex64 or complex128; got ", t);
   }
 }

@@ -72,7 +72,7 @@ array away_from_zero(const array& x, F f) {
 }
 
 array squared_modulus(const array& a) {
-  return is_complex(a.dtype()) ? add(square(real(a)), square(imag(a))) : square(a);
+  return is_complexfloating(a.dtype()) ? add(square(real(a)), square(imag(a))) : square(a);
 }
 array euclidean(const array& a, const std::vector<int>& axes, bool keepdims) {
   return away_from_zero(sum(squared_modulus(a), axes, keepdims),

@@ -179,13 +179,13 @@ Arrays slogdet_composite(const ParamsRef&, std::span<const array> in) {
 MaybeArrays jvp_slogdet(const JvpCall& c) {
   if (!c.tangent[0]) return MaybeArrays(2);
   array t = sum(diagonal_of(same_solve(c.in, *c.tangent[0], false)), -1);
-  if (!is_complex(t.dtype())) return {std::nullopt, t};
+  if (!is_complexfloating(t.dtype())) return {std::nullopt, t};
   return {multiply(c.out[0], imaginary(imag(t))), real(t)};
 }
 MaybeArrays vjp_slogdet(const VjpCall& c) {
   MaybeArrays g(3);
   array scale = c.ct[1];
-  if (is_complex(c.in[0].dtype())) {
+  if (is_complexfloating(c.in[0].dtype())) {
     array turn = imag(multiply(conjugate(c.ct[0]), c.out[0]));
     scale = subtract(scale, imaginary(turn));
   }
@@ -209,7 +209,7 @@ const Op slogdet_op{.name = "slogdet",
 // The matrix, its factors and pivots, of a dtype that LAPACK takes.
 Arrays factorized(const array& a, const char* op) {
   expect_square(a, op);
-  array wide = a.dtype() == float64 || is_complex(a.dtype()) ? a : astype(a, float32);
+  array wide = a.dtype() == float64 || is_complexfloating(a.dtype()) ? a : astype(a, float32);
   LuFactors f = lu_factors(stop_gradient(wide));
   return {wide, f.lu, f.pivots};
 }

@@ -96,7 +96,7 @@ array similar(const array& v, const array& da) {
 // V^-H x V^H in the dtype of the matrix.
 array back_from(const array& v, const array& x, Dtype t) {
   array a_ct = solve_with(v, matmul(x, adjoint(v)), true);
-  return is_complex(t) ? a_ct : real(a_ct);
+  return is_complexfloating(t) ? a_ct : real(a_ct);
 }
 
 MaybeArrays jvp_eig(const JvpCall& c) {
@@ -186,7 +186,7 @@ MaybeArrays jvp_svd(const JvpCall& c) {
   const array right = matmul(da, v), x = matmul(adjoint(u), right), xh = adjoint(x);
   array turn_u = multiply(gaps, add(columns_scaled(x, s), rows_scaled(xh, s)));
   array turn_v = multiply(gaps, add(rows_scaled(x, s), columns_scaled(xh, s)));
-  if (is_complex(x.dtype())) turn_u = add(turn_u, imaginary_diagonal(x, inverse));
+  if (is_complexfloating(x.dtype())) turn_u = add(turn_u, imaginary_diagonal(x, inverse));
   array du = matmul(u, turn_u), dv = matmul(v, turn_v);
   const int64_t m = da.shape(-2), n = da.shape(-1);
   if (m > n) du = add(du, columns_scaled(outside(u, right), inverse));
@@ -202,7 +202,7 @@ MaybeArrays vjp_svd(const VjpCall& c) {
   const array j = multiply(gaps, by_u), k = multiply(gaps, by_v);
   array x_ct = add(columns_scaled(add(j, adjoint(j)), s), rows_scaled(add(k, adjoint(k)), s));
   x_ct = add(x_ct, diagonal_matrix(c.ct[1]));
-  if (is_complex(x_ct.dtype())) x_ct = add(x_ct, imaginary_diagonal(by_u, inverse));
+  if (is_complexfloating(x_ct.dtype())) x_ct = add(x_ct, imaginary_diagonal(by_u, inverse));
   array a_ct = between(u, x_ct, vh);
   const int64_t m = c.in[0].shape(-2), n = c.in[0].shape(-1);
   if (m > n) a_ct = add(a_ct, matmul(columns_scaled(outside(u, u_ct), inverse), vh));

@@ -30,7 +30,7 @@ Shape product_shape(const array& a, const array& b, const char* op) {
 // The adjoint: transposed, and conjugated if complex.
 array adjoint(const array& a) {
   array t = swapaxes(a, -1, -2);
-  return is_complex(a.dtype()) ? conjugate(t) : t;
+  return is_complexfloating(a.dtype()) ? conjugate(t) : t;
 }
 
 // A batched operand with its batch axis first and as many further leading axes as the others have.
@@ -232,7 +232,7 @@ array vecdot(const array& a, const array& b, int axis, StreamOrDevice s) {
     fail("[vecdot] expected one size along axis ", axis, "; got shapes ", a.shape(), " and ",
          b.shape());
   }
-  array x = is_complex(a.dtype()) ? conjugate(a, s) : a;
+  array x = is_complexfloating(a.dtype()) ? conjugate(a, s) : a;
   return sum(multiply(moveaxis(x, at_a, -1, s), moveaxis(b, at_b, -1, s), s), -1, false, s);
 }
 

@@ -147,7 +147,7 @@ array gather_mm(const array& x, const array& y, const std::optional<array>& lhs_
          y.shape());
   }
   Dtype dtype = promote_types(x.dtype(), y.dtype());
-  if (!is_inexact(dtype) || is_complex(dtype)) {
+  if (!is_inexact(dtype) || is_complexfloating(dtype)) {
     fail("[gather_mm] expected floating point operands; got ", x.dtype(), " and ", y.dtype());
   }
   array a = astype(x, dtype, s), b = astype(y, dtype, s);

@@ -49,7 +49,7 @@ const Op hadamard_op{.name = "hadamard_transform",
 }  // namespace
 
 array hadamard_transform(const array& a, std::optional<float> scale, StreamOrDevice s) {
-  if (is_complex(a.dtype())) {
+  if (is_complexfloating(a.dtype())) {
     fail("[hadamard_transform] expected a real input; got ", a.dtype());
   }
   if (a.ndim() == 0 || !has_matrix(a.shape(-1))) {

@@ -41,12 +41,12 @@ array block_masked_mm(const array& x, const array& y, int block_size,
                       const std::optional<array>& mask_out, const std::optional<array>& mask_lhs,
                       const std::optional<array>& mask_rhs, StreamOrDevice s) {
   Dtype dtype = promote_types(x.dtype(), y.dtype());
-  if (!is_inexact(dtype) || is_complex(dtype)) {
+  if (!is_inexact(dtype) || is_complexfloating(dtype)) {
     fail("[block_masked_mm] expected floating point operands; got ", x.dtype(), " and ", y.dtype());
   }
   if (block_size <= 0) fail("[block_masked_mm] expected block_size > 0; got ", block_size);
   for (const auto& mask : {mask_out, mask_lhs, mask_rhs}) {
-    if (mask && is_complex(mask->dtype())) {
+    if (mask && is_complexfloating(mask->dtype())) {
       fail("[block_masked_mm] expected real masks; got ", mask->dtype());
     }
   }

@@ -91,7 +91,7 @@ const Op segmented_mm_adjoint_op{.name = "segmented_mm_adjoint",
 
 array segmented_mm(const array& x, const array& y, const array& segments, StreamOrDevice s) {
   Dtype dtype = promote_types(x.dtype(), y.dtype());
-  if (!is_inexact(dtype) || is_complex(dtype)) {
+  if (!is_inexact(dtype) || is_complexfloating(dtype)) {
     fail("[segmented_mm] expected floating point operands; got ", x.dtype(), " and ", y.dtype());
   }
   if (x.ndim() != 2 || y.ndim() != 2 || x.shape(1) != y.shape(0)) {

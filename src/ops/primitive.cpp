@@ -40,6 +40,9 @@ std::vector<Shape> Primitive::output_shapes(const Arrays&) {
   fail<NoRule>("[", name(), "] expected inputs of the shapes that it was made for, as it has no ",
                "output_shapes; got others");
 }
+std::optional<Arrays> Primitive::composite(const Arrays&, const ArraySpecs&) {
+  return std::nullopt;
+}
 
 void UnaryPrimitive::eval_gpu(const Arrays&, array&) { no_gpu(*this); }
 void UnaryPrimitive::eval_cpu(const Arrays& inputs, Arrays& outputs) {
@@ -211,6 +214,24 @@ ParamsRef params_of(const std::shared_ptr<Primitive>& p, const Arrays& inputs,
   return make_params(Params{{p, std::move(in), std::move(out)}});
 }
 
+// The outputs of a primitive that consists of other ops; nothing if it does not.
+std::optional<Arrays> composite_of(Primitive& p, const Arrays& inputs, const ArraySpecs& asked) {
+  std::optional<Arrays> made = p.composite(inputs, asked);
+  if (!made) return made;
+  if (made->size() != asked.size()) {
+    wrong_count(p, "composite", "outputs", asked.size(), made->size());
+  }
+  for (size_t i = 0; i < asked.size(); ++i) {
+    const array& a = (*made)[i];
+    const auto& [shape, dtype] = asked[i];
+    if (a.shape() != shape || a.dtype() != dtype) {
+      fail("[", p.name(), "] expected output ", i, " to be asked for with shape ", a.shape(),
+           " and dtype ", a.dtype(), "; got ", shape, " and ", dtype);
+    }
+  }
+  return made;
+}
+
 }  // namespace
 
 // ---- Arrays of primitives.
@@ -220,6 +241,10 @@ array::array(Shape shape, Dtype t, std::shared_ptr<Primitive> primitive, Arrays 
     if (!inputs.empty()) fail("[array] expected a primitive for the inputs; got none");
     *this = make_placeholder(std::move(shape), t);
     node_->tracer = false;
+    return;
+  }
+  if (auto made = composite_of(*primitive, inputs, {{shape, t}})) {
+    *this = std::move((*made)[0]);
     return;
   }
   StreamOrDevice s = primitive->stream();
@@ -234,6 +259,9 @@ Arrays array::make_arrays(std::vector<Shape> shapes, const std::vector<Dtype>& d
     fail("[make_arrays] expected one dtype per shape (", shapes.size(), "); got ", dtypes.size());
   }
   if (shapes.empty()) return {};
+  ArraySpecs asked;
+  for (size_t i = 0; i < shapes.size(); ++i) asked.emplace_back(shapes[i], dtypes[i]);
+  if (auto made = composite_of(*primitive, inputs, asked)) return std::move(*made);
   if (shapes.size() == 1) return {array(std::move(shapes[0]), dtypes[0], primitive, inputs)};
   std::vector<OutSpec> out;
   for (size_t i = 0; i < shapes.size(); ++i) out.push_back({std::move(shapes[i]), dtypes[i]});

@@ -321,13 +321,14 @@ Packed check_packed(const array& w, const array& scales, const std::optional<arr
     return p;
   }
   if (!biases) {
-    if (!is_inexact(scales.dtype()) || is_complex(scales.dtype()) || scales.dtype() == float64) {
+    if (!is_inexact(scales.dtype()) || is_complexfloating(scales.dtype()) ||
+        scales.dtype() == float64) {
       fail("[", op, "] expected scales of float32 or narrower; got ", scales.dtype());
     }
     return p;
   }
   Dtype dtype = promote_types(scales.dtype(), biases->dtype());
-  if (!is_inexact(dtype) || is_complex(dtype)) {
+  if (!is_inexact(dtype) || is_complexfloating(dtype)) {
     fail("[", op, "] expected floating point scales and biases; got ", scales.dtype(), " and ",
          biases->dtype());
   }
@@ -403,7 +404,7 @@ array dequantize_packed(const Packed& p, Dtype dtype, StreamOrDevice s) {
 std::vector<array> quantize_format(const array& w, QuantFormat format,
                                    const std::optional<array>& global, const char* op,
                                    StreamOrDevice s) {
-  if (!is_inexact(w.dtype()) || is_complex(w.dtype())) {
+  if (!is_inexact(w.dtype()) || is_complexfloating(w.dtype())) {
     fail("[", op, "] expected floating point weights; got ", w.dtype());
   }
   if (w.ndim() < 2) {
@@ -441,7 +442,7 @@ array dequantize(const array& w, const array& scales, const std::optional<array>
                  const std::optional<array>& global_scale, std::optional<Dtype> dtype,
                  StreamOrDevice s) {
   QuantFormat format = quant_format(mode, group_size, bits, "dequantize");
-  if (dtype && (!is_inexact(*dtype) || is_complex(*dtype))) {
+  if (dtype && (!is_inexact(*dtype) || is_complexfloating(*dtype))) {
     fail("[dequantize] expected a floating point dtype; got ", *dtype);
   }
   Packed p = check_packed(w, scales, biases, global_scale, format, "dequantize", s);

@@ -9,7 +9,7 @@
 namespace olivine {
 
 array to_fp8(const array& x, StreamOrDevice s) {
-  if (is_complex(x.dtype())) fail("[to_fp8] expected a real input; got ", x.dtype());
+  if (is_complexfloating(x.dtype())) fail("[to_fp8] expected a real input; got ", x.dtype());
   auto word = [](uint32_t v) { return array(v); };
   array value = astype(x, float32, s), nan = isnan(value, s);
   array largest(kLargestE4m3);
@@ -29,7 +29,7 @@ array to_fp8(const array& x, StreamOrDevice s) {
 
 array from_fp8(const array& x, Dtype dtype, StreamOrDevice s) {
   if (x.dtype() != uint8) fail("[from_fp8] expected bytes (uint8); got ", x.dtype());
-  if (!is_inexact(dtype) || is_complex(dtype)) {
+  if (!is_inexact(dtype) || is_complexfloating(dtype)) {
     fail("[from_fp8] expected a floating point dtype; got ", dtype);
   }
   auto word = [](uint32_t v) { return array(v, uint16); };

@@ -318,7 +318,7 @@ array rounded(const array& x, QuantFormat f, const std::optional<array>& global,
 
 // Casts x to the dtype of the product, and affine scales and biases where kernels do not.
 array match_dtypes(const array& x, Packed& w, const char* op, StreamOrDevice s) {
-  if (is_complex(x.dtype())) fail("[", op, "] expected a real x; got ", x.dtype());
+  if (is_complexfloating(x.dtype())) fail("[", op, "] expected a real x; got ", x.dtype());
   Dtype dtype = is_inexact(x.dtype()) ? x.dtype() : float32;
   if (w.format.affine()) {
     dtype = promote_types(x.dtype(), w.scales.dtype());
@@ -403,7 +403,7 @@ array multiply_rounded(const array& x, const array& w, const std::optional<array
     fail("[", op, "] expected global scales of both x and w, or of neither; got one");
   }
   if (f.integer()) fail("[", op, "] expected mode mxfp4, mxfp8 or nvfp4; got ", mode_name(f));
-  if (!is_inexact(x.dtype()) || is_complex(x.dtype()) || x.ndim() == 0) {
+  if (!is_inexact(x.dtype()) || is_complexfloating(x.dtype()) || x.ndim() == 0) {
     fail("[", op, "] expected a floating point x of at least one axis; got ", x.dtype(), " ",
          x.shape());
   }
@@ -413,7 +413,7 @@ array multiply_rounded(const array& x, const array& w, const std::optional<array
     return gather_packed(left, packed, lhs, rhs, true, op, s);
   }
   if (w.dtype() == uint32) fail("[", op, "] expected scales for packed weights; got none");
-  if (!is_inexact(w.dtype()) || is_complex(w.dtype()) || w.ndim() < 2) {
+  if (!is_inexact(w.dtype()) || is_complexfloating(w.dtype()) || w.ndim() < 2) {
     fail("[", op, "] expected floating point weights of at least two axes; got ", w.dtype(), " ",
          w.shape());
   }

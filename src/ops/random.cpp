@@ -290,7 +290,7 @@ array normal(const Shape& shape, Dtype dtype, const std::optional<array>& loc,
              const std::optional<array>& scale, const MaybeKey& key, StreamOrDevice s) {
   if (!is_inexact(dtype)) fail("[normal] expected a floating or complex dtype; got ", dtype);
   Shape drawn = shape;
-  bool complex = is_complex(dtype);
+  bool complex = is_complexfloating(dtype);
   if (complex) drawn.push_back(2);
   array z =
       astype(unary(single_erfinv_op, symmetric_uniform(drawn, key, s), s), real_type(dtype), s);

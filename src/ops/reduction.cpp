@@ -399,7 +399,7 @@ array median(const array& a, const Axes& axes, bool keepdims, StreamOrDevice s) 
     return slice(sorted, start, stop, s);
   };
   array middle = n % 2 ? column(n / 2, n / 2 + 1) : mean(column(n / 2 - 1, n / 2 + 1), -1, true, s);
-  if (!is_complex(x.dtype())) {  // NaN is sorted last
+  if (!is_complexfloating(x.dtype())) {  // NaN is sorted last
     array last = column(n - 1, n);
     middle = where(isnan(last, s), last, middle, s);
   }
@@ -412,7 +412,7 @@ array var(const array& a, const Axes& axes, bool keepdims, int ddof, std::option
   AxisList list = resolve(axes, a.ndim(), "var");
   array m = wide_mean(a, list, s);
   array distance = subtract(astype(a, m.dtype(), s), m, s);
-  array squared = is_complex(m.dtype())
+  array squared = is_complexfloating(m.dtype())
                       ? add(square(real(distance, s), s), square(imag(distance, s), s), s)
                       : square(distance, s);
   array total = reduce_kept(sum_op, squared, list, squared.dtype(), s);
@@ -450,7 +450,7 @@ array logsumexp(const array& a, const Axes& axes, bool keepdims, StreamOrDevice 
   AxisList list = resolve(axes, a.ndim(), "logsumexp");
   check_not_empty(a, list, "logsumexp");
   array x = to_float(a, s);
-  if (!is_complex(x.dtype())) {
+  if (!is_complexfloating(x.dtype())) {
     return drop_axes(reduce_kept(logsumexp_op, x, list, x.dtype(), s), list, keepdims, s);
   }
   std::vector<int> axis_list(list.begin(), list.end());
@@ -465,7 +465,7 @@ array softmax(const array& a, const Axes& axes, bool, StreamOrDevice s) {
   array x = to_float(a, s);
   if (list.empty()) return ones_like(x, s);
   if (x.size() == 0) return x;
-  if (is_complex(x.dtype())) {
+  if (is_complexfloating(x.dtype())) {
     std::vector<int> axis_list(list.begin(), list.end());
     array e = exp(subtract(x, stop_gradient(max(real(x, s), axis_list, true, s), s), s), s);
     return divide(e, sum(e, axis_list, true, s), s);

@@ -280,7 +280,7 @@ array cummin(const array& a, std::optional<int> axis, bool reverse, bool inclusi
 array logcumsumexp(const array& a, std::optional<int> axis, bool reverse, bool inclusive,
                    StreamOrDevice s) {
   array x = cast(a, at_least_float(a.dtype()), s);
-  if (!is_complex(x.dtype())) {
+  if (!is_complexfloating(x.dtype())) {
     return scan_checked(logcumsumexp_op, x, axis, reverse, inclusive, s);
   }
   if (x.size() == 0) return axis ? x : reshape(x, {0}, s);

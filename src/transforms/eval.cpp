@@ -87,9 +87,9 @@ class Evaluation {
       builder_ = PlanBuilder();
       builder_.placeholder_index = [](Node*) { return -1; };
       builder_.keeps_graphs = active_tracings().load(std::memory_order_relaxed) > 0;
+      builder_.keeps_all = Retention::running();
       builder_.is_held = [](Node* n, uint32_t uses) {
-        bool keeps_graph = n->tracer && active_tracings().load(std::memory_order_relaxed) > 0;
-        return keeps_graph || n->refs.load(std::memory_order_acquire) > uses;
+        return keeps_graph(n) || n->refs.load(std::memory_order_acquire) > uses;
       };
       // Being computed, or just computed by who still refers to it.
       auto busy = [](Node* n) {
@@ -155,8 +155,7 @@ class Evaluation {
         bool wanted = e.held || (!all && e.last_task >= done && e.base == int32_t(i));
         if (!ready || !wanted) continue;
         publish_one(static_cast<int32_t>(i));
-        bool keeps_graph = e.node->tracer && active_tracings().load(std::memory_order_relaxed) > 0;
-        if (!keeps_graph) dying.push_back(e.node->detach());
+        if (!keeps_graph(e.node)) dying.push_back(e.node->detach());
       }
       for (PlanEntry& e : builder_.entries) {
         if (e.node->state.load(std::memory_order_relaxed) == NodeState::claimed) {
@@ -239,8 +238,7 @@ bool eval_small(Node* n, bool wait) {
   n->strides = std::move(out.strides);
   n->offset = 0;
   n->state.store(NodeState::done, std::memory_order_release);
-  bool keeps_graph = n->tracer && active_tracings().load(std::memory_order_relaxed) > 0;
-  if (!keeps_graph) dying = n->detach();
+  if (!keeps_graph(n)) dying = n->detach();
   return true;
 }
 
@@ -296,8 +294,7 @@ bool eval_single(Node* n) {
       n->buffer = std::move(buffer);
       n->strides = std::move(strides);
       n->offset = 0;
-      bool keeps_graph = n->tracer && active_tracings().load(std::memory_order_relaxed) > 0;
-      if (!keeps_graph) dying = n->detach();
+      if (!keeps_graph(n)) dying = n->detach();
     }
     n->state.store(error ? NodeState::pending : NodeState::done, std::memory_order_release);
   }

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "io/file.h"
 #include "olivine/export_function.h"
+#include "olivine/transforms_impl.h"
 #include "olivine/version.h"
 #include "transforms/custom.h"
 #include "transforms/export_format.h"
@@ -308,6 +309,7 @@ Signature FunctionExporter::State::trace_call(const Args& args, const Kwargs& kw
     for (size_t i = 0; i < t.names.size(); ++i) named.emplace(t.names[i], x[args.size() + i]);
     return fun(Args(x.begin(), x.begin() + static_cast<int64_t>(args.size())), named);
   };
+  detail::InExportTracing exporting;
   t.graph = trace(fn, inputs, shapeless);
   if (shapeless && !t.graph->fixed_by.empty()) {
     fail("[export_function] expected a function for any sizes (shapeless=True); ",

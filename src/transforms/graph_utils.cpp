@@ -74,7 +74,7 @@ class Describer {
     if (it != namer_.names.end()) values()[value].name = it->second;
   }
   static std::string scalar_text(Node* n) {
-    if (!n->shape.empty() || n->tuple || is_complex(n->dtype)) return "";
+    if (!n->shape.empty() || n->tuple || is_complexfloating(n->dtype)) return "";
     array a = share(n);
     if (n->dtype == bool_) return a.item<bool>() ? "true" : "false";
     if (is_floating(n->dtype)) return message(a.item<double>());

@@ -2,7 +2,7 @@
 #include "core/error.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
-#include "olivine/transforms.h"
+#include "olivine/transforms_impl.h"
 #include "transforms/graph.h"
 
 namespace olivine {
@@ -45,7 +45,7 @@ std::pair<Arrays, Arrays> jvp(const ArrayFn& fn, const Arrays& primals, const Ar
   if (primals.size() != tangents.size()) {
     fail("[jvp] expected one tangent per primal (", primals.size(), "); got ", tangents.size());
   }
-  Tracing tracing;
+  detail::InTracing tracing(false, true);
   Arrays tracers;
   for (size_t i = 0; i < primals.size(); ++i) {
     if (primals[i].shape() != tangents[i].shape()) {

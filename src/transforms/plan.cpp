@@ -148,7 +148,7 @@ void PlanBuilder::mark_held() {
       e.held = true;
       if (e.node->tuple && e.kind == PlanEntry::Kind::alias) hold_inputs(e);
     }
-    if (keeps_graphs && e.node->tracer) hold_inputs(e);
+    if (keeps_all || (keeps_graphs && e.node->tracer)) hold_inputs(e);
   }
 }
 

@@ -116,6 +116,7 @@ class PlanBuilder {
   // Whether a transformation may still walk these nodes, so that what they read must stay. Never so
   // in a compiled function, whatever other threads trace meanwhile.
   bool keeps_graphs = false;
+  bool keeps_all = false;  // not only those of a transformation
   std::vector<PlanEntry> entries;
   std::vector<Arrays> composites;     // graphs that replaced ops without a kernel
   std::vector<int32_t> leaf_entries;  // by leaf number

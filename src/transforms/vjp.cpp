@@ -2,7 +2,7 @@
 #include "core/error.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
-#include "olivine/transforms.h"
+#include "olivine/transforms_impl.h"
 #include "transforms/argnums.h"
 #include "transforms/graph.h"
 
@@ -110,7 +110,7 @@ Arrays make_tracers(const Arrays& inputs) {
 }  // namespace
 
 std::pair<Arrays, Arrays> vjp(const ArrayFn& fn, const Arrays& primals, const Arrays& cotangents) {
-  Tracing tracing;
+  detail::InTracing tracing(false, true);
   Arrays tracers = make_tracers(primals);
   Arrays outputs = fn(tracers);
   if (outputs.size() != cotangents.size()) {
@@ -139,7 +139,7 @@ std::pair<Arrays, Arrays> value_and_grad(const ArrayFn& fn, const Arrays& inputs
     }
     primals.push_back(inputs[a]);
   }
-  Tracing tracing;
+  detail::InTracing tracing(false, true);
   Arrays tracers = make_tracers(primals);
   Arrays all = inputs;
   for (size_t i = 0; i < args.size(); ++i) all[args[i]] = tracers[i];

@@ -4,12 +4,15 @@
 #include <mlx/backend/common/utils.h>
 #include <mlx/backend/cpu/encoder.h>
 #include <mlx/dtype_utils.h>
+#include <mlx/event.h>
 #include <mlx/mlx.h>
 #include <mlx/primitives.h>
 #include <mlx/scheduler.h>
+#include <mlx/transforms_impl.h>
 #include <mlx/utils.h>
 
 #include <cstdio>
+#include <memory>
 #include <sstream>
 
 namespace mx = mlx::core;
@@ -150,6 +153,13 @@ static void look_inside() {
   expect(y.status() == mx::array::Status::available && y.flags().row_contiguous, "status");
   expect(y.data_size() == 4 && y.buffer_size() >= 16, "memory");
   mx::Stream stream = mx::new_stream(mx::Device::cpu);
+  expect(!x.event().valid(), "no event");
+  mx::Event done(stream);
+  x.attach_event(done);
+  done.signal(stream);
+  x.wait();
+  expect(done.is_signaled() && !x.event().valid(), "an event that came");
+  x.detach_event();
   bool ran = false;
   mx::scheduler::enqueue(stream, [&] { ran = true; });
   mx::synchronize(stream);
@@ -161,6 +171,37 @@ static void look_inside() {
   expect(text.str().find("true") != std::string::npos, "formatting");
   expect(mx::env::get_var("OLIVINE_SURELY_NOT_SET", 3) == 3, "environment");
   expect(mx::operator<(mx::complex64_t(1, 2), mx::complex64_t(2, 0)), "order of complex numbers");
+  expect(mx::env::bfs_max_width() > 0 && !mx::env::residency_debug(), "settings");
+  mx::array::unsafe_weak_copy(x).eval();
+  mx::float16_t half = 0;
+  std::vector<bool> bits{true};
+  half = bits[0];
+  expect(static_cast<float>(half) == 1, "a bit as a half");
+  expect(mx::is_complex<mx::complex64_t> && !mx::is_complex<float>, "kinds of types");
+  std::allocator<float> memory;
+  mx::SmallVector<float> numbers(size_t{2}, 3.0f, memory);
+  expect(numbers.size() == 2 && numbers[1] == 3, "a vector with an allocator");
+  {
+    mx::detail::InExportTracing exporting;
+    expect(mx::detail::in_export_tracing(), "an export");
+    mx::detail::RetainGraph retain;
+    auto kept = mx::exp(x);
+    kept.eval();
+    expect(kept.has_primitive() && mx::detail::retain_graph(), "a graph that is kept");
+  }
+  expect(!mx::detail::retain_graph(), "it ends");
+  bool traced = false;
+  mx::vmap([&](const mx::array& v) {
+    traced = mx::detail::in_tracing();
+    return v;
+  })(x);
+  expect(traced && !mx::detail::in_tracing(), "a trace that runs");
+  bool derived = false;
+  mx::grad([&](const mx::array& v) {
+    derived = mx::detail::in_grad_tracing();
+    return mx::sum(v);
+  })(x);
+  expect(derived && !mx::detail::in_grad_tracing(), "a derivative that is taken");
   ThreadPool pool(2);
   expect(pool.enqueue([](int a) { return a + 1; }, 4).get() == 5, "threads");
 }

@@ -80,7 +80,7 @@ TEST(Dtype, CategoryAgreesWithPredicates) {
     EXPECT_EQ(issubdtype(t, C::floating), is_floating(t)) << name(t);
     EXPECT_EQ(issubdtype(t, C::inexact), is_inexact(t)) << name(t);
     EXPECT_EQ(issubdtype(t, C::integer), is_integer(t)) << name(t);
-    EXPECT_EQ(issubdtype(t, C::complexfloating), is_complex(t)) << name(t);
+    EXPECT_EQ(issubdtype(t, C::complexfloating), is_complexfloating(t)) << name(t);
   }
 }
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <complex>
 #include <concepts>
+#include <type_traits>
+#include <utility>
 
 #include "mlx/namespace.h"
 #include "olivine/dtype.h"
@@ -16,6 +18,12 @@ inline constexpr bool can_convert_to_complex64 =
 template <class T>
 inline constexpr bool can_convert_to_complex128 =
     !std::same_as<T, complex128_t> && std::convertible_to<T, double>;
+
+// Whether values of a type have parts.
+template <class T, class = void>
+inline constexpr bool is_complex = false;
+template <class T>
+inline constexpr bool is_complex<T, std::void_t<decltype(std::declval<T>().real())>> = true;
 
 // By the real part first, as arrays are sorted.
 inline bool operator<(const complex64_t& a, const complex64_t& b) {

@@ -167,7 +167,9 @@ def _from_hub(name: str) -> Path:
     hub = optional("huggingface_hub", f"[image] there is no folder {name}; downloading it")
     kept = ["*.json", "*.txt", "*.model", *(f"{part}/*.safetensors" for part in PARTS)]
     try:
-        return Path(hub.snapshot_download(name, allow_patterns=kept))
+        # Many have the same weights again in 16 bits, and those that training went on from.
+        left = ["*.fp16.*", "*non_ema*"]
+        return Path(hub.snapshot_download(name, allow_patterns=kept, ignore_patterns=left))
     except Exception as error:  # its kinds differ between versions of the library
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(

@@ -14,6 +14,7 @@ import importlib
 # Public name -> the module that has it; loaded when it is asked for.
 _HOMES = {
     "CLIPTokenizer": "tokenizer",
+    "ImageProcessor": "processor",
     "Images": "pipelines.base",
     "Pipeline": "pipelines.base",
     "load": "loading",

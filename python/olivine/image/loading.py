@@ -13,7 +13,7 @@ from olivine.image.schedulers import make
 from olivine.image.tokenizer import CLIPTokenizer
 from olivine.llm.formats.checkpoint import Checkpoint, ModelError, read_json
 from olivine.llm.formats.folder import quantization_of, read_file
-from olivine.llm.loading import _check, _replace_packed, evaluate
+from olivine.llm.loading import check_weights, evaluate, replace_packed
 
 # What model_index.json or a config.json calls a model -> module of `models`, and its class.
 MODELS = {
@@ -110,8 +110,8 @@ def fill(model: nn.Module, weights, origin: str, config: dict, dtype: mx.Dtype |
     quantization = quantization_of(config, Path(origin))
     weights = model.sanitize(weights)
     checkpoint = Checkpoint(origin, config, weights, quantization)
-    _replace_packed(model, weights, checkpoint, dtype)
-    _check(model, weights, checkpoint)
+    replace_packed(model, weights, checkpoint, dtype)
+    check_weights(model, weights, checkpoint)
     if dtype is not None:
         weights = {
             name: value.astype(dtype) if mx.issubdtype(value.dtype, mx.floating) else value
@@ -167,7 +167,9 @@ def _from_hub(name: str) -> Path:
     hub = optional("huggingface_hub", f"[image] there is no folder {name}; downloading it")
     kept = ["*.json", "*.txt", "*.model", *(f"{part}/*.safetensors" for part in PARTS)]
     try:
-        return Path(hub.snapshot_download(name, allow_patterns=kept))
+        # Many have the same weights again in 16 bits, and those that training went on from.
+        left = ["*.fp16.*", "*non_ema*"]
+        return Path(hub.snapshot_download(name, allow_patterns=kept, ignore_patterns=left))
     except Exception as error:  # its kinds differ between versions of the library
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(

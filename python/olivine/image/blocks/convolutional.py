@@ -97,6 +97,11 @@ class Upsample(nn.Module):
         return self.conv(x)
 
 
+# Which of three taps in a row meet the first and the second of the two pixels that one of two
+# doubled pixels needs: [which pixel is made][which pixel is met][tap].
+_MEETS = (((1, 0, 0), (0, 1, 1)), ((1, 1, 0), (0, 0, 1)))
+
+
 def doubled(x: mx.array, weight: mx.array) -> mx.array:
     """A convolution of 3 x 3 taps over the image that has every pixel of `x` as four.
 
@@ -104,22 +109,16 @@ def doubled(x: mx.array, weight: mx.array) -> mx.array:
     the last two; with their sum there are 2 x 2 taps for each of the four pixels, which is four
     ninths of the work.
     """
-    batch, height, width, _ = x.shape
+    batch, height, width, channels = x.shape
+    out = weight.shape[0]
+    meets = mx.array(_MEETS, mx.float32)
+    both = meets[:, None, :, None, :, None] * meets[None, :, None, :, None, :]
+    both = both.reshape(16, 9).astype(weight.dtype)
+    taps = (both @ weight.reshape(out, 9, channels)).reshape(out, 4, 2, 2, channels)
     padded = mx.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
-    rows = []
-    for down, of_rows in enumerate(_met_together(weight, axis=1)):
-        row = []
-        for right, taps in enumerate(_met_together(of_rows, axis=2)):
-            part = padded[:, down : down + height + 1, right : right + width + 1]
-            row.append(mx.conv2d(part, taps.astype(x.dtype)))
-        rows.append(mx.stack(row, axis=3))
-    return mx.stack(rows, axis=2).reshape(batch, 2 * height, 2 * width, -1)
-
-
-def _met_together(weight: mx.array, axis: int) -> list[mx.array]:
-    """Two taps in place of three along an axis: for the first of two pixels, and the second."""
-    first, middle, last = mx.split(weight.astype(mx.float32), 3, axis=axis)
-    return [
-        mx.concatenate([first, middle + last], axis=axis),
-        mx.concatenate([first + middle, last], axis=axis),
-    ]
+    parts = []
+    for i, (down, right) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
+        near = padded[:, down : down + height + 1, right : right + width + 1]
+        parts.append(mx.conv2d(near, taps[:, i]))
+    rows = [mx.stack(parts[:2], axis=3), mx.stack(parts[2:], axis=3)]
+    return mx.stack(rows, axis=2).reshape(batch, 2 * height, 2 * width, out)

@@ -18,6 +18,17 @@ from olivine.image.settings import Settings, per_level
 
 _DOWN = ("CrossAttnDownBlock2D", "DownBlock2D")
 _UP = ("CrossAttnUpBlock2D", "UpBlock2D")
+# What all these models have, though files could say otherwise.
+_ONLY = {
+    "resnet_time_scale_shift": "default",
+    "resnet_out_scale_factor": 1.0,
+    "mid_block_scale_factor": 1.0,
+    "downsample_padding": 1,
+    "conv_in_kernel": 3,
+    "conv_out_kernel": 3,
+    "time_embedding_type": "positional",
+    "attention_type": "default",
+}
 
 
 @dataclass
@@ -41,6 +52,13 @@ class Config(Settings):
     freq_shift: float = 0
     act_fn: str = "silu"
     resnet_time_scale_shift: str = "default"
+    resnet_out_scale_factor: float = 1.0
+    mid_block_scale_factor: float = 1.0
+    downsample_padding: int = 1
+    conv_in_kernel: int = 3
+    conv_out_kernel: int = 3
+    time_embedding_type: str = "positional"
+    attention_type: str = "default"
     addition_embed_type: str | None = None
     addition_time_embed_dim: int | None = None
     projection_class_embeddings_input_dim: int | None = None
@@ -75,7 +93,8 @@ class Config(Settings):
                 )
         self.require("mid_block_type", ("UNetMidBlock2DCrossAttn",))
         self.require("act_fn", ("silu", "swish"))
-        self.require("resnet_time_scale_shift", ("default",))
+        for name, only in _ONLY.items():
+            self.require(name, (only,))
         self.require("addition_embed_type", (None, "text_time"))
         self.widths = per_level("block_out_channels", self.block_out_channels, levels)
         heads = self.num_attention_heads or self.attention_head_dim

@@ -216,7 +216,7 @@ class Pipeline:
     def use(self, name: str, **settings) -> None:
         """Another scheduler, with the settings of the one there where they go together."""
         old = {} if self.scheduler.config is None else self.scheduler.config
-        self.scheduler = make(name, {**old, **settings})
+        self.scheduler = make(name, {"skip_prk_steps": True, **old, **settings})
 
     def quantize(self, bits: int = 8, group_size: int = 64, parts: Sequence[str] | None = None):
         """Pack the linear layers of the denoiser and of the encoders of texts.

@@ -17,10 +17,23 @@ using Lanes = Native<float>;
 
 inline int64_t padded(int64_t n) { return (n + L - 1) / L * L; }
 
-// exp, with zero for what would be subnormal or comes from -inf.
+// exp of what is at most 0, with zero for what would be subnormal or comes from -inf. The bits are
+// those of exp_lanes, which has larger results to think of too.
 OLIVINE_INLINE Lanes weight_of(Lanes x) {
+  using C = ExpConstants<float>;
+  using Bits = Native<C::Bits>;
   const Lanes low = all_lanes<float>(-87.f);
-  return x < low ? Lanes{} : exp_lanes<float>(x < low ? low : x);
+  const auto vanishes = x < low;
+  x = vanishes ? low : x;
+  const Lanes z = mul_add(x, all_lanes<float>(1.4426950408889634074), all_lanes<float>(C::round));
+  const Lanes n = z - C::round;
+  Lanes r = mul_add(n, all_lanes<float>(-C::ln2_high), x);
+  r = mul_add(n, all_lanes<float>(-C::ln2_low), r);
+  Lanes p = all_lanes<float>(inverse_factorial(C::terms));
+#pragma GCC unroll 13
+  for (int k = C::terms - 1; k >= 0; --k) p = mul_add(p, r, all_lanes<float>(inverse_factorial(k)));
+  const Lanes power = (Lanes)(((Bits)z + C::bias) << C::mantissa);
+  return vanishes ? Lanes{} : p * power;
 }
 
 // A 4-d operand; axes of size 1 have stride 0, as do missing ones.

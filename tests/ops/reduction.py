@@ -174,6 +174,19 @@ def test_nan_and_infinities_pass_through_every_position(op):
             assert np.all(np.isnan(out)), f"{op} of {n} elements lost the NaN at {i}: {out}"
 
 
+@pytest.mark.parametrize("name", ["float32", "float16", "bfloat16"])
+def test_extremes_are_found_in_every_place(name):
+    for n in (3, 17, 64, 150, 300):
+        least = np.eye(n) * -3 + 1
+        least[0, n // 2] = -0.5
+        assert np.array(mx.min(to_mx(least, name), 1).astype(mx.float32)).tolist() == [-2.0] * n
+        assert np.array(mx.max(to_mx(-least, name), 1).astype(mx.float32)).tolist() == [2.0] * n
+        assert mx.argmax(to_mx(-least, name), 1).tolist() == list(range(n))
+        nan = to_mx(np.where(np.eye(n) > 0, np.nan, least), name)
+        for f in (mx.min, mx.max):
+            assert np.isnan(np.array(f(nan, 1).astype(mx.float32))).all()
+
+
 def test_extremes_of_infinities():
     inf = mx.array([float("-inf")] * 5)
     assert mx.logsumexp(inf).item() == float("-inf")

@@ -212,10 +212,26 @@ OLIVINE_INLINE ShortLanes extreme_lanes(ShortLanes a, ShortLanes b) {
   return kMax ? (a > b ? a : b) : (a < b ? a : b);
 #endif
 }
-OLIVINE_INLINE int16_t fold_shorts(ShortLanes v, bool max) {
-  int16_t r = v[0];
-  for (int i = 1; i < int(sizeof v / 2); ++i) r = (v[i] > r) == max ? v[i] : r;
-  return r;
+// The words of v, each in the place of the one whose number differs in bit k.
+template <int k, class V, int... i>
+OLIVINE_INLINE V exchanged(V v, std::integer_sequence<int, i...>) {
+  return __builtin_shufflevector(v, v, (i ^ k)...);
+}
+// The extreme of all lanes, in each of them. Halves are combined, then quarters, …: one lane after
+// another would take as long as a run.
+template <bool kMax, int k = kVectorBytes / 8, class V>
+OLIVINE_INLINE V fold_words(V v) {
+  if constexpr (k == 0) {
+    return v;
+  } else {
+    const auto words = std::make_integer_sequence<int, kVectorBytes / 4>();
+    return fold_words<kMax, k / 2>(extreme_lanes<kMax>(v, (V)exchanged<k>((WordLanes)v, words)));
+  }
+}
+template <bool kMax>
+OLIVINE_INLINE int16_t fold_shorts(ShortLanes v) {
+  v = fold_words<kMax>(v);
+  return extreme_lanes<kMax>(v, (ShortLanes)((WordLanes)v >> 16))[0];
 }
 
 template <class T, bool kMax>
@@ -255,7 +271,7 @@ struct Extreme {
       std::memcpy(&h, p + i, sizeof h);
       most = extreme_lanes<true>(most, h & 0x7fff);
     }
-    bool none = fold_shorts(most, true) <= kInfinity;
+    bool none = fold_shorts<true>(most) <= kInfinity;
     for (; i < n; ++i) none &= (p[i].bits & 0x7fff) <= kInfinity;
     return none;
   }
@@ -276,7 +292,7 @@ struct Extreme {
     };
     for (; i + 2 * lanes <= n; i += 2 * lanes) take(p + i), take(p + i + lanes);
     for (; i + lanes <= n; i += lanes) take(p + i);
-    int16_t high = fold_shorts(most, true), low = fold_shorts(least, false);
+    int16_t high = fold_shorts<true>(most), low = fold_shorts<false>(least);
     for (; i < n; ++i) {
       const auto h = static_cast<int16_t>(order(int(static_cast<int16_t>(p[i].bits))));
       high = h > high ? h : high;
@@ -313,8 +329,7 @@ struct Extreme {
       nan.show(v, v);
       r = extreme_lanes<kMax>(v, r);
     }
-    result = r[0];
-    for (int k = 1; k < lanes; ++k) result = apply(result, float(r[k]));
+    result = fold_words<kMax>(r)[0];
     for (; i < n; ++i) result = apply(result, p[i]);
     return !nan.any();
   }

@@ -139,3 +139,28 @@ def test_tangents_of_complex_products(name, axis, reverse):
 def test_running_extremes_keep_nan():
     x = mx.array([1.0, float("nan"), 2.0])
     assert np.isnan(np.array(mx.cummax(x))[1:]).all()
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_scans_of_halves_round_once(name):
+    """Sums and products that float32 holds exactly: each result is the exact one, rounded."""
+    rng = np.random.default_rng(2)
+    for n in (1, 5, 16, 31, 33, 100, 1000):
+        x = rng.integers(-8, 9, (3, n))
+        assert_same(mx.cumsum(to_mx(x, name), 1), rounded(np.cumsum(x, 1), name), f"sum of {n}")
+        y = rng.choice([1, -1, 2, 0.5], (3, n))
+        y[:, 1::2] = 1 / y[:, : n - n % 2 : 2]
+        y[0, n // 2] = 1.03125
+        want = np.cumprod(rounded(y, name).astype(np.float64), 1)
+        assert_same(mx.cumprod(to_mx(y, name), 1), rounded(want, name), f"product of {n}")
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+@pytest.mark.parametrize("op", ["cumsum", "cumprod"])
+def test_an_infinity_or_nan_changes_no_scan_before_it(op, name):
+    x = np.ones((64, 64))
+    for value in (np.inf, -np.inf, np.nan):
+        np.fill_diagonal(x, value)
+        got = np.array(getattr(mx, op)(to_mx(x, name), 1).astype(mx.float32))
+        want = getattr(np, op)(x, 1).astype(np.float32)
+        assert np.array_equal(got, want, equal_nan=True)

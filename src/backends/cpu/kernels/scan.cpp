@@ -168,6 +168,37 @@ OLIVINE_INLINE void load_both(const T* p, Native<A>& v, Native<A>& w) {
   w = load_native<A>(p + kVectorBytes / int(sizeof(A)));
 }
 
+#if defined(__AVX2__) && !defined(__AVX512BW__)
+// The same on neighbours: they are combined first, so that one vector's shifts serve two vectors of
+// elements. Returns how many elements were done.
+template <class Op>
+OLIVINE_INLINE int64_t scan_neighbours(const bfloat16_t* in, int64_t n, FloatLanes& carry,
+                                       bfloat16_t* out) {
+  constexpr int L = kVectorBytes / 4;
+  const FloatLanes identity = broadcast<float>(Op::identity()).v[0];
+  const auto lanes = std::make_integer_sequence<int, L>();
+  FloatLanes c = carry;
+  int64_t i = 0;
+  for (; i + 2 * L <= n; i += 2 * L) {
+    FloatLanes even, odd;
+    load_even_odd(in + i, even, odd);
+    const FloatLanes s = scan_lanes<Op>(Op::apply(even, odd), identity);
+    const FloatLanes through = Op::apply(c, s);
+    const FloatLanes before = shift_lanes<1, float>(through, c, lanes);
+    c = Op::apply(c, last_lane<float>(s, lanes));
+    store_even_odd(out + i, Op::apply(before, even), through);
+  }
+  carry = c;
+  return i;
+}
+template <class Op, class From, class T>
+inline constexpr bool by_neighbours =
+    Op::rounds&& std::is_same_v<From, bfloat16_t>&& std::is_same_v<T, bfloat16_t>;
+#else
+template <class Op, class From, class T>
+inline constexpr bool by_neighbours = false;
+#endif
+
 // out[i] = carry op in[0] op … op in[i]; returns the last. From, T: what is read and stored, maybe
 // narrower.
 template <class Op, class From, class T>
@@ -179,6 +210,7 @@ typename Op::A scan_run(const From* in, int64_t n, typename Op::A carry, T* out)
     const Native<A> identity = broadcast<A>(Op::identity()).v[0];
     const auto last = std::make_integer_sequence<int, L>();
     Native<A> c = broadcast<A>(carry).v[0];
+    if constexpr (by_neighbours<Op, From, T>) i = scan_neighbours<Op>(in, n, c, out);
     // From vector to vector only the carry is waited for.
     for (; i + 2 * L <= n; i += 2 * L) {
       Native<A> v, w;

@@ -391,6 +391,30 @@ def test_long_rows_are_written_by_several_threads(shape, method):
     assert_same(got, want, method)
 
 
+@pytest.mark.parametrize("method", ["set", "add"])
+@pytest.mark.parametrize("name", ["int8", "int16", "float32", "int64", "complex128"])
+def test_single_elements_are_written_by_several_threads(name, method):
+    """Threads share out places; those that are named twice come in order for each."""
+    rng = np.random.default_rng(7)
+    x = rng.integers(-9, 9, 5003).astype(name)
+    places = rng.integers(-5003, 5003, 70_001)
+    values = rng.integers(-9, 9, 70_001).astype(name)
+    want, i, v = x.copy(), mx.array(places), to_mx(values)
+    if method == "set":
+        for place, value in zip(places, values, strict=True):
+            want[place] = value
+        got = to_mx(x)
+        got[i] = v
+    else:
+        np.add.at(want, places, values)
+        got = to_mx(x).at[i].add(v)
+    assert_same(got, want, method)
+    with pytest.raises(IndexError, match="5003"):
+        bad = places.copy()
+        bad[69_999] = 5003
+        mx.eval(to_mx(x).at[mx.array(bad)].add(v))
+
+
 @pytest.mark.parametrize("shape", [(20, 3001), (3, 20, 1500), (20, 7)], ids=str)
 def test_columns_are_written_along_an_axis_by_several_threads(shape):
     rng = np.random.default_rng(5)

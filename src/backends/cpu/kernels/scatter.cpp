@@ -180,8 +180,14 @@ struct Scatter {
   const char* updates;
 
   void check() const {
-    int64_t at[IndexSet::kBatch];
-    for (int64_t i = 0; i < count; i += IndexSet::kBatch) set.offsets(i, batch(i), at);
+    const int64_t batches = (count + IndexSet::kBatch - 1) / IndexSet::kBatch;
+    parallel_for(batches, kChunk / IndexSet::kBatch, [&](int64_t begin, int64_t end) {
+      int64_t at[IndexSet::kBatch];
+      for (; begin < end; ++begin) {
+        const int64_t first = begin * IndexSet::kBatch;
+        set.offsets(first, batch(first), at);
+      }
+    });
   }
   int64_t batch(int64_t i) const {
     return count - i < IndexSet::kBatch ? count - i : IndexSet::kBatch;
@@ -207,6 +213,28 @@ struct Scatter {
       }
     }
   }
+  // All blocks of one element in [low, high). Those are packed first, without a branch: which
+  // indices they are cannot be predicted.
+  void apply_elements(int64_t low, int64_t high) const {
+    int64_t at[IndexSet::kBatch], to[IndexSet::kBatch];
+    alignas(16) char packed[16 * IndexSet::kBatch];
+    for (int64_t first = 0; first < count; first += IndexSet::kBatch) {
+      const int64_t m = batch(first);
+      set.offsets(first, m, at);
+      int64_t n = 0;
+      by_itemsize(static_cast<size_t>(itemsize), [&](auto zero) {
+        using T = decltype(zero);
+        const T* from = reinterpret_cast<const T*>(updates) + first;
+        T* held = reinterpret_cast<T*>(packed);
+        for (int64_t i = 0; i < m; ++i) {
+          to[n] = at[i];
+          held[n] = from[i];
+          n += (at[i] >= low) & (at[i] < high);
+        }
+      });
+      combiner.at(out, to, 1, 0, packed, 1, n);
+    }
+  }
   // Blocks are equal or disjoint when `separate`: then parts of the output are independent.
   void run(bool separate, int64_t out_size) const {
     int64_t inner = block.inner();
@@ -221,10 +249,12 @@ struct Scatter {
           }
         }
       });
-    } else if (threads > 1 && size >= 16) {
+    } else if (threads > 1 && (size >= 16 || size == 1)) {
       int64_t part = out_size / threads + 1;
-      parallel_for(threads, 1,
-                   [&](int64_t begin, int64_t end) { apply(begin * part, end * part, 0, inner); });
+      parallel_for(threads, 1, [&](int64_t begin, int64_t end) {
+        if (size == 1) return apply_elements(begin * part, end * part);
+        apply(begin * part, end * part, 0, inner);
+      });
     } else {
       apply(0, out_size, 0, inner);
     }

@@ -340,17 +340,24 @@ class Writer final : public CompiledRun, private Xbyak::CodeGenerator {
       }
       if (to.getIdx() != t.getIdx()) vmovdqa32(to, t);
     } else {
+      // The sum with what does not depend on the last bit is made beside that bit: a chain waits.
       vpsrld(t, x, 16);
-      vandps(t, t, ptr[rip + integer_one_]);
-      vpaddd(t, t, ptr[rip + below_half_]);
       if (any) {
         const Vector nan = spare(0);
         vcmpps(nan, x, x, kUnordered);
+        vpand(t, t, ptr[rip + integer_one_]);
+        vpaddd(t, t, ptr[rip + below_half_]);
         vandnps(t, nan, t);
         vpaddd(t, x, t);
         vandps(nan, nan, ptr[rip + quiet_]);
         vorps(to, t, nan);
+      } else if (to.getIdx() != t.getIdx()) {
+        vpand(t, t, ptr[rip + integer_one_]);
+        vpaddd(to, x, ptr[rip + below_half_]);
+        vpaddd(to, to, t);
       } else {
+        vpand(t, t, ptr[rip + integer_one_]);
+        vpaddd(t, t, ptr[rip + below_half_]);
         vpaddd(to, x, t);
       }
     }

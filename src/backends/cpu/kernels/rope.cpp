@@ -73,16 +73,14 @@ struct Rope {
     }
   }
 
-  // Brings whole vectors of sines or cosines into the order of split rows.
-  void split(A* c, int64_t count) const {
+  // Brings whole vectors of frequencies, and so of sines and cosines, into the order of split rows.
+  void split(A* inverse) const {
     if constexpr (is_split<T>) {
       constexpr int lanes = Wide<A>::lanes;
-      for (int64_t t = 0; t < count; ++t, c += half) {
-        for (int64_t i = 0; i + lanes <= half; i += lanes) {
-          A ordered[lanes];
-          copy(c + i, lanes, ordered);
-          for (int k = 0; k < lanes; ++k) c[i + lane_of<T>(k)] = ordered[k];
-        }
+      for (int64_t i = 0; i + lanes <= half; i += lanes) {
+        A ordered[lanes];
+        copy(inverse + i, lanes, ordered);
+        for (int k = 0; k < lanes; ++k) inverse[i + lane_of<T>(k)] = ordered[k];
       }
     }
   }
@@ -147,6 +145,7 @@ struct Rope {
     const int64_t blocks = (positions + block - 1) / block;
     ScratchBytes inverse(half, sizeof(A));
     frequencies(call, static_cast<A*>(inverse.data()));
+    if (!p.traditional) split(static_cast<A*>(inverse.data()));
     parallel_for(tables * blocks, 1, [&](int64_t task, int64_t last) {
       ScratchBytes scratch(2 * block * half + p.dims + size, sizeof(A));
       A* c = static_cast<A*>(scratch.data());
@@ -156,7 +155,6 @@ struct Rope {
         const int64_t table = task / blocks, first = task % blocks * block;
         const int64_t count = smaller(block, positions - first);
         angles(static_cast<A*>(inverse.data()), table, first, count, c, s);
-        if (!p.traditional) split(c, count), split(s, count);
         for (int64_t r = table * rows; r < (table + 1) * rows; ++r) {
           const T* from = begin(r) + first * apart;
           T* to = static_cast<T*>(out.data) + (r * positions + first) * size;

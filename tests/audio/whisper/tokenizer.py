@@ -35,6 +35,15 @@ def test_sequences_begin_with_language_and_task():
         own.sot_sequence("klingon")
 
 
+def test_english_models_have_one_sequence():
+    """Places from the vocabulary of whisper-base.en."""
+    own = tokenizer(51864)
+    assert (own.eot, own.sot, own.transcribe, own.timestamp_begin) == (50256, 50257, 50358, 50363)
+    assert not own.multilingual and own.sot_sequence("en") == [50257]
+    with pytest.raises(ValueError, match="expected English to be transcribed"):
+        own.sot_sequence("de")
+
+
 def test_timestamps_are_read_and_left_out():
     own = tokenizer()
     tokens = [50364, *own.encode("hello wor"), 50364 + 54]

@@ -50,8 +50,7 @@ OLIVINE_API Group init(bool strict, const std::string& backend, AllGatherFactory
 inline void clear_backends() {}
 
 // Of a group that a transport joins, the operations run when their results are evaluated, each
-// process's in the order of its graph. A compiled function receives when it is traced, as recv has
-// no input of the function.
+// process's in the order of its graph; each call of a compiled function receives anew.
 //
 // Elementwise sum, maximum and minimum over the group.
 OLIVINE_API array all_sum(const array& x, const std::optional<Group>& group = std::nullopt,

@@ -15,6 +15,7 @@
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/shape.h"
 #include "olivine/primitive.h"
+#include "olivine/transforms_impl.h"
 #include "runtime/process_locks.h"
 
 namespace olivine::distributed {
@@ -325,7 +326,10 @@ array recv(const Shape& shape, Dtype dtype, int src, const std::optional<Group>&
            StreamOrDevice s) {
   Group g = partners("recv", group, src);
   Stream stream = detail::communication_stream(g, s);
-  return array(shape, dtype, std::make_shared<Message>(stream, g, src, false), {});
+  array message(shape, dtype, std::make_shared<Message>(stream, g, src, false), {});
+  // Part of the function that is traced, not a constant: each call of a compiled one receives.
+  if (olivine::detail::in_tracing()) message.set_tracer(true);
+  return message;
 }
 array recv_like(const array& x, int src, const std::optional<Group>& group, StreamOrDevice s) {
   return recv(x.shape(), x.dtype(), src, partners("recv_like", group, src), s);

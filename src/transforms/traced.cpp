@@ -62,6 +62,7 @@ class Rebuild {
     made_[i] = n->tuple ? remake_tuple(n, in, specs_of(n))
                         : make_node(*n->op, n->params, in, n->shape, n->dtype);
     made_[i]->node()->location = n->location;
+    if (in.empty()) made_[i]->node()->tracer = true;  // to be run in outer traces as well
     if (merge_ && !n->op->opaque) seen_.emplace(hash, *made_[i]);
   }
 
@@ -79,6 +80,14 @@ class Rebuild {
   std::vector<MaybeArray> made_;
   std::unordered_multimap<size_t, array> seen_;
 };
+
+// The positions of what was marked to be run in every call though it has no input (recv).
+void add_sources(const std::vector<WalkEntry>& walk, std::vector<int32_t>& sources) {
+  for (size_t i = 0; i < walk.size(); ++i) {
+    const Node* n = walk[i].node;
+    if (n->op && n->inputs.empty()) sources.push_back(static_cast<int32_t>(i));
+  }
+}
 
 // Nodes outside the trace become constants: computed now, read from memory in every call.
 void compute_constants(const std::vector<WalkEntry>& walk, const std::vector<bool>& depends) {
@@ -196,7 +205,9 @@ std::shared_ptr<TracedGraph> trace(const ArrayFn& fn, const Arrays& inputs, bool
   auto walk = walk_tracers(outputs, g->placeholders);
   auto at = positions(walk, g->placeholders);
   auto out_at = positions(walk, outputs);
-  auto depends = depends_on(walk, at, true);
+  auto sources = at;
+  add_sources(walk, sources);
+  auto depends = depends_on(walk, sources, true);
   if (any_size) g->fixed_by = fixed_by(*running, walk, depends, outputs, out_at);
   running.reset();
   compute_constants(walk, depends);

@@ -86,6 +86,7 @@ class Wire : public dist::detail::GroupImpl {
 
 // Rank 0 has 1, 2, 3, 4 and rank 1 has 5, 3, 1, 0.
 static void differentiate(const mx::array& x, const dist::Group& group);
+static void compiled(const mx::array& x, const dist::Group& group);
 
 static void work(const dist::Group& group) {
   int rank = group.rank();
@@ -115,6 +116,7 @@ static void work(const dist::Group& group) {
                 mx::array({1.0f, 3.0f, 2.0f, 4.0f}, {2, 2})),
            "a batch as one message");
   }
+  compiled(x, group);
   expect_error([&] { dist::send(x, 2, group); }, "a rank that there is not");
   mx::Stream s = mx::default_stream(mx::default_device());
   auto reduce = std::make_shared<dist::AllReduce>(s, group, dist::AllReduce::Sum);
@@ -143,6 +145,30 @@ static void differentiate(const mx::array& x, const dist::Group& group) {
   auto mapped = mx::vmap([&](const mx::array& v) { return dist::all_gather(v, group); });
   expect(same(mapped(rows), mx::array({1.0f, 2.0f, 5.0f, 3.0f, 3.0f, 4.0f, 1.0f, 0.0f}, {2, 4})),
          "gatherings of a batch");
+}
+
+static void compiled(const mx::array& x, const dist::Group& group) {
+  using Arrays = std::vector<mx::array>;
+  if (group.rank() == 0) {
+    auto give =
+        mx::compile([&](const Arrays& in) { return Arrays{dist::send(2 * in[0], 1, group)}; });
+    for (int i = 0; i < 4; ++i) mx::eval(give({x + static_cast<float>(i)}));
+    return;
+  }
+  auto first = mx::array({1.0f, 2.0f, 3.0f, 4.0f});  // of rank 0
+  auto take = mx::compile([&](const Arrays& in) {
+    return Arrays{in[0] + dist::recv({4}, mx::float32, 0, group), in[0]};
+  });
+  for (int i = 0; i < 2; ++i) {
+    auto sent = 2 * (first + static_cast<float>(i));
+    expect(same(take({x})[0], x + sent), "each call of a compiled function receives");
+  }
+  auto outer = mx::compile([&](const Arrays& in) { return Arrays{2 * take(in)[0]}; });
+  expect(same(outer({x})[0], 2 * (x + 2 * (first + 2.0f))), "so does one inside another");
+  auto loss = [&](const mx::array& v) {
+    return mx::sum(v * dist::recv({4}, mx::float32, 0, group));
+  };
+  expect(same(mx::grad(loss)(x), 2 * (first + 3.0f)), "what was received is a factor");
 }
 
 static void alone() {

@@ -198,8 +198,9 @@ static void indices() {
   auto start = mx::array({1});
   gives<mx::DynamicSlice>({mx::slice(x, {1, 0}, {3, 4})}, {x, start}, std::vector<int>{0},
                           mx::Shape{2, 4});
-  gives<mx::DynamicSliceUpdate>({mx::slice_update(x, mx::ones({2, 4}), mx::Shape{1, 0}, mx::Shape{3, 4})},
-                                {x, mx::ones({2, 4}), start}, std::vector<int>{0});
+  gives<mx::DynamicSliceUpdate>(
+      {mx::slice_update(x, mx::ones({2, 4}), mx::Shape{1, 0}, mx::Shape{3, 4})},
+      {x, mx::ones({2, 4}), start}, std::vector<int>{0});
   auto rows = mx::array({2, 0});
   gives<mx::Gather>({mx::gather(x, {rows}, {0}, {1, 4})}, {x, rows}, std::vector<int>{0},
                     mx::Shape{1, 4});

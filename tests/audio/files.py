@@ -186,6 +186,8 @@ import numpy as np
 name = sys.argv[sys.argv.index("-i") + 1]
 assert name.startswith("file:/"), name
 data = open(name[5:], "rb").read()
+if b"mute" in data:
+    print("Stream map '' matches no streams.", file=sys.stderr)
 if data.startswith(b"bad"):
     print("first line", name + ": Invalid data found", sep="\\n", file=sys.stderr)
     sys.exit(1)
@@ -216,6 +218,11 @@ def test_any_format_by_ffmpeg(save, ffmpeg, monkeypatch):
 def test_what_ffmpeg_says_of_a_bad_file(save, ffmpeg):
     with pytest.raises(AudioError, match="ffmpeg says of .*x.mp4: .*x.mp4: Invalid data found$"):
         load_audio(save(b"bad", "x.mp4"))
+
+
+def test_a_video_without_sound(save, ffmpeg):
+    with pytest.raises(AudioError, match="ffmpeg says of .*x.mp4: there is no sound in it$"):
+        load_audio(save(b"bad: mute", "x.mp4"))
 
 
 def test_a_reader_that_stops_early_stops_ffmpeg(save, ffmpeg):

@@ -210,6 +210,8 @@ def _by_ffmpeg(program: str, path: Path, name: str, rate: int) -> Iterator[np.nd
         said = messages.read(10_000).decode(errors="replace").strip().splitlines()
         if status:
             reason = said[-1].replace(f"file:{path.absolute()}", name) if said else "no reason"
+            if any("matches no streams" in line for line in said):  # a video, or a text, without
+                reason = "there is no sound in it"
             raise AudioError(f"[audio] expected a sound file; ffmpeg says of {name}: {reason}")
 
 

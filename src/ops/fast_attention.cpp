@@ -62,7 +62,8 @@ Arrays attention_composite(const ParamsRef& params, std::span<const array> in) {
   if (sinks) total = add(total, exp(subtract(*sinks, top)));
   array seen = greater(total, zero);
   weights = divide(weights, where(seen, total, array(1.0, scores.dtype())));
-  array out = matmul(astype(weights, in[0].dtype()), expand_dims(in[2], 2));
+  Dtype t = in[0].dtype();
+  array out = matmul(astype(weights, t), expand_dims(astype(in[2], t), 2));
   return {flatten(out, 1, 2), flatten(add(top, log(total)), 1, 2)};
 }
 
@@ -93,6 +94,11 @@ Arrays attention_vjp_composite(const ParamsRef& params, std::span<const array> i
 
 void check_attention(const array& q, const array& k, const array& v);
 
+// Whether float32 queries meet keys and values in 16 bits, which are widened as they are read.
+bool is_widening(Dtype queries, Dtype keys, Dtype values) {
+  return queries == float32 && keys == values && (keys == float16 || keys == bfloat16);
+}
+
 // q, k, v, the mask and the sinks where present, then `more` inputs.
 size_t check_attention_inputs(const CheckCall& c, size_t more) {
   const auto& p = c.params.as<AttentionParams>();
@@ -101,7 +107,7 @@ size_t check_attention_inputs(const CheckCall& c, size_t more) {
   const array &q = c.in[0], &k = c.in[1];
   check_attention(q, k, c.in[2]);
   require(c, is_floating(q.dtype()), "floating point inputs");
-  expect_one_dtype(c, 0, 3);
+  if (more > 0 || !is_widening(q.dtype(), k.dtype(), c.in[2].dtype())) expect_one_dtype(c, 0, 3);
   if (p.has_mask) {
     expect_broadcasts(c, 3, {q.shape(0), q.shape(1), q.shape(2), k.shape(2)});
     if (c.in[3].dtype() != bool_) expect_dtype(c, 3, q.dtype());
@@ -162,12 +168,13 @@ MaybeArrays vjp_attention(const VjpCall& c) {
     if (c.wanted[i]) return vjp_composite(c);  // gradients of a mask or of sinks
   }
   Arrays in(c.in.begin(), c.in.end());
+  for (size_t i = 1; i < 3; ++i) in[i] = astype(in[i], in[0].dtype());
   in.push_back(c.out[0]);
   in.push_back(c.out[1]);
   in.push_back(c.ct[0]);
   Arrays grads = emit(attention_vjp_op, c.params, in);
   MaybeArrays out(c.in.size());
-  for (size_t i = 0; i < 3; ++i) out[i] = grads[i];
+  for (size_t i = 0; i < 3; ++i) out[i] = astype(grads[i], c.in[i].dtype());
   return out;
 }
 
@@ -214,7 +221,9 @@ array scaled_dot_product_attention(const array& queries, const array& keys, cons
   if (mask_mode == "causal" && mask) fail(op, "expected one mask; got 'causal' and an array");
   Dtype dtype = promote_types(promote_types(queries.dtype(), keys.dtype()), values.dtype());
   if (!is_floating(dtype)) fail(op, "expected floating point inputs; got ", dtype);
-  Arrays in{astype(queries, dtype, s), astype(keys, dtype, s), astype(values, dtype, s)};
+  bool widening = is_widening(queries.dtype(), keys.dtype(), values.dtype());
+  Dtype stored = widening ? keys.dtype() : dtype;
+  Arrays in{astype(queries, dtype, s), astype(keys, stored, s), astype(values, stored, s)};
   if (mask) {
     Shape scores{queries.shape(0), queries.shape(1), queries.shape(2), keys.shape(2)};
     if (broadcast_shapes(mask->shape(), scores, "scaled_dot_product_attention") != scores) {

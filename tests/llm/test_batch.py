@@ -203,7 +203,7 @@ def test_a_long_row_that_has_gone_costs_nothing(model, tokenizer):
     batch.add([1] * 480, max_tokens=2)
     while batch.running < 2:
         batch.step()
-    assert batch._layers[0].keys.shape[0] == 2 and batch._layers[0].keys.shape[2] == 640
+    assert batch._layers[0].keys.shape[0] == 2 and batch._layers[0].keys.shape[2] == 576
     for _ in range(3):
         batch.step()
     assert batch.running == 1

@@ -63,6 +63,37 @@ def test_a_growing_cache_attends_to_everything(pieces, window):
     np.testing.assert_allclose(feed(cache, q, k, v, pieces, window), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "kind", [KVCache, lambda dtype: RotatingKVCache(99, dtype=dtype), BatchKVCache]
+)
+@pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16])
+def test_keys_and_values_are_kept_in_fewer_bits(kind, dtype):
+    q, k, v = random_qkv(40)
+    cache = kind(dtype=dtype)
+    cache.step = 16
+    rounded = [np.array(mx.array(a).astype(dtype).astype(mx.float32)) for a in (k, v)]
+    expected = attention(q, *rounded, lambda i, j: j <= i)
+    got = feed(cache, q, k, v, [7, 1, 1, 13, 1, 17])
+    assert got.dtype == np.float32 and {a.dtype for a in cache.state} == {dtype}
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+    assert cache.copy().dtype == cache.fresh().dtype == dtype
+
+
+def test_all_kinds_of_caches_use_the_model_s_dtype():
+    model = tiny_llama()
+    assert all(cache.dtype is None for cache in make_cache(model))
+    model.cache_dtype = mx.float16
+    for kind, options in (("growing", {}), ("rotating", {"max_size": 8}), ("batched", {})):
+        cache = make_cache(model, kind, **options)
+        model(mx.array([[1, 2, 3]]), cache)
+        assert {a.dtype for layer in cache for a in layer.state} == {mx.float16}
+    batch, own = make_cache(model, "batched"), model.make_cache()
+    model(mx.array([[1, 2, 3]]), own)
+    for layer, one in zip(batch, own, strict=True):
+        layer.join(one)
+        assert layer.take(0).dtype == layer.keys.dtype == mx.float16
+
+
 @pytest.mark.parametrize("pieces", PIECES)
 @pytest.mark.parametrize(
     "size, keep, window", [(8, 0, None), (8, 0, 8), (8, 0, 5), (8, 3, None), (9, 1, 4)]

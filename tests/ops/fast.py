@@ -214,6 +214,38 @@ def test_a_few_queries_of_odd_sizes(depth, name):
         assert_close(got, rounded(want, name), name, 4, "few queries", span=1)
 
 
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+@pytest.mark.parametrize("queries", [1, 2, 40])
+@pytest.mark.parametrize("depth", [3, 16, 40, 64])
+def test_keys_and_values_in_fewer_bits_are_widened_as_they_are_read(name, queries, depth):
+    rng = np.random.default_rng(depth)
+    shapes = (2, 6, queries, depth), (2, 2, 90, depth), (2, 2, 90, depth)
+    q, k, v = (rng.standard_normal(s).astype(np.float32) for s in shapes)
+    k, v = rounded(k, name), rounded(v, name)
+    want = attention(*(x.astype(np.float64) for x in (q, k, v)), 0.3, "causal")
+
+    def attend(q, k, v):
+        # They lie in a buffer with room for more.
+        return mx.fast.scaled_dot_product_attention(
+            q, k[:, :, :90], v[:, :, :90], scale=0.3, mask="causal"
+        )
+
+    room = [(0, 0), (0, 0), (0, 38), (0, 0)]
+    inputs = mx.array(q), *(mx.pad(to_mx(x), room) for x in (k, v))
+    got = attend(*inputs)
+    assert got.dtype == mx.float32
+    assert_close(got, want, "float32", 4, "narrow keys", span=1)
+    wide = [x.astype(mx.float32) for x in inputs]
+
+    def total(q, k, v):
+        return mx.sum(mx.sin(attend(q, k, v)))
+
+    grads, expected = (mx.grad(total, argnums=(0, 1, 2))(*x) for x in (inputs, wide))
+    assert [g.dtype for g in grads] == [x.dtype for x in inputs]
+    for gradient, like in zip(grads, expected, strict=True):
+        assert mx.allclose(gradient, like.astype(gradient.dtype), atol=1e-6, rtol=1e-2)
+
+
 def test_rows_with_a_gap_are_read_no_further_than_they_go():
     # What lies between the rows is not a number.
     k = np.full((1, 2, 50, 30), np.nan, np.float32)

@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 
-from olivine.train.progress import duration
+from olivine._duration import duration
 
 _WIDTH = 24  # of the bar
 _SOON = 0.3  # seconds before anything is shown: what is quick needs no bar

@@ -6,9 +6,9 @@ import math
 import sys
 
 import olivine.core as mx
+from olivine._duration import duration
 from olivine.train.progress import LiveProgress as Live
 from olivine.train.progress import PlainProgress as Plain
-from olivine.train.progress import duration
 
 
 def shown(validation_loss: float) -> str:

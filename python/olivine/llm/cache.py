@@ -53,19 +53,19 @@ def make_cache(model, kind: str = "growing", **options) -> list:
 
     kind: `growing`; `rotating` (`max_size`, `keep=4`); `quantized` (`bits=8`, `group_size=64`);
     `batched`. Layers for which the architecture chose another cache than the growing one keep it,
-    except in batches.
+    except in batches. All but the quantized ones keep keys and values in the model's `cache_dtype`.
     """
     layers = model.make_cache()
     if kind == "batched":
-        make = _batched(**options)
-        return [make() for _ in layers]
+        rows = Rows(())  # one object, so that layers share what they derive from it
+        return [BatchKVCache(rows, layer.dtype, **options) for layer in layers]
     makers = {"growing": _growing, "rotating": _rotating, "quantized": _quantized}
     if kind not in makers:
         raise ValueError(
             f"[llm] expected a cache kind among {', '.join(makers)}, batched; got {kind!r}"
         )
     make = makers[kind](**options)
-    return [make() if type(layer) is KVCache else layer for layer in layers]
+    return [make(layer.dtype) if type(layer) is KVCache else layer for layer in layers]
 
 
 def _growing():
@@ -73,13 +73,8 @@ def _growing():
 
 
 def _rotating(max_size: int, keep: int = 4):
-    return lambda: RotatingKVCache(max_size, keep)
+    return lambda dtype: RotatingKVCache(max_size, keep, dtype)
 
 
 def _quantized(bits: int = 8, group_size: int = 64):
-    return lambda: QuantizedKVCache(bits, group_size)
-
-
-def _batched():
-    rows = Rows(())  # one object, so that layers share what they derive from it
-    return lambda: BatchKVCache(rows)
+    return lambda dtype: QuantizedKVCache(bits, group_size)

@@ -84,7 +84,11 @@ def assemble(checkpoint: Checkpoint, dtype: mx.Dtype | None = None) -> nn.Module
         if isinstance(error, KeyError):
             text = f"expected {error}; it is missing"
         raise ModelError(f"[llm] {checkpoint.origin}: {text}") from None
-    replace_packed(model, weights, checkpoint, dtype or checkpoint.dtype)
+    computed = dtype or checkpoint.dtype
+    replace_packed(model, weights, checkpoint, computed)
+    if checkpoint.quantization and computed is not None and computed == mx.float32:
+        # Of a model whose weights have few bits float16 keeps what float32 does, in half of it.
+        model.cache_dtype = mx.float16
     check_weights(model, weights, checkpoint)
     if dtype is not None:
         weights = {

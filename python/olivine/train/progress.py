@@ -9,13 +9,7 @@ from collections import deque
 from typing import Any
 
 import olivine.core as mx
-
-
-def duration(seconds: float) -> str:
-    """Seconds as `m:ss` or `h:mm:ss`."""
-    minutes, seconds = divmod(int(seconds + 0.5), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+from olivine._duration import duration
 
 
 def progress(total: int | None = None, plain: bool = False) -> PlainProgress | LiveProgress:

@@ -40,7 +40,10 @@ class LanguageModel(nn.Module):
     """Ids `(batch, length)` to logits. A model defines `layers`, `features` and `head`.
 
     `windows` has how many positions each layer looks back on, None for all: caches may forget more.
+    `cache_dtype` is what caches keep keys and values in; None: as they come.
     """
+
+    cache_dtype: mx.Dtype | None = None
 
     def __init__(self, config, windows: list[int | None]):
         super().__init__()
@@ -52,7 +55,7 @@ class LanguageModel(nn.Module):
         return self._windows
 
     def make_cache(self) -> list:
-        return [KVCache() for _ in self.layers]
+        return [KVCache(self.cache_dtype) for _ in self.layers]
 
     def __call__(self, tokens: mx.array, cache: list | None = None) -> mx.array:
         return self.head(self.features(tokens, cache))

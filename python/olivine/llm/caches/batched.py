@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import olivine.core as mx
-from olivine.llm.caches.growing import KVCache, another
+from olivine.llm.caches.growing import KVCache, another, room_for
 from olivine.llm.caches.masks import causal_mask, ragged_mask
 from olivine.llm.caches.rotating import RotatingKVCache
 
@@ -92,8 +92,8 @@ class BatchKVCache:
     kind = "batched"
     step = 64
 
-    def __init__(self, rows: Rows | None = None):
-        self.rows = rows or Rows(())
+    def __init__(self, rows: Rows | None = None, dtype: mx.Dtype | None = None):
+        self.rows, self.dtype = rows or Rows(()), dtype
         self.keys: mx.array | None = None
         self.values: mx.array | None = None
 
@@ -124,8 +124,8 @@ class BatchKVCache:
             rows = max(batch, 2 * self.batch)
         else:
             rows = max(batch, min(rows, 2 * self.batch))
-        positions = -(-(length + length // 4) // self.step) * self.step
-        buffer = mx.zeros((rows, like.shape[1], positions, like.shape[3]), like.dtype)
+        shape = (rows, like.shape[1], room_for(length, self.step), like.shape[3])
+        buffer = mx.zeros(shape, self.dtype or like.dtype)
         if old is not None and self.batch:
             used = self.batch, self.rows.longest
             buffer[: used[0], :, : used[1]] = old[: used[0], :, : used[1]]
@@ -213,7 +213,7 @@ class BatchKVCache:
     def take(self, row: int) -> KVCache:
         """One row as a growing cache of its own."""
         count = self.rows.counts[row]
-        cache = KVCache()
+        cache = KVCache(self.dtype)
         cache.keys, cache.values = (mx.contiguous(a[row : row + 1, :, :count]) for a in self.state)
         cache.offset = count
         return cache
@@ -244,9 +244,9 @@ class BatchKVCache:
         return max(count, default=0)
 
     def fresh(self) -> BatchKVCache:
-        return type(self)()
+        return type(self)(dtype=self.dtype)
 
     def copy(self) -> BatchKVCache:
-        other = type(self)(self.rows)
+        other = type(self)(self.rows, self.dtype)
         other.keys, other.values = another(self.keys), another(self.values)
         return other

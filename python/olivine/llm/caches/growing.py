@@ -13,17 +13,24 @@ def another(array: mx.array | None) -> mx.array | None:
     return None if array is None else copy.copy(array)
 
 
+def room_for(length: int, step: int) -> int:
+    """Positions of a buffer that must hold `length`: an eighth more, up to a multiple of `step`."""
+    return -(-(length + length // 8) // step) * step
+
+
 class KVCache:
-    """All keys and values so far, in buffers that grow by `step` positions.
+    """All keys and values so far, in buffers with room for some more.
 
     New positions are written into the buffers where they lie: 14 us for keys and values of three
-    heads of 64 features, after 256 positions as after 16,384.
+    heads of 64 features, after 256 positions as after 16,384. `dtype` is what they are kept in; by
+    default they stay as they come.
     """
 
     kind = "growing"
-    step = 256
+    step = 64
 
-    def __init__(self):
+    def __init__(self, dtype: mx.Dtype | None = None):
+        self.dtype = dtype
         self.offset = 0
         self.keys: mx.array | None = None
         self.values: mx.array | None = None
@@ -35,8 +42,8 @@ class KVCache:
         return causal_mask(length, self.offset, window)
 
     def _grow(self, name: str, new: mx.array, length: int) -> None:
-        room = -(-length // self.step) * self.step
-        buffer = mx.zeros((*new.shape[:2], room, new.shape[3]), new.dtype)
+        shape = (*new.shape[:2], room_for(length, self.step), new.shape[3])
+        buffer = mx.zeros(shape, self.dtype or new.dtype)
         old = getattr(self, name)
         if old is not None:
             buffer[:, :, : self.offset] = old[:, :, : self.offset]
@@ -75,7 +82,7 @@ class KVCache:
 
     def fresh(self) -> KVCache:
         """An empty cache of the same kind."""
-        return type(self)()
+        return type(self)(self.dtype)
 
     def copy(self) -> KVCache:
         """Another cache with the same contents. Costs nothing until one of the two is extended."""
@@ -99,6 +106,7 @@ class KVCache:
         offset = settings["offset"]
         if offset:
             self.keys, self.values = arrays["keys"], arrays["values"]
+            self.dtype = self.keys.dtype
             held = {a.shape[2] if a.ndim == 4 else None for a in (self.keys, self.values)}
             if held != {offset}:
                 raise ValueError(f"keys and values of {offset} positions")

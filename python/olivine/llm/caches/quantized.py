@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import olivine.core as mx
-from olivine.llm.caches.growing import another
+from olivine.llm.caches.growing import another, room_for
 from olivine.llm.caches.masks import causal_mask
 
 
@@ -16,7 +16,7 @@ class QuantizedKVCache:
     """
 
     kind = "quantized"
-    step = 256
+    step = 64
 
     def __init__(self, bits: int = 8, group_size: int = 64):
         self.bits, self.group_size = bits, group_size
@@ -39,7 +39,7 @@ class QuantizedKVCache:
         return mx.quantize(x, group_size=self.group_size, bits=self.bits)
 
     def _grow(self, new: list[mx.array], length: int) -> None:
-        room = -(-length // self.step) * self.step
+        room = room_for(length, self.step)
         grown = [mx.zeros((*a.shape[:2], room, a.shape[3]), a.dtype) for a in new]
         for buffer, old in zip(grown, self.buffers, strict=False):
             buffer[:, :, : self.offset] = old[:, :, : self.offset]

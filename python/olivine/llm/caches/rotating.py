@@ -25,13 +25,13 @@ class RotatingKVCache:
     step = 256
     slack = 32
 
-    def __init__(self, max_size: int, keep: int = 0):
+    def __init__(self, max_size: int, keep: int = 0, dtype: mx.Dtype | None = None):
         if max_size < 1 or not 0 <= keep < max_size:
             raise ValueError(
                 "[llm] expected a rotating cache of at least one position, of which fewer are "
                 f"kept; got max_size={max_size}, keep={keep}"
             )
-        self.max_size, self.keep = max_size, keep
+        self.max_size, self.keep, self.dtype = max_size, keep, dtype
         self.offset = 0
         self.dropped = 0  # positions after the kept ones that are no longer held
         self.keys: mx.array | None = None
@@ -65,7 +65,8 @@ class RotatingKVCache:
         if old is not None:
             parts.append(old[:, :, self.keep + leaving if leaving else 0 : held])
         room = max(new.shape[2], self.step)
-        parts.append(mx.zeros((*new.shape[:2], room, new.shape[3]), new.dtype))
+        shape = (*new.shape[:2], room, new.shape[3])
+        parts.append(mx.zeros(shape, self.dtype or new.dtype))
         return mx.concatenate(parts, axis=2)
 
     def extend(self, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array]:
@@ -106,7 +107,7 @@ class RotatingKVCache:
         return count
 
     def fresh(self) -> RotatingKVCache:
-        return type(self)(self.max_size, self.keep)
+        return type(self)(self.max_size, self.keep, self.dtype)
 
     def copy(self) -> RotatingKVCache:
         other = self.fresh()
@@ -132,6 +133,7 @@ class RotatingKVCache:
         offset, dropped = settings["offset"], settings["dropped"]
         if offset:
             self.keys, self.values = arrays["keys"], arrays["values"]
+            self.dtype = self.keys.dtype
             held = {a.shape[2] if a.ndim == 4 else None for a in (self.keys, self.values)}
             if held != {offset - dropped} or dropped < 0:
                 raise ValueError(f"keys and values of {offset - dropped} positions")

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <limits>
+#include <type_traits>
 
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/vec-math-inl.h"
@@ -57,6 +58,16 @@ struct Rows {
   }
 };
 
+// f with a value of the type of keys and values whose queries have type T.
+template <class T, class F>
+void with_stored(Dtype stored, F f) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (stored == float16) return f(float16_t{});
+    if (stored == bfloat16) return f(bfloat16_t{});
+  }
+  f(T{});
+}
+
 // Rows of n elements times `scale` as floats, padded with zeros.
 template <class T>
 void pack(const Operand& x, const Rows& rows, int64_t n, float scale, float* out) {
@@ -83,10 +94,11 @@ void unpack(const float* rows, int64_t count, int64_t n, T* out) {
   }
 }
 
-// The operands and sizes of a call.
+// The operands and sizes of a call. Keys and values may have fewer bits than the queries.
 struct AttentionCall {
   const AttentionParams& params;
   Operand q, k, v, mask;
+  Dtype stored;  // of keys and values
   bool bool_mask;
   const void* sinks = nullptr;
   int64_t sink_stride = 0;
@@ -99,6 +111,7 @@ struct AttentionCall {
         k(call.in[1]),
         v(call.in[2]),
         mask(call.in[params.has_mask ? 3 : 0]),
+        stored(call.in[1].dtype),
         bool_mask(params.has_mask && call.in[3].dtype == bool_) {
     if (params.has_sinks) {
       const View& s = call.in[params.has_mask ? 4 : 3];

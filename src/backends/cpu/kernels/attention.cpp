@@ -154,8 +154,10 @@ struct Attention : AttentionCall {
     fill(o, n * dv, 0.f);
     for (int64_t first = 0; first < t.end; first += kKeys) {
       const Rows kr = key_rows(unit, first, smaller(kKeys, t.end - first));
-      pack<T>(k, kr, depth, 1, rows_k);
-      pack<T>(v, kr, value_depth, 1, rows_v);
+      with_stored<T>(stored, [&](auto kind) {
+        pack<decltype(kind)>(k, kr, depth, 1, rows_k);
+        pack<decltype(kind)>(v, kr, value_depth, 1, rows_v);
+      });
       score(t, kr, rows_k, rows_qt, scores);
       online_softmax(scores, kr.count, t.width, top, sum, factor);
       if (first > 0) scale_rows(o, n, dv, factor);

@@ -170,7 +170,8 @@ inline void softmax_terms(float* scores, int64_t count, float* top, float* sum) 
   *sum = sums_of(total)[0];
 }
 
-template <class T>
+// T: of queries, masks and the result; S: of keys and values.
+template <class T, class S>
 class FewRows {
  public:
   explicit FewRows(const AttentionCall& call)
@@ -206,7 +207,7 @@ class FewRows {
 
   // Whether rows of n elements are used as they lie.
   bool is_direct(const Operand& x, int64_t n) const {
-    const bool one = sizeof(T) == sizeof(float) || a_.rows == 1;
+    const bool one = sizeof(S) == sizeof(float) || a_.rows == 1;
     return one && n >= kLanes && x.strides[3] == 1;
   }
 
@@ -217,8 +218,8 @@ class FewRows {
   void each_group(const Operand& x, const Rows& all, int64_t n, int64_t least, const Operand& then,
                   float* scratch, F f) const {
     const bool direct = is_direct(x, n);
-    const int64_t stride = x.strides[2], size = sizeof(T);
-    const T* p = static_cast<const T*>(x.data) + all.offset(x, 0);
+    const int64_t stride = x.strides[2], size = sizeof(S);
+    const S* p = static_cast<const S*>(x.data) + all.offset(x, 0);
     for (int64_t j = 0; j < all.count; j += kLanes, p += kLanes * stride) {
       Rows group = all;
       group.first += j;
@@ -232,7 +233,7 @@ class FewRows {
       if (direct && group.count >= least) {
         f(p, stride, n, j, group.count, ahead);
       } else {
-        pack<T>(x, group, n, 1, scratch);
+        pack<S>(x, group, n, 1, scratch);
         f(static_cast<const float*>(scratch), padded(n), whole(n), j, group.count, ahead);
       }
     }
@@ -314,7 +315,7 @@ class FewRows {
 // out and the logsumexp of at most kFewRows rows per key head.
 template <class T>
 void attend_few(const AttentionCall& call, T* out, float* lse) {
-  FewRows<T>(call).run(out, lse);
+  with_stored<T>(call.stored, [&](auto kind) { FewRows<T, decltype(kind)>(call).run(out, lse); });
 }
 
 }  // namespace

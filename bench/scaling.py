@@ -1,7 +1,7 @@
 """Parallel efficiency: `python -m bench.scaling [ROW...] [--threads 1 2 4 8 16] [--page FILE]`.
 
-The efficiency of N threads is the speed over N times that of one thread. The machine's own, measured
-by bench/limits.cpp, stands beside it: threads of one core share its units, and all share the memory.
+The efficiency of N threads is the speed over N times that of one thread. The machine's own, as
+measured by bench/limits.cpp, stands beside it: threads of one core share its units, and all share the memory.
 """
 
 import argparse

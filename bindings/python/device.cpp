@@ -76,21 +76,25 @@ void bind_device(nb::module_& m) {
       .def(nb::init<Device::Type, int>(), nb::arg("type"), nb::arg("index") = 0)
       .def_ro("type", &Device::type)
       .def_ro("index", &Device::index)
-      .def("__eq__",
-           [](const Device& a, nb::handle b) {
-             std::optional<Device> d = to_device(b.ptr());
-             return d && *d == a;
-           })
+      .def(
+          "__eq__",
+          [](const Device& a, nb::handle b) {
+            std::optional<Device> d = to_device(b.ptr());
+            return d && *d == a;
+          },
+          nb::arg("other").none())
       .def("__hash__", [](const Device& d) { return int(d.type) * 1000003 + d.index; })
       .def("__repr__", text);
   nb::class_<Stream>(m, "Stream")
       .def_ro("device", &Stream::device)
       .def_ro("index", &Stream::index)
-      .def("__eq__",
-           [](const Stream& a, nb::handle b) {
-             Stream other;
-             return nb::try_cast(b, other) && other == a;
-           })
+      .def(
+          "__eq__",
+          [](const Stream& a, nb::handle b) {
+            Stream other;
+            return nb::try_cast(b, other) && other == a;
+          },
+          nb::arg("other").none())
       .def("__hash__", [](const Stream& s) { return s.index; })
       .def("__repr__",
            [](const Stream& s) { return message("Stream(", text(s.device), ", ", s.index, ")"); });

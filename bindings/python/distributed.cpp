@@ -17,11 +17,13 @@ void bind_distributed(nb::module_& m) {
       .def("rank", &Group::rank)
       .def("size", &Group::size)
       .def("split", &Group::split, nb::arg("color"), nb::arg("key") = -1)
-      .def("__eq__",
-           [](const Group& a, nb::handle b) {
-             Group other;
-             return nb::try_cast(b, other) && a == other;
-           })
+      .def(
+          "__eq__",
+          [](const Group& a, nb::handle b) {
+            Group other;
+            return nb::try_cast(b, other) && a == other;
+          },
+          nb::arg("other").none())
       .def("__hash__", [](const Group&) { return 1; })
       .def("__repr__", [](const Group& g) {
         return message("Group(rank=", g.rank(), ", size=", g.size(), ")");

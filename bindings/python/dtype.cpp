@@ -94,11 +94,13 @@ PyObject* to_python(Dtype t) { return objects[t.index()].inc_ref().ptr(); }
 void bind_dtype(nb::module_& m) {
   nb::object type = nb::class_<Dtype>(m, "Dtype")
                         .def_prop_ro("size", [](Dtype t) { return t.size(); })
-                        .def("__eq__",
-                             [](nb::handle a, nb::handle b) {
-                               std::optional<Dtype> x = to_dtype(a.ptr()), y = to_dtype(b.ptr());
-                               return x && y && *x == *y;
-                             })
+                        .def(
+                            "__eq__",
+                            [](nb::handle a, nb::handle b) {
+                              std::optional<Dtype> x = to_dtype(a.ptr()), y = to_dtype(b.ptr());
+                              return x && y && *x == *y;
+                            },
+                            nb::arg("other").none())
                         .def("__hash__", [](Dtype t) { return t.index(); })
                         .def("__repr__", full_name)
                         .def("__copy__", [](nb::object t) { return t; })

@@ -45,3 +45,11 @@ def test_iterating_gives_an_array_iterator_over_rows():
 def test_depends_gives_the_same_values():
     x, y = mx.arange(3), mx.exp(mx.ones((2,)))
     assert mx.depends(x, y).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "value", [mx.float32, mx.Device(mx.cpu), mx.default_stream(mx.cpu), mx.distributed.init()]
+)
+def test_nothing_is_equal_to_none(value):
+    assert not (value == None) and value != None  # noqa: E711
+    assert value == value and value != 3 and value not in [None, "float32"]

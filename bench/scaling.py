@@ -1,7 +1,8 @@
 """Parallel efficiency: `python -m bench.scaling [ROW...] [--threads 1 2 4 8 16] [--page FILE]`.
 
 The efficiency of N threads is the speed over N times that of one thread. The machine's own, as
-measured by bench/limits.cpp, stands beside it: threads of one core share its units, and all share the memory.
+measured by bench/limits.cpp, stands beside it: threads of one core share its units, and all share
+the memory.
 """
 
 import argparse
@@ -74,8 +75,8 @@ def heading(rounds):
     yield f"Written by `python -m bench.scaling`; {machine_text()}; {date.today()};"
     yield f"medians of {rounds} samples, libraries taking turns."
     yield "Efficiency: the speed of N threads over N times that of one."
-    yield "The machine's own is that of plain loops on independent data (bench/limits.cpp): threads may"
-    yield "share cores, and all share the memory."
+    yield "The machine's own is that of plain loops on independent data (bench/limits.cpp): threads"
+    yield "may share cores, and all share the memory."
     yield ""
 
 

@@ -10,7 +10,7 @@ is said in 30 seconds; `transcription.py` goes through sound of any length, `liv
 that goes on.
 """
 
-import importlib
+from olivine._lazy import lazy_names
 
 # Public name -> the module that has it; loaded when it is asked for.
 _HOMES = {
@@ -40,16 +40,4 @@ _HOMES = {
     "transcribe": "transcription",
 }
 
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__, __all__ = lazy_names(__name__, _HOMES)

@@ -9,7 +9,7 @@ share; `schedulers/` lead from noise to a sample; `pipelines/base.py` has the lo
 makes a pipeline of files; `lora.py` adds a LoRA's weights.
 """
 
-import importlib
+from olivine._lazy import lazy_names
 
 # Public name -> the module that has it; loaded when it is asked for.
 _HOMES = {
@@ -23,16 +23,4 @@ _HOMES = {
     "write_png": "png",
 }
 
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__, __all__ = lazy_names(__name__, _HOMES)

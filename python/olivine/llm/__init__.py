@@ -10,7 +10,7 @@ architectures share; `loading.py` makes a model of files; `generation.py` writes
 `finetune/` teach a model, `quantization/` packs it, `server/` serves it.
 """
 
-import importlib
+from olivine._lazy import lazy_names
 
 # Public name -> the module that has it; loaded when it is asked for.
 _HOMES = {
@@ -36,16 +36,4 @@ _HOMES = {
     "stream_generate": "generation",
 }
 
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str):
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__, __all__ = lazy_names(__name__, _HOMES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import olivine.core as mx
-from olivine.image.schedulers.noise import NoiseSettings, alphas
+from olivine.image.schedulers.noise import TINY, NoiseSettings, alphas
 from olivine.llm.formats.checkpoint import ModelError
 
 
@@ -31,6 +31,12 @@ class Scheduler:
         self.settings = settings
         self.timesteps: list[float] = []
         self.levels = alphas(settings)
+
+    def _sigmas(self) -> np.ndarray:
+        """Sigmas of all steps of training; the last one is 4,096 where it has no end."""
+        if self.settings.rescale_betas_zero_snr:
+            self.levels[-1] = TINY
+        return np.sqrt((1 - self.levels) / self.levels)
 
     @classmethod
     def from_dict(cls, config: dict):

@@ -14,7 +14,7 @@ import numpy as np
 
 import olivine.core as mx
 from olivine.image.schedulers.base import Scheduler
-from olivine.image.schedulers.noise import TINY, NoiseSettings, karras, spaced, timestep_of
+from olivine.image.schedulers.noise import NoiseSettings, karras, spaced, timestep_of
 
 
 @dataclass
@@ -40,9 +40,7 @@ class DPMSolver(Scheduler):
 
     def __init__(self, settings: DPMSolverSettings):
         super().__init__(settings)
-        if settings.rescale_betas_zero_snr:
-            self.levels[-1] = TINY
-        self._all = np.sqrt((1 - self.levels) / self.levels)
+        self._all = self._sigmas()
 
     def set_steps(self, count: int) -> None:
         self._check(count)

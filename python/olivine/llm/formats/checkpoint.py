@@ -9,21 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import olivine.core as mx
+from olivine._errors import OneLineError
 
 
-class ModelError(ValueError):
-    """A model that cannot be found or used; the message is for the person who named it.
-
-    It is one line of a readable length, whatever a file has in its values.
-    """
-
-    LONGEST = 1500
-
-    def __init__(self, message: str):
-        message = " ".join(message.splitlines())
-        if len(message) > self.LONGEST:
-            message = f"{message[: self.LONGEST - 60]} … {message[-50:]}"
-        super().__init__(message)
+class ModelError(OneLineError):
+    """A model that cannot be found or used; the message is for the person who named it."""
 
 
 def optional(module: str, purpose: str):

@@ -152,24 +152,38 @@ def package_folder(module: str) -> Path | None:
     return Path(places[0]) if places and Path(places[0]).is_dir() else None
 
 
-def _in_parts(root: Path) -> Found | None:
-    """A file in pieces `x.gguf.part00`, in the package or in others called `…_part1` and on."""
-    folders = [root]
-    while (companion := package_folder(f"{root.name}_part{len(folders)}")) is not None:
-        folders.append(companion)
+def pieces_of(name: str, roots: list[Path], pattern: re.Pattern) -> tuple[Path, ...]:
+    """The pieces of one file in the packages `roots` of `name`, in order; none if there are none.
+
+    `pattern` matches the whole name of a piece and has its `number`.
+    """
     pieces: dict[int, Path] = {}
-    for folder in folders:
-        for path in folder.rglob("*.part*"):
-            match = _PART.match(path.name)
+    for root in roots:
+        for path in root.rglob("*.part*"):
+            match = pattern.match(path.name)
             if match:
                 pieces[int(match["number"])] = path
-    if not pieces:
-        return None
-    first = min(pieces)
     files = tuple(pieces[i] for i in sorted(pieces))
+    first = min(pieces, default=0)
     if first > 1 or sorted(pieces) != list(range(first, first + len(pieces))):
         names = ", ".join(f.name for f in files)
-        raise ModelError(f"[llm] expected consecutive parts of {root.name}; got only {names}")
+        raise ModelError(f"[llm] expected consecutive parts of {name}; got only {names}")
+    return files
+
+
+def companions(name: str, first: int) -> list[Path]:
+    """The packages called `name_part` and a number, from the first on."""
+    found: list[Path] = []
+    while (root := package_folder(f"{name}_part{first + len(found)}")) is not None:
+        found.append(root)
+    return found
+
+
+def _in_parts(root: Path) -> Found | None:
+    """A file in pieces `x.gguf.part00`, in the package or in others called `…_part1` and on."""
+    files = pieces_of(root.name, [root, *companions(root.name, 1)], _PART)
+    if not files:
+        return None
     return Found("gguf", root / _PART.match(files[0].name)["stem"], files, pieces=True)
 
 

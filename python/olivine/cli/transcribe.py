@@ -138,7 +138,7 @@ def _add_machine(group) -> None:
         help="decode N windows at once, without context (1)",
     )
     group.add_argument(
-        "--dtype", choices=("float32", "float16", "bfloat16"), help="of the weights (float32)"
+        "--dtype", choices=("float32", "float16", "bfloat16"), help="of the weights (the files')"
     )
     group.add_argument("--bits", type=int, choices=(4, 8), help="pack the weights")
     group.add_argument("--threads", type=whole(1, 1024), metavar="N", help="(all processors)")

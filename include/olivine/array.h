@@ -37,9 +37,8 @@ class OLIVINE_API array {
   array(float v, Dtype t = float32);
   array(double v, Dtype t = float32);
   // A template, so that array({value}) is a list of one, as it is of other types.
-  template <class T>
-  requires(std::same_as<T, complex64_t> || std::same_as<T, complex128_t>)
-      array(T v, Dtype t = dtype_of<T>);
+  template <ElementType T>
+  requires(dtype_of<T> == complex64 || dtype_of<T> == complex128) array(T v, Dtype t = dtype_of<T>);
   template <ElementType T>
   array(std::initializer_list<T> v, Dtype t = dtype_of<T>)
       : array(v.begin(), v.size(), {static_cast<ShapeElem>(v.size())}, dtype_of<T>, t) {}
@@ -115,13 +114,20 @@ class OLIVINE_API array {
   bool has_primitive() const;
   // One of the user's, or for an op of Olivine's own a stand-in that tells its name.
   Primitive& primitive() const;
-  std::shared_ptr<Primitive> primitive_ptr() const;
   std::uintptr_t primitive_id() const;
   std::vector<array> inputs() const;
   // Of an op of several outputs: all of them, those but this one, and which one this is.
   std::vector<array> outputs() const;
   std::vector<array> siblings() const;
   int sibling_position() const;
+  // References to write through, as MLX's programs edit graphs that they own. What was written
+  // counts from the next evaluation, transformation or look at the graph on; it must be an op of
+  // the same shape and dtype, and no cycle. They live until the array is gone.
+  std::shared_ptr<Primitive>& primitive_ptr() const;
+  std::vector<array>& inputs();
+  std::vector<array>& siblings();
+  // Makes this and `siblings`, arrays of one primitive, the outputs of one op, this at `position`.
+  void set_siblings(std::vector<array> siblings, uint16_t position);
   // Computes it and forgets how: no transformation looks through it any more.
   void detach();
   // Whether a running transformation differentiates, maps or traces it.
@@ -129,6 +135,9 @@ class OLIVINE_API array {
   void set_tracer(bool is_tracer);
   enum Status { unscheduled, evaluated, available };
   Status status() const;
+  // What a scheduler of the program's own says of an array that has its memory: `evaluated` until
+  // its values are there, then `available`.
+  void set_status(Status s) const;
   // Returns once it is computed, and the event that is attached to it, if one is, has come.
   void wait() const;
   // One event per array, for programs that compute arrays by streams of their own; whoever reads an

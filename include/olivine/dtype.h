@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "olivine/complex.h"
 #include "olivine/export.h"
 
 namespace olivine {
@@ -147,8 +148,6 @@ concept VectorBit = std::same_as<T, std::vector<bool>::reference>;
 OLIVINE_HALF(float16_t)
 OLIVINE_HALF(bfloat16_t)
 #undef OLIVINE_HALF
-using complex64_t = std::complex<float>;
-using complex128_t = std::complex<double>;
 
 OLIVINE_API float to_float(float16_t x);
 OLIVINE_API float to_float(bfloat16_t x);
@@ -192,6 +191,8 @@ OLIVINE_DTYPE_OF(float, float32)
 OLIVINE_DTYPE_OF(double, float64)
 OLIVINE_DTYPE_OF(complex64_t, complex64)
 OLIVINE_DTYPE_OF(complex128_t, complex128)
+OLIVINE_DTYPE_OF(std::complex<float>, complex64)
+OLIVINE_DTYPE_OF(std::complex<double>, complex128)
 #undef OLIVINE_DTYPE_OF
 // Whether elements are stored as T.
 template <class T>
@@ -200,6 +201,7 @@ concept ElementType =
       return (std::same_as<T, E> || ...);
     }(std::type_identity<
         std::tuple<bool, uint8_t, uint16_t, uint32_t, uint64_t, int8_t, int16_t, int32_t, int64_t,
-                   float16_t, bfloat16_t, float, double, complex64_t, complex128_t>>{});
+                   float16_t, bfloat16_t, float, double, complex64_t, complex128_t,
+                   std::complex<float>, std::complex<double>>>{});
 
 }  // namespace olivine

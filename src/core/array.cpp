@@ -54,8 +54,7 @@ decltype(auto) visit_dtype(Dtype t, F&& f) {
 template <class T>
 inline constexpr bool is_half = std::is_same_v<T, float16_t> || std::is_same_v<T, bfloat16_t>;
 template <class T>
-inline constexpr bool is_complex_type =
-    std::is_same_v<T, complex64_t> || std::is_same_v<T, complex128_t>;
+inline constexpr bool is_complex_type = dtype_of<T> == complex64 || dtype_of<T> == complex128;
 
 template <class To, class From>
 To convert(From v) {
@@ -122,11 +121,13 @@ array::array(uint32_t v, Dtype t) : node_(scalar_node(v, t)) {}
 array::array(uint64_t v, Dtype t) : node_(scalar_node(v, t)) {}
 array::array(float v, Dtype t) : node_(scalar_node(v, t)) {}
 array::array(double v, Dtype t) : node_(scalar_node(v, t)) {}
-template <class T>
-requires(std::same_as<T, complex64_t> || std::same_as<T, complex128_t>) array::array(T v, Dtype t)
+template <ElementType T>
+requires(dtype_of<T> == complex64 || dtype_of<T> == complex128) array::array(T v, Dtype t)
     : node_(scalar_node(v, t)) {}
 template OLIVINE_API array::array(complex64_t v, Dtype t);
 template OLIVINE_API array::array(complex128_t v, Dtype t);
+template OLIVINE_API array::array(std::complex<float> v, Dtype t);
+template OLIVINE_API array::array(std::complex<double> v, Dtype t);
 array::array(const void* data, Shape shape, Dtype t) : node_(new_done(std::move(shape), t)) {
   if (size() != 0) std::memcpy(node_->buffer->data, data, nbytes());
 }
@@ -237,6 +238,8 @@ OLIVINE_ITEM(float)
 OLIVINE_ITEM(double)
 OLIVINE_ITEM(complex64_t)
 OLIVINE_ITEM(complex128_t)
+OLIVINE_ITEM(std::complex<float>)
+OLIVINE_ITEM(std::complex<double>)
 #undef OLIVINE_ITEM
 
 }  // namespace olivine

@@ -51,6 +51,7 @@ void array::wait() const {
     attached.wait();
     detach_event();
   }
+  node_->announced = false;
   eval();
 }
 

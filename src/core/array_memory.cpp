@@ -165,13 +165,24 @@ bool array::is_donatable() const {
 array::Status array::status() const {
   switch (node_->state.load(std::memory_order_acquire)) {
     case NodeState::done:
-      return available;
+      return node_->announced ? evaluated : available;
     case NodeState::claimed:
       return evaluated;
     case NodeState::pending:
       break;
   }
   return unscheduled;
+}
+void array::set_status(Status s) const {
+  bool done = node_->done();
+  if (s == status()) return;
+  if (!done || s == unscheduled) {
+    fail<std::runtime_error>("[set_status] expected ",
+                             done ? "evaluated or available for an array that has its memory"
+                                  : "the status that an array without memory has, unscheduled",
+                             "; got another");
+  }
+  node_->announced = s == evaluated;
 }
 bool array::is_tracer() const {
   return node_->tracer && active_tracings().load(std::memory_order_relaxed) > 0;

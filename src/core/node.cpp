@@ -81,6 +81,8 @@ void Node::destroy(Node* n) {
     }
     if (n->has_event) [[unlikely]]
       forget_event(n);
+    if (n->has_edits) [[unlikely]]
+      forget_edits(n);
     n->~Node();
     give_block(n);
   }

@@ -31,6 +31,8 @@ struct Node {
   bool of_shapeless_trace = false;  // made while a function was traced for any sizes
   Dtype dtype;
   bool has_event = false;  // array::attach_event
+  bool has_edits = false;  // array::inputs() and others gave references to write through
+  bool announced = false;  // array::set_status(evaluated): its values are still to come
   uint16_t stream = 0;
   uint32_t location = 0;  // where the user made it (core/location.h)
   const Op* op = nullptr;
@@ -79,6 +81,16 @@ struct Node {
 
 // Drops the event that was attached to a node.
 void forget_event(Node* n);
+
+// Edits through references that arrays gave (array::inputs() and others). Before anything reads
+// the graph, what was written since is put into the nodes; most programs write nothing.
+inline std::atomic<int> nodes_with_edits{0};
+void apply_all_edits();
+inline void apply_edits() {
+  if (nodes_with_edits.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    apply_all_edits();
+}
+void forget_edits(Node* n);
 
 // A computed array over `buffer`.
 OLIVINE_API array make_done(BufferRef buffer, Shape shape, Strides strides, int64_t offset,

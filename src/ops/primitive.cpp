@@ -207,13 +207,6 @@ const Op primitive_op{.name = "primitive",
                       .jvp = jvp_primitive,
                       .vmap = vmap_primitive};
 
-ParamsRef params_of(const std::shared_ptr<Primitive>& p, const Arrays& inputs,
-                    std::vector<OutSpec> out) {
-  std::vector<OutSpec> in;
-  for (const array& a : inputs) in.push_back({a.shape(), a.dtype()});
-  return make_params(Params{{p, std::move(in), std::move(out)}});
-}
-
 // The outputs of a primitive that consists of other ops; nothing if it does not.
 std::optional<Arrays> composite_of(Primitive& p, const Arrays& inputs, const ArraySpecs& asked) {
   std::optional<Arrays> made = p.composite(inputs, asked);
@@ -226,6 +219,15 @@ std::optional<Arrays> composite_of(Primitive& p, const Arrays& inputs, const Arr
 }
 
 }  // namespace
+
+const Op& primitive_record() { return primitive_op; }
+
+ParamsRef primitive_params(const std::shared_ptr<Primitive>& p, const Arrays& inputs,
+                           std::vector<OutSpec> out) {
+  std::vector<OutSpec> in;
+  for (const array& a : inputs) in.push_back({a.shape(), a.dtype()});
+  return make_params(Params{{p, std::move(in), std::move(out)}});
+}
 
 void expect_asked(std::string_view name, const Arrays& made, const ArraySpecs& asked) {
   for (size_t i = 0; i < asked.size(); ++i) {
@@ -252,7 +254,7 @@ array::array(Shape shape, Dtype t, std::shared_ptr<Primitive> primitive, Arrays 
     return;
   }
   StreamOrDevice s = primitive->stream();
-  ParamsRef params = params_of(primitive, inputs, {{shape, t}});
+  ParamsRef params = primitive_params(primitive, inputs, {{shape, t}});
   *this = make_node(primitive_op, std::move(params), inputs, std::move(shape), t, s);
 }
 
@@ -269,7 +271,7 @@ Arrays array::make_arrays(std::vector<Shape> shapes, const std::vector<Dtype>& d
   if (shapes.size() == 1) return {array(std::move(shapes[0]), dtypes[0], primitive, inputs)};
   std::vector<OutSpec> out;
   for (size_t i = 0; i < shapes.size(); ++i) out.push_back({std::move(shapes[i]), dtypes[i]});
-  return make_nodes(primitive_op, params_of(primitive, inputs, out), inputs, out,
+  return make_nodes(primitive_op, primitive_params(primitive, inputs, out), inputs, out,
                     primitive->stream());
 }
 

@@ -1,11 +1,11 @@
 // Reading the graph through arrays: the primitive that an array is pending on, its inputs, and the
 // other outputs.
+#include "ops/primitive_graph.h"
+
 #include <map>
 #include <mutex>
 
 #include "core/error.h"
-#include "core/node.h"
-#include "ops/primitive_params.h"
 #include "runtime/process_locks.h"
 
 namespace olivine {
@@ -32,24 +32,18 @@ std::shared_ptr<Primitive> stand_in(const Op& op) {
   return p;
 }
 
-// The node whose op computes `n`: the tuple of an output. Under the graph lock.
-Node* maker_of(Node* n) { return n->op == &output_op ? n->inputs[0] : n; }
-
 std::unique_lock<std::mutex> lock_graph() { return std::unique_lock(process_lock(Lock::graph)); }
 
 }  // namespace
 
-bool array::has_primitive() const {
-  auto lock = lock_graph();
-  return node_->op != nullptr;
-}
+bool is_stand_in(const Primitive& p) { return dynamic_cast<const NamedOp*>(&p) != nullptr; }
 
-std::shared_ptr<Primitive> array::primitive_ptr() const {
+std::shared_ptr<Primitive> graph_primitive(const array& a) {
   const Op* op = nullptr;
   {
     auto lock = lock_graph();
-    if (node_->op) {
-      Node* n = maker_of(node_);
+    if (a.node()->op) {
+      Node* n = maker_of(a.node());
       op = n->op;
       if (n->params.is_of(typeid(PrimitiveParams))) {
         return n->params.as<PrimitiveParams>().made.primitive;
@@ -58,54 +52,83 @@ std::shared_ptr<Primitive> array::primitive_ptr() const {
   }
   return op ? stand_in(*op) : nullptr;
 }
-Primitive& array::primitive() const {
-  std::shared_ptr<Primitive> p = primitive_ptr();
-  if (!p) fail<std::runtime_error>("[primitive] expected an array that is not yet computed");
-  return *p;  // kept by the graph, or for good
-}
-std::uintptr_t array::primitive_id() const {
+
+array graph_maker(const array& a) {
   auto lock = lock_graph();
-  return node_->op ? reinterpret_cast<std::uintptr_t>(maker_of(node_)) : 0;
+  return share(maker_of(a.node()));
 }
 
-std::vector<array> array::inputs() const {
+Arrays graph_inputs(const array& a) {
   auto lock = lock_graph();
   Arrays in;
-  if (!node_->op) return in;
-  for (Node* n : maker_of(node_)->inputs) in.push_back(share(n));
+  if (!a.node()->op) return in;
+  for (Node* n : maker_of(a.node())->inputs) in.push_back(share(n));
   return in;
 }
 
-int array::sibling_position() const {
+int graph_position(const array& a) {
   auto lock = lock_graph();
-  return node_->op == &output_op ? node_->params.as<OutputParams>().index : 0;
+  return a.node()->op == &output_op ? a.node()->params.as<OutputParams>().index : 0;
 }
 
-std::vector<array> array::outputs() const {
+Arrays graph_outputs(const array& a) {
   MaybeArray tuple;
   std::vector<OutSpec> specs;
   int position = 0;
   {
     auto lock = lock_graph();
-    if (node_->op != &output_op) return {*this};
-    position = node_->params.as<OutputParams>().index;
-    tuple = share(node_->inputs[0]);
+    Node* n = a.node();
+    if (n->op != &output_op) return {a};
+    position = n->params.as<OutputParams>().index;
+    tuple = share(n->inputs[0]);
     for (const TupleOutput& o : *tuple->node()->tuple) specs.push_back(o.spec);
   }
   Arrays all;
   for (int i = 0; i < static_cast<int>(specs.size()); ++i) {
-    all.push_back(i == position ? *this
+    all.push_back(i == position ? a
                                 : make_node(output_op, make_params(OutputParams{i}), {*tuple},
                                             specs[i].shape, specs[i].dtype));
   }
   return all;
 }
-std::vector<array> array::siblings() const {
-  Arrays all = outputs(), others;
-  for (array& a : all) {
-    if (a.id() != id()) others.push_back(std::move(a));
-  }
+
+Arrays graph_siblings(const array& a) {
+  Arrays others = graph_outputs(a);
+  std::erase_if(others, [&](const array& o) { return o.id() == a.id(); });
   return others;
+}
+
+bool array::has_primitive() const {
+  apply_edits();
+  auto lock = lock_graph();
+  return node_->op != nullptr;
+}
+Primitive& array::primitive() const {
+  apply_edits();
+  std::shared_ptr<Primitive> p = graph_primitive(*this);
+  if (!p) fail<std::runtime_error>("[primitive] expected an array that is not yet computed");
+  return *p;  // kept by the graph, or for good
+}
+std::uintptr_t array::primitive_id() const {
+  apply_edits();
+  auto lock = lock_graph();
+  return node_->op ? reinterpret_cast<std::uintptr_t>(maker_of(node_)) : 0;
+}
+std::vector<array> array::inputs() const {
+  apply_edits();
+  return graph_inputs(*this);
+}
+int array::sibling_position() const {
+  apply_edits();
+  return graph_position(*this);
+}
+std::vector<array> array::outputs() const {
+  apply_edits();
+  return graph_outputs(*this);
+}
+std::vector<array> array::siblings() const {
+  apply_edits();
+  return graph_siblings(*this);
 }
 
 }  // namespace olivine

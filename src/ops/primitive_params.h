@@ -47,6 +47,10 @@ struct PrimitiveValue {
 // call throws, `in` has its buffers back.
 std::vector<PrimitiveValue> run_primitive(const PrimitiveParams& p, std::span<PrimitiveValue> in,
                                           std::span<const OutSpec> out);
+// The record of all of them, and the parameters of one.
+const Op& primitive_record();
+ParamsRef primitive_params(const std::shared_ptr<Primitive>& p, const Arrays& inputs,
+                           std::vector<OutSpec> out);
 // Throws unless what other ops gave has the shapes and dtypes that were asked for.
 void expect_asked(std::string_view name, const Arrays& made, const ArraySpecs& asked);
 

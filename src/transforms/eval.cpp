@@ -325,10 +325,12 @@ bool eval_simple(std::span<const array> arrays) {
 bool try_eval_small(const array& a) { return a.node()->done() || eval_small(a.node(), false); }
 
 void eval(std::span<const array> arrays) {
+  apply_edits();
   if (!eval_simple(arrays)) Evaluation(arrays).run();
 }
 
 void async_eval(std::span<const array> arrays) {
+  apply_edits();
   Arrays pending;
   for (const array& a : arrays) {
     if (!a.node()->done()) pending.push_back(a);

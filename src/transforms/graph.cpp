@@ -5,6 +5,7 @@
 
 namespace olivine {
 std::vector<WalkEntry> walk_tracers(std::span<const array> outputs, std::span<const array> stops) {
+  apply_edits();
   std::vector<WalkEntry> order;
   std::unordered_map<Node*, int32_t> index;  // -1 while on the stack
   for (const array& s : stops) {

@@ -14,6 +14,7 @@ class Describer {
   explicit Describer(NodeNamer& namer) : namer_(namer) {}
 
   GraphDescription describe(const std::vector<array>& outputs) {
+    apply_edits();
     std::lock_guard lock(graph_lock());  // else an evaluation might take nodes apart meanwhile
     for (const array& a : outputs) {
       visit(a.node());

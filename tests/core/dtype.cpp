@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "olivine/array.h"
 
 namespace olivine {
 namespace {
@@ -163,6 +164,29 @@ TEST(Bfloat16, RoundsToNearestEvenForEveryPattern) {
 TEST(Bfloat16, NanWithLowPayloadStaysNan) {
   EXPECT_TRUE(std::isnan(to_float(to_bfloat16(std::bit_cast<float>(0x7f800001u)))));
   EXPECT_TRUE(std::isnan(to_float(to_bfloat16(std::bit_cast<float>(0x7fffffffu)))));
+}
+
+TEST(Complex, MeetsNumbersAsAWholeAndConvertsToItsRealPart) {
+  complex64_t z(1, 2);
+  const std::complex<float> same(1, 2);
+  EXPECT_EQ(z * 2, complex64_t(2, 4));
+  EXPECT_EQ(2.0 * z, complex64_t(2, 4));
+  EXPECT_EQ(z * same, complex64_t(-3, 4));
+  EXPECT_EQ(same - z, complex64_t());
+  EXPECT_EQ(1 / complex128_t(0, 1), complex128_t(0, -1));
+  EXPECT_FALSE(z == 1);
+  float real = z;
+  EXPECT_EQ(real, 1);
+  EXPECT_TRUE(bool(complex64_t(0, 1)));
+  EXPECT_FALSE(bool(complex64_t()));
+  EXPECT_EQ(std::abs(complex64_t(3, 4)), 5);
+  for (const array& a : {array(z), array(same), array({z}), array({same})}) {
+    EXPECT_EQ(a.dtype(), complex64);
+    EXPECT_EQ(a.item<complex64_t>(), z);
+    EXPECT_EQ(a.item<std::complex<float>>(), same);
+    EXPECT_EQ(a.item<std::complex<double>>(), std::complex<double>(1, 2));
+    EXPECT_EQ(a.data<complex64_t>()[0], a.data<std::complex<float>>()[0]);
+  }
 }
 
 TEST(Message, PrintsShapesAsPythonTuples) {

@@ -181,6 +181,67 @@ TEST(Primitive, TellsTheGraph) {
   EXPECT_TRUE(y.inputs().empty());
 }
 
+TEST(Primitive, TakesWhatIsWrittenIntoItsGraph) {
+  array x = points(3), y = cube(x), z = multiply(y, array(2.0, float64));
+  const array& constant = y;
+  y.inputs()[0] = add(x, x);
+  EXPECT_TRUE(near(constant.inputs()[0], add(x, x)));
+  EXPECT_TRUE(near(z, multiply(array(16.0, float64), multiply(x, square(x)))));
+  array e = exp(x);
+  e.primitive_ptr() = std::make_shared<Cube>(to_stream({}));
+  EXPECT_STREQ(e.primitive().name(), "Cube");
+  EXPECT_TRUE(near(e, cube(x)));
+  array d = exp(x);
+  std::vector<array>& inputs = d.inputs();
+  array g = grad([&](const Arrays& in) {
+    inputs[0] = in[0];
+    return Arrays{sum(d)};
+  })({x})[0];
+  EXPECT_TRUE(near(g, exp(x)));
+  EXPECT_TRUE(near(d, exp(x)));
+  EXPECT_TRUE(inputs.empty());
+}
+
+TEST(Primitive, RefusesWhatCannotBeWrittenAndGoesOn) {
+  array x = points(3), y = cube(x), later = add(y, y);
+  y.inputs()[0] = later;
+  EXPECT_NE(error_of([&] { later.eval(); }).find("do not depend on this one"), std::string::npos);
+  y.inputs()[0] = points(4);
+  EXPECT_NE(error_of([&] { later.eval(); }).find("expected what gives shape"), std::string::npos);
+  y.primitive_ptr() = nullptr;
+  EXPECT_NE(error_of([&] { later.eval(); }).find("got none"), std::string::npos);
+  EXPECT_TRUE(near(later, multiply(array(2.0, float64), multiply(x, square(x)))));
+}
+
+TEST(Primitive, MakesOneOpOfSiblings) {
+  array a = points(4), b = exp(a);
+  auto p = std::make_shared<SumAndProduct>(to_stream({}));
+  array sum({4}, float64, p, {a, b}), product({4}, float64, p, {a, b});
+  array user = add(sum, product);
+  EXPECT_NE(error_of([&] { sum.set_siblings({product}, 2); }).find("position"), std::string::npos);
+  EXPECT_NE(error_of([&] { sum.set_siblings({b}, 0); }).find("one primitive"), std::string::npos);
+  sum.set_siblings({product}, 0);
+  product.set_siblings({sum}, 1);
+  EXPECT_EQ(sum.sibling_position(), 0);
+  EXPECT_EQ(product.sibling_position(), 1);
+  EXPECT_EQ(sum.primitive_id(), product.primitive_id());
+  EXPECT_TRUE(near(user, add(add(a, b), multiply(a, b))));
+  EXPECT_TRUE(near(product, multiply(a, b)));
+}
+
+TEST(Primitive, SchedulersOfTheirOwnSetTheStatus) {
+  array a({2}, float64, nullptr, {});
+  a.set_status(array::unscheduled);
+  EXPECT_THROW(a.set_status(array::available), std::runtime_error);
+  a.set_data(allocator::malloc(a.nbytes()));
+  EXPECT_EQ(a.status(), array::available);
+  a.set_status(array::evaluated);
+  EXPECT_EQ(a.status(), array::evaluated);
+  EXPECT_THROW(a.set_status(array::unscheduled), std::runtime_error);
+  a.wait();
+  EXPECT_EQ(a.status(), array::available);
+}
+
 TEST(Primitive, ErrorsNameIt) {
   array x = points(3);
   auto total = [](const Arrays& in) { return Arrays{sum(sum_and_product(in[0], in[0])[0])}; };

@@ -181,6 +181,27 @@ struct ModuleUpdate {
   let modulePath: [String]
 
   func callAsFunction(_ tree: ModuleChildren, _ path: [String]) throws {
+    // As for parameters: whoever begins takes back what modules below have done.
+    let before = path.isEmpty ? restorers(of: module) : []
+    do {
+      try update(tree, path)
+    } catch {
+      for restore in before { restore() }
+      throw error
+    }
+  }
+
+  private func restorers(of module: Module) -> [() -> Void] {
+    var all: [() -> Void] = []
+    for each in module.modules() {
+      each.forEachProperty { child in
+        if let info = child.value as? TypeErasedSetterProvider { all.append(info.restorer()) }
+      }
+    }
+    return all
+  }
+
+  private func update(_ tree: ModuleChildren, _ path: [String]) throws {
     let items = module.items()
     for (key, new) in tree.sorted(by: { $0.key < $1.key }) {
       guard let item = items[key] else {

@@ -69,6 +69,8 @@ extension PropertyInfo {
 protocol TypeErasedSetterProvider: PropertyInfo {
   /// False if the property cannot have this value.
   func set(_ value: Any) -> Bool
+  /// What sets it back to what it holds now.
+  func restorer() -> () -> Void
 }
 
 /// A parameter, or a container of some, with a name of its own: `@ParameterInfo(key: "w1") var w`.
@@ -95,6 +97,11 @@ protocol TypeErasedSetterProvider: PropertyInfo {
   private var value: T?
   let key: String?
   var content: Any? { value }
+
+  func restorer() -> () -> Void {
+    let held = value
+    return { self.value = held }
+  }
 
   public var wrappedValue: T {
     get { unwrapped(value, key) }

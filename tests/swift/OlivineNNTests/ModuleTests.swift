@@ -189,6 +189,13 @@ final class ModuleTests: XCTestCase {
     ) {
       guard case UpdateError.unableToCast("linear") = $0 else { return XCTFail("\($0)") }
     }
+    let before = model.heads["b"]
+    XCTAssertThrowsError(
+      try model.update(
+        modules: .unflattened([("heads.b", Linear(4, 4)), ("layers.1.linear", ReLU())]),
+        verify: .all))
+    XCTAssertTrue(model.heads["b"] === before, "a failed update replaces nothing")
+    XCTAssertTrue(model.layers[1].linear === new)
     let sequential = Sequential(layers: Linear(4, 4), ReLU())
     sequential.update(modules: .unflattened([("layers.1", Tanh())]))
     XCTAssertTrue(sequential.layers[1] is Tanh)

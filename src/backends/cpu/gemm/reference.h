@@ -23,6 +23,9 @@ T narrow(Wide x) {
     return to_float16(static_cast<float>(x));
   } else if constexpr (std::is_same_v<T, bfloat16_t>) {
     return to_bfloat16(static_cast<float>(x));
+  } else if constexpr (requires { x.imag(); }) {
+    using Part = typename T::value_type;
+    return {static_cast<Part>(x.real()), static_cast<Part>(x.imag())};
   } else {
     return T(x);
   }

@@ -11,12 +11,14 @@
 #undef Py_BUILD_CORE
 #endif
 
+#include <map>
 #include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "core/location.h"
+#include "olivine/debug.h"
 
 namespace olivine::python {
 namespace {
@@ -138,6 +140,43 @@ uint32_t lookup(const Site& site) {
   return e.number;
 }
 
+// ---- Layers, while NaNs are looked for.
+PyObject* layer_hook = nullptr;          // the GIL guards it
+constexpr uint32_t kInLayer = 1u << 31;  // the rest is a place in Layers::list
+
+struct Layers {
+  std::mutex mutex;
+  std::map<std::pair<uint32_t, std::string>, uint32_t> numbers;
+  std::vector<std::pair<uint32_t, std::string>> list;  // site and path
+};
+Layers& layers() {
+  static auto* all = new Layers;
+  return *all;
+}
+
+// The site together with the layer that is running; the site alone where there is none.
+uint32_t with_layer(uint32_t site) {
+  static thread_local bool asking = false;  // the hook may make arrays
+  if (!layer_hook || asking) return site;
+  asking = true;
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  PyObject* answer = PyObject_CallNoArgs(layer_hook);
+  const char* path = answer ? PyUnicode_AsUTF8(answer) : nullptr;
+  std::string text = path ? path : "";
+  Py_XDECREF(answer);
+  PyErr_Clear();
+  PyErr_Restore(type, value, trace);
+  asking = false;
+  if (text.empty()) return site;
+  Layers& all = layers();
+  std::lock_guard lock(all.mutex);
+  auto [it, is_new] =
+      all.numbers.try_emplace({site, text}, static_cast<uint32_t>(all.list.size()) | kInLayer);
+  if (is_new) all.list.emplace_back(site, std::move(text));
+  return it->second;
+}
+
 // Zero on threads that do not hold the GIL (or are not Python's).
 uint32_t capture() {
   PyThreadState* state = PyGILState_GetThisThreadState();
@@ -154,7 +193,8 @@ uint32_t capture() {
     f = caller(f);
   }
   done(f);
-  return number == kSkip ? 0 : number;
+  if (number == kSkip) number = 0;
+  return debugs_nonfinite() ? with_layer(number) : number;
 }
 
 int line_of(const Site& site) {
@@ -167,6 +207,17 @@ int line_of(const Site& site) {
 
 std::string describe(uint32_t number) {
   if (!Py_IsInitialized()) return {};
+  if (number & kInLayer) {
+    std::pair<uint32_t, std::string> found;
+    {
+      Layers& all = layers();
+      std::lock_guard lock(all.mutex);
+      if ((number & ~kInLayer) >= all.list.size()) return {};
+      found = all.list[number & ~kInLayer];
+    }
+    std::string line = describe(found.first);
+    return line + (line.empty() ? "" : ", ") + "layer " + found.second;
+  }
   Site site;
   {
     Sites& s = sites();
@@ -191,6 +242,11 @@ std::string describe(uint32_t number) {
 }
 
 }  // namespace
+
+void set_layer_hook(PyObject* hook) {
+  Py_XINCREF(hook);
+  Py_XDECREF(std::exchange(layer_hook, hook));
+}
 
 void install_locations(const std::string& package) {
   sites().package = package;

@@ -38,6 +38,8 @@ NB_MODULE(core, m) {
           set_error();
         } catch (const olivine::OutOfMemory&) {
           set_error();
+        } catch (const olivine::NonFiniteError&) {
+          set_error();
         } catch (const olivine::Interrupted&) {
           set_error();
         }
@@ -52,6 +54,7 @@ NB_MODULE(core, m) {
   bind_random_state(m);
   bind_distributed(m);
   bind_custom_kernels(m);
+  bind_debug(m);
   bind_array_like(m);
   add_families(m.ptr());
   add_cpp_interface(m.ptr());

@@ -53,6 +53,8 @@ void set_error() {
     raise(PyExc_ValueError, e.what());
   } catch (const OutOfMemory& e) {
     raise(PyExc_MemoryError, e.what());
+  } catch (const NonFiniteError& e) {
+    raise(PyExc_FloatingPointError, e.what());
   } catch (const std::bad_alloc&) {
     raise(PyExc_MemoryError, "[olivine] expected memory for this call; got none");
   } catch (const std::bad_cast&) {  // what nanobind throws where a value does not convert

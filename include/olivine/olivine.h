@@ -5,6 +5,7 @@
 #include "olivine/array.h"
 #include "olivine/compile.h"
 #include "olivine/custom_op.h"
+#include "olivine/debug.h"
 #include "olivine/device.h"
 #include "olivine/distributed.h"
 #include "olivine/dtype.h"

@@ -14,6 +14,7 @@ void set_location_hooks(uint32_t (*capture)(), std::string (*describe)(uint32_t)
   describe_hook.store(describe, std::memory_order_relaxed);
 }
 uint32_t capture_location() {
+  if (uint32_t location = LocationScope::forced) return location;
   auto hook = capture_hook.load(std::memory_order_relaxed);
   return hook ? hook() : 0;
 }

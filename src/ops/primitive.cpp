@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/location.h"
 #include "core/node.h"
 
 namespace olivine {
@@ -135,6 +136,7 @@ MaybeArrays vjp_primitive(const VjpCall& c) {
   }
   MaybeArrays grads(c.in.size());
   if (argnums.empty()) return grads;
+  LocationScope rules_of_the_user(0);  // whose lines they name
   Arrays result = p.vjp(Arrays(c.in.begin(), c.in.end()), Arrays(c.ct.begin(), c.ct.end()), argnums,
                         Arrays(c.out.begin(), c.out.end()));
   if (result.size() != argnums.size()) {
@@ -160,6 +162,7 @@ MaybeArrays jvp_primitive(const JvpCall& c) {
     tangents.push_back(*c.tangent[i]);
     argnums.push_back(static_cast<int>(i));
   }
+  LocationScope rules_of_the_user(0);  // whose lines they name
   Arrays result = p.jvp(Arrays(c.in.begin(), c.in.end()), tangents, argnums);
   if (result.size() != c.out.size()) {
     wrong_count(p, "jvp", "tangents", c.out.size(), result.size());
@@ -177,6 +180,7 @@ MaybeArrays jvp_primitive(const JvpCall& c) {
 
 VmapResult vmap_primitive(const VmapCall& c) {
   const auto& made = c.params.as<Params>().made;
+  LocationScope rules_of_the_user(0);  // whose lines they name
   std::pair<Arrays, std::vector<int>> result;
   try {
     result = made.primitive->vmap(Arrays(c.in.begin(), c.in.end()),

@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "runtime/process_locks.h"
+#include "transforms/nonfinite.h"
 #include "transforms/plan.h"
 #include "transforms/traced.h"
 
@@ -67,6 +68,7 @@ std::shared_ptr<const Plan> compiled_plan(const ParamsRef& params, std::span<con
   std::unordered_set<Node*> roots;
   for (const array& a : g.computed) roots.insert(a.node());
   builder.is_held = [&](Node* n, uint32_t) { return roots.count(n) > 0; };
+  builder.checked = g.checked;
   builder.collect(g.computed, nullptr);
   builder.build(g.computed);
   for (int32_t i : builder.leaf_entries) {
@@ -79,6 +81,7 @@ std::shared_ptr<const Plan> compiled_plan(const ParamsRef& params, std::span<con
     }
     builder.plan.sources.push_back(source);
   }
+  builder.plan.composites = std::move(builder.composites);
   auto plan = std::make_shared<const Plan>(std::move(builder.plan));
   if (planned.plans.size() >= 16) planned.plans.erase(planned.plans.begin());
   planned.plans.emplace_back(std::vector<Layout>(leaves.begin(), leaves.end()), plan);
@@ -121,16 +124,20 @@ bool alike(const TracedGraph& g, const Arrays& inputs) {
 // for these; else null.
 std::shared_ptr<PlannedGraph> CompiledFunction::State::find(const Arrays& inputs) {
   std::vector<std::shared_ptr<PlannedGraph>> others;
+  const int checked = nonfinite_wanted();
   {
     std::lock_guard lock(process_lock(Lock::traces));
     for (auto it = graphs.rbegin(); it != graphs.rend(); ++it) {
-      if (same_signature(*(*it)->traced, inputs, false)) return *it;
+      const TracedGraph& g = *(*it)->traced;
+      if (g.checked == checked && same_signature(g, inputs, false)) return *it;
     }
     if (shapeless) others = graphs;
   }
   for (auto it = others.rbegin(); it != others.rend(); ++it) {
     const TracedGraph& g = *(*it)->traced;
-    if (!g.fixed_by.empty() || !same_signature(g, inputs, true) || !alike(g, inputs)) continue;
+    if (g.checked != checked || !g.fixed_by.empty() || !same_signature(g, inputs, true) ||
+        !alike(g, inputs))
+      continue;
     try {
       return keep({resized(g, inputs), {}});
     } catch (const std::invalid_argument&) {

@@ -7,6 +7,7 @@
 
 #include "core/checks.h"
 #include "core/error.h"
+#include "core/location.h"
 #include "olivine/ops/random.h"
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/shape.h"
@@ -40,6 +41,7 @@ Arrays primals_of(const CustomParams& p, std::span<const array> in) {
 
 MaybeArrays vjp_custom(const VjpCall& c) {
   const auto& p = c.params.as<CustomParams>();
+  LocationScope rules_of_the_user(0);  // whose lines they name
   MaybeArrays grads(c.in.size());
   if (!p.rules.vjp) {
     for (int i = 0; i < p.outputs; ++i) grads[i] = c.ct[i];
@@ -58,6 +60,7 @@ MaybeArrays vjp_custom(const VjpCall& c) {
 
 MaybeArrays jvp_custom(const JvpCall& c) {
   const auto& p = c.params.as<CustomParams>();
+  LocationScope rules_of_the_user(0);  // whose lines they name
   MaybeArrays out(p.outputs);
   if (!p.rules.jvp) {
     for (int i = 0; i < p.outputs; ++i) out[i] = c.tangent[i];
@@ -84,6 +87,7 @@ Arrays call_custom(const ArrayFn& fn, const CustomRules& rules, const Arrays& ou
                    const Arrays& primals, bool is_checkpoint = false);
 
 VmapResult vmap_custom(const VmapCall& c) {
+  LocationScope rules_of_the_user(0);  // whose lines they name
   const auto& p = c.params.as<CustomParams>();
   std::vector<int> axes(c.axes.begin() + p.outputs, c.axes.end());
   Arrays primals = primals_of(p, c.in);

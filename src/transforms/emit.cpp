@@ -9,6 +9,7 @@ using Kind = PlanEntry::Kind;
 Task PlanBuilder::new_task(Task::Kind kind, Node* n) const {
   Task t;
   t.kind = kind;
+  t.node = n;
   t.location = n->location;
   if (n->op) {
     t.op = n->op->id();
@@ -206,6 +207,16 @@ bool PlanBuilder::is_inside(int32_t i, int32_t root) const {
   return std::find(regions.begin(), regions.end(), root) != regions.end();
 }
 
+std::shared_ptr<const RegionTrace> PlanBuilder::trace_region(const std::vector<int32_t>& members,
+                                                             Program program) const {
+  auto trace = std::make_shared<RegionTrace>();
+  trace->program = std::move(program);
+  for (int32_t m : members) {
+    trace->steps.push_back({entries[m].node->op->id(), entries[m].node->location});
+  }
+  return trace;
+}
+
 void PlanBuilder::emit_region(int32_t root) {
   std::vector<int32_t>& members = regions_[entries[root].region].members;
   if (members.size() == 1) return emit_single(root);
@@ -252,6 +263,7 @@ void PlanBuilder::emit_region(int32_t root) {
     give_value(m, slot, {node->shape, row_major(node->shape), 0});
   }
   t.program = cpu_backend().prepare(program);
+  if (checked) t.region = trace_region(members, std::move(program));
   plan.tasks.push_back(std::move(t));
 }
 

@@ -17,6 +17,7 @@
 #include "runtime/process_locks.h"
 #include "runtime/stream.h"
 #include "transforms/graph.h"
+#include "transforms/nonfinite.h"
 #include "transforms/plan.h"
 
 namespace olivine {
@@ -88,6 +89,7 @@ class Evaluation {
       builder_.placeholder_index = [](Node*) { return -1; };
       builder_.keeps_graphs = active_tracings().load(std::memory_order_relaxed) > 0;
       builder_.keeps_all = Retention::running();
+      builder_.checked = nonfinite_wanted();
       builder_.is_held = [](Node* n, uint32_t uses) {
         return keeps_graph(n) || n->refs.load(std::memory_order_acquire) > uses;
       };
@@ -316,13 +318,15 @@ bool eval_simple(std::span<const array> arrays) {
   bool all_done = true;
   for (const array& a : arrays) all_done &= a.node()->done();
   if (all_done) return true;
-  if (arrays.size() != 1) return false;
+  if (arrays.size() != 1 || debugs_nonfinite()) return false;
   return eval_small(arrays[0].node(), true) || eval_single(arrays[0].node());
 }
 
 }  // namespace
 
-bool try_eval_small(const array& a) { return a.node()->done() || eval_small(a.node(), false); }
+bool try_eval_small(const array& a) {
+  return a.node()->done() || (!debugs_nonfinite() && eval_small(a.node(), false));
+}
 
 void eval(std::span<const array> arrays) {
   apply_edits();

@@ -1,5 +1,6 @@
 // Forward mode: walk from inputs to outputs, pushing tangents through each op's jvp rule.
 #include "core/error.h"
+#include "core/location.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
 #include "olivine/transforms_impl.h"
@@ -36,6 +37,7 @@ MaybeArrays push_forward(const WalkEntry& e, const std::vector<MaybeArrays>& tan
   } else {
     out.push_back(share(n));
   }
+  LocationScope of_the_op(n->location);
   return n->op->jvp({*n->op, n->params, in, out, t});
 }
 

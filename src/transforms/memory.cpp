@@ -197,8 +197,11 @@ void PlanBuilder::assign_memory() {
   slot_alias_.resize(plan.slots.size());
   for (size_t s = 0; s < slot_alias_.size(); ++s) slot_alias_[s] = static_cast<int32_t>(s);
   measure_lifetimes();
-  if (!plan.results.empty()) move_donors_last();
-  for (size_t t = 0; t < plan.tasks.size(); ++t) donate(static_cast<int32_t>(t));
+  plan.checked = checked;
+  if (!checked) {
+    if (!plan.results.empty()) move_donors_last();
+    for (size_t t = 0; t < plan.tasks.size(); ++t) donate(static_cast<int32_t>(t));
+  }
   for (Task& t : plan.tasks) {
     for (auto* list : {&t.in, &t.out}) {
       for (Operand& o : *list) o.slot = find_slot(o.slot);

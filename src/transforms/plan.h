@@ -38,6 +38,16 @@ struct Operand {
   View view;  // data is filled in at run time
 };
 
+// What a fused region is made of, for who looks into it (nonfinite.cpp).
+struct RegionTrace {
+  struct Step {
+    int op;
+    uint32_t location;
+  };
+  Program program;
+  std::vector<Step> steps;  // of the program's instructions
+};
+
 struct Task {
   enum class Kind : uint8_t { kernel, elementwise, fused, copy, plan };
   Kind kind;
@@ -47,8 +57,10 @@ struct Task {
   ParamsRef params;
   std::shared_ptr<const PreparedProgram> program;
   std::shared_ptr<const Plan> plan;
+  std::shared_ptr<const RegionTrace> region;  // of a fused task, in a plan that is checked
   std::vector<Operand> in, out;
   std::vector<int32_t> releases;  // leaf and bound slots last used here
+  const Node* node = nullptr;     // what it computes; lives while the plan does
   uint32_t location = 0;
   bool in_place = false;  // overwrites an input, so it must not stop halfway
 };
@@ -85,6 +97,8 @@ struct Plan {
   // stopping.
   int32_t tail = INT32_MAX;
   size_t arena_bytes = 0;
+  int checked = 0;                 // what tasks' results are looked at for (nonfinite.h)
+  std::vector<Arrays> composites;  // keep the nodes of its tasks (compiled functions)
 };
 
 // One node of the graph being planned.
@@ -117,6 +131,8 @@ class PlanBuilder {
   // in a compiled function, whatever other threads trace meanwhile.
   bool keeps_graphs = false;
   bool keeps_all = false;  // not only those of a transformation
+  // What results are looked at for: no task then overwrites its inputs.
+  int checked = 0;
   std::vector<PlanEntry> entries;
   std::vector<Arrays> composites;     // graphs that replaced ops without a kernel
   std::vector<int32_t> leaf_entries;  // by leaf number
@@ -162,6 +178,8 @@ class PlanBuilder {
   int32_t donor_of(const Task& t, const Operand& out, int32_t index) const;
   void emit_kernel(int32_t i);
   void emit_region(int32_t root);
+  std::shared_ptr<const RegionTrace> trace_region(const std::vector<int32_t>& members,
+                                                  Program program) const;
   void emit_single(int32_t root);
   void emit_compiled(int32_t i);
   void resolve_one(int32_t i);

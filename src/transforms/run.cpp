@@ -3,7 +3,10 @@
 
 #include "core/error.h"
 #include "core/location.h"
+#include "olivine/debug.h"
 #include "runtime/interrupt.h"
+#include "transforms/nonfinite.h"
+#include "transforms/origin.h"
 #include "transforms/plan.h"
 
 namespace olivine {
@@ -11,6 +14,7 @@ namespace olivine {
 void rethrow_with_location(const Task& t) {
   std::string where = describe_location(t.location);
   std::string suffix = where.empty() ? "" : "\n  made at " + where;
+  if (t.node) suffix += describe_origin(t.node);
   std::string shapes;
   for (const Operand& o : t.in) shapes += (shapes.empty() ? "" : ", ") + message(o.view.shape);
   const std::string name = t.op >= 0 ? op_name(t.op) : "eval";
@@ -18,6 +22,8 @@ void rethrow_with_location(const Task& t) {
     throw;
   } catch (const Interrupted&) {
     throw;
+  } catch (const NonFiniteError&) {
+    throw;  // it names the op, which may be one of many in a region
   } catch (const TypeError& e) {
     throw TypeError(e.what() + suffix);
   } catch (const OutOfMemory& e) {
@@ -86,10 +92,21 @@ class Runner {
     if (t.kind == Task::Kind::plan) return run_nested(t);
     bind(t.in, in_);
     bind(t.out, out_);
-    if (t.kernel && t.kernel->make) return make(t);
-    if (!t.in_place) return call(t);
-    Uninterruptible guard;
-    call(t);
+    if (t.kernel && t.kernel->make) {
+      make(t);
+    } else if (t.in_place) {
+      Uninterruptible guard;
+      call(t);
+    } else {
+      call(t);
+    }
+    if (plan_.checked) [[unlikely]]
+      check(t);
+  }
+
+  void check(const Task& t) {
+    for (size_t i = 0; i < t.out.size(); ++i) out_[i].data = base_[t.out[i].slot];
+    check_finite(t, in_, out_, plan_.checked);
   }
 
   void claim_outputs(const Task& t) {

@@ -7,6 +7,7 @@
 #include "backends/backend.h"
 #include "core/checks.h"
 #include "core/error.h"
+#include "transforms/nonfinite.h"
 
 namespace olivine {
 namespace {
@@ -199,6 +200,7 @@ std::shared_ptr<TracedGraph> trace(const ArrayFn& fn, const Arrays& inputs, bool
   std::optional<ShapelessTrace> running;
   if (any_size) running.emplace();
   auto g = std::make_shared<TracedGraph>();
+  g->checked = nonfinite_wanted();
   for (const array& a : inputs) g->placeholders.push_back(make_placeholder(a.shape(), a.dtype()));
   Arrays outputs = fn(g->placeholders);
 
@@ -272,6 +274,7 @@ std::shared_ptr<TracedGraph> resized(const TracedGraph& g, const Arrays& inputs)
   out->computed = std::move(computed);
   out->walk = walk_tracers(out->computed, out->placeholders);
   out->fixed_by = g.fixed_by;
+  out->checked = g.checked;
   return out;
 }
 

@@ -21,6 +21,8 @@ struct TracedGraph {
   Arrays computed;              // outputs that need work, without repeats
   std::vector<OutSpec> specs;   // of `computed`
   std::vector<WalkEntry> walk;  // inputs before users, the placeholders first
+  // What its results are looked at for (nonfinite.h); functions are traced again when that changes.
+  int checked = 0;
   // Why the graph holds for the sizes of its placeholders only; empty: it holds for any.
   std::string fixed_by = "it was not traced for other sizes";
 };

@@ -1,5 +1,6 @@
 // Reverse mode: walk from outputs to inputs, adding up cotangents through each op's vjp rule.
 #include "core/error.h"
+#include "core/location.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
 #include "olivine/transforms_impl.h"
@@ -82,6 +83,7 @@ class Backward {
     for (size_t k = 0; k < in.size(); ++k) {
       wanted[k] = e.inputs[k] >= 0 && depends_[e.inputs[k]] && is_inexact_or_tuple(in[k]);
     }
+    LocationScope of_the_op(n->location);
     MaybeArrays grads = n->op->vjp({*n->op, n->params, in, out, ct, {wanted.get(), in.size()}});
     for (size_t k = 0; k < in.size() && k < grads.size(); ++k) {
       if (wanted[k] && grads[k]) accumulate(cotangents_[e.inputs[k]], *grads[k]);

@@ -1,5 +1,6 @@
 // Vectorization: trace on one element's shapes, then emit every op again on whole batches.
 #include "core/error.h"
+#include "core/location.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/shape.h"
@@ -71,6 +72,7 @@ Batched batch_op(const WalkEntry& e, const std::vector<Batched>& values, int64_t
     axes.push_back(mapped ? values[from].axes[0] : -1);
     any |= axes.back() >= 0;
   }
+  LocationScope of_the_op(n->location);
   if (!any) {
     Arrays out = emit(*n->op, n->params, in);
     return {out, std::vector<int>(out.size(), -1)};

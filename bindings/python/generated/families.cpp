@@ -7,6 +7,7 @@ void add_array(PyObject* module);
 void add_conv(PyObject* module);
 void add_creation(PyObject* module);
 void add_cuda(PyObject* module);
+void add_debug(PyObject* module);
 void add_device(PyObject* module);
 void add_distributed(PyObject* module);
 void add_dtype(PyObject* module);
@@ -34,6 +35,7 @@ void add_families(PyObject* module) {
   add_conv(module);
   add_creation(module);
   add_cuda(submodule(module, "cuda"));
+  add_debug(module);
   add_device(module);
   add_distributed(submodule(module, "distributed"));
   add_dtype(module);

@@ -847,6 +847,24 @@ def hamming(M: int, *, stream: StreamOrDevice=None) -> array:
 def hanning(M: int, *, stream: StreamOrDevice=None) -> array:
     """The Hann window ``0.5 - 0.5 cos(2 pi i / (M - 1))``."""
 
+def set_debug_nonfinite(nan: bool=True, inf: bool=True) -> None:
+    """Looks for NaN (``nan``) and infinities (``inf``) in what every op computes from now on.
+
+An evaluation then raises at the first one that an op makes of operands without one, and at a
+NaN that an op reads and none made. The error names the op, the index of the element, where in
+the program the op was made and, inside layers of ``olivine.nn``, in which of them: also for ops
+of compiled functions, gradients and ``vmap``. Infinities that were given, as those of a mask,
+are no error. Compiled functions are traced once more for it. With both false nothing is looked
+at, and nothing costs.
+
+Raises:
+    FloatingPointError: by evaluations, see above."""
+
+def debug_nonfinite(nan: bool=True, inf: bool=True) -> Any:
+    """Looks for NaN and infinities inside a `with` block, as ``set_debug_nonfinite`` does.
+
+Lazy arrays that are evaluated after the block are not looked at."""
+
 class DeviceType(enum.Enum):
     """Kinds of devices."""
     cpu = 0

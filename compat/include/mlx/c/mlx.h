@@ -625,6 +625,7 @@
 #define mlx_segmented_mm olivine_segmented_mm
 #define mlx_set_cache_limit olivine_set_cache_limit
 #define mlx_set_compile_mode olivine_set_compile_mode
+#define mlx_set_debug_nonfinite olivine_set_debug_nonfinite
 #define mlx_set_default_device olivine_set_default_device
 #define mlx_set_default_stream olivine_set_default_stream
 #define mlx_set_error_handler olivine_set_error_handler

@@ -17,6 +17,7 @@ from olivine.nn.layers import (
     positional_encoding,
     quantized,
     recurrent,
+    running,
     transformer,
     upsample,
 )

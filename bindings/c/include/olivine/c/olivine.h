@@ -15,6 +15,7 @@
 #include "olivine/c/export.h"
 #include "olivine/c/generated/conv.h"
 #include "olivine/c/generated/creation.h"
+#include "olivine/c/generated/debug.h"
 #include "olivine/c/generated/einsum.h"
 #include "olivine/c/generated/elementwise.h"
 #include "olivine/c/generated/fast.h"

@@ -8,6 +8,7 @@
 #include "dtype.h"
 #include "location.h"
 #include "modules.h"
+#include "olivine/debug.h"
 #include "random_state.h"
 #include "suggest.h"
 #include "transforms.h"

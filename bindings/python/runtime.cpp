@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/node.h"
 #include "object.h"
+#include "olivine/debug.h"
 #include "runtime/interrupt.h"
 #include "transforms/graph.h"
 

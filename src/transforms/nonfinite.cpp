@@ -162,25 +162,17 @@ class RegionAt {
     }
   }
 
-  // Follows what is not finite upwards from value `v`; true if it was an operand's infinity.
-  bool comes_along(size_t v, int kind) const {
-    while (v >= program_.leaves.size()) {
-      const Instr& instr = program_.code[v - program_.leaves.size()];
-      const uint16_t* next = nullptr;
-      for (int k = 0; k < instr.arity && !next; ++k) {
-        if (Found f = first_in(values_[instr.src[k]], worse(kind))) {
-          next = &instr.src[k];
-          kind = f.kind;
-        }
-      }
-      const RegionTrace::Step& step = task_.region->steps[v - program_.leaves.size()];
-      if (!next) report(op_name(step.op), at(v), shape_, "result", step.location);
-      v = *next;
-      if (v < program_.leaves.size() && kind == kNaN) {
-        report(op_name(step.op), at(v), shape_, "operands", step.location);
-      }
+  // Follows what is not finite upwards from value `v` and reports who made it; true if it came
+  // along as an infinity of the region's operands.
+  bool comes_along(size_t v, int wanted) const {
+    int32_t fault = made_by(v, wanted);
+    if (fault < 0) return true;
+    const RegionTrace::Step& step = task_.region->steps[fault];
+    for (size_t k : operands_of(fault)) {
+      if (k >= program_.leaves.size() || !is_nan(k)) continue;
+      report(op_name(step.op), at(k), shape_, "operands", step.location);
     }
-    return kind == kInf;
+    report(op_name(step.op), at(program_.leaves.size() + fault), shape_, "result", step.location);
   }
 
  private:
@@ -188,6 +180,30 @@ class RegionAt {
     char bytes[16];
   };
   static View one(void* data, Dtype t) { return {data, t, {}, {}}; }
+
+  std::span<const uint16_t> operands_of(size_t instruction) const {
+    const Instr& instr = program_.code[instruction];
+    return {instr.src, instr.arity};
+  }
+  bool is_nan(size_t v) const { return bool(first_in(values_[v], kNaN)); }
+
+  // The instruction that made value `v`, or what it is made of, not finite; -1: an operand's
+  // infinity did.
+  int32_t made_by(size_t v, int wanted) const {
+    if (v < program_.leaves.size()) return -1;
+    auto instruction = static_cast<int32_t>(v - program_.leaves.size());
+    for (uint16_t k : operands_of(instruction)) {
+      if (is_nan(k)) return k < program_.leaves.size() ? instruction : made_by(k, wanted);
+    }
+    bool infinite = false;
+    for (uint16_t k : operands_of(instruction)) {
+      if (!first_in(values_[k], kInf)) continue;
+      infinite = true;
+      int32_t fault = wanted & kInf ? made_by(k, wanted) : -1;
+      if (fault >= 0) return fault;
+    }
+    return infinite && !is_nan(v) ? -1 : instruction;
+  }
   Found at(size_t v) const {
     Found f = first_in(values_[v], kNaN | kInf);
     f.element = element_;
@@ -208,7 +224,7 @@ void check_region(const Task& t, std::span<const View> in, const View& out, size
   constexpr int kMaxPositions = 4096;  // infinities that came along, as in a large mask
   for (int tries = 0; found && tries < kMaxPositions; ++tries) {
     RegionAt region(t, in, out.shape, found.element);
-    if (!region.comes_along(t.region->program.outputs[index], found.kind)) return;
+    if (!region.comes_along(t.region->program.outputs[index], wanted)) return;
     found = first_in(out, wanted, found.element + 1);
   }
 }

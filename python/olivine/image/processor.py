@@ -70,6 +70,13 @@ class ImageProcessor:
         crop = _sides(crop, "crop_size")
         self.crop = crop if isinstance(crop, tuple) else (crop, crop)
 
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """The height and width of what is made; None if images keep their own."""
+        if self.settings.do_center_crop:
+            return self.crop
+        return self.size if self.settings.do_resize and isinstance(self.size, tuple) else None
+
     @classmethod
     def from_folder(cls, folder: str | Path) -> ImageProcessor:
         """With the settings in a folder's preprocessor_config.json."""

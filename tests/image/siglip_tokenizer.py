@@ -98,7 +98,9 @@ def test_a_tokenizer_json_is_used_where_there_is_no_model(tmp_path):
 
 
 def test_bad_folders_are_refused(tmp_path):
-    with pytest.raises(ModelError, match="expected spiece.model or tokenizer.json in .*; got neither"):
+    with pytest.raises(
+        ModelError, match="expected spiece.model or tokenizer.json in .*; got neither"
+    ):
         SiglipTokenizer.from_folder(tmp_path)
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelError, match="expected a tokenizer in"):

@@ -24,7 +24,9 @@ MADE = np.load(Path(__file__).parents[1] / "image/fixtures/siglip_tokenizer.npz"
 def field(number, value):
     """A field of a message, in the wire format of protobuf."""
     if isinstance(value, int):
-        return bytes([number << 3 & 127 | 128 * (number > 15), *[number >> 4] * (number > 15), value])
+        return bytes(
+            [number << 3 & 127 | 128 * (number > 15), *[number >> 4] * (number > 15), value]
+        )
     if isinstance(value, float):
         return bytes([number << 3 | 5]) + struct.pack("<f", value)
     return bytes([number << 3 | 2, len(value)]) + value
@@ -138,7 +140,9 @@ def test_damaged_models_load_or_are_refused():
     chance = random.Random(1)
     refused = 0
     for _ in range(60):
-        damaged = bytearray(content[: chance.choice([len(content), chance.randrange(len(content))])])
+        damaged = bytearray(
+            content[: chance.choice([len(content), chance.randrange(len(content))])]
+        )
         for _ in range(chance.randrange(1, 6)):
             if damaged:
                 damaged[chance.randrange(len(damaged))] = chance.randrange(256)

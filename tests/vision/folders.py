@@ -29,7 +29,10 @@ def write_pair(case: str, folder: Path) -> Path:
     shapes = json.loads(gzip.decompress((IMAGE_FIXTURES / "models.json.gz").read_bytes()))[case]
     kind, settings = image_cases.CASES[case]
     text = dict(settings["text_config"])
-    processor = {"size": {"height": 20, "width": 20}, "image_processor_type": "SiglipImageProcessor"}
+    processor = {
+        "size": {"height": 20, "width": 20},
+        "image_processor_type": "SiglipImageProcessor",
+    }
     if case == "siglip":
         stored = np.load(IMAGE_FIXTURES / "siglip_tokenizer.npz")["siglip.model"]
         (folder / "spiece.model").write_bytes(stored.tobytes())

@@ -170,8 +170,8 @@ def test_images_come_as_files_arrays_and_from_pillow(llava, tmp_path):
     model, processor = llava
     PIL.Image.fromarray(PICTURES[0]).save(tmp_path / "a.png")
     expected = np.array(processor.pixels(PICTURES[0]))
-    for image in (tmp_path / "a.png", str(tmp_path / "a.png"), PIL.Image.fromarray(PICTURES[0])):
-        np.testing.assert_array_equal(processor.pixels(image), expected)
+    for one in (tmp_path / "a.png", str(tmp_path / "a.png"), PIL.Image.fromarray(PICTURES[0])):
+        np.testing.assert_array_equal(processor.pixels(one), expected)
     grey = PICTURES[0][..., 0]
     three = np.repeat(grey[..., None], 3, axis=2)
     np.testing.assert_array_equal(processor.pixels(grey), processor.pixels(three))
@@ -183,7 +183,9 @@ def test_images_come_as_files_arrays_and_from_pillow(llava, tmp_path):
 def test_a_prompt_says_where_its_images_stand(llava):
     _, processor = llava
     assert processor.layout("Is <image> it?", 1) == "USER: Is <image> it? ASSISTANT:"
-    assert processor.layout("Is it?", 1, "Be brief.") == "Be brief. USER: <image>\nIs it? ASSISTANT:"
+    assert (
+        processor.layout("Is it?", 1, "Be brief.") == "Be brief. USER: <image>\nIs it? ASSISTANT:"
+    )
 
 
 def test_without_a_template_images_precede_the_prompt(tmp_path):

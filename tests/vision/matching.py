@@ -61,7 +61,9 @@ def test_cosines_are_those_of_the_vectors(matcher, tmp_path):
 
 def test_many_go_through_in_parts(matcher):
     many = matcher.embed_images([PICTURES[i % 3] for i in range(AT_ONCE + 2)])
-    np.testing.assert_allclose(many[AT_ONCE], matcher.embed_images(PICTURES[AT_ONCE % 3])[0], atol=1e-6)
+    np.testing.assert_allclose(
+        many[AT_ONCE], matcher.embed_images(PICTURES[AT_ONCE % 3])[0], atol=1e-6
+    )
 
 
 def test_mistakes_are_told(matcher):

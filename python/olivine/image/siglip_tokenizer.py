@@ -42,7 +42,9 @@ class SiglipTokenizer:
     ):
         for token in (end, pad, unknown):
             if token not in model.ids:
-                raise ModelError(f"[image] expected the token {token!r} in {model.origin}; got none")
+                raise ModelError(
+                    f"[image] expected the token {token!r} in {model.origin}; got none"
+                )
         _check_length(length)
         self.model, self.length, self.lower = model, length, lower
         self.end, self.pad = model.ids[end], model.ids[pad]
@@ -83,7 +85,9 @@ class SiglipTokenizer:
                 lower=lower,
                 left=settings.get("padding_side") == "left",
             )
-        raise ModelError(f"[image] expected spiece.model or tokenizer.json in {folder}; got neither")
+        raise ModelError(
+            f"[image] expected spiece.model or tokenizer.json in {folder}; got neither"
+        )
 
     def __len__(self) -> int:
         return len(self.model)

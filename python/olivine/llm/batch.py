@@ -165,9 +165,7 @@ class Batch:
             processors.append(constraint.processor(self.tokenizer, size, len(ids)))
         text = TextStream(self.tokenizer, stop)
         row = Row(settings, ids)
-        sequence = Running(
-            self._next_id, ids, row, text, max_tokens, logprobs, processors, reader
-        )
+        sequence = Running(self._next_id, ids, row, text, max_tokens, logprobs, processors, reader)
         self._next_id += 1
         self._waiting.append(sequence)
         return sequence.id

@@ -44,7 +44,9 @@ class Matcher:
         model = load_model(folder, dtype=dtype)
         if not isinstance(model, (clip.Model, siglip.Model)):
             kinds = read_json(folder / "config.json").get("architectures")
-            raise ModelError(f"[vision] expected a CLIPModel or SiglipModel in {folder}; got {kinds}")
+            raise ModelError(
+                f"[vision] expected a CLIPModel or SiglipModel in {folder}; got {kinds}"
+            )
         made = SiglipTokenizer if isinstance(model, siglip.Model) else CLIPTokenizer
         return cls(model, made.from_folder(folder), ImageProcessor.from_folder(folder))
 
@@ -66,9 +68,7 @@ class Matcher:
 
         return self._in_parts(images, embed)
 
-    def similarity(
-        self, images: Image | Sequence[Image], texts: str | Sequence[str]
-    ) -> mx.array:
+    def similarity(self, images: Image | Sequence[Image], texts: str | Sequence[str]) -> mx.array:
         """Cosines `(images, texts)`."""
         return self.embed_images(images) @ self.embed_texts(texts).T
 

@@ -1,4 +1,4 @@
-"""Folders of tiny models that see, as transformers writes them: fixtures/make_llava.py."""
+"""Folders of tiny models that see, as transformers writes them: fixtures/make_models.py."""
 
 import gzip
 import json
@@ -11,12 +11,12 @@ from tests.image.fixtures import cases as image_cases
 from tests.image.fixtures.weights import weights
 
 FIXTURES = Path(__file__).parent / "fixtures"
-MADE = json.loads(gzip.decompress((FIXTURES / "llava.json.gz").read_bytes()))
+MADE = json.loads(gzip.decompress((FIXTURES / "models.json.gz").read_bytes()))
 IMAGE_FIXTURES = FIXTURES.parents[1] / "image" / "fixtures"
 
 
 def write(case: str, folder: Path) -> Path:
-    """Write the LLaVA called `case`."""
+    """Write the model called `case`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in MADE[case]["files"].items():
         (folder / name).write_text(text, encoding="utf-8")

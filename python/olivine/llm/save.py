@@ -37,8 +37,9 @@ def save_folder(
 
     `layout` is `mlx`, or `hf` for the names and shapes that transformers stores, of models in full.
     `quantization` describes packed layers as `quantize_model` returns it; None if there are none.
-    Weights go in shards of at most `max_shard` bytes. Files `beside` are copied. Raises `FileExistsError` for a folder that
-    is there and not empty unless `overwrite`; nothing is left behind when writing fails.
+    Weights go in shards of at most `max_shard` bytes. Files `beside` are copied. Raises
+    `FileExistsError` for a folder that is there and not empty unless `overwrite`; nothing is left
+    behind when writing fails.
     """
     if layout not in ("mlx", "hf"):
         raise ValueError(f"[save_folder] expected layout 'mlx' or 'hf'; got {layout!r}")

@@ -1,11 +1,11 @@
-"""Models that see: answers about images (LLaVA), and images found by texts (CLIP, SigLIP).
+"""Models that see: answers about images (LLaVA, SmolVLM), images found by texts (CLIP).
 
 >>> from olivine.vision import load, stream_generate
 >>> model, processor = load("my-llava")
 >>> for record in stream_generate(model, processor, "What is shown?", "photo.jpg"):
 ...     print(record.text, end="")
 
-Where to start reading: `llm/models/llava.py` is the architecture; `processor.py` lays out prompts
+Where to start reading: `llm/models/llava.py` is one architecture; `processor.py` lays out prompts
 and prepares images; `generation.py` answers; `matching.py` compares images with texts.
 """
 

@@ -10,11 +10,12 @@ import numpy as np
 
 import olivine.core as mx
 from olivine.llm.batch import Batch, Result
-from olivine.llm.generation import Record
+from olivine.llm.generation import Record, room
 from olivine.llm.generation import stream_generate as stream_text
 from olivine.vision.processor import Image, Processor, as_list
 
-AT_ONCE = 4  # images that go through the vision tower together: their memory is that of its layers
+# Images or tiles that go through the vision tower together: each takes memory in its layers.
+AT_ONCE = 4
 
 
 class Seeing:
@@ -87,12 +88,15 @@ def read(
     if raw and not isinstance(prompt, str):
         raise TypeError(f"[vision] expected a raw prompt as text; got {type(prompt).__name__}")
     text = prompt if raw else processor.layout(prompt, len(images), system)
-    ids = processor.encode(text, len(images))
-    if not images:
+    pictures = [processor.picture(image) for image in images]
+    ids = processor.encode(text, pictures)
+    room(model, [], len(ids), 1)  # before the time that looking takes
+    if not pictures:
         return Read(ids, model)
+    pixels = np.concatenate([picture.pixels for picture in pictures])
     parts = []
-    for start in range(0, len(images), AT_ONCE):
-        found = model.embed_images(processor.pixels(images[start : start + AT_ONCE]))
+    for start in range(0, len(pixels), AT_ONCE):
+        found = model.embed_images(mx.array(pixels[start : start + AT_ONCE]))
         parts.append(found.reshape(-1, found.shape[-1]))
         mx.eval(parts[-1])
     return Read(ids, Seeing(model, ids, mx.concatenate(parts)))

@@ -26,8 +26,3 @@ def load(
         raise ModelError(f"[vision] expected a folder with config.json; got {found.path}")
     model, tokenizer = load_language_model(found.path, **options)
     return model, Processor.from_folder(found.path, model, tokenizer)
-
-
-def sees(model) -> bool:
-    """Whether images can be given to a model."""
-    return hasattr(model, "embed_images") and hasattr(model, "image_token_id")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import olivine.core as mx
 from olivine.data.errors import DataError
 from olivine.data.images import read_image
 from olivine.image.processor import ImageProcessor, ProcessorSettings
+from olivine.image.tiles import TileProcessor, TileSettings
+from olivine.llm.blocks.seeing import SeeingModel
 from olivine.llm.chat_template import ChatTemplate
 from olivine.llm.formats.checkpoint import ModelError, read_json
 from olivine.llm.tokenizer import Tokenizer
@@ -20,11 +23,20 @@ from olivine.llm.tokenizer import Tokenizer
 Image = str | os.PathLike | np.ndarray | Any  # a file, uint8 pixels, or an image of Pillow
 
 
+@dataclass
+class Picture:
+    """An image as a model takes it: `pixels` `(count, height, width, 3)`, of one or of its tiles,
+    and the `text` that stands for it in a prompt."""
+
+    pixels: np.ndarray
+    text: str
+
+
 class Processor:
     """Lays out prompts and prepares images for one model.
 
-    `image_token` is what stands for an image in a prompt; it becomes `tokens_per_image` ids of
-    `image_token_id`.
+    `image_token` is what stands for an image in a prompt; `tokens_per_image` of it for what the
+    model makes of one, or of one tile.
     """
 
     def __init__(
@@ -52,11 +64,15 @@ class Processor:
         """With what a folder says of images: preprocessor_config.json, or, as transformers 5
         writes it, processor_config.json."""
         folder = Path(folder)
-        if not hasattr(model, "embed_images"):
+        if not isinstance(model, SeeingModel):
             raise ModelError(
-                f"[vision] expected a model that sees, as LLaVA, in {folder}; got one of texts alone"
+                f"[vision] expected a model that sees, as LLaVA, in {folder}; got one of texts"
             )
-        images = ImageProcessor(ProcessorSettings.from_dict(_image_settings(folder)))
+        settings = _image_settings(folder)
+        if model.tiles:
+            kind, images = TilingProcessor, TileProcessor(TileSettings.from_dict(settings))
+        else:
+            kind, images = Processor, ImageProcessor(ProcessorSettings.from_dict(settings))
         size = model.image_size
         if images.shape != (size, size):
             made = " x ".join(map(str, images.shape or ("any size",)))
@@ -64,7 +80,7 @@ class Processor:
                 f"[vision] expected images of {size} x {size} pixels for the model in {folder}; "
                 f"its processor makes {made}"
             )
-        return cls(
+        return kind(
             tokenizer,
             images,
             image_token_id=model.image_token_id,
@@ -98,25 +114,54 @@ class Processor:
         """Images that the prompt does not say the place of."""
         return 0 if self.image_token in prompt else count
 
-    def encode(self, text: str, count: int) -> list[int]:
-        """The ids of a text that has the token of an image `count` times."""
+    def picture(self, image: Image) -> Picture:
+        """One image as the model takes it."""
+        pixels = self.images.one(as_pixels(image))[None]
+        return Picture(pixels, self.image_token * self.tokens_per_image)
+
+    def pixels(self, images: Image | Sequence[Image]) -> mx.array:
+        """Images, or all their tiles, `(count, height, width, 3)`."""
+        return mx.array(np.concatenate([self.picture(one).pixels for one in as_list(images)]))
+
+    def encode(self, text: str, pictures: Sequence[Picture] = ()) -> list[int]:
+        """The ids of a text that has the token of an image once for each of `pictures`."""
+        parts = text.split(self.image_token)
+        if len(parts) != len(pictures) + 1:
+            raise ValueError(
+                f"[vision] expected {self.image_token!r} in the prompt once for each of "
+                f"{len(pictures)} images; got it {len(parts) - 1} times"
+            )
+        text = parts[0] + "".join(
+            p.text + part for p, part in zip(pictures, parts[1:], strict=True)
+        )
         begins = self.tokenizer.bos_token
         begun = begins is not None and text.startswith(begins)
         ids = self.tokenizer.encode(text, add_special_tokens=not begun)
-        found = ids.count(self.image_token_id)
-        if found != count:
-            raise ValueError(
-                f"[vision] expected {self.image_token!r} in the prompt once for each of {count} "
-                f"images; got it {found} times"
+        wanted = self.tokens_per_image * sum(len(picture.pixels) for picture in pictures)
+        if ids.count(self.image_token_id) != wanted:
+            raise ModelError(
+                f"[vision] expected a tokenizer that keeps {self.image_token!r} whole; it made "
+                f"{ids.count(self.image_token_id)} of {wanted}"
             )
-        out: list[int] = []
-        for token in ids:
-            out += [token] * (self.tokens_per_image if token == self.image_token_id else 1)
-        return out
+        return ids
 
-    def pixels(self, images: Image | Sequence[Image]) -> mx.array:
-        """Images as the vision tower takes them, `(count, height, width, 3)`."""
-        return self.images([as_pixels(image) for image in as_list(images)])
+
+class TilingProcessor(Processor):
+    """For models that see an image in tiles, with tokens that say where each was: Idefics 3."""
+
+    around, whole = "<fake_token_around_image>", "<global-img>"
+
+    def picture(self, image: Image) -> Picture:
+        """One image as the model takes it."""
+        made = self.images.tiles(as_pixels(image))
+        seen = self.image_token * self.tokens_per_image
+        text = ""
+        for y in range(1, made.rows + 1):
+            for x in range(1, made.columns + 1):
+                text += f"{self.around}<row_{y}_col_{x}>{seen}"
+            text += "\n"
+        text += "\n" if made.rows else ""
+        return Picture(made.pixels, f"{text}{self.around}{self.whole}{seen}{self.around}")
 
 
 def as_list(images: Image | Sequence[Image] | None) -> list[Image]:

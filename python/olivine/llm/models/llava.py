@@ -13,26 +13,9 @@ import olivine.nn as nn
 from olivine.image.blocks.layout import channels_last
 from olivine.image.models import clip, siglip
 from olivine.llm.blocks.config import Config as BaseConfig
-from olivine.llm.blocks.decoder import CausalLM, LanguageModel
 from olivine.llm.blocks.feed_forward import activation
+from olivine.llm.blocks.seeing import SeeingModel, text_config
 
-# What the files leave out of a language model's configuration, as transformers fills it in.
-_SIZES = {
-    "hidden_size": 4096,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "vocab_size": 32000,
-}
-_DEFAULTS = {
-    "llama": {**_SIZES, "intermediate_size": 11008},
-    "mistral": {
-        **_SIZES,
-        "intermediate_size": 14336,
-        "num_key_value_heads": 8,
-        "max_position_embeddings": 4096 * 32,
-        "sliding_window": 4096,
-    },
-}
 # Of a tower that the file does not describe: ViT-L's for images of 336 x 336.
 _TOWER = {
     "model_type": "clip_vision_model",
@@ -64,10 +47,7 @@ class Config(BaseConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        self.text_config = {"model_type": "llama", **self.text_config}
-        usual = _DEFAULTS.get(self.text_config["model_type"], {})
-        given = {k: v for k, v in self.text_config.items() if v is not None or k not in usual}
-        self.text_config = {**usual, **given}
+        self.text_config = text_config(self.text_config)
         self.vision_config = self.vision_config or _TOWER
         if self.vision_feature_select_strategy not in STRATEGIES:
             raise ValueError(
@@ -124,28 +104,11 @@ class Tower(nn.Module):
         return self.vision_model.states(pixels)
 
 
-class Model(LanguageModel):
-    """A language model that images can be given to; without them it is the language model alone.
-
-    `config` is the language model's, `settings` what config.json says beside it. See
-    `olivine.vision` for what lays out prompts and prepares images.
-    """
-
-    # Layers under these names stay in full when a model is quantized: they are few, and see.
+class Model(SeeingModel):
     in_full = ("vision_tower", "multi_modal_projector")
 
     def __init__(self, config: Config):
-        from olivine.llm.models import build
-
-        text = build(config.text_config)
-        if not isinstance(text, CausalLM):
-            raise ValueError(
-                "[llm] expected a decoder as text_config of a LLaVA; "
-                f"got {config.text_config['model_type']!r}"
-            )
-        super().__init__(text.config, text.windows)
-        self.settings = config
-        self.language_model = text
+        super().__init__(config, config.text_config)
         self.vision_tower = Tower(config.vision_config)
         own = self.vision_tower.config
         layers = own.num_hidden_layers
@@ -158,7 +121,7 @@ class Model(LanguageModel):
         self._skips_class = config.vision_feature_select_strategy == "default"
         self.multi_modal_projector = Projector(
             own.hidden_size * len(self._layers),
-            text.config.hidden_size,
+            self.config.hidden_size,
             config.projector_hidden_act,
             config.multimodal_projector_bias,
         )
@@ -178,14 +141,6 @@ class Model(LanguageModel):
         count = (own.image_size // own.patch_size) ** 2 + self.vision_tower.with_class
         return count - self._skips_class
 
-    @property
-    def layers(self) -> list[nn.Module]:
-        return self.language_model.layers
-
-    def embed(self, tokens: mx.array) -> mx.array:
-        """Embeddings `(batch, length, hidden_size)` of ids."""
-        return self.language_model.model.embed(tokens)
-
     def embed_images(self, pixels: mx.array) -> mx.array:
         """Embeddings `(batch, tokens_per_image, hidden_size)` of normalized images
         `(batch, image_size, image_size, channels)`."""
@@ -193,16 +148,6 @@ class Model(LanguageModel):
         chosen = [states[i][:, 1:] if self._skips_class else states[i] for i in self._layers]
         x = chosen[0] if len(chosen) == 1 else mx.concatenate(chosen, axis=-1)
         return self.multi_modal_projector(x)
-
-    def features_of(self, embeddings: mx.array, cache: list | None = None) -> mx.array:
-        """What the head sees of embeddings, which images may be among."""
-        return self.language_model.model.run(embeddings, cache)
-
-    def features(self, tokens: mx.array, cache: list | None = None) -> mx.array:
-        return self.language_model.features(tokens, cache)
-
-    def head(self, x: mx.array) -> mx.array:
-        return self.language_model.head(x)
 
     def sanitize(self, weights: dict[str, mx.array]) -> dict[str, mx.array]:
         """Names that transformers 5, its earlier versions and MLX's tools give to one weight."""
@@ -219,9 +164,8 @@ class Model(LanguageModel):
                 if name.startswith(tower) and not name.startswith(f"{tower}vision_model."):
                     name = f"{tower}vision_model.{name.removeprefix(tower)}"
                 rest[name] = weight
-        text = self.language_model.sanitize(text)
         patches = "vision_tower.vision_model.embeddings.patch_embedding.weight"
         own = self.vision_tower.vision_model.embeddings.patch_embedding.weight.shape
         if patches in rest and rest[patches].shape != own:  # channels first, as transformers has it
             rest = channels_last(self, rest)
-        return rest | {f"language_model.{n}": w for n, w in text.items()}
+        return rest | self.sanitize_text(text)

@@ -1,6 +1,6 @@
-"""LLaVA beside transformers: features, logits and greedy tokens from the same small weights.
+"""Models that see beside transformers: features, logits, greedy tokens from the same small weights.
 
-fixtures/make_llava.py made the expected values.
+fixtures/make_models.py made the expected values.
 """
 
 import json
@@ -15,13 +15,13 @@ from olivine.llm.cache import PromptCache, make_cache
 from olivine.llm.formats.checkpoint import ModelError
 from olivine.llm.models import build
 from olivine.vision.generation import Seeing, read
-from tests.vision.fixtures.cases import CASES, CHAT, PROMPTS, SHAPES, STEP, image
+from tests.vision.fixtures.cases import CASES, CHAT, PROMPTS, ROWS, SHAPES, STEP, image
 from tests.vision.folders import FIXTURES, MADE, write
 
 pytest.importorskip("PIL")
 pytest.importorskip("tokenizers", reason="the extra 'llm' is not installed")
 pytest.importorskip("jinja2", reason="the extra 'llm' is not installed")
-EXPECTED = np.load(FIXTURES / "llava.npz")
+EXPECTED = np.load(FIXTURES / "models.npz")
 PICTURES = [image(shape) for shape in SHAPES]
 LIMIT = 1e-5  # relative to the largest value, in float32
 
@@ -54,8 +54,10 @@ def test_features_of_images_equal_those_of_transformers(loaded):
     case, model, processor = loaded
     pixels = processor.pixels(PICTURES)
     if f"{case}.pixels" in EXPECTED:
-        np.testing.assert_allclose(pixels, EXPECTED[f"{case}.pixels"], atol=2e-6)
-    assert distance(model.embed_images(pixels), EXPECTED[f"{case}.features"]) < LIMIT
+        np.testing.assert_allclose(pixels[:, ::ROWS], EXPECTED[f"{case}.pixels"], atol=2e-6)
+    found = model.embed_images(pixels)
+    expected = EXPECTED[f"{case}.features"]
+    assert distance(found.reshape(expected.shape), expected) < LIMIT
 
 
 @pytest.mark.parametrize("i", range(len(PROMPTS)))
@@ -74,10 +76,11 @@ def test_ids_logits_and_greedy_tokens_equal_those_of_transformers(loaded, i):
 def test_a_chat_is_laid_out_as_by_transformers(loaded):
     case, _, processor = loaded
     expected = EXPECTED[f"{case}.chat"].tolist()
-    assert processor.encode(processor.layout(CHAT, 2), 2) == expected
+    pictures = [processor.picture(image) for image in PICTURES[:2]]
+    assert processor.encode(processor.layout(CHAT, 2), pictures) == expected
     content = [{"type": "image"}, {"type": "image"}, {"type": "text", "text": CHAT}]
     messages = [{"role": "user", "content": content}]
-    assert processor.encode(processor.layout(messages, 2), 2) == expected
+    assert processor.encode(processor.layout(messages, 2), pictures) == expected
 
 
 def test_every_parameter_that_is_used_has_a_gradient(llava):
@@ -94,6 +97,52 @@ def test_every_parameter_that_is_used_has_a_gradient(llava):
         assert np.abs(np.array(gradients["multi_modal_projector"][part]["weight"])).max() > 0
     tower = gradients["vision_tower"]["vision_model"]["embeddings"]["patch_embedding"]["weight"]
     assert np.isfinite(np.array(tower)).all() and np.abs(np.array(tower)).max() > 0
+
+
+# Images in tiles
+
+
+@pytest.fixture(scope="module")
+def idefics(tmp_path_factory):
+    return vision.load(write("idefics3", tmp_path_factory.mktemp("idefics")))
+
+
+def test_tokens_say_where_tiles_were(idefics):
+    _, processor = idefics
+    seen, around = "<image>" * 4, "<fake_token_around_image>"
+    assert processor.picture(image((20, 40, 3))).text == (
+        f"{around}<row_1_col_1>{seen}{around}<row_1_col_2>{seen}\n"
+        f"\n{around}<global-img>{seen}{around}"
+    )
+
+
+def test_many_prompts_with_other_numbers_of_tiles_run_together(idefics):
+    pictures = [image((20, 40, 3)), image((40, 40, 3))]
+    alone = [vision.generate(*idefics, "What?", one, max_tokens=8) for one in pictures]
+    made = vision.batch_generate(*idefics, ["What?"] * 2, pictures, max_tokens=8)
+    assert [result.text for result in made] == alone
+
+
+def test_tiles_that_the_context_has_no_room_for_are_refused_before_they_are_seen(idefics):
+    with pytest.raises(ValueError, match="a prompt of at most 256 tokens"):
+        vision.stream_generate(*idefics, "What?", [image((40, 40, 3))] * 9)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (dict(scale_factor=3), "scale_factor to divide the 4 patches of a side; got 3"),
+        (dict(scale_factor=0), "scale_factor to be from 1"),
+        (dict(vision_config__patch_size=3), "patch_size other than 3"),
+        (dict(vision_config__image_size=35), "expected"),
+        (dict(text_config__model_type="bert"), "a decoder as text_config"),
+    ],
+)
+def test_settings_of_tiles_that_make_no_model_are_refused(tmp_path, changes, message):
+    changed(write("idefics3", tmp_path), "config.json", **changes)
+    with pytest.raises(ModelError) as caught:
+        vision.load(tmp_path)
+    assert message in str(caught.value)
 
 
 # Reading prompts
@@ -139,7 +188,7 @@ def test_images_matter_and_their_order_does(llava):
 def test_without_images_it_is_the_language_model(llava):
     model, processor = llava
     text = vision.generate(model, processor, "Why?", max_tokens=5)
-    ids = processor.encode(processor.layout("Why?", 0), 0)
+    ids = processor.encode(processor.layout("Why?", 0))
     tokens = []
     for _ in range(5):
         logits = model.language_model(mx.array([ids + tokens]))
@@ -341,17 +390,17 @@ def test_a_model_of_texts_alone_sees_nothing(tmp_path):
 # Packed weights
 
 
-@pytest.mark.parametrize("bits", [4, 8])
-def test_packed_language_models_answer_about_images(tmp_path, bits):
+@pytest.mark.parametrize("case, bits", [("llava", 4), ("llava", 8), ("idefics3", 8)])
+def test_packed_language_models_answer_about_images(tmp_path, case, bits):
     from olivine.cli import main
 
-    folder, out = write("llava", tmp_path / "full"), tmp_path / "packed"
+    folder, out = write(case, tmp_path / "full"), tmp_path / "packed"
     given = ["--out", str(out), "--bits", str(bits), "--group-size", "32"]
     assert main(["convert", str(folder), *given]) == 0
     model, processor = vision.load(out)
     assert isinstance(model.language_model.layers[0].mlp.up_proj, nn.QuantizedLinear)
-    assert isinstance(model.multi_modal_projector.linear_1, nn.Linear)
-    assert not any("scales" in module for _, module in model.vision_tower.named_modules())
+    for part in model.in_full:
+        assert not any("scales" in module for _, module in model[part].named_modules())
     full, _ = vision.load(folder)
     found = read(model, processor, PROMPTS[0], PICTURES[:1], raw=True)
     whole = read(full, processor, PROMPTS[0], PICTURES[:1], raw=True)

@@ -196,6 +196,15 @@ def test_without_images_it_is_the_language_model(llava):
     assert text == processor.tokenizer.decode(tokens)
 
 
+def test_a_chat_without_images_is_laid_out_by_the_tokenizer_too(tmp_path):
+    from olivine.llm import load
+
+    _, tokenizer = load(write("llava", tmp_path))
+    messages = [{"role": "user", "content": "Why?"}]
+    text = tokenizer.apply_chat_template(messages, tokenize=False)
+    assert text == "USER: Why? ASSISTANT:"
+
+
 def test_many_prompts_at_once_give_what_each_gives_alone(llava):
     model, processor = llava
     prompts = ["Why?", "Which of the two is larger?", "So?"]

@@ -94,7 +94,7 @@ class TileProcessor(ImageProcessor):
         return max(height, 1), max(width, 1)
 
     def _whole_tiles(self, height: int, width: int) -> tuple[int, int]:
-        """The size that tiles fill: the longer side rounded up, then the other at its proportion."""
+        """The size that tiles fill: the longer side rounded up, the other at its proportion."""
         side, shape = self.side, width / height
         if width >= height:
             width = math.ceil(width / side) * side

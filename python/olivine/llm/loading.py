@@ -8,6 +8,7 @@ from typing import Any
 
 import olivine.core as mx
 import olivine.nn as nn
+from olivine.llm.blocks.seeing import SeeingModel
 from olivine.llm.formats.checkpoint import Checkpoint, ModelError
 from olivine.llm.formats.find import Found, find
 from olivine.llm.formats.packed import STORED, make_room
@@ -43,6 +44,8 @@ def load(
     size = getattr(model.config, "vocab_size", None)
     if isinstance(size, int):
         tokenizer.check_model(size, checkpoint.origin)
+    if isinstance(model, SeeingModel) and tokenizer.chat_template is not None:
+        tokenizer.chat_template.parts = True
     if not lazy:
         evaluate(model, checkpoint.origin)
     return model, tokenizer

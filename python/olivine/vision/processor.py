@@ -51,6 +51,8 @@ class Processor:
         self.tokenizer, self.images = tokenizer, images
         self.image_token_id, self.tokens_per_image = image_token_id, tokens_per_image
         self.chat_template = chat_template or tokenizer.chat_template
+        if self.chat_template is not None:
+            self.chat_template.parts = True
         token = tokenizer.added.get(image_token_id) or tokenizer.id_to_token(image_token_id)
         if token is None:
             raise ModelError(
@@ -203,7 +205,7 @@ def _messages(prompt, count: int, system: str | None, token: str) -> list[dict[s
     elif system is not None:
         raise ValueError("[vision] expected the system message among the messages; got both")
     if system is not None:
-        prompt = [{"role": "system", "content": [{"type": "text", "text": system}]}, *prompt]
+        prompt = [{"role": "system", "content": system}, *prompt]
     return list(prompt)
 
 

@@ -320,6 +320,7 @@ def changed(folder, name, **changes):
         (dict(text_config__model_type="bert"), "a decoder as text_config"),
         (dict(vision_config__patch_size=3), "patch_size other than 3"),
         (dict(vision_config__hidden_size=25), "multiple of num_attention_heads"),
+        (dict(vision_config__image_size=2**24, vision_config__patch_size=1), ""),
         (dict(image_token_index=999), "a token of id 999"),
         (dict(text_config=[1]), "text_config to be dict"),
     ],
@@ -396,6 +397,15 @@ def test_a_model_of_texts_alone_sees_nothing(tmp_path):
         vision.load(tmp_path)
 
 
+@pytest.mark.parametrize("case", ["llava", "idefics3"])
+def test_half_precision_stays_half(tmp_path, case):
+    model, processor = vision.load(write(case, tmp_path), dtype=mx.bfloat16)
+    found = model.embed_images(processor.pixels(PICTURES[0]))
+    assert found.dtype == mx.bfloat16
+    seen = read(model, processor, PROMPTS[0], PICTURES[:1], raw=True)
+    assert seen.model(mx.array([seen.ids])).dtype == mx.bfloat16
+
+
 # Packed weights
 
 
@@ -417,6 +427,27 @@ def test_packed_language_models_answer_about_images(tmp_path, case, bits):
     expected = np.array(whole.model(mx.array([whole.ids]))[0]).ravel()
     assert np.corrcoef(got, expected)[0, 1] > (0.999 if bits == 8 else 0.95)
     assert vision.generate(model, processor, "What?", PICTURES[0], max_tokens=4)
+
+
+@pytest.mark.parametrize("method", ["gptq", "awq"])
+def test_calibrated_methods_pack_the_language_model_alone(tmp_path, method):
+    from olivine.cli import main
+
+    folder, out = write("llava", tmp_path / "full"), tmp_path / "packed"
+    given = ["--out", str(out), "--bits", "4", "--group-size", "32", "--rows", "1"]
+    assert main(["convert", str(folder), *given, "--method", method]) == 0
+    model, processor = vision.load(out)
+    assert isinstance(model.layers[0].mlp.up_proj, nn.QuantizedLinear)
+    assert "scales" not in model.multi_modal_projector.linear_2
+    assert vision.generate(model, processor, "What?", PICTURES[0], max_tokens=4)
+
+
+def test_sensitivity_is_not_measured_of_models_that_see(tmp_path, capsys):
+    from olivine.cli import main
+
+    given = ["--out", str(tmp_path / "a"), "--method", "mixed", "--bits", "4", "--rows", "1"]
+    assert main(["convert", str(write("llava", tmp_path / "m")), *given]) == 2
+    assert "a model of texts alone for mixed" in capsys.readouterr().err
 
 
 def test_layouts_that_cannot_hold_a_model_that_sees_are_refused(tmp_path, capsys):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 
 from olivine.cli.errors import UsageError
-from olivine.cli.line import ProgressLine
 from olivine.cli.models import read_weights, sampling
 
 
 def records(options: argparse.Namespace, text: str, constraint):
     """The records of the answer; UsageError for options that do not go with images."""
     import olivine.vision as vision
+    from olivine.llm.cache import make_cache
 
     for name in ("draft", "prompt_cache", "adapter"):
         if getattr(options, name):
@@ -20,25 +20,17 @@ def records(options: argparse.Namespace, text: str, constraint):
         raise UsageError("argument --image: expected a MODEL that sees; the default model does not")
     model, processor = vision.load(options.model, lazy=True)
     read_weights(model, options.model)
-    with ProgressLine("looking") as line:
-        line(0, 1)
-        return vision.stream_generate(
-            model,
-            processor,
-            text,
-            options.image,
-            system=options.system,
-            raw=options.raw,
-            max_tokens=options.length or 256,
-            sampler=sampling(options),
-            stop=options.stop,
-            constraint=constraint,
-            cache=_layers(options, model),
-        )
-
-
-def _layers(options: argparse.Namespace, model) -> list:
-    from olivine.llm.cache import make_cache
-
     extra = {"max_size": options.window} if options.cache == "rotating" else {}
-    return make_cache(model, options.cache, **extra)
+    return vision.stream_generate(
+        model,
+        processor,
+        text,
+        options.image,
+        system=options.system,
+        raw=options.raw,
+        max_tokens=options.length or 256,
+        sampler=sampling(options),
+        stop=options.stop,
+        constraint=constraint,
+        cache=make_cache(model, options.cache, **extra),
+    )

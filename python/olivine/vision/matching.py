@@ -64,7 +64,9 @@ class Matcher:
             raise ValueError("[vision] expected images; got none")
 
         def embed(part):
-            return self.model.embed_images(self.images([as_pixels(image) for image in part]))
+            pixels = self.images([as_pixels(image) for image in part])
+            dtype = self.model.vision_model.embeddings.dtype
+            return self.model.embed_images(pixels.astype(dtype))
 
         return self._in_parts(images, embed)
 

@@ -103,7 +103,8 @@ class Processor:
                 raise ModelError(
                     "[vision] expected a model with a chat template for messages; it has none"
                 )
-            return f"{self.image_token}\n" * self._missing(prompt, count) + prompt
+            places = 0 if self.image_token in prompt else count
+            return f"{self.image_token}\n" * places + prompt
         messages = _messages(prompt, count, system, self.image_token)
         special = {
             name: value
@@ -111,10 +112,6 @@ class Processor:
             if (value := getattr(self.tokenizer, name)) is not None
         }
         return self.chat_template.render(messages, add_generation_prompt=True, **special)
-
-    def _missing(self, prompt: str, count: int) -> int:
-        """Images that the prompt does not say the place of."""
-        return 0 if self.image_token in prompt else count
 
     def picture(self, image: Image) -> Picture:
         """One image as the model takes it."""
@@ -198,8 +195,7 @@ def as_pixels(image: Image) -> np.ndarray:
 
 def _messages(prompt, count: int, system: str | None, token: str) -> list[dict[str, Any]]:
     if isinstance(prompt, str):
-        placed = token in prompt
-        places = [] if placed else [{"type": "image"}] * count
+        places = [] if token in prompt else [{"type": "image"}] * count
         content = [*places, {"type": "text", "text": prompt}]
         prompt = [{"role": "user", "content": content}]
     elif system is not None:

@@ -108,7 +108,8 @@ class Model(SeeingModel):
     def embed_images(self, pixels: mx.array) -> mx.array:
         """Embeddings `(batch, tokens_per_image, hidden_size)` of normalized tiles
         `(batch, image_size, image_size, channels)`."""
-        return self.connector(self.vision_model(pixels))
+        dtype = self.vision_model.embeddings.dtype
+        return self.connector(self.vision_model(pixels.astype(dtype)))
 
     def sanitize(self, weights: dict[str, mx.array]) -> dict[str, mx.array]:
         """Names of transformers and of MLX's tools."""

@@ -101,7 +101,7 @@ class Tower(nn.Module):
         self.with_class = kind == "clip_vision_model"
 
     def __call__(self, pixels: mx.array) -> list[mx.array]:
-        return self.vision_model.states(pixels)
+        return self.vision_model.states(pixels.astype(self.vision_model.embeddings.dtype))
 
 
 class Model(SeeingModel):

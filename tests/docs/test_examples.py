@@ -8,6 +8,8 @@ import pytest
 from olivine.audio import load_audio
 from tests.audio import sounds
 from tests.image import folders
+from tests.vision import folders as vision_folders
+from tests.vision.fixtures.cases import image as picture
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT.parent / "shared" / "data" / "jfk.wav"
@@ -34,6 +36,15 @@ def talk(path):
     path.write_bytes(sounds.wav(sounds.pcm16(sound)))
 
 
+def sights(folder):
+    """Tiny models that see, and two pictures."""
+    pillow = pytest.importorskip("PIL.Image")
+    vision_folders.write("llava", folder / "my-llava")
+    vision_folders.write_pair("clip", folder / "my-clip")
+    for name, shape in (("photo.jpg", (30, 40, 3)), ("sea.png", (25, 20, 3))):
+        pillow.fromarray(picture(shape)).save(folder / name)
+
+
 @pytest.mark.parametrize("code", EXAMPLES)
 def test_the_example_runs(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where it may write files
@@ -41,6 +52,8 @@ def test_the_example_runs(code, tmp_path, monkeypatch):
         folders.write("sd", tmp_path / "my-model")
     if "olivine.audio" in code:
         talk(tmp_path / "talk.wav")
+    if "olivine.vision" in code:
+        sights(tmp_path)
     exec(compile(code, "example", "exec"), {"__name__": "example"})
 
 

@@ -36,6 +36,10 @@ examples:
 """
 
 
+# Of a model that sees, what says how images are prepared.
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.add_argument("model", nargs="?", metavar="MODEL", help="(the default model)")
@@ -181,6 +185,7 @@ def _write_folder(options, model, checkpoint, tokenizer, quantization, line) -> 
         quantization,
         layout=options.to,
         overwrite=options.overwrite,
+        beside=[p for name in PROCESSOR_FILES if (p := Path(checkpoint.origin) / name).is_file()],
         progress=line,
     )
 

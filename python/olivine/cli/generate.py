@@ -14,8 +14,9 @@ DESCRIPTION = """\
 Continue a text. MODEL is a language model (a folder, a GGUF file, an installed package or a Hugging
 Face id), or a run of `olivine train-lm`, which writes character by character.
 
-A model with a chat template answers the prompt; --raw continues it as it stands. The text goes to
-standard output, speed and memory to standard error.
+A model with a chat template answers the prompt; --raw continues it as it stands. A model that sees
+(LLaVA) is asked about images with --image. The text goes to standard output, speed and memory to
+standard error.
 """
 
 EXAMPLES = """\
@@ -24,6 +25,7 @@ examples:
   olivine generate my-model --raw --prompt "Once upon a time" --length 500 --temperature 0.8
   olivine generate my-model --prompt-file article.txt --prompt "Summarize this in one sentence."
   olivine generate my-model --prompt "A person, as JSON" --json-schema person.json
+  olivine generate my-llava --image photo.jpg --prompt "What is shown?"
   olivine generate my-model --prompt "Repeat: ..." --draft prompt     guess from the text itself
   olivine generate runs/demo --prompt ROMEO:                          after `olivine train-lm`
 """
@@ -35,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt", metavar="TEXT", help="what to answer or continue")
     parser.add_argument(
         "--prompt-file", metavar="FILE", help="a text before the prompt; - for stdin"
+    )
+    parser.add_argument(
+        "--image",
+        action="append",
+        metavar="FILE",
+        help="an image that the prompt is about; several in their order",
     )
     parser.add_argument("--system", metavar="TEXT", help="a system message")
     parser.add_argument("--raw", action="store_true", help="no chat template")
@@ -67,8 +75,12 @@ def run(options: argparse.Namespace) -> int:
         return run_characters(options)
     if options.prompt is None and options.prompt_file is None:
         raise UsageError("argument --prompt: expected a text to answer or continue")
-    model, tokenizer = load_model(options)
     try:
+        if options.image:
+            from olivine.cli.generate_image import records
+
+            return _show(options, records(options, _text(options), _constraint(options)))
+        model, tokenizer = load_model(options)
         return _generate(options, model, tokenizer)
     except ValueError as error:
         hint = "; shorten the text" if "the model's context" in str(error) else ""
@@ -85,8 +97,7 @@ def _generate(options: argparse.Namespace, model, tokenizer) -> int:
     from olivine.llm.generation import stream_generate
 
     cache = _cache(options, model)
-    record = None
-    for record in stream_generate(
+    records = stream_generate(
         model,
         tokenizer,
         _prompt(options, tokenizer),
@@ -96,11 +107,19 @@ def _generate(options: argparse.Namespace, model, tokenizer) -> int:
         constraint=_constraint(options),
         draft=_draft(options),
         cache=cache,
-    ):
-        print(record.text, end="", flush=True)
-    print()
+    )
+    _show(options, records)
     if options.prompt_cache:
         cache.save(options.prompt_cache, model)
+    return 0
+
+
+def _show(options: argparse.Namespace, records) -> int:
+    """Print the text as it comes, then its speed; returns the exit status."""
+    record = None
+    for record in records:
+        print(record.text, end="", flush=True)
+    print()
     if not options.quiet and record is not None:
         known = f" ({record.cached_tokens:,} known)" if record.cached_tokens else ""
         print(
@@ -112,10 +131,14 @@ def _generate(options: argparse.Namespace, model, tokenizer) -> int:
     return 0
 
 
-def _prompt(options: argparse.Namespace, tokenizer) -> list[int]:
+def _text(options: argparse.Namespace) -> str:
     parts = [read_text(options.prompt_file)] if options.prompt_file else []
     parts += [options.prompt] if options.prompt is not None else []
-    text = "\n\n".join(parts)
+    return "\n\n".join(parts)
+
+
+def _prompt(options: argparse.Namespace, tokenizer) -> list[int]:
+    text = _text(options)
     if options.raw or not tokenizer.has_chat_template:
         if options.system:
             raise UsageError("argument --system: it goes with a model that has a chat template")

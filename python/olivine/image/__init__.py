@@ -17,6 +17,7 @@ _HOMES = {
     "ImageProcessor": "processor",
     "Images": "pipelines.base",
     "Pipeline": "pipelines.base",
+    "SiglipTokenizer": "siglip_tokenizer",
     "load": "loading",
     "load_model": "loading",
     "png_bytes": "png",

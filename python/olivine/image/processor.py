@@ -70,6 +70,13 @@ class ImageProcessor:
         crop = _sides(crop, "crop_size")
         self.crop = crop if isinstance(crop, tuple) else (crop, crop)
 
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """The height and width of what is made; None if images keep their own."""
+        if self.settings.do_center_crop:
+            return self.crop
+        return self.size if self.settings.do_resize and isinstance(self.size, tuple) else None
+
     @classmethod
     def from_folder(cls, folder: str | Path) -> ImageProcessor:
         """With the settings in a folder's preprocessor_config.json."""
@@ -79,33 +86,49 @@ class ImageProcessor:
     def __call__(self, images) -> mx.array:
         """Of one image `(height, width, 3)`, or several."""
         images = [images] if getattr(images, "ndim", 0) == 3 else images
-        return mx.array(np.stack([self._one(np.asarray(image)) for image in images]))
+        return mx.array(np.stack([self.one(image) for image in images]))
 
-    def _one(self, pixels: np.ndarray) -> np.ndarray:
+    @staticmethod
+    def checked(pixels: np.ndarray) -> np.ndarray:
+        """The pixels of an image; ValueError for what is none."""
+        pixels = np.asarray(pixels)
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
             raise ValueError(
                 f"[image] expected uint8 pixels (height, width, 3); got {pixels.dtype} "
                 f"{pixels.shape}"
             )
-        own = self.settings
-        if own.do_resize:
+        return pixels
+
+    def one(self, pixels: np.ndarray) -> np.ndarray:
+        """One image `(height, width, 3)`."""
+        pixels = self.checked(pixels)
+        if self.settings.do_resize:
             pixels = self._resized(pixels)
-        if own.do_center_crop:
+        if self.settings.do_center_crop:
             pixels = _centre(pixels, self.crop)
+        return self.normalized(pixels)
+
+    def normalized(self, pixels: np.ndarray) -> np.ndarray:
+        """Floats whose mean and deviation are those that the encoder was trained with."""
+        own = self.settings
         x = pixels.astype(np.float32) * np.float32(own.rescale_factor)
         if own.do_normalize:
             x = (x - np.array(own.mean, np.float32)) / np.array(own.std, np.float32)
         return x
 
     def _resized(self, pixels: np.ndarray) -> np.ndarray:
-        pillow = optional("PIL.Image", "images", "scaling images")
         height, width = pixels.shape[:2]
         new = self.size
         if not isinstance(new, tuple):
             short = min(height, width)
             new = (new * height // short, new * width // short)
+        return self.scaled(pixels, new)
+
+    def scaled(self, pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """The image in another height and width."""
+        pillow = optional("PIL.Image", "images", "scaling images")
         kind = getattr(pillow.Resampling, _FILTERS[int(self.settings.resample)])
-        return np.asarray(pillow.fromarray(pixels).resize((new[1], new[0]), kind))
+        return np.asarray(pillow.fromarray(pixels).resize((size[1], size[0]), kind))
 
 
 def _centre(pixels: np.ndarray, size: Sequence[int]) -> np.ndarray:

@@ -51,6 +51,7 @@ class Running:
     max_tokens: int
     logprobs: int | None
     processors: list[Processor]
+    reader: object = None  # of its prompt; None: the batch's model
     cache: PromptCache | None = None  # until it joins
     cached: int = 0
     tokens: list[int] = field(default_factory=list)
@@ -146,10 +147,12 @@ class Batch:
         logprobs: int | None = None,
         processors: Sequence[Processor] = (),
         constraint=None,
+        reader=None,
     ) -> int:
         """Queue a sequence; returns the number under which `step` speaks of it.
 
-        The arguments are those of `stream_generate`, and so are the errors.
+        The arguments are those of `stream_generate`, and so are the errors. `reader` is what reads
+        the prompt instead of the model, where ids are not all there is to it: it shares nothing.
         """
         ids = as_ids(self.model, self.tokenizer, prompt)
         max_tokens = room(self.model, [], len(ids), max_tokens, self.context)
@@ -162,7 +165,7 @@ class Batch:
             processors.append(constraint.processor(self.tokenizer, size, len(ids)))
         text = TextStream(self.tokenizer, stop)
         row = Row(settings, ids)
-        sequence = Running(self._next_id, ids, row, text, max_tokens, logprobs, processors)
+        sequence = Running(self._next_id, ids, row, text, max_tokens, logprobs, processors, reader)
         self._next_id += 1
         self._waiting.append(sequence)
         return sequence.id
@@ -252,7 +255,7 @@ class Batch:
             self._open(sequence)
         cache = sequence.cache
         piece = sequence.prompt[len(cache) : len(cache) + most]
-        logits = last_logits(self.model, mx.array([piece]), cache.layers)
+        logits = last_logits(sequence.reader or self.model, mx.array([piece]), cache.layers)
         mx.eval(logits, cache.state)
         cache.tokens += piece
         return len(piece), logits
@@ -269,13 +272,14 @@ class Batch:
 
     def _open(self, sequence: Running) -> None:
         """Give it the longest known beginning of its prompt."""
-        found = None if self.prefixes is None else self.prefixes.find(sequence.prompt)
+        shares = self.prefixes is not None and sequence.reader is None
+        found = self.prefixes.find(sequence.prompt) if shares else None
         sequence.cache = found or PromptCache(self.model.make_cache())
         sequence.cached = len(sequence.cache)
 
     def _join(self, sequence: Running, logits: mx.array) -> None:
         self._waiting.popleft()
-        if self.prefixes is not None:
+        if self.prefixes is not None and sequence.reader is None:
             self.prefixes.put(sequence.cache)
         for layer, own in zip(self._layers, sequence.cache.layers, strict=True):
             layer.join(own)

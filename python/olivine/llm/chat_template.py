@@ -24,7 +24,13 @@ MAX_SECONDS = 10.0
 
 
 class ChatTemplate:
-    """A template, compiled when it is first used. `origin` is what messages call it."""
+    """A template, compiled when it is first used. `origin` is what messages call it.
+
+    `parts`: it is of a model that sees, whose messages have a list of parts as content; texts
+    become such lists.
+    """
+
+    parts = False
 
     def __init__(self, source: str, origin: str = "the chat template"):
         if len(source) > MAX_SOURCE:
@@ -54,6 +60,8 @@ class ChatTemplate:
     def render(self, messages: Sequence[dict[str, Any]], **variables: Any) -> str:
         """The text of a chat; ModelError says what of it or of the template is wrong."""
         _check_messages(messages)
+        if self.parts:
+            messages = [_in_parts(message) for message in messages]
         jinja2 = optional("jinja2", "laying out a chat")
         deadline = _Deadline(MAX_SECONDS)
         parts, size = [], 0
@@ -108,6 +116,13 @@ def _check_messages(messages: Any) -> None:
                 "[llm] expected messages as dicts with role and content; "
                 f"got {message!r:.80} at {i}"
             )
+
+
+def _in_parts(message: dict[str, Any]) -> dict[str, Any]:
+    content = message.get("content")
+    if isinstance(content, str):
+        return {**message, "content": [{"type": "text", "text": content}]}
+    return message
 
 
 class _Deadline:

@@ -13,7 +13,13 @@ import olivine.nn as nn
 from olivine.llm.layers import full_weight
 from olivine.llm.quantization.awq import awq
 from olivine.llm.quantization.gptq import gptq
-from olivine.llm.quantization.plan import Format, QuantizationPlan, put_layer, quantize_model
+from olivine.llm.quantization.plan import (
+    Format,
+    QuantizationPlan,
+    put_layer,
+    quantize_model,
+    stays_in_full,
+)
 from olivine.llm.quantization.sensitivity import mixed_plan
 
 METHODS = ("plain", "gptq", "awq", "mixed")
@@ -87,7 +93,9 @@ def quantize(
         raise ValueError("[convert] expected a model in full; it is quantized: dequantize it first")
     if method != "plain" and not texts:
         raise ValueError(f"[convert] {method} needs calibration texts")
-    plan = QuantizationPlan(form)
+    plan = QuantizationPlan(form, stays_in_full(model))
+    if method == "mixed" and plan.exceptions:
+        raise ValueError("[convert] expected a model of texts alone for mixed; got one that sees")
     if method == "gptq":
         return gptq(model, texts, plan, progress)
     if method == "awq":

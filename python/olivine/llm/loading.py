@@ -8,6 +8,7 @@ from typing import Any
 
 import olivine.core as mx
 import olivine.nn as nn
+from olivine.llm.blocks.seeing import SeeingModel
 from olivine.llm.formats.checkpoint import Checkpoint, ModelError
 from olivine.llm.formats.find import Found, find
 from olivine.llm.formats.packed import STORED, make_room
@@ -40,9 +41,11 @@ def load(
     checkpoint, tokenizer = read(found)
     trim()  # a vocabulary of 260,000 tokens leaves more than it needs
     model = assemble(checkpoint, dtype)
-    size = checkpoint.config.get("vocab_size")
+    size = getattr(model.config, "vocab_size", None)
     if isinstance(size, int):
         tokenizer.check_model(size, checkpoint.origin)
+    if isinstance(model, SeeingModel) and tokenizer.chat_template is not None:
+        tokenizer.chat_template.parts = True
     if not lazy:
         evaluate(model, checkpoint.origin)
     return model, tokenizer
@@ -108,12 +111,14 @@ _WIDEST = 1 << 20
 def _check_sizes(checkpoint: Checkpoint) -> None:
     """Refuse a config that would fill the memory with layers that the file does not have."""
     limits = dict.fromkeys(_COUNTS, len(checkpoint.weights)) | dict.fromkeys(_WIDTHS, _WIDEST)
-    for name, limit in limits.items():
-        value = checkpoint.config.get(name)
-        if isinstance(value, (int, float)) and not value <= limit:
-            raise ModelError(
-                f"[llm] expected at most {limit} as {name} in {checkpoint.origin}; got {value}"
-            )
+    for part in ("text_config", "vision_config", None):
+        config = checkpoint.config if part is None else checkpoint.config.get(part)
+        for name, limit in limits.items() if isinstance(config, dict) else ():
+            value = config.get(name)
+            if isinstance(value, (int, float)) and not value <= limit:
+                raise ModelError(
+                    f"[llm] expected at most {limit} as {name} in {checkpoint.origin}; got {value}"
+                )
 
 
 def evaluate(model: nn.Module, origin: str) -> None:

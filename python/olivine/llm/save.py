@@ -6,7 +6,8 @@ whole under its name or not at all: it is written beside it and renamed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,16 @@ def save_folder(
     layout: str = "mlx",
     overwrite: bool = False,
     max_shard: int = MAX_SHARD,
+    beside: Sequence[Path] = (),
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> Path:
     """Write the model, its config and its tokenizer to `folder`; returns its path.
 
     `layout` is `mlx`, or `hf` for the names and shapes that transformers stores, of models in full.
     `quantization` describes packed layers as `quantize_model` returns it; None if there are none.
-    Weights go in shards of at most `max_shard` bytes. Raises `FileExistsError` for a folder that
-    is there and not empty unless `overwrite`; nothing is left behind when writing fails.
+    Weights go in shards of at most `max_shard` bytes. Files `beside` are copied. Raises
+    `FileExistsError` for a folder that is there and not empty unless `overwrite`; nothing is left
+    behind when writing fails.
     """
     if layout not in ("mlx", "hf"):
         raise ValueError(f"[save_folder] expected layout 'mlx' or 'hf'; got {layout!r}")
@@ -50,6 +53,8 @@ def save_folder(
         _write_config(draft, config, quantization)
         if tokenizer is not None:
             save_tokenizer(draft, tokenizer)
+        for file in beside:
+            shutil.copyfile(file, draft / file.name)
     return Path(folder)
 
 

@@ -92,6 +92,10 @@ class PatchEmbeddings(nn.Module):
         self.position_embedding = nn.Embedding(count, dims)
         self._shape = (config.image_size, config.image_size, config.num_channels)
 
+    @property
+    def dtype(self) -> mx.Dtype:
+        return self.patch_embedding.weight.dtype
+
     def __call__(self, pixels: mx.array) -> mx.array:
         if pixels.ndim != 4 or pixels.shape[1:] != self._shape:
             raise ValueError(

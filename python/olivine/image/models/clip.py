@@ -132,9 +132,13 @@ class VisionTransformer(nn.Module):
         self.encoder = Encoder(config)
         self.post_layernorm = nn.LayerNorm(dims, eps=eps)
 
+    def states(self, pixels: mx.array) -> list[mx.array]:
+        """What goes into the first layer and comes out of each: of the whole, then of patches."""
+        return self.encoder(self.pre_layrnorm(self.embeddings(pixels)))
+
     def __call__(self, pixels: mx.array) -> tuple[mx.array, mx.array]:
         """Features of all patches, after that of the whole; and that one normalized."""
-        last = self.encoder(self.pre_layrnorm(self.embeddings(pixels)))[-1]
+        last = self.states(pixels)[-1]
         return last, self.post_layernorm(last[:, 0])
 
 

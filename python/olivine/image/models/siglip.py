@@ -107,9 +107,13 @@ class VisionTransformer(nn.Module):
         self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.head = PoolingHead(config)
 
+    def states(self, pixels: mx.array) -> list[mx.array]:
+        """What goes into the first layer and comes out of each, of patches."""
+        return self.encoder(self.embeddings(pixels))
+
     def __call__(self, pixels: mx.array) -> tuple[mx.array, mx.array]:
         """Features of all patches, and of the images."""
-        last = self.post_layernorm(self.encoder(self.embeddings(pixels))[-1])
+        last = self.post_layernorm(self.states(pixels)[-1])
         return last, self.head(last)
 
 

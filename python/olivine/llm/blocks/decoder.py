@@ -72,11 +72,16 @@ class Decoder(nn.Module):
         self.embed_scale = embed_scale
         self._windows = windows
 
-    def __call__(self, tokens: mx.array, cache: list | None = None) -> mx.array:
+    def embed(self, tokens: mx.array) -> mx.array:
         x = self.embed_tokens(tokens)
-        if self.embed_scale != 1:
-            x = x * self.embed_scale
-        return self.norm(run_layers(self.layers, x, cache, self._windows))
+        return x if self.embed_scale == 1 else x * self.embed_scale
+
+    def run(self, embeddings: mx.array, cache: list | None = None) -> mx.array:
+        """Features of embeddings, `(batch, length, hidden_size)`."""
+        return self.norm(run_layers(self.layers, embeddings, cache, self._windows))
+
+    def __call__(self, tokens: mx.array, cache: list | None = None) -> mx.array:
+        return self.run(self.embed(tokens), cache)
 
 
 class CausalLM(LanguageModel):

@@ -47,6 +47,10 @@ def weights_of(model: nn.Module, model_type: str) -> list[tuple[str, mx.array]]:
 
     ModelError for a model with packed layers, which transformers does not read.
     """
+    if hasattr(model, "in_full"):
+        raise ModelError(
+            "[llm] expected a model of texts alone for Hugging Face's layout; got one that sees"
+        )
     packed = next((path for path, m in model.named_modules() if "scales" in m), None)
     if packed is not None:
         raise ModelError(

@@ -20,7 +20,7 @@ _PART = re.compile(r"(?P<stem>.+\.gguf)\.part-?(?P<number>\d+)$")
 _SPLIT = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$")
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?$")
 # What of a repository belongs to a model as this library reads it.
-HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "vocab.txt", "merges.txt"]
+HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.model", "vocab.txt", "merges.txt"]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ A file defines `Config` (a dataclass made by `Config.from_dict`) and `Model`, an
   model's own alone. Parameters carry the names that Hugging Face's checkpoints use, so that most
   need nothing here.
 
-Encoders (`bert`) and encoder-decoders (`t5`) say in their own files how they are called.
+Encoders (`bert`), encoder-decoders (`t5`) and models that see (`llava`, `idefics3`) say in their
+own files how they are called.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ ARCHITECTURES = {
     "roberta": "bert",
     "xlm-roberta": "bert",
     "t5": "t5",
+    "llava": "llava",
+    "idefics3": "idefics3",
+    "smolvlm": "idefics3",
 }
 
 

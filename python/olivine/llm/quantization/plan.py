@@ -84,6 +84,12 @@ def quantizable(model: nn.Module) -> dict[str, nn.Module]:
     }
 
 
+def stays_in_full(model: nn.Module) -> dict[str, None]:
+    """Exceptions of a plan for what a model keeps in full: of one that sees, what sees."""
+    prefixes = tuple(f"{name}." for name in getattr(model, "in_full", ()))
+    return {path: None for path in quantizable(model) if path.startswith(prefixes)}
+
+
 def quantize_model(
     model: nn.Module,
     plan: QuantizationPlan,

@@ -12,7 +12,7 @@ import pytest
 
 import olivine.core as mx
 import olivine.nn as nn
-from olivine.image.models import autoencoder, clip, flux, siglip, unet
+from olivine.image.models import autoencoder, clip, flux, pixel_unet, siglip, unet
 from olivine.utils import tree_flatten
 from tests.image.fixtures.cases import CASES, GUIDANCE, SIGMA, STEP, inputs
 from tests.image.fixtures.weights import weights
@@ -28,6 +28,7 @@ KINDS = {
     "CLIPModel": clip.Model,
     "SiglipModel": siglip.Model,
     "UNet2DConditionModel": unet.Model,
+    "UNet2DModel": pixel_unet.Model,
     "AutoencoderKL": autoencoder.Model,
     "FluxTransformer2DModel": flux.Model,
 }
@@ -61,6 +62,8 @@ def run(case, model, given):
         added = unet.Added(given["text"], given["sizes"]) if "text" in given else None
         guidance = GUIDANCE if case == "unet_lcm" else None
         return {"out": model(given["x"], STEP, given["memory"], added, guidance)}
+    if case.startswith("pixel_unet"):
+        return {"out": model(given["x"], STEP, given.get("classes"))}
     if case.startswith("autoencoder"):
         mean, deviation = model.moments(given["images"])
         # Those who made the fixture scale latents themselves.

@@ -47,6 +47,24 @@ def test_noise_is_added_as_in_diffusers(case):
     np.testing.assert_allclose(got, expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["epsilon", "sample", "v_prediction"])
+def test_what_is_taught_has_the_image_and_the_noise_in_it(kind):
+    scheduler = schedulers.make("ddim", {"prediction_type": kind})
+    clean, mixed = mx.array(noise(1))[None], mx.array(noise(2))[None]
+    clean, mixed = (
+        mx.broadcast_to(x.reshape(1, -1, 1, 1), (2, x.size, 1, 1)) for x in (clean, mixed)
+    )
+    steps = [40, 700]
+    x, target = scheduler.taught(clean, mixed, mx.array(steps))
+    for i, step in enumerate(steps):
+        share = float(np.prod(1 - np.linspace(1e-4, 0.02, 1000)[: step + 1]))
+        expected = share**0.5 * np.array(clean[i]) + (1 - share) ** 0.5 * np.array(mixed[i])
+        np.testing.assert_allclose(x[i], expected, atol=1e-5)
+        parts = scheduler._split(target[i], x[i], share)
+        for part, whole in zip(parts, (clean[i], mixed[i]), strict=True):
+            np.testing.assert_allclose(part, whole, atol=1e-3)
+
+
 @pytest.mark.parametrize("name", schedulers.SCHEDULERS)
 def test_a_number_of_steps_out_of_bounds_is_refused(name):
     config = {"skip_prk_steps": True} if name == "pndm" else {}

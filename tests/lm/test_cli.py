@@ -68,7 +68,8 @@ def test_import_is_light(environment):
 
 
 def test_help_teaches_with_examples(call):
-    for args in ([], ["--help"], ["train-lm", "--help"], ["generate", "--help"], ["doctor", "-h"]):
+    commands = ("train-lm", "train-images", "generate", "doctor")
+    for args in ([], ["--help"], *([name, "--help"] for name in commands)):
         status, output, errors = call(*args)
         assert status == 0 and errors == "" and "examples:\n  " in output
 
@@ -76,7 +77,8 @@ def test_help_teaches_with_examples(call):
 def test_help_needs_neither_the_core_nor_numpy(environment):
     code = (
         "import sys\nfrom olivine.cli import main\n"
-        "try: main(['train-lm', '--help'])\nexcept SystemExit: pass\n"
+        "for name in ('train-lm', 'train-images'):\n"
+        "    try: main([name, '--help'])\n    except SystemExit: pass\n"
         "assert not {'olivine.core', 'numpy', 'rich'} & set(sys.modules)"
     )
     subprocess.run(

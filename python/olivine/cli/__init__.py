@@ -28,6 +28,7 @@ COMMANDS = {
     "perplexity": "measure how well a model predicts a text",
     "bench": "measure how fast a language model runs here",
     "train-lm": "train a small language model on a text file",
+    "train-images": "train a diffusion model on small images",
     "doctor": "show what Olivine sees of this machine",
 }
 

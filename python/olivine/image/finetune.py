@@ -72,7 +72,8 @@ class LoRATrainer:
         learning_rate: float = 1e-4,
         seed: int = 0,
     ):
-        if pipeline.denoiser != "unet" or pipeline._is_inpainting:
+        of_unet = pipeline.denoiser == "unet" and pipeline.has_latents
+        if not of_unet or pipeline._is_inpainting:
             raise ValueError("[image] expected a Stable Diffusion that makes whole images")
         if not len(images) or (len(class_images) > 0) != (class_prompt is not None):
             raise ValueError("[image] expected images, and a class's images with its prompt")
@@ -106,15 +107,8 @@ class LoRATrainer:
         clean = mean + examples.deviation[i : i + 1] * mx.random.normal(mean.shape, key=first)
         clean = (clean - (config.shift_factor or 0.0)) * config.scaling_factor
         noise = mx.random.normal(mean.shape, key=second)
-        level = float(self.pipeline.scheduler.levels[step])
-        signal, spread = level**0.5, (1 - level) ** 0.5
-        kind = self.pipeline.scheduler.settings.prediction_type
-        target = {
-            "epsilon": noise,
-            "sample": clean,
-            "v_prediction": signal * noise - spread * clean,
-        }[kind]
-        return signal * clean + spread * noise, step, target
+        x, target = self.pipeline.scheduler.taught(clean, noise, mx.array([step]))
+        return x, step, target
 
     def step(self) -> float:
         """One step; returns the loss before it."""

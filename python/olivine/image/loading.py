@@ -24,6 +24,7 @@ MODELS = {
     "SiglipModel": ("siglip", "Model"),
     "T5EncoderModel": ("t5", "Encoder"),
     "UNet2DConditionModel": ("unet", "Model"),
+    "UNet2DModel": ("pixel_unet", "Model"),
     "AutoencoderKL": ("autoencoder", "Model"),
     "FluxTransformer2DModel": ("flux", "Model"),
 }
@@ -33,6 +34,8 @@ PIPELINES = {
     "LatentConsistencyModel": ("stable_diffusion", "StableDiffusion"),
     "StableDiffusionXL": ("stable_diffusion", "StableDiffusionXL"),
     "Flux": ("flux", "Flux"),
+    "DDIM": ("pixels", "PixelDiffusion"),
+    "ClassConditional": ("pixels", "PixelDiffusion"),
 }
 PARTS = ("text_encoder", "text_encoder_2", "unet", "transformer", "vae")
 TOKENIZERS = ("tokenizer", "tokenizer_2")
@@ -59,7 +62,7 @@ def load(name: str | os.PathLike, *, dtype: mx.Dtype | None = None) -> Pipeline:
     module, cls = PIPELINES[family]
     made = getattr(import_module(f"olivine.image.pipelines.{module}"), cls)
     names = [part for part in PARTS if _class_of(index, part) is not None]
-    for part in ("vae", made.denoiser):
+    for part in ("vae", made.denoiser) if made.has_latents else (made.denoiser,):
         if part not in names:
             raise ModelError(f"[image] expected {part} in {folder}/model_index.json; it is missing")
     parts = {
@@ -71,8 +74,7 @@ def load(name: str | os.PathLike, *, dtype: mx.Dtype | None = None) -> Pipeline:
     tokenizers = {part: _tokenizer(folder / part, index) for part in TOKENIZERS if part in index}
     pipeline = made(parts, tokenizers, _scheduler(folder, index))
     pipeline.folder = folder
-    if "force_zeros_for_empty_prompt" in index:
-        pipeline.zeros_for_empty = bool(index["force_zeros_for_empty_prompt"])
+    pipeline.read_index(index)
     return pipeline
 
 

@@ -52,3 +52,25 @@ def write_png(path: str | Path, pixels, texts: dict[str, str] | None = None) -> 
     content = png_bytes(pixels, texts)
     with whole_file(path, overwrite=True) as draft:
         draft.write_bytes(content)
+
+
+def grid(pixels, columns: int, scale: int = 1) -> np.ndarray:
+    """Images `(count, height, width, channels)` as one, in rows, every pixel as `scale` squared.
+
+    There is white between them, and where the last row is short.
+    """
+    pixels = np.asarray(pixels)
+    if pixels.ndim != 4 or not len(pixels) or columns < 1 or scale < 1:
+        raise ValueError(
+            f"[image] expected images (count, height, width, channels), columns and a scale from "
+            f"1; got {pixels.shape}, {columns} and {scale}"
+        )
+    count, height, width, channels = pixels.shape
+    rows, gap = -(-count // columns), max(2, scale // 2)
+    tall, wide = height * scale + gap, width * scale + gap
+    out = np.full((rows * tall + gap, columns * wide + gap, channels), 255, np.uint8)
+    for i, image in enumerate(pixels):
+        y, x = i // columns * tall + gap, i % columns * wide + gap
+        enlarged = image.repeat(scale, axis=0).repeat(scale, axis=1)
+        out[y : y + height * scale, x : x + width * scale] = enlarged
+    return out

@@ -32,7 +32,7 @@ def save(parts: dict[str, nn.Module], source: Path, target: str | os.PathLike) -
             config.pop("quantization", None)
             write_json(draft / part / "config.json", config | _quantization(model))
             path = draft / part / "model.safetensors"
-            mx.save_safetensors(str(path), _weights(model), {"format": "pt"})
+            mx.save_safetensors(str(path), checkpoint_of(model), {"format": "pt"})
 
 
 def _copy(source: Path, draft: Path) -> None:
@@ -58,10 +58,13 @@ def _quantization(model: nn.Module) -> dict[str, Any]:
     return {"quantization": usual | {p: own for p, own in packed.items() if own != usual}}
 
 
-def _weights(model: nn.Module) -> dict[str, mx.array]:
+def checkpoint_of(model: nn.Module) -> dict[str, mx.array]:
+    """Weights in the layout of checkpoints."""
     weights = tree_flatten(model.parameters(), destination={})
     for path, module in model.named_modules():
         if isinstance(module, nn.Conv2d):
             turned = weights[f"{path}.weight"].transpose(0, 3, 1, 2)
             weights[f"{path}.weight"] = mx.contiguous(turned)
+        elif path.endswith("conv_shortcut") and not isinstance(module, QuantizedBase):
+            weights[f"{path}.weight"] = module.weight[..., None, None]  # of single pixels
     return weights

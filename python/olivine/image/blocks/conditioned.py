@@ -1,4 +1,4 @@
-"""Transformers of pixels that also attend to a text.
+"""Attention of pixels to each other, and transformers of pixels that also attend to a text.
 
 Source: Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models" (2021).
 """
@@ -28,6 +28,18 @@ class CrossAttention(nn.Module):
         keys, values = (split_heads(of(memory), self.heads) for of in (self.to_k, self.to_v))
         y = attend(queries, keys, values, None, scale=self.scale)
         return self.to_out[0](join_heads(y))
+
+
+class PixelAttention(CrossAttention):
+    """Pixels of `(batch, height, width, dims)` attend to each other, beside a shortcut."""
+
+    def __init__(self, dims: int, heads: int, groups: int, eps: float):
+        super().__init__(dims, heads, bias=True)
+        self.group_norm = GroupNorm(groups, dims, eps)
+
+    def __call__(self, x: mx.array, memory: None = None) -> mx.array:
+        y = self.group_norm(x).reshape(x.shape[0], -1, x.shape[-1])
+        return super().__call__(y).reshape(x.shape) + x
 
 
 class GEGLU(nn.Module):

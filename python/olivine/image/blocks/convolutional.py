@@ -45,15 +45,29 @@ class GroupNorm(nn.Module):
 
 
 class ResnetBlock(nn.Module):
-    """Two convolutions beside a shortcut; `time_dims` is the width of the step's embedding."""
+    """Two convolutions beside a shortcut; `time_dims` is the width of the step's embedding.
 
-    def __init__(self, dims: int, out: int, *, groups: int, eps: float, time_dims: int = 0):
+    `dropout` is the share of what goes into the second one that is left out in training.
+    """
+
+    def __init__(
+        self,
+        dims: int,
+        out: int,
+        *,
+        groups: int,
+        eps: float,
+        time_dims: int = 0,
+        dropout: float = 0.0,
+    ):
         super().__init__()
         self.norm1 = GroupNorm(groups, dims, eps, act=True)
         self.conv1 = nn.Conv2d(dims, out, 3, padding=1)
         if time_dims:
             self.time_emb_proj = nn.Linear(time_dims, out)
         self.norm2 = GroupNorm(groups, out, eps, act=True)
+        if dropout:
+            self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(out, out, 3, padding=1)
         if dims != out:
             self.conv_shortcut = nn.Linear(dims, out)  # of single pixels
@@ -63,7 +77,8 @@ class ResnetBlock(nn.Module):
         y = self.conv1(self.norm1(x))
         if time is not None:
             y = y + self.time_emb_proj(time)[:, None, None]
-        y = self.conv2(self.norm2(y))
+        y = self.norm2(y)
+        y = self.conv2(self.dropout(y) if "dropout" in self else y)
         return y + (self.conv_shortcut(x) if "conv_shortcut" in self else x)
 
 

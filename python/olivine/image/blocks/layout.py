@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import olivine.core as mx
 import olivine.nn as nn
 from olivine.utils import tree_flatten
@@ -23,3 +25,16 @@ def channels_last(model: nn.Module, weights: dict[str, mx.array]) -> dict[str, m
         return mx.contiguous(weight.transpose(0, 2, 3, 1))
 
     return {name: turned(name, weight) for name, weight in weights.items()}
+
+
+_RENAMED = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+_ATTENTION = re.compile(rf"(\.attentions\.\d+\.)({'|'.join(_RENAMED)})(?=\.)")
+
+
+def newly_named(weights: dict[str, mx.array]) -> dict[str, mx.array]:
+    """Weights with the names of attention in files of before 2023 replaced by those of today."""
+
+    def new(name: str) -> str:
+        return _ATTENTION.sub(lambda found: found[1] + _RENAMED[found[2]], name)
+
+    return {new(name): weight for name, weight in weights.items()}

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import olivine.core as mx
 import olivine.nn as nn
-from olivine.image.blocks.conditioned import CrossAttention
+from olivine.image.blocks.conditioned import PixelAttention
 from olivine.image.blocks.convolutional import Downsample, GroupNorm, ResnetBlock, Upsample
-from olivine.image.blocks.layout import channels_last
+from olivine.image.blocks.layout import channels_last, newly_named
 from olivine.image.settings import Settings, per_level
 
 EPS = 1e-6
@@ -57,24 +57,12 @@ class Config(Settings):
             )
 
 
-class Attention(CrossAttention):
-    """One head over all pixels, beside a shortcut."""
-
-    def __init__(self, dims: int, groups: int):
-        super().__init__(dims, 1, bias=True)
-        self.group_norm = GroupNorm(groups, dims, EPS)
-
-    def __call__(self, x: mx.array) -> mx.array:
-        y = self.group_norm(x).reshape(x.shape[0], -1, x.shape[-1])
-        return super().__call__(y).reshape(x.shape) + x
-
-
 class MidBlock(nn.Module):
     def __init__(self, dims: int, config: Config):
         super().__init__()
         groups = config.norm_num_groups
         if config.mid_block_add_attention:
-            self.attentions = [Attention(dims, groups)]
+            self.attentions = [PixelAttention(dims, 1, groups, EPS)]
         self.resnets = [ResnetBlock(dims, dims, groups=groups, eps=EPS) for _ in range(2)]
 
     def __call__(self, x: mx.array) -> mx.array:
@@ -232,15 +220,7 @@ class Model(nn.Module):
         return self.decoder(self.post_quant_conv(x) if "post_quant_conv" in self else x)
 
     def sanitize(self, weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """From the names of attention in files of before 2023, too."""
-        renamed = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-
-        def new(name: str) -> str:
-            before, found, after = name.partition(".attentions.0.")
-            old, dot, rest = after.partition(".")
-            return f"{before}{found}{renamed.get(old, old)}{dot}{rest}" if found else name
-
-        return channels_last(self, {new(name): weight for name, weight in weights.items()})
+        return channels_last(self, newly_named(weights))
 
 
 def _faded(before: mx.array, after: mx.array, extent: int, axis: int) -> mx.array:

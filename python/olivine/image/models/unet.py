@@ -18,6 +18,7 @@ from olivine.image.settings import Settings, per_level
 
 _DOWN = ("CrossAttnDownBlock2D", "DownBlock2D")
 _UP = ("CrossAttnUpBlock2D", "UpBlock2D")
+_PLAIN = ("DownBlock2D", "UpBlock2D")  # without attention
 # What all these models have, though files could say otherwise.
 _ONLY = {
     "resnet_time_scale_shift": "default",
@@ -112,25 +113,29 @@ class Config(Settings):
                     f"{self.norm_num_groups} and of {count} heads; got {width}"
                 )
 
+    def resnet(self, dims: int, out: int) -> ResnetBlock:
+        time_dims = 4 * self.widths[0]
+        return ResnetBlock(
+            dims, out, groups=self.norm_num_groups, eps=self.norm_eps, time_dims=time_dims
+        )
+
+    def attention(self, level: int) -> nn.Module:
+        """What attends at a level: called with pixels, and with a text's features if it has any."""
+        heads, depth = self.heads[level], self.depths[level]
+        width, groups = self.widths[level], self.norm_num_groups
+        return Transformer(width, heads, self.cross_attention_dim, depth, groups)
+
 
 class Level(nn.Module):
     """What the blocks of a level share: their resnets, and their transformers if there are any."""
 
     def __init__(self, config: Config, level: int, inputs: list[int], attends: bool):
         super().__init__()
-        out, groups = config.widths[level], config.norm_num_groups
-        time_dims = 4 * config.widths[0]
-        self.resnets = [
-            ResnetBlock(dims, out, groups=groups, eps=config.norm_eps, time_dims=time_dims)
-            for dims in inputs
-        ]
+        self.resnets = [config.resnet(dims, config.widths[level]) for dims in inputs]
         if attends:
-            heads, depth = config.heads[level], config.depths[level]
-            self.attentions = [
-                Transformer(out, heads, config.cross_attention_dim, depth, groups) for _ in inputs
-            ]
+            self.attentions = [config.attention(level) for _ in inputs]
 
-    def apply(self, index: int, x: mx.array, time: mx.array, memory: mx.array) -> mx.array:
+    def apply(self, index: int, x: mx.array, time: mx.array, memory: mx.array | None) -> mx.array:
         x = self.resnets[index](x, time)
         return self.attentions[index](x, memory) if "attentions" in self else x
 
@@ -139,9 +144,9 @@ class DownBlock(Level):
     def __init__(self, config: Config, level: int):
         width = config.widths[level]
         inputs = [config.widths[max(level - 1, 0)]] + [width] * (config.layers_per_block - 1)
-        super().__init__(config, level, inputs, config.down_block_types[level] == _DOWN[0])
+        super().__init__(config, level, inputs, config.down_block_types[level] not in _PLAIN)
         if level + 1 < len(config.widths):
-            self.downsamplers = [Downsample(width)]
+            self.downsamplers = [Downsample(width, around=config.downsample_padding == 1)]
 
     def __call__(self, x, time, memory, skips: list[mx.array]) -> mx.array:
         """Puts what each layer makes into `skips`."""
@@ -164,7 +169,7 @@ class UpBlock(Level):
         skips = [widths[level]] * (count - 1) + [widths[max(level - 1, 0)]]
         kind = config.up_block_types[len(widths) - 1 - level]
         both = [a + b for a, b in zip(inputs, skips, strict=True)]
-        super().__init__(config, level, both, kind == _UP[0])
+        super().__init__(config, level, both, kind not in _PLAIN)
         if level:
             self.upsamplers = [Upsample(widths[level])]
 
@@ -178,13 +183,11 @@ class UpBlock(Level):
 class MidBlock(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
-        dims, groups = config.widths[-1], config.norm_num_groups
-        options = {"groups": groups, "eps": config.norm_eps, "time_dims": 4 * config.widths[0]}
-        self.resnets = [ResnetBlock(dims, dims, **options) for _ in range(2)]
-        memory_dims, depth = config.cross_attention_dim, config.depths[-1]
-        self.attentions = [Transformer(dims, config.heads[-1], memory_dims, depth, groups)]
+        dims = config.widths[-1]
+        self.resnets = [config.resnet(dims, dims) for _ in range(2)]
+        self.attentions = [config.attention(len(config.widths) - 1)]
 
-    def __call__(self, x: mx.array, time: mx.array, memory: mx.array) -> mx.array:
+    def __call__(self, x: mx.array, time: mx.array, memory: mx.array | None) -> mx.array:
         x = self.attentions[0](self.resnets[0](x, time), memory)
         return self.resnets[1](x, time)
 

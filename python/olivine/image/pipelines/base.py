@@ -49,14 +49,18 @@ class Pipeline:
     steps, guidance = 30, 7.5  # unless others are given
     denoiser = "unet"
     cell = 1  # latents along each axis that belong together
+    has_latents = True  # of an autoencoder, which `parts` has as "vae"
 
     def __init__(self, parts: dict[str, nn.Module], tokenizers: dict, scheduler: Scheduler):
         self.parts, self.tokenizers, self.scheduler = parts, tokenizers, scheduler
         self.folder: Path | None = None  # that it was loaded from
-        self.vae = parts["vae"]
+        self.vae = parts.get("vae")
         self.model = parts[self.denoiser]
 
     # ---- what subclasses have
+
+    def read_index(self, index: dict) -> None:
+        """Take what model_index.json says beside the names of parts."""
 
     @property
     def size(self) -> tuple[int, int]:

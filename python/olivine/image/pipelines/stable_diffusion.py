@@ -81,6 +81,10 @@ class StableDiffusionXL(StableDiffusion):
     guidance = 5.0
     zeros_for_empty = True  # no negative prompt: no features at all, not those of an empty text
 
+    def read_index(self, index):
+        name = "force_zeros_for_empty_prompt"
+        self.zeros_for_empty = bool(index.get(name, self.zeros_for_empty))
+
     def _encode(self, texts):
         found = []
         for name in ("", "_2"):

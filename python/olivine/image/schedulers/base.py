@@ -66,6 +66,20 @@ class Scheduler:
         level = self.levels[int(self.timesteps[index])]
         return float(level**0.5) * clean + float((1 - level) ** 0.5) * noise
 
+    def taught(
+        self, clean: mx.array, noise: mx.array, steps: mx.array
+    ) -> tuple[mx.array, mx.array]:
+        """For training: samples with the noise of `steps` `(batch,)`, and what the model should
+        say of each."""
+        level = mx.array(self.levels, mx.float32)[steps].reshape(-1, 1, 1, 1)
+        signal, spread = mx.sqrt(level), mx.sqrt(1 - level)
+        target = {
+            "epsilon": noise,
+            "sample": clean,
+            "v_prediction": signal * noise - spread * clean,
+        }[self.settings.prediction_type]
+        return signal * clean + spread * noise, target
+
     def step(
         self, output: mx.array, index: int, x: mx.array, noise: mx.array | None = None
     ) -> mx.array:

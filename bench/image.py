@@ -4,19 +4,20 @@
 2, texts of 77 tokens, random weights in f32. `decode_sd15` is its autoencoder on one image of
 512 x 512 pixels. olivine has channels last, PyTorch's eager mode runs the same model of the package
 diffusers, and onnxruntime what PyTorch exports of that one, in another process; `--onnx` names a
-folder that keeps it. Memory is the peak of the whole process. With `--once`, one step of each after
-one that warms up.
+folder that keeps it. Memory is the peak of the whole process, with its weights being made or read.
 """
 
 import argparse
 import os
-import resource
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from bench.runner import WORKLOADS, available, measure, workload
+from bench.runner import WORKLOADS, Workers, available, measure, workload
+
+LIBRARIES = ("olivine", "torch", "onnxruntime")
 
 UNET = {"cross_attention_dim": 768, "attention_head_dim": 8, "sample_size": 64}
 AUTOENCODER = {
@@ -128,24 +129,12 @@ for row in (unet_sd15, decode_sd15):
     row.on("onnxruntime")(onnx_setup(row.name))
 
 
-def alone(name, library):
-    """Seconds of one step after a first one, and the process's peak memory in MiB."""
-    import time
-
-    step = WORKLOADS[name].setups[library](library)
-    step()
-    start = time.perf_counter()
-    step()
-    seconds = time.perf_counter() - start
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def main():
     parser = argparse.ArgumentParser(prog="bench.image", description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=list(MODELS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--once", metavar="LIBRARY", help="one step of this library alone")
+    parser.add_argument("--libraries", nargs="+", default=LIBRARIES, choices=LIBRARIES)
     parser.add_argument("--onnx", metavar="FOLDER", help="keeps the exported models there")
     parser.add_argument("--export", metavar="FILE", help="only exports the first model")
     options = parser.parse_args()
@@ -155,30 +144,33 @@ def main():
         export(options.names[0], options.export)
         return
     for name in options.names:
-        if options.once:
-            once(name, options.once, options.threads)
-        else:
-            compare(name, options.rounds, options.threads)
+        compare(name, available(options.libraries), options.rounds, options.threads)
 
 
-def once(name, library, threads):
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    if library == "torch":
-        import torch
-
-        torch.set_num_threads(threads)
-    seconds, peak = alone(name, library)
-    print(f"{name} {library}: {seconds:.2f} s, peak memory {peak:,.0f} MiB")
-
-
-def compare(name, rounds, threads):
-    libraries = available(["olivine", "torch", "onnxruntime"])
+def compare(name, libraries, rounds, threads):
     jobs = {library: (WORKLOADS[name], library) for library in libraries}
-    for library, result in measure(jobs, rounds, threads).items():
+    pool = Workers()
+    try:
+        results = measure(jobs, rounds, threads, pool)
+        peaks = {worker.library: peak(worker.process.pid) for worker in pool.idle}
+    finally:
+        pool.close()
+    for library, result in results.items():
         if isinstance(result, str):
             print(f"{name} {library}: {result}")
-        else:
-            print(f"{name} {library}: {result[0]:.2f} s, spread {100 * result[1]:.0f} %")
+            continue
+        seconds, spread = result
+        print(
+            f"{name} {library}: {seconds:.2f} s, spread {100 * spread:.0f} %, "
+            f"peak memory {peaks[library]:,.0f} MiB",
+            flush=True,
+        )
+
+
+def peak(pid):
+    """The most memory that a process has had, in MiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 if __name__ == "__main__":

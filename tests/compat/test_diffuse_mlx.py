@@ -54,7 +54,7 @@ def made(run, tmp_path_factory):
 def test_the_example_gives_what_it_gives_on_mlx(made, case):
     got, expected = made[case], EXPECTED[case]
     assert got.shape == expected.shape
-    limit = 3e-2 if case in ("half", "packed") else 1e-3
+    limit = 3e-2 if case == "half" else 1e-3
     assert np.abs(got - expected).max() < limit * np.abs(expected).max()
 
 

@@ -23,6 +23,7 @@ LIBRARIES = {
     "mlx": "mlx",
     "jax": "jax",
     "torch": "torch",
+    "onnxruntime": "onnxruntime",
     "numpy": "numpy",
     "machine": "numpy",
 }

@@ -96,6 +96,18 @@ def test_an_image_is_changed_where_the_mask_is_white(model, tmp_path):
     assert decoded((tmp_path / "out.png").read_bytes())[0].shape == image().shape
 
 
+def test_an_image_is_read_once_and_cut_to_whole_latents(model, tmp_path, monkeypatch):
+    pillow = pytest.importorskip("PIL.Image")
+    opened, real = [], pillow.open
+    monkeypatch.setattr(pillow, "open", lambda path: opened.append(path) or real(path))
+    write_png(tmp_path / "in.png", np.pad(image(), ((0, 1), (0, 1), (0, 0))))
+    out = tmp_path / "out.png"
+    given = ["--image", str(tmp_path / "in.png"), "--out", str(out), "--steps", "2"]
+    assert main(["imagine", model, "a cat", *given]) == 0
+    assert decoded(out.read_bytes())[0].shape == image().shape
+    assert opened == [str(tmp_path / "in.png")]
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

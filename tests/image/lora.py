@@ -5,7 +5,8 @@ import pytest
 
 import olivine.core as mx
 from olivine.image import load
-from olivine.image.lora import _first_release, _targets, add
+from olivine.image.lora import add
+from olivine.image.lora_names import first_release, targets
 from olivine.image.models import unet
 from tests.image.fixtures.cases import CASES
 from tests.image.folders import write
@@ -142,9 +143,64 @@ FIRST = {
 
 def test_sdxls_first_names_are_known():
     modules = dict(unet.Model.from_dict(CASES["unet_xl"][1]).named_modules())
-    assert {path: _first_release(path, modules) for path in FIRST} == FIRST
-    targets = _targets("unet", modules)
-    assert targets["input_blocks_4_1_proj_in"] == "down_blocks.1.attentions.0.proj_in"
+    assert {path: first_release(path, modules) for path in FIRST} == FIRST
+    known = targets("unet", modules)
+    assert known["input_blocks_4_1_proj_in"].layers == ("down_blocks.1.attentions.0.proj_in",)
+
+
+# Names of FLUX's first release -> layers here, in the order of their outputs.
+FUSED = {
+    "double_blocks.0.img_attn.qkv": [f"transformer_blocks.0.attn.to_{n}" for n in "qkv"],
+    "double_blocks.0.txt_attn.qkv": [f"transformer_blocks.0.attn.add_{n}_proj" for n in "qkv"],
+    "single_blocks.0.linear1": [
+        *[f"single_transformer_blocks.0.attn.to_{n}" for n in "qkv"],
+        "single_transformer_blocks.0.proj_mlp",
+    ],
+    "vector_in.in_layer": ["time_text_embed.text_embedder.linear_1"],
+}  # fmt: skip
+
+
+@pytest.fixture
+def flux(tmp_path):
+    return load(write("flux_dev", tmp_path / "flux"))
+
+
+@pytest.mark.parametrize("name, paths", FUSED.items())
+def test_one_layer_of_fluxs_first_release_is_several_here(flux, tmp_path, name, paths):
+    before = np.concatenate([layer(flux.model, path).weight for path in paths])
+    down, up = pair(before.shape)
+    stem = f"diffusion_model.{name}"
+    arrays = {f"{stem}.lora_A.weight": down, f"{stem}.lora_B.weight": up}
+    assert flux.add_lora(save(tmp_path / "a.safetensors", arrays), 0.5) == len(paths)
+    after = np.concatenate([layer(flux.model, path).weight for path in paths])
+    np.testing.assert_allclose(after, before + 0.5 * up @ down, atol=1e-5)
+
+
+def test_fluxs_first_release_has_the_last_offset_before_the_factor(flux, tmp_path):
+    before = np.array(layer(flux.model, "norm_out.linear").weight)
+    down, up = pair(before.shape)
+    stem = "lora_unet_final_layer_adaLN_modulation_1"
+    arrays = {f"{stem}.lora_down.weight": down, f"{stem}.lora_up.weight": up}
+    flux.add_lora(save(tmp_path / "a.safetensors", arrays))
+    offset, factor = np.split(up @ down, 2)
+    after = np.array(layer(flux.model, "norm_out.linear").weight)
+    np.testing.assert_allclose(after, before + np.concatenate([factor, offset]), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "names, rows, message",
+    [
+        (["double_blocks.0.img_attn.qkv"], 50, "expected a LoRA with 144 outputs"),
+        (["double_blocks.0.img_attn.qkv", "transformer_blocks.0.attn.to_q"], 144, "got two"),
+    ],
+)
+def test_fused_layers_that_do_not_fit_are_refused(flux, tmp_path, names, rows, message):
+    arrays = {}
+    for name, outputs in zip(names, (rows, 48), strict=False):
+        down, up = pair((outputs, 48))
+        arrays |= {f"{name}.lora_A.weight": down, f"{name}.lora_B.weight": up}
+    with pytest.raises(ValueError, match=message):
+        flux.add_lora(save(tmp_path / "a.safetensors", arrays))
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,14 @@ import olivine.core as mx
 from olivine.image import load
 from tests.image.fixtures.pipeline_cases import (
     CASES,
+    LORA_SCALE,
     NEGATIVE,
     PROMPT,
     SIZE,
     WORDS,
     Noise,
     image,
+    lora,
     mask,
 )
 from tests.image.folders import MADE, write
@@ -49,7 +51,7 @@ def channels_last(source):
     """Noise of that kind for olivine."""
 
     def draw(shape):
-        if source.case == "sd_mask" and source.calls == 2:
+        if source.case in ("sd_mask", "sdxl_mask_part") and source.calls == 2:
             source.calls += 1  # diffusers encodes what is kept once more, and doesn't use it
         batch, height, width, channels = shape
         return mx.array(source((batch, channels, height, width))).transpose(0, 2, 3, 1)
@@ -70,8 +72,13 @@ def run(case, pipeline):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_latents_equal_those_of_diffusers(case, folders):
+def test_latents_equal_those_of_diffusers(case, folders, tmp_path):
     pipeline = load(folders(CASES[case][0]))
+    if "lora" in CASES[case][2]:
+        file = str(tmp_path / "lora.safetensors")
+        arrays = lora(CASES[case][2]["lora"])
+        mx.save_safetensors(file, {name: mx.array(value) for name, value in arrays.items()})
+        pipeline.add_lora(file, LORA_SCALE)
     if case.startswith("flux"):
         pipeline.words = WORDS
     got, expected = run(case, pipeline), EXPECTED[f"{case}.latents"]

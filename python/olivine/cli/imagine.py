@@ -149,12 +149,15 @@ def _given(pipeline, options: argparse.Namespace) -> dict:
 
     from olivine.data.images import read_image
 
-    height, width = read_image(options.image).shape[:2]
-    size = (
-        options.height or max(unit, height // unit * unit),
-        options.width or max(unit, width // unit * unit),
-    )
-    given = {"size": size, "image": read_image(options.image, size)}
+    def whole_cells(height: int, width: int) -> tuple[int, int]:
+        return (
+            options.height or max(unit, height // unit * unit),
+            options.width or max(unit, width // unit * unit),
+        )
+
+    image = read_image(options.image, whole_cells)
+    size = image.shape[:2]
+    given = {"size": size, "image": image}
     if options.mask is not None:
         given["mask"] = np.ascontiguousarray(read_image(options.mask, size, "L"))
     return given

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,14 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", "
 
 
 def read_image(
-    path: str | Path, size: tuple[int, int] | None = None, mode: str = "RGB"
+    path: str | Path,
+    size: tuple[int, int] | Callable[[int, int], tuple[int, int]] | None = None,
+    mode: str = "RGB",
 ) -> np.ndarray:
     """An image as uint8 of shape (height, width, channels), turned as its EXIF data says.
 
-    `size` is the height and width to scale to. `mode` is Pillow's: "L" has one channel, "RGB"
+    `size` is the height and width to scale to, or a function that makes them of the image's own;
+    an image of that size stays as it is. `mode` is Pillow's: "L" has one channel, "RGB"
     three, "RGBA" four.
     """
     image_module = optional("PIL.Image", "images", "reading images")
@@ -31,6 +34,8 @@ def read_image(
         raise
     except OSError as error:  # what Pillow raises for a broken file and for one of another kind
         raise DataError(f"[read_image] an image was expected; got {path} ({error})") from None
+    if callable(size):
+        size = size(image.height, image.width)
     if size is not None:
         height, width = size
         image = image.resize((width, height), image_module.Resampling.BILINEAR)

@@ -3,20 +3,18 @@
 Source: Hu et al., "LoRA" (2021). A layer's weight gets `up @ down * alpha / rank` added, times the
 scale that is asked for; a packed layer gets an adapter beside it, and is not rounded again.
 
-diffusers names layers by their paths (`unet.….to_q.lora_A.weight`), kohya by paths with `_` for `.`
-(`lora_unet_…_to_q.lora_down.weight`); of an SDXL's U-Net also by the names that its first release
-had (`input_blocks_4_1_…`).
+`lora_names.py` has the names that files give to layers.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import olivine.core as mx
 import olivine.nn as nn
+from olivine.image.lora_names import Target, targets
 from olivine.llm.adapters.layers import LoRALinear
 from olivine.llm.formats.checkpoint import ModelError
 from olivine.llm.formats.folder import read_file
@@ -57,6 +55,13 @@ class Delta:
     def scale(self) -> float:
         return 1.0 if self.alpha is None else self.alpha / self.down.shape[0]
 
+    def check(self, where: str) -> None:
+        down, up = self.down, self.up
+        shaped = down is not None and up is not None and min(down.ndim, up.ndim) > 1
+        if not shaped or down.shape[0] != up.shape[1]:
+            got = [None if x is None else x.shape for x in (down, up)]
+            raise ModelError(f"[image] expected two matrices of one rank for {where}; got {got}")
+
 
 def add(parts: dict[str, nn.Module], path: str | os.PathLike, scale: float = 1.0) -> int:
     """Add the LoRA in a safetensors file to models by name; returns how many layers changed.
@@ -65,18 +70,21 @@ def add(parts: dict[str, nn.Module], path: str | os.PathLike, scale: float = 1.0
     """
     path = Path(path)
     layers = {part: dict(model.named_modules()) for part, model in parts.items()}
-    targets = {part: _targets(part, modules) for part, modules in layers.items()}
-    deltas: dict[tuple[str, str], Delta] = {}
+    known = {part: targets(part, modules) for part, modules in layers.items()}
+    found: dict[tuple[str, Target], Delta] = {}
     for name, value in read_file(path).items():
-        where, what = _place(name, targets, path)
-        delta = deltas.setdefault(where, Delta())
+        where, what = _place(name, known, path)
+        delta = found.setdefault(where, Delta())
         setattr(delta, what, float(value.item()) if what == "alpha" else value)
-    if not deltas:
+    if not found:
         raise ModelError(f"[image] expected a LoRA in {path}; it is empty")
-    changed = {
-        (part, layer): _changed(layers[part][layer], delta, scale, f"{layer} in {path}")
-        for (part, layer), delta in deltas.items()
-    }
+    changed = {}
+    for (part, target), delta in found.items():
+        delta.check(f"{', '.join(target.layers)} in {path}")
+        for layer, one in _pieces(target, delta, layers[part]):
+            if (part, layer) in changed:
+                raise ModelError(f"[image] expected one LoRA for {layer} in {path}; got two")
+            changed[part, layer] = _changed(layers[part][layer], one, scale, f"{layer} in {path}")
     for (part, layer), new in changed.items():
         if isinstance(new, mx.array):
             layers[part][layer].weight = new
@@ -86,110 +94,61 @@ def add(parts: dict[str, nn.Module], path: str | os.PathLike, scale: float = 1.0
     return len(changed)
 
 
-def _targets(part: str, modules: dict[str, nn.Module]) -> dict[str, str]:
-    """All names that files may have for a model's layers -> the layer's path."""
-    kinds = (nn.Linear, nn.QuantizedLinear, nn.Conv2d, LoRALinear)
-    paths = [
-        path
-        for path, module in modules.items()
-        if isinstance(module, kinds)
-        and not isinstance(modules.get(path.removesuffix(".linear")), LoRALinear)
-        or isinstance(module, LoRALinear)
+def _pieces(target: Target, delta: Delta, modules: dict) -> list[tuple[str, Delta]]:
+    """Each layer of a target with its rows of the delta."""
+    up = delta.up
+    if target.swapped:
+        up = mx.concatenate(mx.split(up, [up.shape[0] // 2])[::-1])
+    if len(target.layers) == 1:
+        return [(target.layers[0], Delta(delta.down, up, delta.alpha))]
+    sizes = [_outputs(modules[layer]) for layer in target.layers]
+    if sum(sizes) != up.shape[0]:
+        raise ModelError(
+            f"[image] expected a LoRA with {sum(sizes)} outputs for {', '.join(target.layers)}; "
+            f"got {up.shape[0]}"
+        )
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
+    return [
+        (layer, Delta(delta.down, rows, delta.alpha))
+        for layer, rows in zip(target.layers, mx.split(up, ends), strict=True)
     ]
-    out = {path: path for path in paths}
-    for path in paths:
-        out[path.replace(".", "_")] = path
-        if part == "unet":
-            first = _first_release(path, modules)
-            if first:
-                out[first.replace(".", "_")] = path
-    return out
 
 
-def _place(name: str, targets: dict, path: Path) -> tuple[tuple[str, str], str]:
-    """The model and the layer that an array belongs to, and what it is there."""
+def _outputs(layer: nn.Module) -> int:
+    return (layer.linear if isinstance(layer, LoRALinear) else layer).weight.shape[0]
+
+
+def _place(name: str, known: dict, path: Path) -> tuple[tuple[str, Target], str]:
+    """The model and the layers that an array belongs to, and what it is there."""
     end = next((end for end in _ENDS if name.endswith(end)), None)
     if end is not None:
         stem = name[: -len(end)]
-        for part, layer in _readings(stem, targets):
-            found = targets.get(part, {}).get(layer)
+        for part, layer in _readings(stem, known):
+            found = known.get(part, {}).get(layer)
             if found:
                 return (part, found), _ENDS[end]
     raise ModelError(f"[image] expected weights of a LoRA for this model in {path}; got {name}")
 
 
-def _readings(stem: str, targets: dict) -> list[tuple[str, str]]:
+def _readings(stem: str, known: dict) -> list[tuple[str, str]]:
     """Which model and layer a name may mean."""
     for prefix, parts in _KOHYA.items():
         if stem.startswith(prefix):
             return [(part, stem.removeprefix(prefix)) for part in parts]
-    stem = stem.removeprefix("base_model.model.")
+    stem = stem.removeprefix("base_model.model.").removeprefix("diffusion_model.")
     part, _, layer = stem.partition(".")
-    if part not in targets:
-        part, layer = ("unet" if "unet" in targets else "transformer"), stem
+    if part not in known:
+        part, layer = ("unet" if "unet" in known else "transformer"), stem
     # Early files: attn1.processor.to_out_lora
     layer = layer.replace(".processor.", ".")
     layer = f"{layer}.0" if layer.endswith(".to_out") else layer
     return [(part, layer), (part, f"text_model.{layer}")]
 
 
-_INNER = {
-    "norm1": "in_layers.0",
-    "conv1": "in_layers.2",
-    "time_emb_proj": "emb_layers.1",
-    "norm2": "out_layers.0",
-    "conv2": "out_layers.3",
-    "conv_shortcut": "skip_connection",
-}
-_OUTER = {
-    "conv_in": "input_blocks.0.0",
-    "time_embedding.linear_1": "time_embed.0",
-    "time_embedding.linear_2": "time_embed.2",
-    "add_embedding.linear_1": "label_emb.0.0",
-    "add_embedding.linear_2": "label_emb.0.2",
-    "conv_out": "out.2",
-    "mid_block.resnets.0": "middle_block.0",
-    "mid_block.attentions.0": "middle_block.1",
-    "mid_block.resnets.1": "middle_block.2",
-}
-
-
-def _first_release(path: str, modules: dict[str, nn.Module]) -> str | None:
-    """A U-Net's layer under the name of Stable Diffusion's first release.
-
-    There all layers of the way down are counted through, with what changes the size, and so are
-    those of the way up.
-    """
-    for ours, theirs in _OUTER.items():
-        if path == ours or path.startswith(ours + "."):
-            return theirs + _inner(path[len(ours) :])
-    found = re.match(r"(down|up)_blocks\.(\d+)\.(\w+)\.(\d+)(.*)", path)
-    if not found:
-        return None
-    way, level, kind, index = found[1], int(found[2]), found[3], int(found[4])
-    count = sum(1 for name in modules if re.fullmatch(rf"{way}_blocks\.0\.resnets\.\d+", name))
-    if kind == "downsamplers":
-        return f"input_blocks.{1 + level * (count + 1) + count}.0.op"
-    attends = f"{way}_blocks.{level}.attentions.0" in modules
-    if kind == "upsamplers":
-        return f"output_blocks.{level * count + count - 1}.{1 + attends}.conv"
-    number = level * count + index if way == "up" else 1 + level * (count + 1) + index
-    side = "output" if way == "up" else "input"
-    return f"{side}_blocks.{number}.{int(kind == 'attentions')}{_inner(found[5])}"
-
-
-def _inner(rest: str) -> str:
-    name = rest.removeprefix(".")
-    return f".{_INNER[name]}" if name in _INNER else rest
-
-
 def _changed(layer: nn.Module, delta: Delta, scale: float, where: str) -> mx.array | nn.Module:
     """The weight of a layer that has the delta, or a layer in its place."""
-    down, up = delta.down, delta.up
-    if down is None or up is None or down.shape[0] != up.shape[1 if up.ndim > 1 else 0]:
-        got = [None if x is None else x.shape for x in (down, up)]
-        raise ModelError(f"[image] expected two matrices of one rank for {where}; got {got}")
-    down, up = down.astype(mx.float32), up.astype(mx.float32).reshape(up.shape[0], -1)
+    down, up = delta.down.astype(mx.float32), delta.up.astype(mx.float32)
+    up = up.reshape(up.shape[0], -1)
     if isinstance(layer, nn.Conv2d):
         added = (up @ down.reshape(down.shape[0], -1)).reshape(-1, *down.shape[1:])
         added = added.transpose(0, 2, 3, 1) if added.ndim == 4 else added

@@ -78,6 +78,10 @@ class Pipeline:
     def set_steps(self, count: int, shape: tuple[int, ...]) -> None:
         self.scheduler.set_steps(count)
 
+    def skipped(self, steps: int, strength: float) -> int:
+        """How many steps an image saves: of all steps, the share `strength` is taken."""
+        return steps - int(steps * strength)
+
     # ---- the loop
 
     def __call__(
@@ -158,9 +162,7 @@ class Pipeline:
         if image is None:
             return Start(self.scheduler.start(noise(shape)))
         strength = (0.8 if mask is None else 1.0) if strength is None else strength
-        # Of the steps that were asked for, the share `strength` is taken.
-        first = max(steps - int(steps * strength), 0)
-        first = min(first, len(self.scheduler.timesteps) - 1)
+        first = min(self.skipped(steps, strength), len(self.scheduler.timesteps) - 1)
         images, all_new = as_images(image, size, count), strength == 1.0 and mask is not None
         clean = None
         if not (all_new and self._is_inpainting):

@@ -31,6 +31,9 @@ class Flux(Pipeline):
     def set_steps(self, count, shape) -> None:
         self.scheduler.set_steps(count, shape[1] * shape[2] // 4)
 
+    def skipped(self, steps, strength) -> int:
+        return int(steps - steps * strength)  # a part of a step is taken whole
+
     def conditions(self, prompts, negatives, size, guidance) -> Conditions:
         if negatives is not None:
             raise ModelError("[image] expected no negative prompt: FLUX knows none")

@@ -8,6 +8,7 @@ under its own name, which tests/bindings/test_languages.py checks.
 OTHER_NAMES = {
     "C++": {
         "printoptions": ["set_printoptions", "get_printoptions"],
+        "debug_nonfinite": ["set_debug_nonfinite"],
         "matrix_norm": ["linalg::norm"],
     },
     "C": {
@@ -19,6 +20,7 @@ OTHER_NAMES = {
         "exporter": ["function_exporter_new", "function_exporter_apply"],
         "import_function": ["imported_function_new", "imported_function_apply"],
         "printoptions": ["set_printoptions", "get_printoptions"],
+        "debug_nonfinite": ["set_debug_nonfinite"],
         "matrix_norm": ["linalg_norm", "linalg_norm_matrix"],
     },
     "Swift": {

@@ -4,6 +4,15 @@ import Olivine
 import XCTest
 
 final class TransformTests: XCTestCase {
+  func testFirstNonfiniteValueIsFound() throws {
+    let x = MLXArray([1, 0, 2] as [Float])
+    XCTAssertThrowsError(try debugNonfinite { try withError { log(x).eval() } }) {
+      XCTAssertTrue(
+        "\($0)".contains("[log] expected finite values; got -inf at index (1,)"), "\($0)")
+    }
+    XCTAssertEqual(log(x).asArray(Float.self)[1], -Float.infinity)
+  }
+
   func testGradients() {
     let x = MLXArray([1 as Float, 2, 3])
     let square = grad { (x: MLXArray) -> MLXArray in (x * x).sum() }

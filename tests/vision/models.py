@@ -434,7 +434,9 @@ def test_calibrated_methods_pack_the_language_model_alone(tmp_path, method):
     from olivine.cli import main
 
     folder, out = write("llava", tmp_path / "full"), tmp_path / "packed"
+    (tmp_path / "text").write_text("some text " * 60)
     given = ["--out", str(out), "--bits", "4", "--group-size", "32", "--rows", "1"]
+    given += ["--text", str(tmp_path / "text")]
     assert main(["convert", str(folder), *given, "--method", method]) == 0
     model, processor = vision.load(out)
     assert isinstance(model.layers[0].mlp.up_proj, nn.QuantizedLinear)
@@ -445,7 +447,9 @@ def test_calibrated_methods_pack_the_language_model_alone(tmp_path, method):
 def test_sensitivity_is_not_measured_of_models_that_see(tmp_path, capsys):
     from olivine.cli import main
 
+    (tmp_path / "text").write_text("some text " * 60)
     given = ["--out", str(tmp_path / "a"), "--method", "mixed", "--bits", "4", "--rows", "1"]
+    given += ["--text", str(tmp_path / "text")]
     assert main(["convert", str(write("llava", tmp_path / "m")), *given]) == 2
     assert "a model of texts alone for mixed" in capsys.readouterr().err
 

@@ -205,6 +205,9 @@ class TestConv(OpTests):
         ((2, 300, 32), (32, 5, 4), {"padding": 2, "groups": 8}),
         ((2, 30, 31, 24), (24, 4, 4, 4), {"padding": 1, "groups": 6}),
         ((2, 4, 5, 6, 40), (24, 3, 3, 3, 40), {"padding": 2}),
+        ((2, 15, 66, 40), (35, 3, 3, 40), {"padding": (0, 2)}),
+        ((1, 8, 9, 530), (540, 3, 3, 530), {"padding": 1}),
+        ((2, 3, 8, 9, 48), (40, 1, 3, 3, 48), {"padding": (0, 1, 1)}),
     ],
 )
 def test_large_convolutions_and_their_gradients(dtype, shape, weight, kwargs):
@@ -240,6 +243,7 @@ for shape, weight, kwargs in (
     ((2, 14, 14, 128), (96, 3, 3, 128), {"padding": 1}),
     ((6, 40, 44, 32), (32, 3, 3, 4), {"padding": 1, "groups": 8}),
     ((4, 7, 7, 160), (160, 3, 3, 160), {"padding": 1}),
+    ((1, 8, 9, 300), (320, 3, 3, 300), {"padding": 1}),
 ):
     x, w = (mx.array(rng.standard_normal(s).astype(np.float32)) for s in (shape, weight))
     f = lambda x, w: mx.conv_general(x, w, **kwargs)

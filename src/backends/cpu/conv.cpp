@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "backends/cpu/conv_direct.h"
+#include "backends/cpu/conv_winograd.h"
 #include "backends/cpu/gemm/gemm.h"
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/scratch.h"
@@ -152,7 +152,10 @@ class Forward {
     if (columns == 0) return clear(p, rows);
     const bool depthwise = is_depthwise();
     if (s_.groups == 1 && is_in_place(p)) return in_place();
-    if (!depthwise && suits_direct_conv(p)) return direct_conv(call(), p, w_, out_);
+    if (!depthwise && suits_direct_conv(p)) {
+      return suits_winograd(call(), p) ? winograd_conv(call(), p, w_, out_)
+                                       : direct_conv(call(), p, w_, out_);
+    }
     const bool direct = !depthwise && whole_kernel(g_, p);
     ScratchBytes chosen(direct ? 0 : s_.groups * s_.out * columns, static_cast<size_t>(s_.item));
     if (!direct) gather_weights(g_, p, s_, w_.data, depthwise, bytes(chosen.data()));
@@ -376,7 +379,13 @@ class Weights {
     const bool direct = whole_kernel(g_, p);
     const int64_t outs = s_.groups * s_.out;
     ScratchBytes sums(direct ? 0 : outs * taps(p) * s_.in, static_cast<size_t>(s_.item));
-    direct_conv_weight(call, p, ct_, direct ? out_ : bytes(sums.data()));
+    char* to = direct ? out_ : bytes(sums.data());
+    if (suits_winograd(call, p)) {
+      winograd_conv_weight(call, p, reinterpret_cast<const float*>(ct_),
+                           reinterpret_cast<float*>(to));
+    } else {
+      direct_conv_weight(call, p, ct_, to);
+    }
     if (!direct) scatter(p, bytes(sums.data()), 0, outs);
   }
 

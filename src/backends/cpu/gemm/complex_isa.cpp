@@ -22,6 +22,7 @@ constexpr GemmKernels complex_kernels() {
           multiply_direct<T, ComplexTiles<T>>,
           multiply_direct<T, ComplexTiles<T>>,
           nullptr,
+          nullptr,
           nullptr};
 }
 

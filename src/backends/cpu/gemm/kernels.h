@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "backends/cpu/gemm/runs.h"
+#include "backends/cpu/gemm/winograd.h"
 #include "backends/cpu/isa.h"
 #include "olivine/dtype.h"
 
@@ -119,6 +120,7 @@ struct GemmKernels {
   // Null if complex.
   RunsFunction add_runs;
   SpreadFunction spread;
+  const WinogradKernels* winograd;  // null unless computed in float
 };
 
 // In the order of Dtype, from float16 on; then the complex ones.

@@ -39,6 +39,7 @@ TITLES = {
     "linalg": "Linear algebra",
     "matmul": "Matrix products",
     "scan": "Scans",
+    "selection": "Selecting by conditions",
     "sort": "Sorting and searching",
     "reduction": "Reductions",
     "shape": "Shapes",

@@ -108,11 +108,19 @@ int olivine_tile(olivine_array* res, const olivine_array a, const int* reps, siz
 }
 
 int olivine_repeat(olivine_array* res, const olivine_array array, int repeats, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), Int{repeats, "repeat"}, MaybeInt{}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), Int{repeats, "repeat"}, MaybeInt{}, MaybeInt{}, c::get(s))); });
 }
 
 int olivine_repeat_axis(olivine_array* res, const olivine_array array, int repeats, int axis, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), Int{repeats, "repeat"}, MaybeInt{Int{axis, "repeat"}}, c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), Int{repeats, "repeat"}, MaybeInt{Int{axis, "repeat"}}, MaybeInt{}, c::get(s))); });
+}
+
+int olivine_repeat_array(olivine_array* res, const olivine_array array, const olivine_array repeats, olivine_optional_int total_repeat_length, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), c::get(repeats), MaybeInt{}, c::maybe(total_repeat_length, "repeat"), c::get(s))); });
+}
+
+int olivine_repeat_array_axis(olivine_array* res, const olivine_array array, const olivine_array repeats, int axis, olivine_optional_int total_repeat_length, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), c::get(repeats), MaybeInt{Int{axis, "repeat"}}, c::maybe(total_repeat_length, "repeat"), c::get(s))); });
 }
 
 int olivine_roll(olivine_array* res, const olivine_array a, const int* shift, size_t shift_num, const olivine_stream s) {

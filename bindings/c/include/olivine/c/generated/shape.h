@@ -51,6 +51,8 @@ OLIVINE_C_API int olivine_tile(olivine_array* res, const olivine_array a, const 
 /* Repeats every element `repeats` times along an axis, or of the flattened array. */
 OLIVINE_C_API int olivine_repeat(olivine_array* res, const olivine_array array, int repeats, const olivine_stream s);
 OLIVINE_C_API int olivine_repeat_axis(olivine_array* res, const olivine_array array, int repeats, int axis, const olivine_stream s);
+OLIVINE_C_API int olivine_repeat_array(olivine_array* res, const olivine_array array, const olivine_array repeats, olivine_optional_int total_repeat_length, const olivine_stream s);
+OLIVINE_C_API int olivine_repeat_array_axis(olivine_array* res, const olivine_array array, const olivine_array repeats, int axis, olivine_optional_int total_repeat_length, const olivine_stream s);
 /* Shifts elements along axes; those pushed out come back at the other end. */
 OLIVINE_C_API int olivine_roll(olivine_array* res, const olivine_array a, const int* shift, size_t shift_num, const olivine_stream s);
 OLIVINE_C_API int olivine_roll_axis(olivine_array* res, const olivine_array a, const int* shift, size_t shift_num, int axis, const olivine_stream s);

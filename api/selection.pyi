@@ -1,4 +1,4 @@
-"""Selecting by conditions: positions and elements where something is true.
+"""Selecting by conditions and counts: where something is true, and how often an element stands.
 
 How many there are depends on values. Without ``size`` they are computed first, and the result has
 exactly its elements. In ``compile``, ``vmap`` and exported functions, where values are not known, give
@@ -102,4 +102,28 @@ def compress(
     Raises:
         ValueError: the condition is longer than the axis, ``size`` is negative, or there is none where
             ``compile``, ``vmap`` or ``export_function`` traces ``condition``.
+    """
+
+
+@c("repeat_array")
+def repeat(
+    array: array,
+    repeats: int | array,
+    axis: int | None = None,
+    total_repeat_length: int | None = None,
+    *,
+    stream: StreamOrDevice = None,
+) -> array:
+    """Repeats every element ``repeats`` times along an axis, or of the flattened array.
+
+    Args:
+        repeats: a number, or one for each element along the axis.
+        total_repeat_length: the size of the axis in the result, which need not be the sum of
+            ``repeats``: more is cut off, and the last element fills what is missing. None: the sum,
+            which computes ``repeats`` first. ``compile``, ``vmap`` and exported functions that trace
+            ``repeats`` need it.
+
+    Raises:
+        TypeError: ``repeats`` are not integers, or not one for each element.
+        ValueError: one of ``repeats`` is negative (with ``total_repeat_length`` it counts as 0).
     """

@@ -203,29 +203,11 @@ def tile(a: array, reps: int | Sequence[int], /, *, stream: StreamOrDevice = Non
     """Repeats the whole array ``reps[i]`` times along axis ``i``, counted from the last."""
 
 
-@c(repeats="int", total_repeat_length=None)
-@c("repeat_array")
+@no_python
 def repeat(
-    array: array,
-    repeats: int | array,
-    axis: int | None = None,
-    total_repeat_length: int | None = None,
-    *,
-    stream: StreamOrDevice = None,
+    array: array, repeats: int, axis: int | None = None, *, stream: StreamOrDevice = None
 ) -> array:
-    """Repeats every element ``repeats`` times along an axis, or of the flattened array.
-
-    Args:
-        repeats: a number, or one for each element along the axis.
-        total_repeat_length: the size of the axis in the result, which need not be the sum of
-            ``repeats``: more is cut off, and the last element fills what is missing. None: the sum,
-            which computes ``repeats`` first. ``compile``, ``vmap`` and exported functions that trace
-            ``repeats`` need it.
-
-    Raises:
-        TypeError: ``repeats`` are not integers, or not one for each element.
-        ValueError: one of ``repeats`` is negative (with ``total_repeat_length`` it counts as 0).
-    """
+    """Repeats every element ``repeats`` times along an axis, or of the flattened array."""
 
 
 def roll(

@@ -16,6 +16,7 @@
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/reduction.h"
+#include "olivine/ops/scan.h"
 #include "olivine/ops/shape.h"
 #include "olivine/transforms.h"
 #include "ops/batching.h"
@@ -231,6 +232,29 @@ array compressed(const array& a, const array& mask, const array& condition, int 
   return where(reshape(found, along, s), out, astype(reshape(*fill, Shape{}, s), a.dtype(), s), s);
 }
 
+// ---- repeat
+
+// How long the result is, which computes the numbers.
+int64_t total_of(const array& repeats, StreamOrDevice s) {
+  expect_known(repeats, "repeat", "total_repeat_length=n");
+  array least = min(repeats, s), total = sum(repeats, s);
+  eval({repeats, least, total});
+  if (least.item<int64_t>() < 0) {
+    fail("[repeat] expected repeats >= 0; got ", least.item<int64_t>());
+  }
+  return total.item<int64_t>();
+}
+
+// For each of `total` places the element that stands there: the number of runs that ended before,
+// so that places past the end have the last element.
+array repeated_indices(const array& repeats, int64_t total, StreamOrDevice s) {
+  int64_t n = repeats.size();
+  array ends = cumsum(maximum(repeats, array(0, int64), s), 0, false, true, std::nullopt, s);
+  array at = minimum(slice(ends, Shape{0}, Shape{n - 1}, s), array(total, int64), s);
+  array ended = scatter_add(zeros({total + 1}, int32, s), at, ones({n - 1, 1}, int32, s), 0, s);
+  return slice(cumsum(ended, 0, false, true, std::nullopt, s), Shape{0}, Shape{total}, s);
+}
+
 }  // namespace
 
 std::vector<array> nonzero(const array& a, std::optional<int64_t> size, int64_t fill_value,
@@ -278,6 +302,30 @@ array compress(const array& condition, const array& a, std::optional<int> axis,
   // One pattern for every position of the axes before.
   array mask = broadcast_to(known, leading(stop, at, std::span(&stop[at], 1)), s);
   return compressed(read, mask, known, at, size, fill_value, "compress", s);
+}
+
+array repeat(const array& a, const array& repeats, std::optional<int> axis,
+             std::optional<int64_t> total_repeat_length, StreamOrDevice s) {
+  if (!axis) return repeat(flatten(a, s), repeats, 0, total_repeat_length, s);
+  int ax = normalize_axis(*axis, a.ndim(), "repeat");
+  int64_t n = a.shape()[ax];
+  if (!is_integer(repeats.dtype()) || repeats.ndim() > 1 ||
+      (repeats.size() != 1 && repeats.size() != n)) {
+    fail<TypeError>("[repeat] expected an integer or ", n, " of them for repeats; got ",
+                    repeats.dtype(), " of shape ", repeats.shape());
+  }
+  bool one = repeats.ndim() == 0 && !total_repeat_length && !awaits_input(repeats);
+  if (one) return repeat(a, repeats.item<int>(), ax, s);
+  if (total_repeat_length && *total_repeat_length < 0) {
+    fail("[repeat] expected total_repeat_length >= 0; got ", *total_repeat_length);
+  }
+  array each = broadcast_to(astype(flatten(repeats, s), int64, s), {n}, s);
+  if (n > std::numeric_limits<int32_t>::max() || (n == 0 && total_repeat_length.value_or(0) > 0)) {
+    fail("[repeat] expected an axis of 1 to 2^31 - 1 elements; got ", n);
+  }
+  if (n == 0) return a;
+  int64_t total = total_repeat_length ? *total_repeat_length : total_of(each, s);
+  return take(a, repeated_indices(each, total, s), ax, s);
 }
 
 }  // namespace olivine

@@ -1,18 +1,14 @@
 // Shape ops made of others: splitting, stacking, padding, repeating, rolling, diagonals and grids.
 #include <cstdlib>
-#include <limits>
 
 #include "core/error.h"
-#include "core/known.h"
 #include "core/op.h"
 #include "core/size.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/reduction.h"
-#include "olivine/ops/scan.h"
 #include "olivine/ops/shape.h"
-#include "olivine/transforms.h"
 #include "ops/indexing_params.h"
 #include "runtime/interrupt.h"
 
@@ -213,55 +209,6 @@ array repeat(const array& a, int repeats, int axis, StreamOrDevice s) {
 }
 array repeat(const array& a, int repeats, StreamOrDevice s) {
   return repeat(flatten(a, s), repeats, 0, s);
-}
-
-namespace {
-
-// How long the result is, which computes the numbers.
-int64_t total_of(const array& repeats, StreamOrDevice s) {
-  expect_known(repeats, "repeat", "total_repeat_length=n");
-  array least = min(repeats, s), total = sum(repeats, s);
-  eval({repeats, least, total});
-  if (least.item<int64_t>() < 0) {
-    fail("[repeat] expected repeats >= 0; got ", least.item<int64_t>());
-  }
-  return total.item<int64_t>();
-}
-
-// For each of `total` places the element that stands there: the number of runs that ended before,
-// so that places past the end have the last element.
-array repeated_indices(const array& repeats, int64_t total, StreamOrDevice s) {
-  int64_t n = repeats.size();
-  array ends = cumsum(maximum(repeats, array(0, int64), s), 0, false, true, std::nullopt, s);
-  array at = minimum(slice_axis(ends, 0, 0, n - 1, s), array(total, int64), s);
-  array ended = scatter_add(zeros({total + 1}, int32, s), at, ones({n - 1, 1}, int32, s), 0, s);
-  return slice_axis(cumsum(ended, 0, false, true, std::nullopt, s), 0, 0, total, s);
-}
-
-}  // namespace
-
-array repeat(const array& a, const array& repeats, std::optional<int> axis,
-             std::optional<int64_t> total_repeat_length, StreamOrDevice s) {
-  if (!axis) return repeat(flatten(a, s), repeats, 0, total_repeat_length, s);
-  int ax = normalize_axis(*axis, a.ndim(), "repeat");
-  int64_t n = a.shape()[ax];
-  if (!is_integer(repeats.dtype()) || repeats.ndim() > 1 ||
-      (repeats.size() != 1 && repeats.size() != n)) {
-    fail<TypeError>("[repeat] expected an integer or ", n, " of them for repeats; got ",
-                    repeats.dtype(), " of shape ", repeats.shape());
-  }
-  bool one = repeats.ndim() == 0 && !total_repeat_length && !awaits_input(repeats);
-  if (one) return repeat(a, repeats.item<int>(), ax, s);
-  if (total_repeat_length && *total_repeat_length < 0) {
-    fail("[repeat] expected total_repeat_length >= 0; got ", *total_repeat_length);
-  }
-  array each = broadcast_to(astype(flatten(repeats, s), int64, s), {n}, s);
-  if (n > std::numeric_limits<int32_t>::max() || (n == 0 && total_repeat_length.value_or(0) > 0)) {
-    fail("[repeat] expected an axis of 1 to 2^31 - 1 elements; got ", n);
-  }
-  if (n == 0) return a;
-  int64_t total = total_repeat_length ? *total_repeat_length : total_of(each, s);
-  return take(a, repeated_indices(each, total, s), ax, s);
 }
 
 array roll(const array& a, const Shape& shift, const std::vector<int>& axes, StreamOrDevice s) {

@@ -30,3 +30,11 @@ int olivine_compress(olivine_array* res, const olivine_array condition, const ol
 int olivine_compress_axis(olivine_array* res, const olivine_array condition, const olivine_array a, int axis, olivine_optional_int size, const olivine_array fill_value /* may be null */, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::compress), c::get(condition), c::get(a), MaybeInt{Int{axis, "compress"}}, c::maybe(size, "compress"), c::maybe(fill_value), c::get(s))); });
 }
+
+int olivine_repeat_array(olivine_array* res, const olivine_array array, const olivine_array repeats, olivine_optional_int total_repeat_length, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), c::get(repeats), MaybeInt{}, c::maybe(total_repeat_length, "repeat"), c::get(s))); });
+}
+
+int olivine_repeat_array_axis(olivine_array* res, const olivine_array array, const olivine_array repeats, int axis, olivine_optional_int total_repeat_length, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), c::get(repeats), MaybeInt{Int{axis, "repeat"}}, c::maybe(total_repeat_length, "repeat"), c::get(s))); });
+}

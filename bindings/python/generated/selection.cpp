@@ -52,6 +52,15 @@ PyObject* py_compress(PyObject* self, PyObject* const* args, Py_ssize_t nargs, P
   });
 }
 
+constexpr std::string_view py_repeat_names[] = {"array", "repeats", "axis", "total_repeat_length", "stream"};
+constexpr Signature py_repeat_signature{"repeat", py_repeat_names, 5, 0, 4, false, 3u, false};
+PyObject* py_repeat(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_repeat_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::repeat), in.ref(0), in.ref(1), in.maybe_integer(2), in.maybe_integer(3), in.stream(4)));
+  });
+}
+
 PyMethodDef functions[] = {
     function_entry<py_nonzero>("nonzero",
 R"doc(nonzero(a, /, size=None, fill_value=0, *, stream=None)
@@ -113,6 +122,22 @@ Args:
 Raises:
     ValueError: the condition is longer than the axis, ``size`` is negative, or there is none where
         ``compile``, ``vmap`` or ``export_function`` traces ``condition``.)doc"),
+    function_entry<py_repeat>("repeat",
+R"doc(repeat(array, repeats, axis=None, total_repeat_length=None, *, stream=None)
+--
+
+Repeats every element ``repeats`` times along an axis, or of the flattened array.
+
+Args:
+    repeats: a number, or one for each element along the axis.
+    total_repeat_length: the size of the axis in the result, which need not be the sum of
+        ``repeats``: more is cut off, and the last element fills what is missing. None: the sum,
+        which computes ``repeats`` first. ``compile``, ``vmap`` and exported functions that trace
+        ``repeats`` need it.
+
+Raises:
+    TypeError: ``repeats`` are not integers, or not one for each element.
+    ValueError: one of ``repeats`` is negative (with ``total_repeat_length`` it counts as 0).)doc"),
     {}};
 PyMethodDef methods[] = {
     {}};

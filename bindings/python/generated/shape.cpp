@@ -183,15 +183,6 @@ PyObject* py_tile(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObj
   });
 }
 
-constexpr std::string_view py_repeat_names[] = {"array", "repeats", "axis", "total_repeat_length", "stream"};
-constexpr Signature py_repeat_signature{"repeat", py_repeat_names, 5, 0, 4, false, 3u, false};
-PyObject* py_repeat(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
-  return guarded([&]() -> PyObject* {
-    Arguments in(py_repeat_signature, self, args, nargs, names);
-    return to_python(call(OLIVINE_FUNCTION(olivine::repeat), in.ref(0), in.ref(1), in.maybe_integer(2), in.maybe_integer(3), in.stream(4)));
-  });
-}
-
 constexpr std::string_view py_roll_names[] = {"a", "shift", "axis", "stream"};
 constexpr Signature py_roll_signature{"roll", py_roll_names, 4, 1, 3, false, 3u, false};
 PyObject* py_roll(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
@@ -431,22 +422,6 @@ R"doc(tile(a, reps, /, *, stream=None)
 --
 
 Repeats the whole array ``reps[i]`` times along axis ``i``, counted from the last.)doc"),
-    function_entry<py_repeat>("repeat",
-R"doc(repeat(array, repeats, axis=None, total_repeat_length=None, *, stream=None)
---
-
-Repeats every element ``repeats`` times along an axis, or of the flattened array.
-
-Args:
-    repeats: a number, or one for each element along the axis.
-    total_repeat_length: the size of the axis in the result, which need not be the sum of
-        ``repeats``: more is cut off, and the last element fills what is missing. None: the sum,
-        which computes ``repeats`` first. ``compile``, ``vmap`` and exported functions that trace
-        ``repeats`` need it.
-
-Raises:
-    TypeError: ``repeats`` are not integers, or not one for each element.
-    ValueError: one of ``repeats`` is negative (with ``total_repeat_length`` it counts as 0).)doc"),
     function_entry<py_roll>("roll",
 R"doc(roll(a, /, shift, axis=None, *, stream=None)
 --

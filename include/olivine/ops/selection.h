@@ -1,4 +1,4 @@
-// Selecting by conditions: positions and elements where something is true, in row-major order.
+// Selecting by conditions, in row-major order, and repeating by counts.
 //
 // Without `size` the number of hits is computed first and is the size of the result. With it the
 // result has that size whatever the values are, as traced functions need: hits beyond it are
@@ -36,5 +36,12 @@ OLIVINE_API array compress(const array& condition, const array& a,
                            std::optional<int64_t> size = std::nullopt,
                            const std::optional<array>& fill_value = std::nullopt,
                            StreamOrDevice s = {});
+// Each element as often as its own number says, or all as often as one. Without
+// `total_repeat_length` the numbers are computed first; with it they are cut off there, or the last
+// element goes on.
+OLIVINE_API array repeat(const array& a, const array& repeats,
+                         std::optional<int> axis = std::nullopt,
+                         std::optional<int64_t> total_repeat_length = std::nullopt,
+                         StreamOrDevice s = {});
 
 }  // namespace olivine

@@ -88,12 +88,6 @@ OLIVINE_API array tile(const array& a, std::vector<int> reps, StreamOrDevice s =
 // Repeats every element along an axis (without `axis`: of the flattened array).
 OLIVINE_API array repeat(const array& a, int repeats, int axis, StreamOrDevice s = {});
 OLIVINE_API array repeat(const array& a, int repeats, StreamOrDevice s = {});
-// Each as often as its own number says, or all as often as one. Without `total_repeat_length` the
-// numbers are computed first; with it they are cut off there, or the last element goes on.
-OLIVINE_API array repeat(const array& a, const array& repeats,
-                         std::optional<int> axis = std::nullopt,
-                         std::optional<int64_t> total_repeat_length = std::nullopt,
-                         StreamOrDevice s = {});
 // Shifts elements along axes; those pushed out come back at the other end.
 OLIVINE_API array roll(const array& a, const Shape& shift, const std::vector<int>& axes,
                        StreamOrDevice s = {});

@@ -2181,6 +2181,20 @@ Raises:
     ValueError: the condition is longer than the axis, ``size`` is negative, or there is none where
         ``compile``, ``vmap`` or ``export_function`` traces ``condition``."""
 
+def repeat(array: array, repeats: int | array, axis: int | None=None, total_repeat_length: int | None=None, *, stream: StreamOrDevice=None) -> array:
+    """Repeats every element ``repeats`` times along an axis, or of the flattened array.
+
+Args:
+    repeats: a number, or one for each element along the axis.
+    total_repeat_length: the size of the axis in the result, which need not be the sum of
+        ``repeats``: more is cut off, and the last element fills what is missing. None: the sum,
+        which computes ``repeats`` first. ``compile``, ``vmap`` and exported functions that trace
+        ``repeats`` need it.
+
+Raises:
+    TypeError: ``repeats`` are not integers, or not one for each element.
+    ValueError: one of ``repeats`` is negative (with ``total_repeat_length`` it counts as 0)."""
+
 def reshape(a: array, /, shape: Sequence[int], *, stream: StreamOrDevice=None) -> array:
     """The same elements in row-major order under another shape.
 
@@ -2304,20 +2318,6 @@ Raises:
 
 def tile(a: array, reps: int | Sequence[int], /, *, stream: StreamOrDevice=None) -> array:
     """Repeats the whole array ``reps[i]`` times along axis ``i``, counted from the last."""
-
-def repeat(array: array, repeats: int | array, axis: int | None=None, total_repeat_length: int | None=None, *, stream: StreamOrDevice=None) -> array:
-    """Repeats every element ``repeats`` times along an axis, or of the flattened array.
-
-Args:
-    repeats: a number, or one for each element along the axis.
-    total_repeat_length: the size of the axis in the result, which need not be the sum of
-        ``repeats``: more is cut off, and the last element fills what is missing. None: the sum,
-        which computes ``repeats`` first. ``compile``, ``vmap`` and exported functions that trace
-        ``repeats`` need it.
-
-Raises:
-    TypeError: ``repeats`` are not integers, or not one for each element.
-    ValueError: one of ``repeats`` is negative (with ``total_repeat_length`` it counts as 0)."""
 
 def roll(a: array, /, shift: int | tuple[int], axis: None | int | tuple[int]=None, *, stream: StreamOrDevice=None) -> array:
     """Shifts elements along axes; those pushed out come back at the other end.

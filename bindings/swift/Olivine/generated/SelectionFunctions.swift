@@ -52,3 +52,24 @@ public func compress(
       r, condition.ctx, a.ctx, axis.c, size.optional, fillValue.handle, stream.ctx)
   }
 }
+
+/// Repeats every element ``repeats`` times along an axis, or of the flattened array.
+public func `repeat`(
+  _ array: NDArray, _ repeats: NDArray, totalRepeatLength: Int? = nil,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_repeat_array(r, array.ctx, repeats.ctx, totalRepeatLength.optional, stream.ctx)
+  }
+}
+
+/// Repeats every element ``repeats`` times along an axis, or of the flattened array.
+public func `repeat`(
+  _ array: NDArray, _ repeats: NDArray, axis: Int, totalRepeatLength: Int? = nil,
+  stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in
+    olivine_repeat_array_axis(
+      r, array.ctx, repeats.ctx, axis.c, totalRepeatLength.optional, stream.ctx)
+  }
+}

@@ -292,27 +292,6 @@ public func unstack(
   madeVector { r in olivine_unstack(r, array.ctx, axis.c, stream.ctx) }
 }
 
-/// Repeats every element ``repeats`` times along an axis, or of the flattened array.
-public func `repeat`(
-  _ array: NDArray, _ repeats: NDArray, totalRepeatLength: Int? = nil,
-  stream: StreamOrDevice = .default
-) -> NDArray {
-  made { r in
-    olivine_repeat_array(r, array.ctx, repeats.ctx, totalRepeatLength.optional, stream.ctx)
-  }
-}
-
-/// Repeats every element ``repeats`` times along an axis, or of the flattened array.
-public func `repeat`(
-  _ array: NDArray, _ repeats: NDArray, axis: Int, totalRepeatLength: Int? = nil,
-  stream: StreamOrDevice = .default
-) -> NDArray {
-  made { r in
-    olivine_repeat_array_axis(
-      r, array.ctx, repeats.ctx, axis.c, totalRepeatLength.optional, stream.ctx)
-  }
-}
-
 /// Reverses the order of elements along axes, all of them by default, without a copy.
 public func flip(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArray {
   made { r in olivine_flip(r, array.ctx, stream.ctx) }

@@ -16,5 +16,8 @@ OLIVINE_C_API int olivine_extract(olivine_array* res, const olivine_array condit
 /* The slices across `axis` whose condition is not zero; of the flattened array without one. */
 OLIVINE_C_API int olivine_compress(olivine_array* res, const olivine_array condition, const olivine_array a, olivine_optional_int size, const olivine_array fill_value /* may be null */, const olivine_stream s);
 OLIVINE_C_API int olivine_compress_axis(olivine_array* res, const olivine_array condition, const olivine_array a, int axis, olivine_optional_int size, const olivine_array fill_value /* may be null */, const olivine_stream s);
+/* Repeats every element `repeats` times along an axis, or of the flattened array. */
+OLIVINE_C_API int olivine_repeat_array(olivine_array* res, const olivine_array array, const olivine_array repeats, olivine_optional_int total_repeat_length, const olivine_stream s);
+OLIVINE_C_API int olivine_repeat_array_axis(olivine_array* res, const olivine_array array, const olivine_array repeats, int axis, olivine_optional_int total_repeat_length, const olivine_stream s);
 
 #endif

@@ -10,6 +10,7 @@
 #include "olivine/ops/creation.h"
 #include "olivine/ops/einsum.h"
 #include "olivine/ops/matmul.h"
+#include "olivine/ops/selection.h"
 #include "olivine/ops/shape.h"
 #include "olivine/ops/sort.h"
 
@@ -182,7 +183,7 @@ PyObject* einsum_path(Arguments& in) {
   return nb::make_tuple(steps, nb::str(text.c_str())).release().ptr();
 }
 
-// ---- unique
+// ---- unique, and where with a condition alone
 static std::optional<int64_t> size_of(Arguments& in, int i) {
   return in.none(i) ? std::nullopt : std::optional<int64_t>(in.integer(i));
 }
@@ -192,6 +193,10 @@ PyObject* unique(Arguments& in) {
   std::vector<array> out = olivine::unique(in.ref(0), size_of(in, 1), in.boolean(2), in.boolean(3),
                                            in.boolean(4), fill, in.stream(6));
   return out.size() == 1 ? wrap(out[0]) : wrap_tuple(out);
+}
+
+PyObject* where_2(Arguments& in) {
+  return wrap_tuple(nonzero(in.ref(0), size_of(in, 1), in.integer(2, 0), in.stream(3)));
 }
 
 // A named tuple, whose type is made at the first use.

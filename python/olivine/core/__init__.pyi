@@ -1590,10 +1590,16 @@ def bitwise_right_shift(a: scalar | array, b: scalar | array, stream: StreamOrDe
 Shifts beyond the width give 0, or -1 for negative numbers. Operands broadcast and are promoted
 to one dtype, bool to uint8. ValueError unless integer or bool."""
 
+@overload
 def where(condition: scalar | array, x: scalar | array, y: scalar | array, /, *, stream: StreamOrDevice=None) -> array:
     """Elements of ``x`` where the condition is nonzero, else of ``y``.
 
-All three broadcast; ``x`` and ``y`` are promoted to one dtype."""
+All three broadcast; ``x`` and ``y`` are promoted to one dtype. The condition alone gives the
+positions where it is nonzero: ``nonzero(condition, size, fill_value)``."""
+
+@overload
+def where(condition: array, /, *, size: int | None=None, fill_value: int=0, stream: StreamOrDevice=None) -> tuple[array, ...]:
+    ...
 
 def clip(a: array, /, a_min: scalar | array | None, a_max: scalar | array | None, *, stream: StreamOrDevice=None) -> array:
     """Elements limited to ``[a_min, a_max]``; NaN stays NaN.

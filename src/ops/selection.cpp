@@ -5,6 +5,7 @@
 // public functions count first where no size is given.
 #include "olivine/ops/selection.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "core/checks.h"
@@ -309,13 +310,17 @@ array repeat(const array& a, const array& repeats, std::optional<int> axis,
   if (!axis) return repeat(flatten(a, s), repeats, 0, total_repeat_length, s);
   int ax = normalize_axis(*axis, a.ndim(), "repeat");
   int64_t n = a.shape()[ax];
-  if (!is_integer(repeats.dtype()) || repeats.ndim() > 1 ||
-      (repeats.size() != 1 && repeats.size() != n)) {
+  bool whole = is_integer(repeats.dtype()) || repeats.dtype() == bool_;
+  if (!whole || repeats.ndim() > 1 || (repeats.size() != 1 && repeats.size() != n)) {
     fail<TypeError>("[repeat] expected an integer or ", n, " of them for repeats; got ",
                     repeats.dtype(), " of shape ", repeats.shape());
   }
   bool one = repeats.ndim() == 0 && !total_repeat_length && !awaits_input(repeats);
-  if (one) return repeat(a, repeats.item<int>(), ax, s);
+  if (one) {
+    auto count = repeats.item<int64_t>();
+    if (count > kMaxNarrow) fail("[repeat] expected repeats below 2^31; got ", count);
+    return repeat(a, static_cast<int>(std::max<int64_t>(count, -1)), ax, s);
+  }
   if (total_repeat_length && *total_repeat_length < 0) {
     fail("[repeat] expected total_repeat_length >= 0; got ", *total_repeat_length);
   }

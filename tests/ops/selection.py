@@ -386,6 +386,7 @@ def test_wrong_arguments_are_told():
         ),
         (lambda: mx.repeat(x, mx.array([1, -1, 0])), "[repeat] expected repeats >= 0; got -1"),
         (lambda: mx.repeat(x, -1), "[repeat] expected repeats >= 0; got -1"),
+        (lambda: mx.repeat(x, 2**40), "[repeat] expected repeats below 2^31"),
         (lambda: mx.repeat(x, x, 0, -2), "[repeat] expected total_repeat_length >= 0; got -2"),
         (lambda: mx.unique(x, size=-1), "[unique] expected a size"),
     ):

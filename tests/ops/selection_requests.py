@@ -1,6 +1,6 @@
 """What users of other array packages ask for of masks, nonzero and unique, as programs that run.
 
-MLX's issues 246, 568, 860, 865, 2710, 2744 and 2803 and JAX's 10231 and 21994 are about arrays whose
+MLX issues 246, 568, 860, 865, 2710, 2744, 2803 and JAX issues 10231, 21994 are about arrays whose
 shapes depend on values: as NumPy has them, as a clear error instead of a crash, and under jit.
 """
 
@@ -60,6 +60,7 @@ def test_rows_are_filtered_in_a_training_step():
 def test_repeating_by_counts_spreads_rows():
     x = mx.array([[1, 2], [3, 4]])
     assert mx.repeat(x, mx.array([1, 3]), axis=0).tolist() == [[1, 2]] + 3 * [[3, 4]]
+    assert mx.repeat(x, mx.array([False, True]), axis=1).tolist() == [[2], [4]]
 
 
 @pytest.mark.parametrize("transform", [mx.compile, mx.vmap])

@@ -11,6 +11,7 @@
 #include "core/checks.h"
 #include "core/error.h"
 #include "core/known.h"
+#include "core/node.h"
 #include "core/op.h"
 #include "core/size.h"
 #include "olivine/ops/creation.h"
@@ -298,6 +299,7 @@ array compress(const array& condition, const array& a, std::optional<int> axis,
   }
   Shape stop = a.shape();
   stop[at] = condition.size();
+  note_size_read(a, "a condition as long as an axis");
   array read = stop == a.shape() ? a : slice(a, Shape(stop.size(), 0), stop, s);
   array known = truth(condition, s);
   // One pattern for every position of the axes before.

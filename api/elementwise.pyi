@@ -532,6 +532,7 @@ def right_shift(a: scalar | array, b: scalar | array, stream: StreamOrDevice = N
     """
 
 
+@overload
 def where(
     condition: scalar | array,
     x: scalar | array,
@@ -542,8 +543,21 @@ def where(
 ) -> array:
     """Elements of ``x`` where the condition is nonzero, else of ``y``.
 
-    All three broadcast; ``x`` and ``y`` are promoted to one dtype.
+    All three broadcast; ``x`` and ``y`` are promoted to one dtype. The condition alone gives the
+    positions where it is nonzero: ``nonzero(condition, size, fill_value)``.
     """
+
+
+@overload
+@manual
+def where(
+    condition: array,
+    /,
+    *,
+    size: int | None = None,
+    fill_value: int = 0,
+    stream: StreamOrDevice = None,
+) -> tuple[array, ...]: ...
 
 
 def clip(

@@ -203,6 +203,7 @@ def tile(a: array, reps: int | Sequence[int], /, *, stream: StreamOrDevice = Non
     """Repeats the whole array ``reps[i]`` times along axis ``i``, counted from the last."""
 
 
+@no_python
 def repeat(
     array: array, repeats: int, axis: int | None = None, *, stream: StreamOrDevice = None
 ) -> array:

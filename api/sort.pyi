@@ -68,11 +68,11 @@ def searchsorted(
 
 
 @manual
-@c(res="vector")
+@c(res="vector", size="int")
 def unique(
     a: array,
     /,
-    size: int,
+    size: int | None = None,
     return_index: bool = False,
     return_inverse: bool = False,
     return_counts: bool = False,
@@ -80,18 +80,76 @@ def unique(
     *,
     stream: StreamOrDevice = None,
 ) -> array | tuple[array, ...]:
-    """The first ``size`` distinct elements of the flattened array in rising order.
+    """The distinct elements of the flattened array in rising order.
 
-    The shape is fixed by ``size``, so that it does not depend on values: where there are fewer
-    distinct elements, ``fill_value`` (the smallest element without it) takes the place of the rest.
-    NaNs differ from each other.
+    With ``size`` the shape does not depend on values, as ``compile``, ``vmap`` and exported functions
+    need: elements beyond it are left out, and ``fill_value`` (the smallest element without it) takes
+    the place of missing ones. NaNs differ from each other.
 
     Args:
+        size: how many elements to return; None: all, which computes ``a`` first.
         return_index: also where each first occurs in the flattened array, ``uint32``.
         return_inverse: also the position of each element of ``a`` in the result, ``uint32``, of the
             shape of ``a``; that of an element beyond ``size`` is ``size - 1``.
         return_counts: also how often each occurs, ``int32``; 0 for a fill value.
 
     Raises:
-        ValueError: ``size`` is negative, or ``a`` is empty and there is no ``fill_value``.
+        ValueError: ``size`` is negative or missing where ``a`` is traced without values, or ``a`` is
+            empty, ``size`` is not 0 and there is no ``fill_value``.
     """
+
+
+@manual
+@c()
+def unique_all(
+    x: array,
+    /,
+    *,
+    size: int | None = None,
+    fill_value: scalar | array | None = None,
+    stream: StreamOrDevice = None,
+) -> tuple[array, array, array, array]:
+    """The distinct elements with all that ``unique`` can tell of them, as the array API names it.
+
+    Returns:
+        a named tuple: ``values``; ``indices``, where each first occurs in the flattened array;
+        ``inverse_indices``, the position of each element of ``x`` among the values, of the shape of
+        ``x``; and ``counts``. All but the values are ``int32``.
+    """
+
+
+@manual
+@c()
+def unique_counts(
+    x: array,
+    /,
+    *,
+    size: int | None = None,
+    fill_value: scalar | array | None = None,
+    stream: StreamOrDevice = None,
+) -> tuple[array, array]:
+    """A named tuple of the distinct elements, ``values``, and how often each occurs, ``counts``."""
+
+
+@manual
+@c()
+def unique_inverse(
+    x: array,
+    /,
+    *,
+    size: int | None = None,
+    fill_value: scalar | array | None = None,
+    stream: StreamOrDevice = None,
+) -> tuple[array, array]:
+    """A named tuple: ``values``, the distinct elements; ``x`` is ``values[inverse_indices]``."""
+
+
+def unique_values(
+    x: array,
+    /,
+    *,
+    size: int | None = None,
+    fill_value: scalar | array | None = None,
+    stream: StreamOrDevice = None,
+) -> array:
+    """The distinct elements in rising order; arguments as for ``unique``."""

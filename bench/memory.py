@@ -71,9 +71,10 @@ STEPS = {
 }
 
 
-def row(name, inputs, same=None, traffic=0, limit="copy", dtypes=DTYPES, **functions):
-    """A workload per dtype. `same` is an expression that every library understands; `lazy`, `jax`,
-    `torch` and `numpy` are those of one. `traffic`: values read and written."""
+def row(name, inputs, same=None, traffic=0, limit="copy", dtypes=DTYPES, without=(), **functions):
+    """A workload per dtype. `same` is an expression that every library understands but those of
+    `without`; `lazy`, `jax`, `torch` and `numpy` are those of one. `traffic`: values read and
+    written."""
     functions = {library: same for library in ("lazy", "jax", "torch", "numpy") if same} | functions
     lazy = functions.pop("lazy")
     functions |= {"olivine": lazy, "mlx": lazy}
@@ -83,7 +84,7 @@ def row(name, inputs, same=None, traffic=0, limit="copy", dtypes=DTYPES, **funct
             f"{name}_{short}", work=traffic * size / 1e9, unit="GB" if traffic else "", limit=limit
         )
         for library, function in functions.items():
-            if library == "numpy" and short != "f32":
+            if library in without or library == "numpy" and short != "f32":
                 continue
 
             def setup(library, function=function, dtype=DTYPES[short]):
@@ -312,6 +313,29 @@ for name, table, count in (("rows", (1 << 15, 512), 1 << 13), ("million", (1 << 
         torch=lambda m: lambda t, i, v: t.index_add(0, i, v),
         numpy=numpy_scatter,
     )
+
+# ---- Masks
+
+
+def half_of_them():
+    return [np.random.default_rng(4).random(COUNT) < 0.5]
+
+
+row(
+    "masked_half",
+    lambda: [floats(COUNT), *half_of_them()],
+    lambda m: lambda a, mask: a[mask],
+    COUNT + COUNT // 2 + COUNT // 4,
+    without=("mlx", "jax"),
+)
+row(
+    "nonzero_half",
+    half_of_them,
+    lambda m: lambda mask: m.nonzero(mask),
+    COUNT // 2 + COUNT // 4,
+    dtypes=["f32"],
+    without=("mlx", "jax"),
+)
 
 # ---- Sorting and scans
 

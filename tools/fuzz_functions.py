@@ -115,6 +115,13 @@ def indexing():
     yield "gather-grad", lambda x, i: mx.grad(lambda x: (x[i] ** 2).sum())(x), (x, i)
     yield "mask", lambda x, m: mx.where(m, x, 0), (x, x > 0)
 
+    def selections(x, m):
+        read = [mx.extract(m, x, size=5), mx.compress(m[0], x, 1, size=2), mx.argwhere(m, size=3)]
+        return [*read, mx.repeat(x, m[0].astype(mx.int32), 1, total_repeat_length=3)]
+
+    yield "select", selections, (x, x > 0)
+    yield "select-grad", lambda x: mx.grad(lambda x: mx.extract(x > 0, x, 5).sum())(x), (x,)
+
 
 def reductions():
     x = ramp(3, 4)

@@ -39,6 +39,7 @@ TITLES = {
     "linalg": "Linear algebra",
     "matmul": "Matrix products",
     "scan": "Scans",
+    "selection": "Selecting and repeating",
     "sort": "Sorting and searching",
     "reduction": "Reductions",
     "shape": "Shapes",

@@ -1,6 +1,8 @@
 // Functions of the op families whose arguments the generator's type table does not cover.
 #include <nanobind/stl/vector.h>
 
+#include <atomic>
+
 #include "arguments.h"
 #include "convert.h"
 #include "core/error.h"
@@ -8,6 +10,7 @@
 #include "olivine/ops/creation.h"
 #include "olivine/ops/einsum.h"
 #include "olivine/ops/matmul.h"
+#include "olivine/ops/selection.h"
 #include "olivine/ops/shape.h"
 #include "olivine/ops/sort.h"
 
@@ -180,12 +183,70 @@ PyObject* einsum_path(Arguments& in) {
   return nb::make_tuple(steps, nb::str(text.c_str())).release().ptr();
 }
 
+// ---- unique, and where with a condition alone
+static std::optional<int64_t> size_of(Arguments& in, int i) {
+  return in.none(i) ? std::nullopt : std::optional<int64_t>(in.integer(i));
+}
 PyObject* unique(Arguments& in) {
   std::optional<array> fill;
   if (!in.none(5)) fill = in.ref(5);
-  std::vector<array> out = olivine::unique(in.ref(0), in.integer(1), in.boolean(2), in.boolean(3),
+  std::vector<array> out = olivine::unique(in.ref(0), size_of(in, 1), in.boolean(2), in.boolean(3),
                                            in.boolean(4), fill, in.stream(6));
   return out.size() == 1 ? wrap(out[0]) : wrap_tuple(out);
+}
+
+PyObject* where_2(Arguments& in) {
+  return wrap_tuple(nonzero(in.ref(0), size_of(in, 1), in.integer(2, 0), in.stream(3)));
+}
+
+// A named tuple, whose type is made at the first use.
+static PyObject* named(std::atomic<PyTypeObject*>& type, PyStructSequence_Desc desc,
+                       const std::vector<array>& values) {
+  if (!type.load()) {
+    PyTypeObject* made = PyStructSequence_NewType(&desc);
+    if (!made) throw nb::python_error();
+    PyTypeObject* none = nullptr;
+    if (!type.compare_exchange_strong(none, made)) Py_DECREF(made);
+  }
+  nb::object out = nb::steal(PyStructSequence_New(type.load()));
+  if (!out.is_valid()) throw nb::python_error();
+  for (size_t i = 0; i < values.size(); ++i) {
+    PyStructSequence_SetItem(out.ptr(), static_cast<Py_ssize_t>(i), wrap(values[i]));
+  }
+  return out.release().ptr();
+}
+
+static PyObject* unique_parts(Arguments& in, std::atomic<PyTypeObject*>& type,
+                              PyStructSequence_Desc desc,
+                              std::vector<array> (*f)(const array&, std::optional<int64_t>,
+                                                      const std::optional<array>&,
+                                                      StreamOrDevice)) {
+  std::optional<array> fill;
+  if (!in.none(2)) fill = in.ref(2);
+  return named(type, desc, f(in.ref(0), size_of(in, 1), fill, in.stream(3)));
+}
+
+PyObject* unique_all(Arguments& in) {
+  static constinit std::atomic<PyTypeObject*> type{nullptr};
+  PyStructSequence_Field fields[] = {{"values", nullptr},
+                                     {"indices", nullptr},
+                                     {"inverse_indices", nullptr},
+                                     {"counts", nullptr},
+                                     {}};
+  return unique_parts(in, type, {"olivine.core.UniqueAll", nullptr, fields, 4},
+                      olivine::unique_all);
+}
+PyObject* unique_counts(Arguments& in) {
+  static constinit std::atomic<PyTypeObject*> type{nullptr};
+  PyStructSequence_Field fields[] = {{"values", nullptr}, {"counts", nullptr}, {}};
+  return unique_parts(in, type, {"olivine.core.UniqueCounts", nullptr, fields, 2},
+                      olivine::unique_counts);
+}
+PyObject* unique_inverse(Arguments& in) {
+  static constinit std::atomic<PyTypeObject*> type{nullptr};
+  PyStructSequence_Field fields[] = {{"values", nullptr}, {"inverse_indices", nullptr}, {}};
+  return unique_parts(in, type, {"olivine.core.UniqueInverse", nullptr, fields, 2},
+                      olivine::unique_inverse);
 }
 
 }  // namespace olivine::python::hand

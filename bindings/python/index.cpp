@@ -1,11 +1,14 @@
 // Reads Python indices: ints, slices, None, Ellipsis, bools, arrays and lists.
 #include "index.h"
 
+#include <string_view>
+
 #include "convert.h"
 #include "core/error.h"
+#include "core/known.h"
 #include "core/node.h"
 #include "olivine/ops/elementwise.h"
-#include "olivine/ops/shape.h"
+#include "olivine/ops/selection.h"
 
 namespace olivine::python {
 namespace {
@@ -16,7 +19,7 @@ class Reader {
  public:
   Reader(const array& a, const char* op) : a_(a), op_(op) {}
 
-  Index read(PyObject* index) {
+  Index read(PyObject* index, bool keeps_mask) {
     PyObject* const* items = &index;
     Py_ssize_t n = 1;
     if (PyTuple_Check(index)) {
@@ -25,6 +28,11 @@ class Reader {
     }
     masks_.resize(static_cast<size_t>(n));
     count(items, n);
+    if (keeps_mask && n == 1 && masks_[0] && masks_[0]->dtype() == bool_ && masks_[0]->ndim() > 0) {
+      check_mask(*masks_[0]);
+      out_.mask = std::move(masks_[0]);
+      return std::move(out_);
+    }
     for (Py_ssize_t i = 0; i < n; ++i) add(items[i], masks_[static_cast<size_t>(i)]);
     while (axis_ < a_.ndim()) add_whole();
     return std::move(out_);
@@ -126,8 +134,9 @@ class Reader {
     ++axis_;
   }
 
-  // A mask of several axes stands for one array of positions per axis.
-  void add_mask(const array& mask) {
+  void check_mask(const array& mask) {
+    bool reads = std::string_view(op_) == "getitem";
+    expect_known(mask, op_, reads ? "extract(mask, x, size=n)" : "where(mask, value, x)");
     for (int i = 0; i < mask.ndim(); ++i) {
       if (mask.shape()[i] != a_.shape()[axis_ + i]) {
         fail<std::out_of_range>("[", op_,
@@ -136,27 +145,17 @@ class Reader {
                                 mask.shape(), " for an array of shape ", a_.shape());
       }
     }
-    array m = contiguous(mask);
-    evaluate(m);
-    const bool* data = m.size() ? m.data<bool>() : nullptr;
-    std::vector<std::vector<int64_t>> positions(static_cast<size_t>(mask.ndim()));
-    int64_t count = 0;
-    for (int64_t i = 0; i < m.size(); ++i) {
-      if (!data[i]) continue;
-      ++count;
-      int64_t rest = i;
-      for (int d = mask.ndim() - 1; d >= 0; --d) {
-        positions[static_cast<size_t>(d)].push_back(rest % mask.shape()[d]);
-        rest /= mask.shape()[d];
-      }
-    }
+  }
+
+  // A mask of several axes stands for one array of positions per axis.
+  void add_mask(const array& mask) {
+    check_mask(mask);
     if (mask.ndim() == 0) {
-      out_.items.push_back({.kind = Kind::flag, .flag = data[0]});
+      out_.items.push_back({.kind = Kind::flag, .flag = mask.item<bool>()});
       return;
     }
-    for (const auto& p : positions) {
-      out_.items.push_back(
-          {.kind = Kind::indices, .axis = axis_, .indices = array(p.data(), Shape{count}, int64)});
+    for (array& at : nonzero(mask)) {
+      out_.items.push_back({.kind = Kind::indices, .axis = axis_, .indices = std::move(at)});
       ++axis_;
     }
   }
@@ -171,8 +170,8 @@ class Reader {
 
 }  // namespace
 
-Index read_index(const array& a, PyObject* index, const char* op) {
-  return Reader(a, op).read(index);
+Index read_index(const array& a, PyObject* index, const char* op, bool keeps_mask) {
+  return Reader(a, op).read(index, keeps_mask);
 }
 
 std::optional<array> lone_mask(const array& a, PyObject* index) {

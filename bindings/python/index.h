@@ -28,11 +28,12 @@ struct Index {
   std::vector<IndexItem> items;  // the Ellipsis and missing axes are whole ranges
   bool advanced = false;         // some index is an array or a bool
   bool whole = true;             // every axis is taken whole
+  std::optional<array> mask;     // the whole index, if it is one boolean mask and that is allowed
 };
 
 // `op` is named in errors. Boolean masks become the positions where they are true, which computes
-// them.
-Index read_index(const array& a, PyObject* index, const char* op);
+// them; one that is the whole index stays as it is if `keeps_mask`.
+Index read_index(const array& a, PyObject* index, const char* op, bool keeps_mask = false);
 
 // The one boolean mask that is the whole index, over the leading axes of `a`; else nullopt.
 std::optional<array> lone_mask(const array& a, PyObject* index);

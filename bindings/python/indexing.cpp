@@ -6,8 +6,10 @@
 #include "array.h"
 #include "convert.h"
 #include "core/error.h"
+#include "core/known.h"
 #include "index.h"
 #include "olivine/ops/elementwise.h"
+#include "olivine/ops/selection.h"
 #include "olivine/ops/shape.h"
 
 namespace olivine::python {
@@ -144,7 +146,8 @@ array gather_block(const array& block, const Gathering& g) {
 }
 
 array index_array(const array& a, PyObject* o) {
-  Index index = read_index(a, o, "getitem");
+  Index index = read_index(a, o, "getitem", true);
+  if (index.mask) return extract(*index.mask, a);
   if (index.whole) return a;
   Block block = block_of(a, index);
   ResultLayout layout = layout_of(index);
@@ -230,15 +233,26 @@ array operand(PyObject* value, const array& a, const char* op) {
   return *v;
 }
 
+// Where a mask is true: one value, or part, for all; or the parts of `v` in their order. Nothing
+// here asks how many there are, which a traced mask does not tell.
+array assigned_under(const array& a, const array& mask, array v) {
+  int rank = mask.ndim();
+  std::vector<int> trailing;
+  for (int i = rank; i < a.ndim(); ++i) trailing.push_back(i);
+  int extra = v.ndim() - (a.ndim() - rank);
+  Shape parts(a.shape().begin() + rank, a.shape().end());
+  parts.insert(parts.begin(), extra > 0 ? v.shape()[extra - 1] : 1);
+  v = fitted(astype(v, a.dtype()), parts, "setitem");
+  array under = expanded(mask, trailing);
+  return parts[0] == 1 ? where(under, squeeze(v, 0), a) : masked_scatter(a, under, v);
+}
+
 array assigned(const array& a, PyObject* index, PyObject* value) {
   array v = operand(value, a, "setitem");
-  if (v.size() == 1) {  // a mask need not be computed for one value
-    if (std::optional<array> mask = lone_mask(a, index)) {
-      std::vector<int> trailing;
-      for (int i = mask->ndim(); i < a.ndim(); ++i) trailing.push_back(i);
-      v = astype(reshape(v, {}), a.dtype());
-      return where(expanded(*mask, trailing), v, a);
-    }
+  if (v.size() == 1 || is_array(index)) {
+    std::optional<array> mask = lone_mask(a, index);
+    // A mask need not be computed for one value.
+    if (mask && (v.size() == 1 || awaits_input(*mask))) return assigned_under(a, *mask, v);
   }
   return update_array(a, read_index(a, index, "setitem"), std::move(v), kAssign);
 }

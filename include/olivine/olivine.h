@@ -31,6 +31,7 @@
 #include "olivine/ops/random.h"
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/scan.h"
+#include "olivine/ops/selection.h"
 #include "olivine/ops/shape.h"
 #include "olivine/ops/sort.h"
 #include "olivine/parallel.h"

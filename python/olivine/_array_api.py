@@ -38,8 +38,8 @@ class ArrayNamespaceInfo:
     """Capabilities, devices and dtypes."""
 
     def capabilities(self):
-        """What depends on values: boolean masks select, other shapes are static."""
-        return {"boolean indexing": True, "data-dependent shapes": False, "max dimensions": None}
+        """What depends on values: masks as indices, and the shapes of what they select."""
+        return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": None}
 
     def default_device(self):
         """Where arrays are made."""

@@ -8,12 +8,14 @@
 
 #include "core/checks.h"
 #include "core/error.h"
+#include "core/known.h"
 #include "core/node.h"
 #include "core/op.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/scan.h"
+#include "olivine/ops/selection.h"
 #include "olivine/ops/shape.h"
 #include "ops/batching.h"
 #include "ops/sort_params.h"
@@ -143,16 +145,24 @@ struct Groups {
   array number;  // int32, from 0
 };
 
-Groups groups_of(const array& flat, StreamOrDevice s) {
-  array order = argsort(flat, 0, s), sorted = take(flat, order, 0, s);
-  int64_t n = flat.size();
+array first_of_equals(const array& sorted, StreamOrDevice s) {
+  int64_t n = sorted.size();
   array changes =
       not_equal(slice(sorted, Shape{1}, Shape{n}, s), slice(sorted, Shape{0}, Shape{n - 1}, s), s);
-  array first = concatenate({full({1}, array(true), s), changes}, 0, s);
+  return concatenate({full({1}, array(true), s), changes}, 0, s);
+}
+
+Groups groups_of(const array& flat, StreamOrDevice s) {
+  array order = argsort(flat, 0, s);
+  array first = first_of_equals(take(flat, order, 0, s), s);
   array number =
       subtract(cumsum(astype(first, int32, s), 0, false, true, std::nullopt, s), array(1), s);
   return {order, first, number};
 }
+
+struct UniqueParts {
+  bool index, inverse, counts;
+};
 
 // `values` at the places `at` of `initial`; places beyond the end are dropped.
 array scattered(const array& initial, const array& at, const array& values, bool adds,
@@ -161,6 +171,12 @@ array scattered(const array& initial, const array& at, const array& values, bool
   array updates = reshape(values, {values.size(), 1}, s);
   array all = adds ? scatter_add(spare, at, updates, 0, s) : scatter(spare, at, updates, 0, s);
   return slice(all, Shape{0}, Shape{initial.size()}, s);
+}
+
+// The distinct elements alone: sorting by value is quicker than by index.
+array distinct(const array& flat, StreamOrDevice s) {
+  array sorted = sort(flat, 0, s);
+  return extract(first_of_equals(sorted, s), sorted, std::nullopt, std::nullopt, s);
 }
 
 array fill_for(const std::optional<array>& value, Dtype dtype, StreamOrDevice s) {
@@ -223,41 +239,68 @@ array searchsorted(const array& sorted_sequence, const array& values, const std:
                    s);
 }
 
-std::vector<array> unique(const array& a, int size, bool return_index, bool return_inverse,
-                          bool return_counts, const std::optional<array>& fill_value,
-                          StreamOrDevice s) {
-  if (size < 0) fail("[unique] expected a size >= 0; got ", size);
-  if (a.size() > std::numeric_limits<int32_t>::max()) {
+namespace {
+
+// An array without elements has none that could stand for missing ones.
+std::vector<array> unique_of_nothing(const array& a, int64_t size, const UniqueParts& parts,
+                                     const std::optional<array>& fill_value, StreamOrDevice s) {
+  if (!fill_value && size > 0) {
+    fail("[unique] expected a fill value for an array without elements; got None");
+  }
+  array fill = fill_value ? fill_for(fill_value, a.dtype(), s) : array(0, a.dtype());
+  std::vector<array> out{broadcast_to(fill, {size}, s)};
+  if (parts.index) out.push_back(zeros({size}, uint32, s));
+  if (parts.inverse) out.push_back(zeros(a.shape(), uint32, s));
+  if (parts.counts) out.push_back(zeros({size}, int32, s));
+  return out;
+}
+
+// The number of groups, which computes them.
+int64_t count_of(const Groups& g, StreamOrDevice s) {
+  expect_known(g.number, "unique", "size=n");
+  array last = take(g.number, -1, 0, s);
+  eval({g.order, g.number, last});
+  return int64_t{last.item<int32_t>()} + 1;
+}
+
+}  // namespace
+
+std::vector<array> unique(const array& a, std::optional<int64_t> size_asked, bool return_index,
+                          bool return_inverse, bool return_counts,
+                          const std::optional<array>& fill_value, StreamOrDevice s) {
+  UniqueParts parts{return_index, return_inverse, return_counts};
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  if (size_asked && (*size_asked < 0 || *size_asked > kMost)) {
+    fail("[unique] expected a size in [0, 2^31); got ", *size_asked);
+  }
+  if (a.size() > kMost) {
     fail("[unique] expected less than 2^31 elements; got ", a.size());
   }
+  if (a.size() == 0) return unique_of_nothing(a, size_asked.value_or(0), parts, fill_value, s);
   array flat = flatten(a, s);
-  std::vector<array> out;
-  if (a.size() == 0) {
-    if (!fill_value && size > 0) {
-      fail("[unique] expected a fill value for an array without elements; got None");
-    }
-    array fill = fill_value ? fill_for(fill_value, a.dtype(), s) : array(0, a.dtype());
-    out.push_back(broadcast_to(fill, {size}, s));
-    if (return_index) out.push_back(zeros({size}, uint32, s));
-    if (return_inverse) out.push_back(zeros(a.shape(), uint32, s));
-    if (return_counts) out.push_back(zeros({size}, int32, s));
-    return out;
+  if (!size_asked && !return_index && !return_inverse && !return_counts) {
+    expect_known(flat, "unique", "size=n");
+    return {distinct(flat, s)};
   }
+  std::vector<array> out;
   Groups g = groups_of(flat, s);
-  array slot = minimum(g.number, array(size), s), past(size);
-  array at_first = where(g.first, slot, past, s);
+  int64_t size = size_asked ? *size_asked : count_of(g, s);
+  array end(size, int32);
+  array slot = minimum(g.number, end, s);
+  array at_first = where(g.first, slot, end, s);
   array smallest = broadcast_to(take(g.order, 0, 0, s), {size}, s);
   array index = scattered(smallest, at_first, g.order, false, s);
   array values = take(flat, index, 0, s);
   if (fill_value) {
     array count = add(take(g.number, -1, 0, s), array(1), s);
-    values = where(less(arange(size, int32, s), count, s), values,
+    values = where(less(arange(int64_t{0}, size, int64_t{1}, int32, s), count, s), values,
                    fill_for(fill_value, a.dtype(), s), s);
   }
   out.push_back(values);
   if (return_index) out.push_back(index);
   if (return_inverse) {
-    array clipped = astype(minimum(g.number, array(std::max(size - 1, 0)), s), uint32, s);
+    array clipped =
+        astype(minimum(g.number, array(std::max<int64_t>(size - 1, 0), int32), s), uint32, s);
     array moved = scattered(zeros({flat.size()}, uint32, s), g.order, clipped, false, s);
     out.push_back(reshape(moved, a.shape(), s));
   }
@@ -266,6 +309,27 @@ std::vector<array> unique(const array& a, int size, bool return_index, bool retu
     out.push_back(scattered(zeros({size}, int32, s), slot, ones_each, true, s));
   }
   return out;
+}
+
+std::vector<array> unique_all(const array& x, std::optional<int64_t> size,
+                              const std::optional<array>& fill_value, StreamOrDevice s) {
+  std::vector<array> out = unique(x, size, true, true, true, fill_value, s);
+  for (array& part : std::span(out).subspan(1)) part = astype(part, int32, s);
+  return out;
+}
+std::vector<array> unique_counts(const array& x, std::optional<int64_t> size,
+                                 const std::optional<array>& fill_value, StreamOrDevice s) {
+  return unique(x, size, false, false, true, fill_value, s);
+}
+std::vector<array> unique_inverse(const array& x, std::optional<int64_t> size,
+                                  const std::optional<array>& fill_value, StreamOrDevice s) {
+  std::vector<array> out = unique(x, size, false, true, false, fill_value, s);
+  out[1] = astype(out[1], int32, s);
+  return out;
+}
+array unique_values(const array& x, std::optional<int64_t> size,
+                    const std::optional<array>& fill_value, StreamOrDevice s) {
+  return unique(x, size, false, false, false, fill_value, s)[0];
 }
 
 }  // namespace olivine

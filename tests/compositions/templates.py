@@ -195,6 +195,10 @@ ROUGH = {
         "mx.take_along_axis({a}, mx.argsort({a}, axis={axis}), axis={axis})",
         "mx.where({a} > {s}, {b}, 0)",
         "write({a}, lambda w: w.__setitem__({a} > {s}, 1))",
+        "mx.extract({a} > {s}, {a}, size=<3|50>)",
+        "mx.compress({a}.flatten() > {s}, {a}.flatten(), size=4, fill_value=2)",
+        "mx.flatnonzero({a} > {s}, size=5)",
+        "mx.repeat({a}.flatten(), ({a}.flatten() > {s}).astype(mx.int32), 0, 6)",
     ),
     "sort": (
         "mx.<sort|argsort>({a}, axis={axis})",

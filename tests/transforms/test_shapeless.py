@@ -25,6 +25,8 @@ ONE_TRACE = {
     "where": lambda x: mx.where(x > 0, x, 0),
     "scan": lambda x: mx.cumsum(x, axis=1),
     "sort": lambda x: mx.sort(x, axis=1),
+    "a selection of a stated size": lambda x: mx.extract(x > 0, x, size=5),
+    "gradient of a selection": mx.grad(lambda x: mx.sum(mx.square(mx.extract(x > 0, x, size=5)))),
     "concatenate": lambda x: mx.concatenate([x, x * 2], axis=1),
     "flatten": lambda x: mx.flatten(x) * 2,
     "an open reshape": lambda x: x.reshape(-1, 1) + 1,

@@ -107,14 +107,6 @@ int olivine_tile(olivine_array* res, const olivine_array a, const int* reps, siz
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::tile), c::get(a), c::ints(reps, reps_num, "tile"), c::get(s))); });
 }
 
-int olivine_repeat(olivine_array* res, const olivine_array array, int repeats, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), Int{repeats, "repeat"}, MaybeInt{}, c::get(s))); });
-}
-
-int olivine_repeat_axis(olivine_array* res, const olivine_array array, int repeats, int axis, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), Int{repeats, "repeat"}, MaybeInt{Int{axis, "repeat"}}, c::get(s))); });
-}
-
 int olivine_roll(olivine_array* res, const olivine_array a, const int* shift, size_t shift_num, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::roll), c::get(a), c::ints(shift, shift_num, "roll"), MaybeInts{}, c::get(s))); });
 }
@@ -181,6 +173,14 @@ int olivine_meshgrid(olivine_vector_array* res, const olivine_vector_array array
 
 int olivine_broadcast_shapes(olivine_vector_int* res, const int* a, size_t a_num, const int* b, size_t b_num) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::broadcast_shapes), c::ints(a, a_num, "broadcast_shapes"), c::ints(b, b_num, "broadcast_shapes"))); });
+}
+
+int olivine_repeat(olivine_array* res, const olivine_array array, int repeats, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), Int{repeats, "repeat"}, MaybeInt{}, c::get(s))); });
+}
+
+int olivine_repeat_axis(olivine_array* res, const olivine_array array, int repeats, int axis, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::repeat), c::get(array), Int{repeats, "repeat"}, MaybeInt{Int{axis, "repeat"}}, c::get(s))); });
 }
 
 int olivine_pad(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, const int* low_pad_size, size_t low_pad_size_num, const int* high_pad_size, size_t high_pad_size_num, const olivine_array pad_value, const char* mode, const olivine_stream s) {

@@ -52,5 +52,21 @@ int olivine_searchsorted(olivine_array* res, const olivine_array sorted_sequence
 }
 
 int olivine_unique(olivine_vector_array* res, const olivine_array a, int size, bool return_index, bool return_inverse, bool return_counts, const olivine_array fill_value /* may be null */, const olivine_stream s) {
-  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::unique), c::get(a), Int{size, "unique"}, return_index, return_inverse, return_counts, c::maybe(fill_value), c::get(s))); });
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::unique), c::get(a), MaybeInt{Int{size, "unique"}}, return_index, return_inverse, return_counts, c::maybe(fill_value), c::get(s))); });
+}
+
+int olivine_unique_all(olivine_array* res_0, olivine_array* res_1, olivine_array* res_2, olivine_array* res_3, const olivine_array x, olivine_optional_int size, const olivine_array fill_value /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set_all(call(OLIVINE_FUNCTION(olivine::unique_all), c::get(x), c::maybe(size, "unique_all"), c::maybe(fill_value), c::get(s)), res_0, res_1, res_2, res_3); });
+}
+
+int olivine_unique_counts(olivine_array* res_0, olivine_array* res_1, const olivine_array x, olivine_optional_int size, const olivine_array fill_value /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set_all(call(OLIVINE_FUNCTION(olivine::unique_counts), c::get(x), c::maybe(size, "unique_counts"), c::maybe(fill_value), c::get(s)), res_0, res_1); });
+}
+
+int olivine_unique_inverse(olivine_array* res_0, olivine_array* res_1, const olivine_array x, olivine_optional_int size, const olivine_array fill_value /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set_all(call(OLIVINE_FUNCTION(olivine::unique_inverse), c::get(x), c::maybe(size, "unique_inverse"), c::maybe(fill_value), c::get(s)), res_0, res_1); });
+}
+
+int olivine_unique_values(olivine_array* res, const olivine_array x, olivine_optional_int size, const olivine_array fill_value /* may be null */, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::unique_values), c::get(x), c::maybe(size, "unique_values"), c::maybe(fill_value), c::get(s))); });
 }

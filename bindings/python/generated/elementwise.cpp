@@ -3,6 +3,9 @@
 #include "olivine/ops/elementwise.h"
 
 namespace olivine::python {
+namespace hand {
+PyObject* where_2(Arguments& in);
+}  // namespace hand
 namespace {
 
 constexpr std::string_view py_abs_names[] = {"a", "stream"};
@@ -706,14 +709,20 @@ PyObject* py_right_shift(PyObject* self, PyObject* const* args, Py_ssize_t nargs
   });
 }
 
-constexpr std::string_view py_where_names[] = {"condition", "x", "y", "stream"};
-constexpr Signature py_where_signature{"where", py_where_names, 4, 3, 3, false, 7u, false};
-PyObject* py_where(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+constexpr std::string_view py_where_1_names[] = {"condition", "x", "y", "stream"};
+constexpr Signature py_where_1_signature{"where", py_where_1_names, 4, 3, 3, false, 7u, false};
+PyObject* py_where_1(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
   return guarded([&]() -> PyObject* {
-    Arguments in(py_where_signature, self, args, nargs, names);
+    Arguments in(py_where_1_signature, self, args, nargs, names);
     in.promote({1, 2});
     return to_python(call(OLIVINE_FUNCTION(olivine::where), in.ref(0), in.ref(1), in.ref(2), in.stream(3)));
   });
+}
+constexpr std::string_view py_where_2_names[] = {"condition", "size", "fill_value", "stream"};
+constexpr Signature py_where_2_signature{"where", py_where_2_names, 4, 1, 1, false, 1u, false};
+constexpr Function py_where_2 = &by_hand<py_where_2_signature, hand::where_2>;
+PyObject* py_where(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return overloaded("where", {{py_where_1_signature, py_where_1}, {py_where_2_signature, py_where_2}}, self, args, nargs, names);
 }
 
 constexpr std::string_view py_clip_names[] = {"a", "a_min", "a_max", "stream"};
@@ -1243,12 +1252,13 @@ Bits moved down by ``b`` places, keeping the sign.
 Shifts beyond the width give 0, or -1 for negative numbers. Operands broadcast and are promoted
 to one dtype, bool to uint8. ValueError unless integer or bool.)doc"),
     function_entry<py_where>("where",
-R"doc(where(condition, x, y, /, *, stream=None)
---
+R"doc(where(condition: scalar | array, x: scalar | array, y: scalar | array, /, *, stream: StreamOrDevice=None) -> array
+where(condition: array, /, *, size: int | None=None, fill_value: int=0, stream: StreamOrDevice=None) -> tuple[array, ...]
 
 Elements of ``x`` where the condition is nonzero, else of ``y``.
 
-All three broadcast; ``x`` and ``y`` are promoted to one dtype.)doc"),
+All three broadcast; ``x`` and ``y`` are promoted to one dtype. The condition alone gives the
+positions where it is nonzero: ``nonzero(condition, size, fill_value)``.)doc"),
     function_entry<py_clip>("clip",
 R"doc(clip(a, /, a_min, a_max, *, stream=None)
 --

@@ -26,6 +26,7 @@ void add_quantized(PyObject* module);
 void add_random(PyObject* module);
 void add_reduction(PyObject* module);
 void add_scan(PyObject* module);
+void add_selection(PyObject* module);
 void add_shape(PyObject* module);
 void add_sort(PyObject* module);
 void add_transforms(PyObject* module);
@@ -54,6 +55,7 @@ void add_families(PyObject* module) {
   add_random(submodule(module, "random"));
   add_reduction(module);
   add_scan(module);
+  add_selection(module);
   add_shape(module);
   add_sort(module);
   add_transforms(module);

@@ -183,15 +183,6 @@ PyObject* py_tile(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObj
   });
 }
 
-constexpr std::string_view py_repeat_names[] = {"array", "repeats", "axis", "stream"};
-constexpr Signature py_repeat_signature{"repeat", py_repeat_names, 4, 0, 3, false, 3u, false};
-PyObject* py_repeat(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
-  return guarded([&]() -> PyObject* {
-    Arguments in(py_repeat_signature, self, args, nargs, names);
-    return to_python(call(OLIVINE_FUNCTION(olivine::repeat), in.ref(0), in.integer(1), in.maybe_integer(2), in.stream(3)));
-  });
-}
-
 constexpr std::string_view py_roll_names[] = {"a", "shift", "axis", "stream"};
 constexpr Signature py_roll_signature{"roll", py_roll_names, 4, 1, 3, false, 3u, false};
 PyObject* py_roll(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
@@ -431,11 +422,6 @@ R"doc(tile(a, reps, /, *, stream=None)
 --
 
 Repeats the whole array ``reps[i]`` times along axis ``i``, counted from the last.)doc"),
-    function_entry<py_repeat>("repeat",
-R"doc(repeat(array, repeats, axis=None, *, stream=None)
---
-
-Repeats every element ``repeats`` times along an axis, or of the flattened array.)doc"),
     function_entry<py_roll>("roll",
 R"doc(roll(a, /, shift, axis=None, *, stream=None)
 --

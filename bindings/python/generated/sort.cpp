@@ -5,6 +5,9 @@
 namespace olivine::python {
 namespace hand {
 PyObject* unique(Arguments& in);
+PyObject* unique_all(Arguments& in);
+PyObject* unique_counts(Arguments& in);
+PyObject* unique_inverse(Arguments& in);
 }  // namespace hand
 namespace {
 
@@ -63,8 +66,30 @@ PyObject* py_searchsorted(PyObject* self, PyObject* const* args, Py_ssize_t narg
 }
 
 constexpr std::string_view py_unique_names[] = {"a", "size", "return_index", "return_inverse", "return_counts", "fill_value", "stream"};
-constexpr Signature py_unique_signature{"unique", py_unique_names, 7, 1, 6, false, 3u, false};
+constexpr Signature py_unique_signature{"unique", py_unique_names, 7, 1, 6, false, 1u, false};
 constexpr Function py_unique = &by_hand<py_unique_signature, hand::unique>;
+
+constexpr std::string_view py_unique_all_names[] = {"x", "size", "fill_value", "stream"};
+constexpr Signature py_unique_all_signature{"unique_all", py_unique_all_names, 4, 1, 1, false, 1u, false};
+constexpr Function py_unique_all = &by_hand<py_unique_all_signature, hand::unique_all>;
+
+constexpr std::string_view py_unique_counts_names[] = {"x", "size", "fill_value", "stream"};
+constexpr Signature py_unique_counts_signature{"unique_counts", py_unique_counts_names, 4, 1, 1, false, 1u, false};
+constexpr Function py_unique_counts = &by_hand<py_unique_counts_signature, hand::unique_counts>;
+
+constexpr std::string_view py_unique_inverse_names[] = {"x", "size", "fill_value", "stream"};
+constexpr Signature py_unique_inverse_signature{"unique_inverse", py_unique_inverse_names, 4, 1, 1, false, 1u, false};
+constexpr Function py_unique_inverse = &by_hand<py_unique_inverse_signature, hand::unique_inverse>;
+
+constexpr std::string_view py_unique_values_names[] = {"x", "size", "fill_value", "stream"};
+constexpr Signature py_unique_values_signature{"unique_values", py_unique_values_names, 4, 1, 1, false, 1u, false};
+PyObject* py_unique_values(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_unique_values_signature, self, args, nargs, names);
+    in.promote({0, 2});
+    return to_python(call(OLIVINE_FUNCTION(olivine::unique_values), in.ref(0), in.maybe_integer(1), in.maybe_ref(2), in.stream(3)));
+  });
+}
 
 PyMethodDef functions[] = {
     function_entry<py_sort>("sort",
@@ -115,23 +140,50 @@ Args:
     values: any shape, which the result has too.
     side: ``"left"``: before equal elements; ``"right"``: after them.)doc"),
     function_entry<py_unique>("unique",
-R"doc(unique(a, /, size, return_index=False, return_inverse=False, return_counts=False, fill_value=None, *, stream=None)
+R"doc(unique(a, /, size=None, return_index=False, return_inverse=False, return_counts=False, fill_value=None, *, stream=None)
 --
 
-The first ``size`` distinct elements of the flattened array in rising order.
+The distinct elements of the flattened array in rising order.
 
-The shape is fixed by ``size``, so that it does not depend on values: where there are fewer
-distinct elements, ``fill_value`` (the smallest element without it) takes the place of the rest.
-NaNs differ from each other.
+With ``size`` the shape does not depend on values, as ``compile``, ``vmap`` and exported functions
+need: elements beyond it are left out, and ``fill_value`` (the smallest element without it) takes
+the place of missing ones. NaNs differ from each other.
 
 Args:
+    size: how many elements to return; None: all, which computes ``a`` first.
     return_index: also where each first occurs in the flattened array, ``uint32``.
     return_inverse: also the position of each element of ``a`` in the result, ``uint32``, of the
         shape of ``a``; that of an element beyond ``size`` is ``size - 1``.
     return_counts: also how often each occurs, ``int32``; 0 for a fill value.
 
 Raises:
-    ValueError: ``size`` is negative, or ``a`` is empty and there is no ``fill_value``.)doc"),
+    ValueError: ``size`` is negative or missing where ``a`` is traced without values, or ``a`` is
+        empty, ``size`` is not 0 and there is no ``fill_value``.)doc"),
+    function_entry<py_unique_all>("unique_all",
+R"doc(unique_all(x, /, *, size=None, fill_value=None, stream=None)
+--
+
+The distinct elements with all that ``unique`` can tell of them, as the array API names it.
+
+Returns:
+    a named tuple: ``values``; ``indices``, where each first occurs in the flattened array;
+    ``inverse_indices``, the position of each element of ``x`` among the values, of the shape of
+    ``x``; and ``counts``. All but the values are ``int32``.)doc"),
+    function_entry<py_unique_counts>("unique_counts",
+R"doc(unique_counts(x, /, *, size=None, fill_value=None, stream=None)
+--
+
+A named tuple of the distinct elements, ``values``, and how often each occurs, ``counts``.)doc"),
+    function_entry<py_unique_inverse>("unique_inverse",
+R"doc(unique_inverse(x, /, *, size=None, fill_value=None, stream=None)
+--
+
+A named tuple: ``values``, the distinct elements; ``x`` is ``values[inverse_indices]``.)doc"),
+    function_entry<py_unique_values>("unique_values",
+R"doc(unique_values(x, /, *, size=None, fill_value=None, stream=None)
+--
+
+The distinct elements in rising order; arguments as for ``unique``.)doc"),
     {}};
 PyMethodDef methods[] = {
     {}};

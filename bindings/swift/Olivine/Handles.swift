@@ -23,6 +23,19 @@ func made2(
   return (NDArray(first), NDArray(second))
 }
 
+func made4(
+  _ body: (
+    UnsafeMutablePointer<olivine_array>, UnsafeMutablePointer<olivine_array>,
+    UnsafeMutablePointer<olivine_array>, UnsafeMutablePointer<olivine_array>
+  ) -> Int32
+) -> (NDArray, NDArray, NDArray, NDArray) {
+  var (first, second) = (olivine_array(), olivine_array())
+  var (third, fourth) = (olivine_array(), olivine_array())
+  let status = body(&first, &second, &third, &fourth)
+  if status != 0 { reportFailure(status) }
+  return (NDArray(first), NDArray(second), NDArray(third), NDArray(fourth))
+}
+
 func madeVector(_ body: (UnsafeMutablePointer<olivine_vector_array>) -> Int32) -> [NDArray] {
   var vector = olivine_vector_array()
   let status = body(&vector)

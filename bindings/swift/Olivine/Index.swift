@@ -241,12 +241,9 @@ private struct IndexReader {
         "[\(op)] expected a mask of the shape of the axes it indexes; got \(sizes) for \(shape)")
       return false
     }
-    let strides = denseStrides(sizes)
-    let places = mask.asArray(Bool.self).enumerated().filter { $0.element }.map { $0.offset }
-    for d in sizes.indices {
-      let positions = places.map { Int32(truncatingIfNeeded: $0 / strides[d] % sizes[d]) }
+    for positions in nonzero(mask) {
       index.hasArrays = true
-      index.items.append(.indices(axis: axis, NDArray(positions)))
+      index.items.append(.indices(axis: axis, positions))
       addBlock(&index, 0, shape[axis], 1)
     }
     return true

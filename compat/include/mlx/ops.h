@@ -10,5 +10,6 @@
 #include "olivine/ops/quantized.h"
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/scan.h"
+#include "olivine/ops/selection.h"
 #include "olivine/ops/shape.h"
 #include "olivine/ops/sort.h"

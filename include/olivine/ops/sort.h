@@ -30,13 +30,32 @@ OLIVINE_API array topk(const array& a, int k, std::optional<int> axis = std::nul
 OLIVINE_API array searchsorted(const array& sorted_sequence, const array& values,
                                const std::string& side = "left", StreamOrDevice s = {});
 
-// The first `size` distinct elements in rising order, missing ones replaced by `fill_value` (the
-// smallest element without it); then, if asked for, the index where each first occurs, where each
-// element went (clipped to size - 1), and how often each occurs (0 for missing ones).
-OLIVINE_API std::vector<array> unique(const array& a, int size, bool return_index = false,
-                                      bool return_inverse = false, bool return_counts = false,
+// The distinct elements in rising order, all of them or the first `size`, missing ones replaced by
+// `fill_value` (the smallest element without it); then, if asked for, the index where each first
+// occurs, where each element went (clipped to size - 1), and how often each occurs (0 for missing
+// ones). Without a size the elements are computed first.
+OLIVINE_API std::vector<array> unique(const array& a, std::optional<int64_t> size = std::nullopt,
+                                      bool return_index = false, bool return_inverse = false,
+                                      bool return_counts = false,
                                       const std::optional<array>& fill_value = std::nullopt,
                                       StreamOrDevice s = {});
+// The same by the names of the array API standard, all positions int32: values, indices, inverse
+// and counts; values and counts; values and inverse; values.
+OLIVINE_API std::vector<array> unique_all(const array& x,
+                                          std::optional<int64_t> size = std::nullopt,
+                                          const std::optional<array>& fill_value = std::nullopt,
+                                          StreamOrDevice s = {});
+OLIVINE_API std::vector<array> unique_counts(const array& x,
+                                             std::optional<int64_t> size = std::nullopt,
+                                             const std::optional<array>& fill_value = std::nullopt,
+                                             StreamOrDevice s = {});
+OLIVINE_API std::vector<array> unique_inverse(const array& x,
+                                              std::optional<int64_t> size = std::nullopt,
+                                              const std::optional<array>& fill_value = std::nullopt,
+                                              StreamOrDevice s = {});
+OLIVINE_API array unique_values(const array& x, std::optional<int64_t> size = std::nullopt,
+                                const std::optional<array>& fill_value = std::nullopt,
+                                StreamOrDevice s = {});
 
 // Over the flattened array, on a stream.
 inline array sort(const array& a, StreamOrDevice s) { return sort(a, std::nullopt, s); }

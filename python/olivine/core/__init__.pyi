@@ -1608,10 +1608,16 @@ def bitwise_right_shift(a: scalar | array, b: scalar | array, stream: StreamOrDe
 Shifts beyond the width give 0, or -1 for negative numbers. Operands broadcast and are promoted
 to one dtype, bool to uint8. ValueError unless integer or bool."""
 
+@overload
 def where(condition: scalar | array, x: scalar | array, y: scalar | array, /, *, stream: StreamOrDevice=None) -> array:
     """Elements of ``x`` where the condition is nonzero, else of ``y``.
 
-All three broadcast; ``x`` and ``y`` are promoted to one dtype."""
+All three broadcast; ``x`` and ``y`` are promoted to one dtype. The condition alone gives the
+positions where it is nonzero: ``nonzero(condition, size, fill_value)``."""
+
+@overload
+def where(condition: array, /, *, size: int | None=None, fill_value: int=0, stream: StreamOrDevice=None) -> tuple[array, ...]:
+    ...
 
 def clip(a: array, /, a_min: scalar | array | None, a_max: scalar | array | None, *, stream: StreamOrDevice=None) -> array:
     """Elements limited to ``[a_min, a_max]``; NaN stays NaN.
@@ -2149,6 +2155,70 @@ The axis gets shorter by ``n``, down to 0. Unsigned integers wrap around.
 Raises:
     ValueError: ``n`` is negative, or the axis is out of range."""
 
+def nonzero(a: array, /, size: int | None=None, fill_value: int=0, *, stream: StreamOrDevice=None) -> tuple[array, ...]:
+    """Where the elements are not zero: one 1-d array of positions per axis.
+
+``a[nonzero(a)]`` are the elements. Positions are ``int32`` (``int64`` where an axis has 2^31
+elements or more): signed, so that differences of positions are what they seem.
+
+Args:
+    size: how many positions to return; None: all.
+    fill_value: the position in the place of missing ones.
+
+Raises:
+    ValueError: ``a`` is a scalar, ``size`` is negative, or there is none where ``compile``,
+        ``vmap`` or ``export_function`` traces ``a``."""
+
+def flatnonzero(a: array, /, size: int | None=None, fill_value: int=0, *, stream: StreamOrDevice=None) -> array:
+    """Where the elements of the flattened array are not zero; arguments as for ``nonzero``."""
+
+def argwhere(a: array, /, size: int | None=None, fill_value: int=0, *, stream: StreamOrDevice=None) -> array:
+    """Where the elements are not zero, a row of positions for each; arguments as for ``nonzero``.
+
+Returns:
+    shape ``(hits, a.ndim)``, or ``(size, a.ndim)``."""
+
+def extract(condition: array, a: array, /, size: int | None=None, fill_value: scalar | array | None=None, *, stream: StreamOrDevice=None) -> array:
+    """The parts of ``a`` where ``condition`` is not zero: ``a[condition]`` with a size.
+
+Args:
+    condition: of the shape of ``a``, or of its leading axes.
+    size: how many parts to return; None: all.
+    fill_value: an element in the place of missing parts; None: 0.
+
+Returns:
+    shape ``(hits,) + a.shape[condition.ndim:]``, ``size`` in the place of hits if given.
+
+Raises:
+    ValueError: the condition has another shape, ``size`` is negative, or there is none where
+        ``compile``, ``vmap`` or ``export_function`` traces ``condition``."""
+
+def compress(condition: array, a: array, /, axis: int | None=None, size: int | None=None, fill_value: scalar | array | None=None, *, stream: StreamOrDevice=None) -> array:
+    """The slices across ``axis`` whose condition is not zero; of the flattened array without one.
+
+Args:
+    condition: 1-d; where it is shorter than the axis, the slices beyond it are left out.
+    size: how many slices to return; None: all.
+    fill_value: an element in the place of missing slices; None: 0.
+
+Raises:
+    ValueError: the condition is longer than the axis, ``size`` is negative, or there is none where
+        ``compile``, ``vmap`` or ``export_function`` traces ``condition``."""
+
+def repeat(array: array, repeats: int | array, axis: int | None=None, total_repeat_length: int | None=None, *, stream: StreamOrDevice=None) -> array:
+    """Repeats every element ``repeats`` times along an axis, or of the flattened array.
+
+Args:
+    repeats: a number, or one for each element along the axis.
+    total_repeat_length: the size of the axis in the result, which need not be the sum of
+        ``repeats``: more is cut off, and the last element fills what is missing. None: the sum,
+        which computes ``repeats`` first. ``compile``, ``vmap`` and exported functions that trace
+        ``repeats`` need it.
+
+Raises:
+    TypeError: ``repeats`` are not integers, or not one for each element.
+    ValueError: one of ``repeats`` is negative (with ``total_repeat_length`` it counts as 0)."""
+
 def reshape(a: array, /, shape: Sequence[int], *, stream: StreamOrDevice=None) -> array:
     """The same elements in row-major order under another shape.
 
@@ -2273,9 +2343,6 @@ Raises:
 def tile(a: array, reps: int | Sequence[int], /, *, stream: StreamOrDevice=None) -> array:
     """Repeats the whole array ``reps[i]`` times along axis ``i``, counted from the last."""
 
-def repeat(array: array, repeats: int, axis: int | None=None, *, stream: StreamOrDevice=None) -> array:
-    """Repeats every element ``repeats`` times along an axis, or of the flattened array."""
-
 def roll(a: array, /, shift: int | tuple[int], axis: None | int | tuple[int]=None, *, stream: StreamOrDevice=None) -> array:
     """Shifts elements along axes; those pushed out come back at the other end.
 
@@ -2360,21 +2427,40 @@ Args:
     values: any shape, which the result has too.
     side: ``"left"``: before equal elements; ``"right"``: after them."""
 
-def unique(a: array, /, size: int, return_index: bool=False, return_inverse: bool=False, return_counts: bool=False, fill_value: scalar | array | None=None, *, stream: StreamOrDevice=None) -> array | tuple[array, ...]:
-    """The first ``size`` distinct elements of the flattened array in rising order.
+def unique(a: array, /, size: int | None=None, return_index: bool=False, return_inverse: bool=False, return_counts: bool=False, fill_value: scalar | array | None=None, *, stream: StreamOrDevice=None) -> array | tuple[array, ...]:
+    """The distinct elements of the flattened array in rising order.
 
-The shape is fixed by ``size``, so that it does not depend on values: where there are fewer
-distinct elements, ``fill_value`` (the smallest element without it) takes the place of the rest.
-NaNs differ from each other.
+With ``size`` the shape does not depend on values, as ``compile``, ``vmap`` and exported functions
+need: elements beyond it are left out, and ``fill_value`` (the smallest element without it) takes
+the place of missing ones. NaNs differ from each other.
 
 Args:
+    size: how many elements to return; None: all, which computes ``a`` first.
     return_index: also where each first occurs in the flattened array, ``uint32``.
     return_inverse: also the position of each element of ``a`` in the result, ``uint32``, of the
         shape of ``a``; that of an element beyond ``size`` is ``size - 1``.
     return_counts: also how often each occurs, ``int32``; 0 for a fill value.
 
 Raises:
-    ValueError: ``size`` is negative, or ``a`` is empty and there is no ``fill_value``."""
+    ValueError: ``size`` is negative or missing where ``a`` is traced without values, or ``a`` is
+        empty, ``size`` is not 0 and there is no ``fill_value``."""
+
+def unique_all(x: array, /, *, size: int | None=None, fill_value: scalar | array | None=None, stream: StreamOrDevice=None) -> tuple[array, array, array, array]:
+    """The distinct elements with all that ``unique`` can tell of them, as the array API names it.
+
+Returns:
+    a named tuple: ``values``; ``indices``, where each first occurs in the flattened array;
+    ``inverse_indices``, the position of each element of ``x`` among the values, of the shape of
+    ``x``; and ``counts``. All but the values are ``int32``."""
+
+def unique_counts(x: array, /, *, size: int | None=None, fill_value: scalar | array | None=None, stream: StreamOrDevice=None) -> tuple[array, array]:
+    """A named tuple of the distinct elements, ``values``, and how often each occurs, ``counts``."""
+
+def unique_inverse(x: array, /, *, size: int | None=None, fill_value: scalar | array | None=None, stream: StreamOrDevice=None) -> tuple[array, array]:
+    """A named tuple: ``values``, the distinct elements; ``x`` is ``values[inverse_indices]``."""
+
+def unique_values(x: array, /, *, size: int | None=None, fill_value: scalar | array | None=None, stream: StreamOrDevice=None) -> array:
+    """The distinct elements in rising order; arguments as for ``unique``."""
 
 class custom_function:
     """A function with derivative and batching rules of one's own.

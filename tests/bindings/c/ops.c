@@ -87,6 +87,36 @@ static void indexing(void) {
   olivine_vector_array_free(one);
 }
 
+static void selections(void) {
+  const olivine_optional_int all = {0, false}, three = {3, true};
+  const olivine_array none = olivine_array_new();
+  olivine_array mask = olivine_array_new(), two = olivine_array_new_float(2);
+  olivine_array counts = ints_of((const int[]){2, 0, 1}, 3), i = olivine_array_new();
+  olivine_vector_array v = olivine_vector_array_new();
+  OK(olivine_remainder(&mask, m, two, s));
+  OK(olivine_nonzero(&v, mask, all, 0, s));
+  CHECK(olivine_vector_array_size(v) == 2);
+  OK(olivine_vector_array_get(&r, v, 1));
+  VALUES(r, 0, 2, 1);
+  GIVES(olivine_flatnonzero(&r, mask, all, 0, s), 0, 2, 4);
+  GIVES(olivine_argwhere(&r, mask, three, -1, s), 0, 0, 0, 2, 1, 1);
+  GIVES(olivine_extract(&r, mask, m, all, none, s), 1, 3, 5);
+  GIVES(olivine_compress(&r, counts, m, three, two, s), 1, 3, 2);
+  GIVES(olivine_compress_axis(&r, counts, m, 1, all, none, s), 1, 3, 4, 6);
+  GIVES(olivine_repeat_array_axis(&r, m, counts, 1, all, s), 1, 1, 3, 4, 4, 6);
+  FAILS(olivine_extract(&r, counts, m, all, none, s), "leading axes");
+  GIVES(olivine_unique_values(&r, mask, all, none, s), 0, 1);
+  OK(olivine_unique_counts(&i, &r, mask, all, none, s));
+  VALUES(r, 3, 3);
+  OK(olivine_unique_inverse(&i, &r, mask, three, none, s));
+  VALUES(r, 1, 0, 1, 0, 1, 0);
+  olivine_vector_array_free(v);
+  drop(mask);
+  drop(two);
+  drop(counts);
+  drop(i);
+}
+
 static void sums(void) {
   GIVES(olivine_sum(&r, m, false, s), 21);
   GIVES(olivine_sum_axis(&r, m, -1, false, s), 6, 15);
@@ -241,6 +271,7 @@ int main(void) {
   creation();
   shapes();
   indexing();
+  selections();
   sums();
   products();
   transforms();

@@ -57,6 +57,20 @@ final class IndexTests: XCTestCase {
     XCTAssertEqual(y.asArray(Int.self), [7, 2, 8, 9])
   }
 
+  func testSelections() {
+    let x = MLXArray([1, 2, 3, 4], [2, 2])
+    XCTAssertEqual(nonzero(x .> 2).map { $0.asArray(Int.self) }, [[1, 1], [0, 1]])
+    XCTAssertEqual(argwhere(x .> 3).shape, [1, 2])
+    XCTAssertEqual(extract(x .> 2, x, size: 3).asArray(Int.self), [3, 4, 0])
+    XCTAssertEqual(compress(MLXArray([false, true]), x, axis: 1).asArray(Int.self), [2, 4])
+    XCTAssertEqual(`repeat`(x[0], MLXArray([0, 2])).asArray(Int.self), [2, 2])
+    let (values, indices, inverse, counts) = uniqueAll(MLXArray([7, 5, 7]))
+    XCTAssertEqual(values.asArray(Int.self), [5, 7])
+    XCTAssertEqual(indices.asArray(Int.self), [1, 0])
+    XCTAssertEqual(inverse.asArray(Int.self), [1, 0, 1])
+    XCTAssertEqual(counts.asArray(Int.self), [1, 2])
+  }
+
   func testAssignment() {
     let x = MLXArray.zeros([2, 3], dtype: .int32)
     x[0] = MLXArray(5)

@@ -65,7 +65,7 @@ public func searchsorted(
   made { r in olivine_searchsorted(r, sortedSequence.ctx, values.ctx, side, stream.ctx) }
 }
 
-/// The first ``size`` distinct elements of the flattened array in rising order.
+/// The distinct elements of the flattened array in rising order.
 public func unique(
   _ a: NDArray, size: Int, returnIndex: Bool = false, returnInverse: Bool = false,
   returnCounts: Bool = false, fillValue: NDArray? = nil, stream: StreamOrDevice = .default
@@ -74,4 +74,38 @@ public func unique(
     olivine_unique(
       r, a.ctx, size.c, returnIndex, returnInverse, returnCounts, fillValue.handle, stream.ctx)
   }
+}
+
+/// The distinct elements with all that ``unique`` can tell of them, as the array API names it.
+public func uniqueAll(
+  _ x: NDArray, size: Int? = nil, fillValue: NDArray? = nil, stream: StreamOrDevice = .default
+) -> (NDArray, NDArray, NDArray, NDArray) {
+  made4 { r0, r1, r2, r3 in
+    olivine_unique_all(r0, r1, r2, r3, x.ctx, size.optional, fillValue.handle, stream.ctx)
+  }
+}
+
+/// A named tuple of the distinct elements, ``values``, and how often each occurs, ``counts``.
+public func uniqueCounts(
+  _ x: NDArray, size: Int? = nil, fillValue: NDArray? = nil, stream: StreamOrDevice = .default
+) -> (NDArray, NDArray) {
+  made2 { r0, r1 in
+    olivine_unique_counts(r0, r1, x.ctx, size.optional, fillValue.handle, stream.ctx)
+  }
+}
+
+/// A named tuple: ``values``, the distinct elements; ``x`` is ``values[inverse_indices]``.
+public func uniqueInverse(
+  _ x: NDArray, size: Int? = nil, fillValue: NDArray? = nil, stream: StreamOrDevice = .default
+) -> (NDArray, NDArray) {
+  made2 { r0, r1 in
+    olivine_unique_inverse(r0, r1, x.ctx, size.optional, fillValue.handle, stream.ctx)
+  }
+}
+
+/// The distinct elements in rising order; arguments as for ``unique``.
+public func uniqueValues(
+  _ x: NDArray, size: Int? = nil, fillValue: NDArray? = nil, stream: StreamOrDevice = .default
+) -> NDArray {
+  made { r in olivine_unique_values(r, x.ctx, size.optional, fillValue.handle, stream.ctx) }
 }

@@ -37,6 +37,7 @@
 #define mlx_argpartition_axis olivine_argpartition_axis
 #define mlx_argsort olivine_argsort
 #define mlx_argsort_axis olivine_argsort_axis
+#define mlx_argwhere olivine_argwhere
 #define mlx_array olivine_array
 #define mlx_array_ olivine_array_
 #define mlx_array_data olivine_array_data
@@ -179,6 +180,8 @@
 #define mlx_compile_mode_ olivine_compile_mode_
 #define mlx_complex128_t olivine_complex128_t
 #define mlx_complex64_t olivine_complex64_t
+#define mlx_compress olivine_compress
+#define mlx_compress_axis olivine_compress_axis
 #define mlx_concatenate olivine_concatenate
 #define mlx_concatenate_axis olivine_concatenate_axis
 #define mlx_conjugate olivine_conjugate
@@ -284,6 +287,7 @@
 #define mlx_export_function olivine_export_function
 #define mlx_export_function_kwargs olivine_export_function_kwargs
 #define mlx_export_to_dot olivine_export_to_dot
+#define mlx_extract olivine_extract
 #define mlx_eye olivine_eye
 #define mlx_fast_cross_entropy olivine_fast_cross_entropy
 #define mlx_fast_cuda_kernel olivine_fast_cuda_kernel
@@ -349,6 +353,7 @@
 #define mlx_finfo olivine_finfo
 #define mlx_finfo_ olivine_finfo_
 #define mlx_finfo_get olivine_finfo_get
+#define mlx_flatnonzero olivine_flatnonzero
 #define mlx_flatten olivine_flatten
 #define mlx_flip olivine_flip
 #define mlx_flip_axes olivine_flip_axes
@@ -541,6 +546,7 @@
 #define mlx_node_namer_get_name olivine_node_namer_get_name
 #define mlx_node_namer_new olivine_node_namer_new
 #define mlx_node_namer_set_name olivine_node_namer_set_name
+#define mlx_nonzero olivine_nonzero
 #define mlx_not_equal olivine_not_equal
 #define mlx_number_of_elements olivine_number_of_elements
 #define mlx_ones olivine_ones
@@ -595,6 +601,8 @@
 #define mlx_reciprocal olivine_reciprocal
 #define mlx_remainder olivine_remainder
 #define mlx_repeat olivine_repeat
+#define mlx_repeat_array olivine_repeat_array
+#define mlx_repeat_array_axis olivine_repeat_array_axis
 #define mlx_repeat_axis olivine_repeat_axis
 #define mlx_reset_peak_memory olivine_reset_peak_memory
 #define mlx_reshape olivine_reshape
@@ -705,6 +713,10 @@
 #define mlx_trunc olivine_trunc
 #define mlx_unflatten olivine_unflatten
 #define mlx_unique olivine_unique
+#define mlx_unique_all olivine_unique_all
+#define mlx_unique_counts olivine_unique_counts
+#define mlx_unique_inverse olivine_unique_inverse
+#define mlx_unique_values olivine_unique_values
 #define mlx_unstack olivine_unstack
 #define mlx_value_and_grad olivine_value_and_grad
 #define mlx_var olivine_var

@@ -27,6 +27,7 @@
 #include "olivine/c/generated/random.h"
 #include "olivine/c/generated/reduction.h"
 #include "olivine/c/generated/scan.h"
+#include "olivine/c/generated/selection.h"
 #include "olivine/c/generated/shape.h"
 #include "olivine/c/generated/sort.h"
 #include "olivine/c/graph_utils.h"

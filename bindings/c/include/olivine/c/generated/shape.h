@@ -48,9 +48,6 @@ OLIVINE_C_API int olivine_split(olivine_vector_array* res, const olivine_array a
 OLIVINE_C_API int olivine_split_sections(olivine_vector_array* res, const olivine_array a, const int* indices_or_sections, size_t indices_or_sections_num, int axis, const olivine_stream s);
 /* Repeats the whole array `reps[i]` times along axis `i`, counted from the last. */
 OLIVINE_C_API int olivine_tile(olivine_array* res, const olivine_array a, const int* reps, size_t reps_num, const olivine_stream s);
-/* Repeats every element `repeats` times along an axis, or of the flattened array. */
-OLIVINE_C_API int olivine_repeat(olivine_array* res, const olivine_array array, int repeats, const olivine_stream s);
-OLIVINE_C_API int olivine_repeat_axis(olivine_array* res, const olivine_array array, int repeats, int axis, const olivine_stream s);
 /* Shifts elements along axes; those pushed out come back at the other end. */
 OLIVINE_C_API int olivine_roll(olivine_array* res, const olivine_array a, const int* shift, size_t shift_num, const olivine_stream s);
 OLIVINE_C_API int olivine_roll_axis(olivine_array* res, const olivine_array a, const int* shift, size_t shift_num, int axis, const olivine_stream s);
@@ -81,6 +78,9 @@ OLIVINE_C_API int olivine_trace(olivine_array* res, const olivine_array a, int o
 OLIVINE_C_API int olivine_meshgrid(olivine_vector_array* res, const olivine_vector_array arrays, bool sparse, const char* indexing, const olivine_stream s);
 /* The shape that two arrays of these shapes broadcast to. */
 OLIVINE_C_API int olivine_broadcast_shapes(olivine_vector_int* res, const int* a, size_t a_num, const int* b, size_t b_num);
+/* Repeats every element `repeats` times along an axis, or of the flattened array. */
+OLIVINE_C_API int olivine_repeat(olivine_array* res, const olivine_array array, int repeats, const olivine_stream s);
+OLIVINE_C_API int olivine_repeat_axis(olivine_array* res, const olivine_array array, int repeats, int axis, const olivine_stream s);
 /* Adds elements at both ends of axes. */
 OLIVINE_C_API int olivine_pad(olivine_array* res, const olivine_array a, const int* axes, size_t axes_num, const int* low_pad_size, size_t low_pad_size_num, const int* high_pad_size, size_t high_pad_size_num, const olivine_array pad_value, const char* mode, const olivine_stream s);
 /* Adds `pad_width` elements at both ends of every axis. */

@@ -22,7 +22,15 @@ OLIVINE_C_API int olivine_topk(olivine_array* res, const olivine_array a, int k,
 OLIVINE_C_API int olivine_topk_axis(olivine_array* res, const olivine_array a, int k, int axis, const olivine_stream s);
 /* Where to insert values into a sorted sequence so that it stays sorted, as `uint32`. */
 OLIVINE_C_API int olivine_searchsorted(olivine_array* res, const olivine_array sorted_sequence, const olivine_array values, const char* side, const olivine_stream s);
-/* The first `size` distinct elements of the flattened array in rising order. */
+/* The distinct elements of the flattened array in rising order. */
 OLIVINE_C_API int olivine_unique(olivine_vector_array* res, const olivine_array a, int size, bool return_index, bool return_inverse, bool return_counts, const olivine_array fill_value /* may be null */, const olivine_stream s);
+/* The distinct elements with all that `unique` can tell of them, as the array API names it. */
+OLIVINE_C_API int olivine_unique_all(olivine_array* res_0, olivine_array* res_1, olivine_array* res_2, olivine_array* res_3, const olivine_array x, olivine_optional_int size, const olivine_array fill_value /* may be null */, const olivine_stream s);
+/* A named tuple of the distinct elements, `values`, and how often each occurs, `counts`. */
+OLIVINE_C_API int olivine_unique_counts(olivine_array* res_0, olivine_array* res_1, const olivine_array x, olivine_optional_int size, const olivine_array fill_value /* may be null */, const olivine_stream s);
+/* A named tuple: `values`, the distinct elements; `x` is `values[inverse_indices]`. */
+OLIVINE_C_API int olivine_unique_inverse(olivine_array* res_0, olivine_array* res_1, const olivine_array x, olivine_optional_int size, const olivine_array fill_value /* may be null */, const olivine_stream s);
+/* The distinct elements in rising order; arguments as for `unique`. */
+OLIVINE_C_API int olivine_unique_values(olivine_array* res, const olivine_array x, olivine_optional_int size, const olivine_array fill_value /* may be null */, const olivine_stream s);
 
 #endif

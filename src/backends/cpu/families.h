@@ -13,6 +13,7 @@
   X(elementwise_math)           \
   X(elementwise_complex)        \
   X(shape)                      \
+  X(selection)                  \
   X(indexing)                   \
   X(scatter)                    \
   X(creation)                   \

@@ -3,7 +3,6 @@
 // A row of a product is gathered in a dense one: of marks for its structure, of sums for its
 // values. Rows of few products in wide matrices are sorted instead of marked.
 #include <algorithm>
-#include <complex>
 #include <cstring>
 #include <type_traits>
 #include <vector>
@@ -156,7 +155,7 @@ T product_of(T x, T y) {
   return x * y;
 }
 template <class F>
-std::complex<F> product_of(std::complex<F> x, std::complex<F> y) {
+ComplexElement<F> product_of(ComplexElement<F> x, ComplexElement<F> y) {
   return {x.real() * y.real() - x.imag() * y.imag(), x.real() * y.imag() + x.imag() * y.real()};
 }
 template <class T>

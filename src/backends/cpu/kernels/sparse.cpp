@@ -24,7 +24,7 @@ struct Parts {  // of a complex number, or of a real one
   static constexpr int count = 1;
 };
 template <class F>
-struct Parts<std::complex<F>> {
+struct Parts<ComplexElement<F>> {
   using Real = F;
   static constexpr int count = 2;
 };

@@ -69,16 +69,29 @@ int64_t batch_of(std::span<const array> in) {
   return 1;
 }
 
+// A trace for any sizes may bring inputs that do not fit.
+void expect_fit(bool fits, const char* op, const array& a, const array& b) {
+  if (!fits)
+    fail("[", op, "] expected operands that fit; got shapes ", a.shape(), " and ", b.shape());
+}
+
 std::vector<OutSpec> infer_product(const ParamsRef&, std::span<const array> in) {
-  const int64_t rows = checked_mul(in[2].shape(1) - 1, in[0].shape(2));
-  return {{{batch_of(in), rows, in[3].shape(2)}, in[0].dtype()}};
+  const array &data = in[0], &indices = in[1], &dense = in[3];
+  expect_fit(data.shape(1) == indices.shape(1), "csr_matmul", data, indices);
+  expect_fit(dense.shape(1) % data.shape(3) == 0, "csr_matmul", data, dense);
+  const int64_t rows = checked_mul(in[2].shape(1) - 1, data.shape(2));
+  return {{{batch_of(in), rows, dense.shape(2)}, data.dtype()}};
 }
 std::vector<OutSpec> infer_transposed(const ParamsRef& p, std::span<const array> in) {
   return {{{batch_of(in), p.as<SparseColumnsParams>().columns, in[3].shape(2)}, in[0].dtype()}};
 }
 std::vector<OutSpec> infer_sampled(const ParamsRef& p, std::span<const array> in) {
   const auto& block = p.as<SparseBlockParams>();
-  return {{{batch_of(in), in[2].shape(1), block.rows, block.columns}, in[0].dtype()}};
+  const array &a = in[0], &b = in[1], &indptr = in[3];
+  expect_fit(a.shape(2) == b.shape(2), "sampled_matmul", a, b);
+  expect_fit(a.shape(1) == (indptr.shape(1) - 1) * block.rows, "sampled_matmul", a, indptr);
+  expect_fit(b.shape(1) % block.columns == 0, "sampled_matmul", a, b);
+  return {{{batch_of(in), in[2].shape(1), block.rows, block.columns}, a.dtype()}};
 }
 
 MaybeArrays vjp_product(const VjpCall& c) {
@@ -147,8 +160,8 @@ VmapResult vmap_sparse(const VmapCall& c) {
   }
   int64_t old = 1;
   for (const array& a : moved) old = a.shape(1) != 1 ? a.shape(1) : old;
-  if (c.op.name != sampled_matmul_op.name && old == 1 && c.axes[3] >= 0 && c.axes[0] < 0 &&
-      c.axes[1] < 0 && c.axes[2] < 0) {
+  if (&c.op != &sampled_matmul_op && old == 1 && c.axes[3] >= 0 && c.axes[0] < 0 && c.axes[1] < 0 &&
+      c.axes[2] < 0) {
     return columns_side_by_side(c);
   }
   for (size_t i = 0; i < c.in.size(); ++i) {

@@ -16,7 +16,7 @@ class Sparse(tuple):
     """
 
     __slots__ = ()
-    __array_priority__ = 1000.0
+    __array_ufunc__ = None  # NumPy leaves operators to us
     _fields: tuple[str, ...] = ()
     kind: type[Sparse]
     shape: tuple[int, int] | None = None
@@ -235,8 +235,10 @@ def known(x: mx.array) -> Any:
     """The value of a scalar; None while a function is traced, when there is none."""
     try:
         return x.item()
-    except ValueError:
-        return None
+    except ValueError as error:
+        if str(error).startswith("[eval] expected an array with a value"):
+            return None
+        raise
 
 
 def index_array(x: Any, name: str) -> mx.array:

@@ -68,9 +68,9 @@ class COO(Sparse):
         `nnz` bounds the places, for traces; without, it is what there are, or while a function is
         traced as many as now. What is left over is zeros at the last place.
         """
-        key, order = self._sorted()
         if self.nnz == 0:
             return self
+        key, order = self._sorted()
         first = mx.concatenate(
             [mx.zeros((1,), dtype=mx.int32), (key[1:] != key[:-1]).astype(mx.int32)]
         )

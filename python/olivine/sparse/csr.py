@@ -6,7 +6,7 @@ from typing import Any
 
 import olivine.core as mx
 
-from .base import Sparse, check_range, checked_shape, index_array, is_scalar, known, same_shape
+from .base import Sparse, check_range, checked_shape, index_array, known, same_shape
 
 
 class CSR(Sparse):
@@ -105,7 +105,15 @@ class CSR(Sparse):
     # ---- Elements
     def gather(self, dense: mx.array) -> mx.array:
         """The elements of a dense matrix, which broadcasts to the shape, at the nonzeros."""
-        return mx.broadcast_to(dense, self.shape)[self.rows, self.indices]
+        if dense.ndim > 2 or any(
+            n not in (1, own) for n, own in zip(dense.shape[::-1], self.shape[::-1], strict=False)
+        ):
+            raise ValueError(
+                f"[sparse] expected an operand that broadcasts to {self.shape}; got {dense.shape}"
+            )
+        dense = dense.reshape((1,) * (2 - dense.ndim) + dense.shape)
+        row = self.rows if dense.shape[0] > 1 else 0
+        return dense[row, self.indices if dense.shape[1] > 1 else 0]
 
     def multiply(self, other: Any) -> Any:
         """Element by element with a sparse or dense matrix, at this one's nonzeros."""
@@ -220,4 +228,3 @@ def lowest_of(dtype: mx.Dtype) -> Any:
 
 
 CSR.kind = CSR
-__all__ = ["CSR", "is_scalar"]

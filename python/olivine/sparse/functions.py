@@ -6,7 +6,7 @@ from typing import Any
 
 import olivine.core as mx
 
-from .base import Sparse, checked_shape
+from .base import Sparse, checked_shape, known
 from .bsr import BSR
 from .coo import COO
 from .csr import CSR
@@ -15,14 +15,17 @@ from .csr import CSR
 def from_dense(x: mx.array, nnz: int | None = None) -> Any:
     """The nonzeros of a dense matrix, as a CSR whose data has gradients to `x`.
 
-    `nnz` bounds their number, as `compile` and `vmap` need; what is left over is padding, and
-    nonzeros beyond it are an error where they can be counted. Without, `x` is evaluated.
+    `nnz` bounds their number, as `compile` and `vmap` need, and what is left over is padding; more
+    nonzeros are an error, here or in the product that meets them. Without, `x` is evaluated.
     """
     if x.ndim != 2:
         raise ValueError(f"[from_dense] expected a matrix; got shape {x.shape}")
     flags = mx.stop_gradient(x) != 0
-    if nnz is None:
-        nnz = int(mx.sum(flags).item())
+    count = known(mx.sum(flags))
+    nnz = count if nnz is None else nnz
+    if nnz is None or (count is not None and count > nnz):
+        what = "at least the count of nonzeros" if count is not None else "given in a trace"
+        raise ValueError(f"[from_dense] expected nnz to be {what}; got {nnz}")
     columns = x.shape[1]
     order = mx.argsort(mx.where(flags, 0, 1).flatten())[:nnz].astype(mx.int32)
     counts = mx.cumsum(mx.sum(flags.astype(mx.int32), axis=1))

@@ -15,6 +15,10 @@ namespace {
 
 extern const Op csr_csr_matmul_op;
 
+// Of structures.
+MaybeArrays no_cotangents(const VjpCall& c) { return MaybeArrays(c.in.size()); }
+MaybeArrays no_tangents(const JvpCall& c) { return MaybeArrays(c.out.size()); }
+
 // ---- Transposes
 
 std::vector<OutSpec> infer_transpose(const ParamsRef& p, std::span<const array> in) {
@@ -29,8 +33,9 @@ void check_columns(const CheckCall& c, int64_t columns) {
 
 const Op csr_transpose_op{.name = "csr_transpose",
                           .infer = infer_transpose,
+                          .vjp = no_cotangents,
+                          .jvp = no_tangents,
                           .vmap = vmap_per_element,
-                          .stops_gradient = true,
                           .params = &params_type<SparseColumnsParams>,
                           .check = [](const CheckCall& c) {
                             expect_inputs(c, 2);
@@ -56,8 +61,9 @@ void check_operands(const CheckCall& c) {
 
 const Op csr_pattern_count_op{.name = "csr_pattern_count",
                               .infer = infer_count,
+                              .vjp = no_cotangents,
+                              .jvp = no_tangents,
                               .vmap = vmap_per_element,
-                              .stops_gradient = true,
                               .params = &params_type<SparseColumnsParams>,
                               .check = [](const CheckCall& c) {
                                 expect_inputs(c, 4);
@@ -66,8 +72,9 @@ const Op csr_pattern_count_op{.name = "csr_pattern_count",
                               }};
 const Op csr_pattern_op{.name = "csr_pattern",
                         .infer = infer_pattern,
+                        .vjp = no_cotangents,
+                        .jvp = no_tangents,
                         .vmap = vmap_per_element,
-                        .stops_gradient = true,
                         .params = &params_type<SparsePatternParams>,
                         .check = [](const CheckCall& c) {
                           expect_inputs(c, 5);

@@ -35,7 +35,10 @@ def dense_of(data, indices=INDICES, indptr=INDPTR, columns=6):
 
 def sampled(a, b, r=1, c=1):
     full = a @ b.T if a.ndim == 2 else np.outer(a, b)
-    blocks = [full[i * r : (i + 1) * r, j * c : (j + 1) * c] for i, j in zip(ROWS_OF, INDICES, strict=True)]
+    blocks = [
+        full[i * r : (i + 1) * r, j * c : (j + 1) * c]
+        for i, j in zip(ROWS_OF, INDICES, strict=True)
+    ]
     return np.stack(blocks) if r * c > 1 else np.stack(blocks)[:, 0, 0]
 
 
@@ -81,9 +84,7 @@ def test_products_of_all_widths(name, n):
     """Below, at and past a vector and a strip; rows of 0 to hundreds of nonzeros."""
     rng = np.random.default_rng(n)
     indices, indptr = random_structure(rng, 37, 53, 900)
-    data, x, y = (
-        rounded(rng.uniform(-1, 1, shape), name) for shape in ((900,), (53, n), (37, n))
-    )
+    data, x, y = (rounded(rng.uniform(-1, 1, shape), name) for shape in ((900,), (53, n), (37, n)))
     wide = np.complex128 if "complex" in name else np.float64
     full = dense_of(data.astype(wide), indices, indptr, 53)
     args = (to_mx(data), index(indices), index(indptr))
@@ -156,7 +157,11 @@ def test_empty_matrices(rows, columns, nnz):
         np.zeros(columns),
     )
     assert mx.sampled_matmul(mx.ones((rows, 2)), mx.ones((columns, 2)), *structure).shape == (nnz,)
-    assert [x.shape for x in mx.csr_transpose(*structure, columns)] == [(nnz,), (nnz,), (columns + 1,)]
+    assert [x.shape for x in mx.csr_transpose(*structure, columns)] == [
+        (nnz,),
+        (nnz,),
+        (columns + 1,),
+    ]
 
 
 HASHES = """
@@ -197,13 +202,23 @@ def test_vmap_over_every_operand():
     indices = mx.array(np.stack([INDICES, INDICES[::-1], (INDICES + 1) % 6]), dtype=mx.int32)
     indptr = mx.array([[0, 2, 2, 5, 8], [0, 0, 4, 4, 8], [0, 1, 2, 3, 8]], dtype=mx.int32)
     args = [data, indices, indptr, x]
-    for axes in ((0, None, None, None), (None, 0, None, None), (None, None, 0, 0), (0, 0, 0, 0), (None, None, None, 0)):
+    for axes in (
+        (0, None, None, None),
+        (None, 0, None, None),
+        (None, None, 0, 0),
+        (0, 0, 0, 0),
+        (None, None, None, 0),
+    ):
         given = [a if axis == 0 else a[0] for a, axis in zip(args, axes, strict=True)]
         got = mx.vmap(mx.csr_matmul, in_axes=axes)(*given)
         for i in range(3):
-            want = mx.csr_matmul(*(a[i] if axis == 0 else a for a, axis in zip(given, axes, strict=True)))
+            want = mx.csr_matmul(
+                *(a[i] if axis == 0 else a for a, axis in zip(given, axes, strict=True))
+            )
             np.testing.assert_allclose(to_np(got[i]), to_np(want), rtol=1e-6)
-    nested = mx.vmap(mx.vmap(mx.csr_matmul, in_axes=(None, None, None, 0)), in_axes=(0, None, None, None))
+    nested = mx.vmap(
+        mx.vmap(mx.csr_matmul, in_axes=(None, None, None, 0)), in_axes=(0, None, None, None)
+    )
     got = nested(data, indices[0], indptr[0], x)
     for i in range(3):
         for j in range(3):

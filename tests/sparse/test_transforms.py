@@ -16,10 +16,16 @@ V = np.random.default_rng(2).standard_normal((8, 3))
 
 # Functions of the dense matrix, and of the sparse one.
 FUNCTIONS = {
-    "product": (lambda a: a @ mx.array(V, dtype=mx.float64), lambda a: a @ mx.array(V, dtype=mx.float64)),
+    "product": (
+        lambda a: a @ mx.array(V, dtype=mx.float64),
+        lambda a: a @ mx.array(V, dtype=mx.float64),
+    ),
     "vector": (lambda a: a @ mx.array(V[:, 0], dtype=mx.float64),) * 2,
     "left": (lambda a: mx.array(V[:6].T, dtype=mx.float64) @ a,) * 2,
-    "transposed": (lambda a: a.T @ a[:, :4] if isinstance(a, mx.array) else a.T @ a.to_dense()[:, :4],) * 2,
+    "transposed": (
+        lambda a: a.T @ a[:, :4] if isinstance(a, mx.array) else a.T @ a.to_dense()[:, :4],
+    )
+    * 2,
     "elements": (lambda a: a * a, lambda a: (a * a).to_dense()),
     "sum": (lambda a: a.sum(axis=0),) * 2,
     "mean": (lambda a: a.mean(axis=1),) * 2,

@@ -52,16 +52,20 @@ ALL = {"dtypes": INEXACT, "rules": RULES, "tol": 8, "span": 16}
 
 ROWS = [
     Row("csr_matmul", lambda d, x: dense_of(d) @ x, (
-        (((8,), (6, 5)), {}), (((8,), (6,)), {}), (((8, 2, 3), (18, 4)), {}), (((8,), (6, 200)), {}),
-        (((8, 5, 1), (6, 17)), {}), (((8, 2, 2), (12,)), {})),
+        (((8,), (6, 5)), {}), (((8,), (6,)), {}), (((8, 2, 3), (18, 4)), {}),
+        (((8,), (6, 200)), {}), (((8, 5, 1), (6, 17)), {}), (((8, 2, 2), (12,)), {})),
         call=lambda d, x: mx.csr_matmul(d, index(INDICES), index(INDPTR), x), **ALL),
     Row("csr_matmul_transposed", lambda d, x: dense_of(d).T @ x, (
-        (((8,), (4, 5)), {}), (((8,), (4,)), {}), (((8, 2, 3), (8, 4)), {}), (((8,), (4, 200)), {})),
+        (((8,), (4, 5)), {}), (((8,), (4,)), {}), (((8, 2, 3), (8, 4)), {}),
+        (((8,), (4, 200)), {})),
         call=lambda d, x: mx.csr_matmul_transposed(
-            d, index(INDICES), index(INDPTR, mx.int64), x, 6 * (d.shape[2] if d.ndim == 3 else 1)), **ALL),
+            d, index(INDICES), index(INDPTR, mx.int64), x, 6 * (d.shape[2] if d.ndim == 3 else 1)),
+        **ALL),
     Row("sampled_matmul", sampled, (
-        (((4, 5), (6, 5)), {}), (((4,), (6,)), {}), (((4, 70), (6, 70)), {}), (((8, 3), (18, 3)), {"r": 2, "c": 3})),
-        call=lambda a, b, r=1, c=1: mx.sampled_matmul(a, b, index(INDICES), index(INDPTR), r, c), **ALL),
+        (((4, 5), (6, 5)), {}), (((4,), (6,)), {}), (((4, 70), (6, 70)), {}),
+        (((8, 3), (18, 3)), {"r": 2, "c": 3})),
+        call=lambda a, b, r=1, c=1: mx.sampled_matmul(a, b, index(INDICES), index(INDPTR), r, c),
+        **ALL),
     Row("csr_csr_matmul", sparse_product, ((((8,), (7,)), {}),),
         call=lambda x, y: mx.csr_csr_matmul(
             x, index(INDICES), index(INDPTR), y, index(INDICES_B), index(INDPTR_B), index(PATTERN),

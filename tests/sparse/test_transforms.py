@@ -118,7 +118,7 @@ def test_vmap_over_data_and_over_dense(kind):
         same(got[i], to_np(a.with_data(datas[i]) @ xs[0]))
     gradients = mx.vmap(mx.grad(lambda d, x: mx.sum(mx.sin(a.with_data(d) @ x))))(datas, xs)
     for i in range(3):
-        want = mx.grad(lambda d: mx.sum(mx.sin(a.with_data(d) @ xs[i])))(datas[i])
+        want = mx.grad(lambda d, i=i: mx.sum(mx.sin(a.with_data(d) @ xs[i])))(datas[i])
         same(gradients[i], to_np(want))
 
 

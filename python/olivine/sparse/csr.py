@@ -21,7 +21,7 @@ class CSR(Sparse):
     Nonzeros past `indptr[-1]` are padding that no function reads.
 
     Raises:
-        ValueError: shapes do not fit, or `indptr` falls, or does not start at 0 and end at nnz or less.
+        ValueError: shapes do not fit, or `indptr` does not rise from 0 to at most nnz.
         IndexError: a column is out of range.
     """
 

@@ -1,8 +1,8 @@
 """Sparse products beside SciPy and PyTorch: `python -m bench.sparse [NAME...]`.
 
 Every row is a square sparse matrix of order 10,000 with 1 % of its elements, in CSR, times a
-vector, a dense matrix of some columns, or itself; `T` rows multiply by its transpose (a view, in SciPy
-and PyTorch). All have the same number of threads and take turns; the medians of the samples are
+vector, a dense matrix of some columns, or itself; `T` rows multiply by its transpose (in SciPy a
+view, in PyTorch too). All have the same number of threads and take turns; the medians of samples are
 compared.
 """
 

@@ -173,22 +173,43 @@ void product_row(Blocks<T> b, const Dense<T>& d, int64_t rows, bool is_complex, 
   if (i < rows) product_of_rows<T, 1>(b, d, out + i * d.n, false);
 }
 
-// Of a vector, with as many sums as hide their latency, in an order that depends on the count
-// alone.
+template <class T>
+OLIVINE_INLINE Native<Sum<T>> gather(const T* x, const int32_t* indices) {
+  Native<Sum<T>> v;
+#pragma GCC unroll 16
+  for (int l = 0; l < kLanes<T>; ++l) v[l] = widen<Sum<T>>(x[indices[l]]);
+  return v;
+}
+
+// Of a vector, with two vectors of sums, which hide their latency.
 template <class T>
 OLIVINE_INLINE Sum<T> dot_row(const T* data, const int32_t* indices, int64_t count, const T* x) {
   using A = Sum<T>;
-  constexpr int parts = 8;
-  A sums[parts] = {};
+  constexpr int lanes = kLanes<T>;
+  Native<A> sums[2] = {};
   int64_t p = 0;
-  for (; p + parts <= count; p += parts) {
-#pragma GCC unroll 8
-    for (int k = 0; k < parts; ++k) {
-      sums[k] += widen<A>(data[p + k]) * widen<A>(x[indices[p + k]]);
+  for (; p + 2 * lanes <= count; p += 2 * lanes) {
+#pragma GCC unroll 2
+    for (int k = 0; k < 2; ++k) {
+      const int64_t q = p + k * lanes;
+      sums[k] = mul_add(load_native<A>(data + q), gather(x, indices + q), sums[k]);
     }
   }
-  for (; p < count; ++p) sums[0] += widen<A>(data[p]) * widen<A>(x[indices[p]]);
-  return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+  Native<A> one[1] = {sums[0] + sums[1]};
+  A total;
+  sum_lanes_of<A, 1>(one, &total);
+  for (; p < count; ++p) total += widen<A>(data[p]) * widen<A>(x[indices[p]]);
+  return total;
+}
+
+// Throws unless the indices of rows [first, last) are in range.
+OLIVINE_INLINE void check_rows(const CsrRows& m, int64_t first, int64_t last) {
+  uint32_t largest = 0;  // negative indices are large ones
+  for (int64_t p = m.begin[first]; p < m.begin[last]; ++p) {
+    const uint32_t index = static_cast<uint32_t>(m.indices[p]);
+    largest = index > largest ? index : largest;
+  }
+  if (largest >= m.columns) m.check_indices(first, last);
 }
 
 // ---- One matrix
@@ -208,7 +229,7 @@ void multiply(const CsrRows& m, const T* data, BlockShape shape, const T* x, int
     if constexpr (parts == 1) {
       parallel_for(ranges.count(), 1, [&](int64_t from, int64_t to) {
         const int64_t last = ranges.first(to);
-        m.check_indices(ranges.first(from), last);
+        check_rows(m, ranges.first(from), last);
         for (int64_t i = ranges.first(from); i < last; ++i) {
           out[i] = narrow<T>(dot_row(data + m.begin[i], m.indices + m.begin[i], m.count(i), x));
         }
@@ -233,7 +254,7 @@ void multiply(const CsrRows& m, const T* data, BlockShape shape, const T* x, int
   }
   parallel_for(ranges.count(), 1, [&](int64_t from, int64_t to) {
     const int64_t last = ranges.first(to);
-    m.check_indices(ranges.first(from), last);
+    check_rows(m, ranges.first(from), last);
     for (int64_t i = ranges.first(from); i < last; ++i) {
       const Blocks<R> b{reinterpret_cast<const R*>(data + m.begin[i] * size),
                         size * parts,
@@ -263,7 +284,7 @@ void scatter_vector(const CsrRows& m, const T* data, const T* x, T* out) {
       fill(own, m.columns, A(0));
       if (s == ranges.count()) continue;  // no rows at all
       const int64_t first = ranges.first(s), last = ranges.first(s + 1);
-      m.check_indices(first, last);
+      check_rows(m, first, last);
       for (int64_t i = first; i < last; ++i) {
         const A by = widen<A>(x[i]);
         for (int64_t p = m.begin[i]; p < m.begin[i + 1]; ++p) {
@@ -281,33 +302,117 @@ void scatter_vector(const CsrRows& m, const T* data, const T* x, T* out) {
   });
 }
 
-// out (columns * c, n) = m^T x: by rows of the transposed matrix.
-template <class T>
-void multiply_transposed(const CsrRows& m, const T* data, BlockShape shape, const T* x, int64_t n,
-                         T* out) {
-  const int64_t size = shape.rows * shape.columns, nnz = m.begin[m.rows] - m.begin[0];
-  if constexpr (Parts<T>::count == 1) {
-    if (n == 1 && size == 1) return scatter_vector(m, data, x, out);
+// ---- The transposed product
+//
+// A task is a strip of columns, as wide as a line of cache, and a range of rows: it adds each row
+// of x, times the nonzeros of that row of m, into rows of sums that lie close together. Then the
+// sums of the ranges are added up in order.
+
+constexpr int64_t kTransposedTasks = 8;  // ranges times strips, where there are enough nonzeros
+
+// Columns [at, at + width) of row x, zeros after the last; for complex numbers also times i.
+template <class R, int kVectors>
+OLIVINE_INLINE void load_strip(const R* x, int64_t at, int64_t n, bool times_i,
+                               Native<Sum<R>> (&v)[kVectors]) {
+  using A = Sum<R>;
+  constexpr int lanes = kLanes<R>;
+  if (!times_i && at + kVectors * lanes <= n) {
+#pragma GCC unroll 4
+    for (int k = 0; k < kVectors; ++k) v[k] = load_native<A>(x + at + k * lanes);
+    return;
   }
-  ScratchBytes starts(m.columns + 1, sizeof(int64_t)), orders(nnz, sizeof(int32_t)),
-      row_numbers(nnz, sizeof(int32_t)), values(nnz * size, sizeof(T));
-  int64_t* begin = static_cast<int64_t*>(starts.data());
-  int32_t* order = static_cast<int32_t*>(orders.data());
-  int32_t* rows = static_cast<int32_t*>(row_numbers.data());
-  transpose_structure(m, begin, order, rows);
-  T* turned = static_cast<T*>(values.data());
-  parallel_for(nnz, kPackGrain, [&](int64_t first, int64_t last) {
-    for (int64_t q = first; q < last; ++q) {
-      const T* block = data + order[q] * size;
-      for (int64_t j = 0; j < shape.columns; ++j) {
-        for (int64_t i = 0; i < shape.rows; ++i) {
-          turned[q * size + j * shape.rows + i] = block[i * shape.columns + j];
+  A values[kVectors * lanes];
+  for (int64_t c = 0; c < kVectors * lanes; ++c) {
+    const int64_t from = at + (times_i ? c ^ 1 : c);
+    const A value = from < n ? widen<A>(x[from]) : A(0);
+    values[c] = times_i && c % 2 == 0 ? -value : value;
+  }
+#pragma GCC unroll 4
+  for (int k = 0; k < kVectors; ++k) v[k] = load_native<A>(values + k * lanes);
+}
+
+template <class R, int kNumbers, int kVectors>
+void scatter_rows(const CsrRows& m, int64_t first, int64_t last, const R* data, BlockShape shape,
+                  const R* x, int64_t n, int64_t at, Sum<R>* sums) {
+  using A = Sum<R>;
+  constexpr int lanes = kLanes<R>, width = kVectors * lanes;
+  const int64_t size = shape.rows * shape.columns * kNumbers;
+  for (int64_t i = first; i < last; ++i) {
+    for (int64_t r = 0; r < shape.rows; ++r) {
+      Native<A> row[kNumbers][kVectors];
+#pragma GCC unroll 2
+      for (int part = 0; part < kNumbers; ++part) {
+        load_strip<R, kVectors>(x + (i * shape.rows + r) * n, at, n, part == 1, row[part]);
+      }
+      for (int64_t p = m.begin[i]; p < m.begin[i + 1]; ++p) {
+        for (int64_t j = 0; j < shape.columns; ++j) {
+          A* to = sums + (m.indices[p] * shape.columns + j) * width;
+          const R* by = data + p * size + (r * shape.columns + j) * kNumbers;
+#pragma GCC unroll 4
+          for (int k = 0; k < kVectors; ++k) {
+            Native<A> sum = load_native<A>(to + k * lanes);
+#pragma GCC unroll 2
+            for (int part = 0; part < kNumbers; ++part) {
+              sum = mul_add(all_lanes<A>(widen<A>(by[part])), row[part][k], sum);
+            }
+            store_native(to + k * lanes, sum);
+          }
         }
       }
     }
+  }
+}
+
+// out (columns * c, n) = m^T x, all in parts of numbers.
+template <class R, int kNumbers, int kVectors>
+void scatter_strips(const CsrRows& m, const R* data, BlockShape shape, const R* x, int64_t n,
+                    R* out) {
+  using A = Sum<R>;
+  constexpr int64_t width = kVectors * kLanes<R>;
+  const int64_t rows = m.columns * shape.columns, strips = (n + width - 1) / width;
+  const int64_t nnz = m.begin[m.rows] - m.begin[0];
+  const int64_t most = smaller(kTransposedTasks / strips, nnz / (4 * larger(m.columns, 1)));
+  const RowRanges ranges(m, 1, larger(1, most));
+  const int64_t parts = ranges.count(), size = rows * width;
+  ScratchBytes memory(strips * parts * size, sizeof(A));
+  A* sums = static_cast<A*>(memory.data());
+  parallel_for(strips * parts, 1, [&](int64_t from, int64_t to) {
+    for (int64_t t = from; t < to; ++t) {
+      const int64_t strip = t / parts, part = t % parts;
+      const int64_t first = ranges.first(part), last = ranges.first(part + 1);
+      check_rows(m, first, last);
+      fill(sums + t * size, size, A(0));
+      scatter_rows<R, kNumbers, kVectors>(m, first, last, data, shape, x, n, strip * width,
+                                          sums + t * size);
+    }
   });
-  const CsrRows t{m.op, m.columns, m.rows, begin, rows};
-  multiply(t, turned, {shape.columns, shape.rows}, x, n, out);
+  parallel_for(strips * rows, kPackGrain / width, [&](int64_t first, int64_t last) {
+    for (int64_t k = first; k < last; ++k) {
+      const int64_t strip = k / rows, row = k % rows;
+      const A* from = sums + strip * parts * size + row * width;
+      A total[width] = {};
+      for (int64_t part = 0; part < parts; ++part) {
+        for (int64_t c = 0; c < width; ++c) total[c] += from[part * size + c];
+      }
+      R* to = out + row * n + strip * width;
+      for (int64_t c = 0; c < smaller(width, n - strip * width); ++c) to[c] = narrow<R>(total[c]);
+    }
+  });
+}
+
+template <class T>
+void multiply_transposed(const CsrRows& m, const T* data, BlockShape shape, const T* x, int64_t n,
+                         T* out) {
+  using R = typename Parts<T>::Real;
+  constexpr int parts = Parts<T>::count;
+  if constexpr (parts == 1) {
+    if (n == 1 && shape.rows * shape.columns == 1) return scatter_vector(m, data, x, out);
+  }
+  auto by_parts = [](auto* p) { return reinterpret_cast<const R*>(p); };
+  const int64_t columns = n * parts;
+  (columns <= kLanes<R> ? scatter_strips<R, parts, 1>
+                        : scatter_strips<R, parts, kParts>)(m, by_parts(data), shape, by_parts(x),
+                                                            columns, reinterpret_cast<R*>(out));
 }
 
 // ---- Sampled products
@@ -360,7 +465,7 @@ void sample(const CsrRows& m, BlockShape shape, const T* a, const T* b, int64_t 
   const RowRanges ranges(m, size * n);
   parallel_for(ranges.count(), 1, [&](int64_t from, int64_t to) {
     const int64_t last = ranges.first(to);
-    m.check_indices(ranges.first(from), last);
+    check_rows(m, ranges.first(from), last);
     const T* rows[together];
     int64_t at[together];
     for (int64_t i = ranges.first(from); i < last; ++i) {

@@ -25,6 +25,7 @@ LIBRARIES = {
     "torch": "torch",
     "onnxruntime": "onnxruntime",
     "numpy": "numpy",
+    "scipy": "scipy",
     "machine": "numpy",
 }
 MODULES = (
@@ -39,6 +40,7 @@ MODULES = (
     "bench.quantized",
     "bench.convolution",
     "bench.image",
+    "bench.sparse",
 )
 SAMPLE_SECONDS = 0.1
 

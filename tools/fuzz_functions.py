@@ -164,6 +164,26 @@ def reductions():
     )
 
 
+def sparse_products():
+    """A 2 x 4 matrix of 3 nonzeros, plain and in blocks; its square, by its transpose."""
+    columns, starts = mx.array([3, 0, 1], mx.int32), mx.array([0, 1, 3], mx.int64)
+    given = (ramp(3), columns, starts)
+    yield "csr", lambda d, i, p, x: mx.csr_matmul(d, i, p, x), (*given, ramp(4, 2))
+    yield (
+        "csr-grad",
+        lambda d, i, p, x: mx.grad(lambda d, x: mx.csr_matmul(d, i, p, x).sum(), (0, 1))(d, x),
+        (ramp(3, 2, 1), columns, starts, ramp(4)),
+    )
+
+    def square(d, i, p):
+        order, rows, ends = mx.csr_transpose(i, p, 4)
+        pattern = mx.csr_pattern(i, p, rows, ends, 2, 4)
+        return mx.csr_csr_matmul(d, i, p, d[order], rows, ends, *pattern, 2)
+
+    yield "csr-csr", square, given
+    yield "csr-csr-grad", lambda d, i, p: mx.grad(lambda d: square(d, i, p).sum())(d), given
+
+
 def products():
     x, y, i = ramp(3, 4), ramp(4, 2), mx.array([1, 0, 1], mx.uint32)
     yield "matmul", lambda x, y, c: [x @ y, mx.addmm(c, x, y, alpha=2.0, beta=0.5)], (x, y, ramp(2))
@@ -182,6 +202,7 @@ def products():
         lambda x, y, s: mx.grad(lambda x: mx.segmented_mm(x, y, s).sum())(x),
         (x, y, segments),
     )
+    yield from sparse_products()
     yield (
         "block-masked",
         lambda x, m: mx.block_masked_mm(x, x, 32, m, m, m),

@@ -8,7 +8,9 @@
 #include "olivine/compile.h"
 
 #include <cstring>
+#include <mutex>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "arguments.h"
 #include "callable.h"
@@ -33,6 +35,7 @@ class KeyWriter {
     if (PyList_Check(o) || PyTuple_Check(o)) {
       Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
       tag(PyList_Check(o) ? 'L' : 'T', n);
+      if (!PyList_CheckExact(o) && !PyTuple_CheckExact(o)) write_class(Py_TYPE(o));
       for (Py_ssize_t i = 0; i < n; ++i) nested(PySequence_Fast_GET_ITEM(o, i), strict);
     } else if (PyDict_Check(o)) {
       tag('D', PyDict_GET_SIZE(o));
@@ -52,6 +55,16 @@ class KeyWriter {
   void write_name(PyObject* name) { write_text('K', name); }
 
  private:
+  // Named tuples of other classes lead to other traces. A class in a key lives on, so that no other
+  // gets its address.
+  void write_class(PyTypeObject* type) {
+    static auto& kept = *new std::unordered_set<PyTypeObject*>;
+    static auto& lock = *new std::mutex;
+    std::lock_guard guard(lock);
+    if (kept.insert(type).second) Py_INCREF(type);
+    key_.push_back('c');
+    bytes(type);
+  }
   void nested(PyObject* o, bool strict) {
     if (is_array(o)) return write_array(value_of(o));
     if (Py_EnterRecursiveCall(" in a tree")) throw nb::python_error();

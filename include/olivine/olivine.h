@@ -34,6 +34,7 @@
 #include "olivine/ops/selection.h"
 #include "olivine/ops/shape.h"
 #include "olivine/ops/sort.h"
+#include "olivine/ops/sparse.h"
 #include "olivine/parallel.h"
 #include "olivine/primitive.h"
 #include "olivine/print.h"

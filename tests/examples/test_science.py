@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import ROOT, load_example
 
-NAMES = ["gaussian_process", "graph_network", "physics_informed", "policy_gradient"]
+NAMES = ["gaussian_process", "graph_attention", "graph_network", "physics_informed", "policy_gradient"]
 EXAMPLES = ROOT / "examples"
 
 
@@ -64,4 +64,13 @@ def test_the_graph_network_finds_the_sides(tmp_path):
     assert sum(len(others) for others in example.FRIENDS.values()) == 78
     result = example.run(seeds=3, picture=tmp_path / "result.png")
     assert result["right of 32, mean"] > 28
+    assert (tmp_path / "result.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_graph_attention_finds_the_groups(tmp_path):
+    pytest.importorskip("matplotlib")
+    result = load_example("graph_attention").run(picture=tmp_path / "result.png")
+    assert result["alone"] < 0.7
+    assert result["convolution"] > result["alone"] + 0.15
+    assert result["attention"] > result["alone"] + 0.15
     assert (tmp_path / "result.png").read_bytes().startswith(b"\x89PNG")

@@ -29,6 +29,7 @@ void add_scan(PyObject* module);
 void add_selection(PyObject* module);
 void add_shape(PyObject* module);
 void add_sort(PyObject* module);
+void add_sparse(PyObject* module);
 void add_transforms(PyObject* module);
 
 void add_families(PyObject* module) {
@@ -58,6 +59,7 @@ void add_families(PyObject* module) {
   add_selection(module);
   add_shape(module);
   add_sort(module);
+  add_sparse(module);
   add_transforms(module);
 }
 

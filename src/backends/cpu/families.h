@@ -28,6 +28,7 @@
   X(scan)                       \
   X(fft)                        \
   X(conv_depthwise)             \
+  X(sparse)                     \
   X(sort)
 
 // Defined once, in namespace olivine::cpu.
@@ -39,4 +40,5 @@
   X(load)                          \
   X(primitive)                     \
   X(gather_matmul)                 \
+  X(sparse_product)                \
   X(quantized)

@@ -200,6 +200,11 @@
 #define mlx_count_nonzero olivine_count_nonzero
 #define mlx_count_nonzero_axes olivine_count_nonzero_axes
 #define mlx_count_nonzero_axis olivine_count_nonzero_axis
+#define mlx_csr_csr_matmul olivine_csr_csr_matmul
+#define mlx_csr_matmul olivine_csr_matmul
+#define mlx_csr_matmul_transposed olivine_csr_matmul_transposed
+#define mlx_csr_pattern olivine_csr_pattern
+#define mlx_csr_transpose olivine_csr_transpose
 #define mlx_cuda_is_available olivine_cuda_is_available
 #define mlx_cummax olivine_cummax
 #define mlx_cummin olivine_cummin
@@ -613,6 +618,7 @@
 #define mlx_roll_axis olivine_roll_axis
 #define mlx_round olivine_round
 #define mlx_rsqrt olivine_rsqrt
+#define mlx_sampled_matmul olivine_sampled_matmul
 #define mlx_save olivine_save
 #define mlx_save_gguf olivine_save_gguf
 #define mlx_save_safetensors olivine_save_safetensors

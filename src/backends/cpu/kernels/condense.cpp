@@ -26,31 +26,6 @@ T sum_lanes(Native<T> v) {
   return lanes[0];
 }
 
-// to[k] = the sum of the lanes of v[k]: each round halves the vectors, and leaves sums of row k in
-// the lanes whose low bits are those of k.
-template <class T, int kCount>
-OLIVINE_INLINE void sum_lanes_of(Native<T> (&v)[kCount], T* to) {
-  constexpr int lanes = kLanes<T>, group = kCount < lanes ? kCount : lanes;
-#pragma GCC unroll 8
-  for (int first = 0; first < kCount; first += group) {
-#pragma GCC unroll 4
-    for (int half = group / 2; half > 0; half /= 2) {
-#pragma GCC unroll 8
-      for (int i = 0; i < half; ++i) {
-        const Native<T> a = v[first + i], b = v[first + i + half];
-        v[first + i] = zip_low<T>(a, b) + zip_high<T>(a, b);
-      }
-    }
-    T sums[lanes];
-    store_native(sums, v[first]);
-    for (int k = 0; k < group; ++k) {
-      T sum = sums[k];
-      for (int l = k + group; l < lanes; l += group) sum += sums[l];
-      to[first + k] = sum;
-    }
-  }
-}
-
 // sums[k] = row k * x, of kCount rows; and y += by[k] * row k.
 template <class T, int kCount, bool kBoth>
 OLIVINE_INLINE void pass_rows(const T* rows, int64_t stride, const T* x, int64_t n,

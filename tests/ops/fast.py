@@ -256,6 +256,17 @@ def test_rows_with_a_gap_are_read_no_further_than_they_go():
     assert_close(got, attention(q, k[..., :24], k[..., :24]), "float32", 4, "gap", span=1)
 
 
+@pytest.mark.parametrize("mask", [None, "causal"])
+@pytest.mark.parametrize("depth", [40, 17])
+def test_tiles_of_queries_that_share_packed_keys(depth, mask):
+    rng = np.random.default_rng(5)  # 160 tiles of queries: two share keys, the last is alone
+    q, k, v = (rng.standard_normal((2, 16, n, depth)).astype(np.float32) for n in (300, 310, 310))
+    got = mx.fast.scaled_dot_product_attention(*map(mx.array, (q, k, v)), scale=0.3, mask=mask)
+    seen = None if mask is None else np.arange(310) <= np.arange(10, 310)[:, None]
+    expected = attention(*(x.astype(np.float64) for x in (q, k, v)), 0.3, seen)
+    assert_close(got, expected.astype(np.float32), "float32", 4, "shared keys", span=1)
+
+
 def test_attention_is_stable_for_huge_scores():
     q = mx.full((1, 1, 3, 4), 200.0)
     out = mx.fast.scaled_dot_product_attention(q, q, mx.ones((1, 1, 3, 4)), scale=100.0)

@@ -16,8 +16,9 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
-constexpr int64_t kRows = 64, kKeys = 64;  // of a tile
-constexpr int64_t kTask = 1 << 17;         // products of a task
+constexpr int64_t kRows = 64, kKeys = 64;                      // of a tile
+constexpr int64_t kTask = 1 << 17;                             // products of a task
+constexpr int64_t kShare = 8, kShared = 1 << 16, kTasks = 64;  // see shared_tiles
 
 // Packed rows to out[i * kRows + r], with zeros for the lanes up to a whole vector.
 void transpose(const float* rows, int64_t count, int64_t n, float* out) {
@@ -132,56 +133,94 @@ struct Attention : AttentionCall {
     }
   }
 
-  // Scratch floats of a task, both ways.
-  int64_t forward_floats() const {
-    return (2 * kRows + kKeys) * padded(depth) + (kRows + kKeys) * padded(value_depth) +
-           kRows * kKeys;
+  // How many tiles of queries meet the same packed keys: reading and packing those costs as much as
+  // the products of one tile. What the tiles remember stays in cache, and many tasks remain.
+  int64_t shared_tiles() const {
+    const int64_t fit = kShared / (kRows * (padded(depth) + padded(value_depth)));
+    return larger(1, smaller(smaller(kShare, fit), batches * key_heads * tiles / kTasks));
   }
 
-  void forward_tile(int64_t unit, int64_t index, float* scratch, T* out, float* lse) const {
-    const Tile t = tile(unit, index);
-    const int64_t d = padded(depth), dv = padded(value_depth), n = t.of.count;
+  // A tile of queries and what it remembers of the keys so far.
+  struct Running {
+    Tile tile;
+    float *queries_t, *o;
+    alignas(64) float top[kRows], sum[kRows];
+  };
+
+  int64_t forward_floats(int64_t shared) const {
+    return (kRows * shared + kRows + kKeys) * padded(depth) +
+           (kRows * shared + kKeys) * padded(value_depth) + kRows * kKeys;
+  }
+
+  // Tiles `index` to `index + count` of key head `unit`.
+  void forward_tiles(int64_t unit, int64_t index, int64_t count, float* scratch, T* out,
+                     float* lse) const {
+    const int64_t d = padded(depth), dv = padded(value_depth);
     float* rows_q = scratch;
-    float* rows_qt = rows_q + kRows * d;
-    float* rows_k = rows_qt + kRows * d;
+    float* rows_k = rows_q + kRows * d;
     float* rows_v = rows_k + kKeys * d;
-    float* o = rows_v + kKeys * dv;
-    float* scores = o + kRows * dv;
-    alignas(64) float top[kRows], sum[kRows], factor[kRows];
-    pack<T>(q, t.of, depth, float(params.scale), rows_q);
-    transpose(rows_q, n, depth, rows_qt);
-    start(t, top, sum);
-    fill(o, n * dv, 0.f);
-    for (int64_t first = 0; first < t.end; first += kKeys) {
-      const Rows kr = key_rows(unit, first, smaller(kKeys, t.end - first));
+    float* scores = rows_v + kKeys * dv;
+    float* next = scores + kRows * kKeys;
+    Running running[kShare];
+    int64_t end = 0;
+    for (int64_t i = 0; i < count; ++i, next += kRows * (d + dv)) {
+      Running& r = running[i];
+      r.tile = tile(unit, index + i);
+      r.queries_t = next, r.o = next + kRows * d;
+      pack<T>(q, r.tile.of, depth, float(params.scale), rows_q);
+      transpose(rows_q, r.tile.of.count, depth, r.queries_t);
+      start(r.tile, r.top, r.sum);
+      fill(r.o, r.tile.of.count * dv, 0.f);
+      end = larger(end, r.tile.end);
+    }
+    for (int64_t first = 0; first < end; first += kKeys) {
+      const Rows kr = key_rows(unit, first, smaller(kKeys, end - first));
       with_stored<T>(stored, [&](auto kind) {
         pack<decltype(kind)>(k, kr, depth, 1, rows_k);
         pack<decltype(kind)>(v, kr, value_depth, 1, rows_v);
       });
-      score(t, kr, rows_k, rows_qt, scores);
-      online_softmax(scores, kr.count, t.width, top, sum, factor);
-      if (first > 0) scale_rows(o, n, dv, factor);
-      multiply({scores, 1, kRows, rows_v, dv, o, dv, n, dv, kr.count, true});
+      for (int64_t i = 0; i < count; ++i) meet(running[i], kr, rows_k, rows_v, scores);
     }
-    const int64_t at = unit * rows + t.of.first;
-    for (int64_t r = 0; r < n; ++r) {
-      factor[r] = sum[r] == 0 ? 0 : 1 / sum[r];
-      lse[at + r] = top[r] == kLow ? kLow : top[r] + __builtin_logf(sum[r]);
+    for (int64_t i = 0; i < count; ++i) finish(running[i], unit, out, lse);
+  }
+
+  // Adds what the queries see of packed keys and values.
+  void meet(Running& r, Rows kr, const float* rows_k, const float* rows_v, float* scores) const {
+    const Tile& t = r.tile;
+    kr.count = smaller(kr.count, t.end - kr.first);
+    if (kr.count <= 0) return;
+    const int64_t d_v = padded(value_depth), n = t.of.count;
+    alignas(64) float factor[kRows];
+    score(t, kr, rows_k, r.queries_t, scores);
+    online_softmax(scores, kr.count, t.width, r.top, r.sum, factor);
+    if (kr.first > 0) scale_rows(r.o, n, d_v, factor);
+    multiply({scores, 1, kRows, rows_v, d_v, r.o, d_v, n, d_v, kr.count, true});
+  }
+
+  void finish(const Running& r, int64_t unit, T* out, float* lse) const {
+    const int64_t n = r.tile.of.count, at = unit * rows + r.tile.of.first;
+    float factor[kRows];
+    for (int64_t i = 0; i < n; ++i) {
+      factor[i] = r.sum[i] == 0 ? 0 : 1 / r.sum[i];
+      lse[at + i] = r.top[i] == kLow ? kLow : r.top[i] + __builtin_logf(r.sum[i]);
     }
-    scale_rows(o, n, dv, factor);
-    unpack(o, n, value_depth, out + at * value_depth);
+    scale_rows(r.o, n, padded(value_depth), factor);
+    unpack(r.o, n, value_depth, out + at * value_depth);
   }
 
   static void forward(const KernelCall& call) {
     const Attention a(call);
     if (a.rows <= kFewRows) return attend_few<T>(a, call.out[0].as<T>(), call.out[1].as<float>());
-    const int64_t work = kRows * larger(1, a.keys) * larger(1, a.depth + a.value_depth);
+    const int64_t shared = a.shared_tiles(), groups = (a.tiles + shared - 1) / shared;
+    const int64_t work = shared * kRows * larger(1, a.keys) * larger(1, a.depth + a.value_depth);
     const int64_t grain = larger(1, kTask / work);
-    parallel_for(a.batches * a.key_heads * a.tiles, grain, [&](int64_t b, int64_t e) {
-      ScratchBytes scratch(a.forward_floats(), sizeof(float));
+    parallel_for(a.batches * a.key_heads * groups, grain, [&](int64_t b, int64_t e) {
+      ScratchBytes scratch(a.forward_floats(shared), sizeof(float));
       for (; b < e; ++b) {
-        a.forward_tile(b / a.tiles, b % a.tiles, static_cast<float*>(scratch.data()),
-                       call.out[0].as<T>(), call.out[1].as<float>());
+        const int64_t index = b % groups * shared;
+        a.forward_tiles(b / groups, index, smaller(shared, a.tiles - index),
+                        static_cast<float*>(scratch.data()), call.out[0].as<T>(),
+                        call.out[1].as<float>());
       }
     });
   }

@@ -19,10 +19,10 @@ namespace {
 
 constexpr int64_t kBlockSteps = 256;  // input channels of a block
 constexpr int64_t kTaskTiles = 64;    // of a task that takes rows of tiles
-constexpr int64_t kTasks = 8;         // of these at least, where tiles suffice
+constexpr int64_t kTasks = 8;         // of these at least, or two for a thread, if tiles suffice
 constexpr int64_t kLeastTiles = 24;   // of a task
 constexpr int64_t kFewTiles = 256;    // a block of whose inputs stays in the L2 cache, for a term
-constexpr int64_t kTaskPanels = 4;
+constexpr int64_t kTaskPanels = 4, kLeastPanels = 4;
 constexpr int64_t kLeastChannels = 24, kFewestTiles = 16;
 constexpr int64_t kLongest = 1024;  // outputs of a line
 
@@ -82,7 +82,7 @@ Winograd::Winograd(const ConvCall& call, const ConvPhase& p, const ConvWeights& 
 
 void Winograd::run() {
   const int64_t tiles = tiles_.count();
-  const bool by_channels = tiles <= kFewTiles && tiles < outs_ && panels_ >= 2 * thread_count();
+  const bool by_channels = tiles <= kFewTiles && tiles < outs_ && panels_ >= kLeastPanels;
   by_channels ? run_by_channels() : run_by_tiles();
 }
 
@@ -156,7 +156,8 @@ void Winograd::run_by_tiles() {
   });
   const int64_t least = ceil_div(kLeastTiles, tiles_.per_row),
                 most = ceil_div(kTaskTiles, tiles_.per_row);
-  const int64_t tasks = ceil_div(tiles_.rows, std::clamp(tiles_.rows / kTasks, least, most));
+  const int64_t wanted = std::max(kTasks, int64_t{2} * thread_count());
+  const int64_t tasks = ceil_div(tiles_.rows, std::clamp(tiles_.rows / wanted, least, most));
   parallel_for(tasks, 1, [&](int64_t begin, int64_t end) {
     for (; begin < end; ++begin) {
       multiply_rows(floats(weights), split(begin, tasks, tiles_.rows),

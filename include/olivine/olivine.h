@@ -33,6 +33,7 @@
 #include "olivine/ops/scan.h"
 #include "olivine/ops/shape.h"
 #include "olivine/ops/sort.h"
+#include "olivine/ops/special.h"
 #include "olivine/parallel.h"
 #include "olivine/primitive.h"
 #include "olivine/print.h"

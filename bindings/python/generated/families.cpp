@@ -28,6 +28,7 @@ void add_reduction(PyObject* module);
 void add_scan(PyObject* module);
 void add_shape(PyObject* module);
 void add_sort(PyObject* module);
+void add_special(PyObject* module);
 void add_transforms(PyObject* module);
 
 void add_families(PyObject* module) {
@@ -56,6 +57,7 @@ void add_families(PyObject* module) {
   add_scan(module);
   add_shape(module);
   add_sort(module);
+  add_special(submodule(module, "special"));
   add_transforms(module);
 }
 

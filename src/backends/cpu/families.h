@@ -38,4 +38,5 @@
   X(load)                          \
   X(primitive)                     \
   X(gather_matmul)                 \
-  X(quantized)
+  X(quantized)                     \
+  X(special)

@@ -29,6 +29,7 @@
 #include "olivine/c/generated/scan.h"
 #include "olivine/c/generated/shape.h"
 #include "olivine/c/generated/sort.h"
+#include "olivine/c/generated/special.h"
 #include "olivine/c/graph_utils.h"
 #include "olivine/c/io.h"
 #include "olivine/c/io_types.h"

@@ -35,6 +35,7 @@
   X(conv)                          \
   X(linalg_factor)                 \
   X(linalg_spectral)               \
+  X(matrix_functions)              \
   X(load)                          \
   X(primitive)                     \
   X(gather_matmul)                 \

@@ -5,7 +5,7 @@ from olivine.array_api._common import SCALARS, cast, is_complex, on_device, real
 
 
 def asarray(obj, /, *, dtype=None, device=None, copy=None):
-    """An array from scalars, nested sequences, arrays, buffers or DLPack; arrays keep their dtype."""
+    """An array from scalars, nested sequences, buffers or DLPack; arrays keep their dtype."""
     with on_device(device):
         if isinstance(obj, mx.array):
             if dtype is not None and dtype != obj.dtype:
@@ -63,7 +63,7 @@ def eye(n_rows, n_cols=None, /, *, k=0, dtype=None, device=None):
 
 
 def from_dlpack(x, /, *, device=None, copy=None):
-    """An array over the memory that `x` exports by DLPack, without a copy where that is possible."""
+    """An array over the memory that `x` exports by DLPack, copied only where it must be."""
     with on_device(device):
         return mx.from_dlpack(x, copy=copy)
 

@@ -36,9 +36,6 @@ _UNARY += "tan tanh"
 _BINARY = "add atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor "
 _BINARY += "divide equal floor_divide greater greater_equal less less_equal logaddexp logical_and "
 _BINARY += "logical_or logical_xor maximum minimum multiply not_equal pow remainder subtract"
-_NAMES = f"{_UNARY} {_BINARY} abs ceil floor trunc round clip conj real imag expm1 sign signbit "
-_NAMES += "copysign hypot nextafter matmul"
-__all__ = _NAMES.split()  # noqa: PLE0605
 for _name in _UNARY.split():
     globals()[_name] = _unary(_name, getattr(mx, _name), f"`olivine.core.{_name}` of each element.")
 for _name in _BINARY.split():
@@ -131,7 +128,12 @@ def sign(x, /):
     return mx.where(mx.isnan(x), x, s) if is_inexact(x.dtype) else s
 
 
-_BITS = {mx.float16: mx.uint16, mx.bfloat16: mx.uint16, mx.float32: mx.uint32, mx.float64: mx.uint64}
+_BITS = {
+    mx.float16: mx.uint16,
+    mx.bfloat16: mx.uint16,
+    mx.float32: mx.uint32,
+    mx.float64: mx.uint64,
+}
 
 
 def signbit(x, /):
@@ -177,7 +179,9 @@ def matmul(x1, x2, /):
     row, column = a.ndim == 1, b.ndim == 1
     a, b = (a[None, :] if row else a), (b[:, None] if column else b)
     if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
-        raise ValueError(f"[matmul] expected shapes (..., M, K) and (..., K, N); got {x1.shape} and {x2.shape}")
+        raise ValueError(
+            f"[matmul] expected shapes (..., M, K) and (..., K, N); got {x1.shape} and {x2.shape}"
+        )
     out = mx.einsum("...ij,...jk->...ik", a, b)
     out = out[..., 0, :] if row else out
     return out[..., 0] if column else out

@@ -157,5 +157,3 @@ def isin(x1, x2, /, *, invert=False):
     last = mx.array(b.size - 1, dtype=place.dtype)
     found = mx.reshape(mx.take(b, mx.minimum(place, last), axis=0), a.shape) == a
     return ~found if invert else found
-
-

@@ -126,5 +126,3 @@ def searchsorted(x1, x2, /, *, side="left", sorter=None):
     values = array(x2)
     dtype = mx.result_type(x1, values)
     return cast(mx.searchsorted(cast(x1, dtype), cast(values, dtype), side=side), INDEX)
-
-

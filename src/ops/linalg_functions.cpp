@@ -13,6 +13,7 @@ namespace {
 using Specs = std::vector<OutSpec>;
 
 array derivative_along(const Op& op, const array& a, const array& e) {
+  note_size_read(a, "a matrix of twice its order");
   const int64_t n = a.shape(-1);
   const array block = concatenate({concatenate({a, e}, -1), concatenate({zeros_like(a), a}, -1)}, -2);
   const array f = emit(op, {}, std::span(&block, 1))[0];
@@ -56,6 +57,7 @@ array rank_of(const array& a, const array& values, double tolerance) {
   return sum(astype(greater(values, least), int32), -1);
 }
 double longer_side(const array& a) {
+  note_size_read(a, "the rounding error of a matrix' size");
   return static_cast<double>(std::max(a.shape(-1), a.shape(-2)));
 }
 

@@ -35,6 +35,14 @@ MORE = {
 # Where a function crosses zero, errors relative to the function's own size say more.
 ABSOLUTE = {"j0", "j1", "y0", "y1", "sinc", "betaln"}
 
+NOTES = """
+(1) In units of the last place of 1 or of the result, whichever is larger: these functions cross
+zero, where the last place of the result itself shrinks without bound.
+
+`gammainc`, `gammaincc` and `betainc` are products with an exponential of large arguments: in
+float64 their errors grow with the exponent of the result, to about its size.
+"""
+
 
 def measure(name, domains, function, count):
     """The worst errors in units in the last place of float32 and float64."""
@@ -42,13 +50,12 @@ def measure(name, domains, function, count):
     for domain in domains:
         draws = [domain(rng) for _ in range(-(-count // tables.COUNT))]
         columns.append(np.concatenate(draws)[:count].astype(np.float32).astype(np.float64))
-    want = [
-        mp.re(function(*map(mp.mpf, row)))
-        for row in zip(*map(np.ndarray.tolist, columns), strict=True)
-    ]
+    lines = zip(*(c.tolist() for c in columns), strict=True)
+    want = [mp.re(function(*map(mp.mpf, line))) for line in lines]
     worst = []
-    for dtype in (np.float32, np.float64):
-        got = np.array(getattr(mx.special, name)(*(mx.array(c.astype(dtype)) for c in columns)))
+    for dtype, ours in ((np.float32, mx.float32), (np.float64, mx.float64)):
+        args = [mx.array(c, dtype=ours) for c in columns]
+        got = np.array(getattr(mx.special, name)(*args))
         errors = []
         for g, w in zip(got.tolist(), want, strict=True):
             size = max(abs(float(w)), 1.0) if name in ABSOLUTE else abs(float(w))
@@ -59,14 +66,12 @@ def measure(name, domains, function, count):
 
 
 def page(count):
-    rows = [(n, d, f) for n, (d, f, _) in tables.TABLES.items()] + [
-        (n, *v) for n, v in MORE.items()
-    ]
+    rows = [(name, *table[:2]) for name, table in (tables.TABLES | MORE).items()]
     text = f"""# Accuracy of special functions
 
-Written by `tools/accuracy_special.py`: the largest error, over {count} arguments of all magnitudes, in
-units of the last place of the exact result (40 digits by mpmath). Kernels compute in double, so that
-float32 is nearly always the nearest number; 16-bit floats are computed in float32.
+Written by `tools/accuracy_special.py`: the largest error, over {count} arguments of all magnitudes,
+in units of the last place of the exact result (40 digits by mpmath). Kernels compute in double, so
+that float32 is nearly always the nearest number; 16-bit floats are computed in float32.
 
 | function | float32 | float64 |
 |---|---|---|
@@ -75,16 +80,7 @@ float32 is nearly always the nearest number; 16-bit floats are computed in float
         single, double = measure(name, domains, function, count)
         star = " (1)" if name in ABSOLUTE else ""
         text += f"| {name}{star} | {single:.2g} | {double:.2g} |\n"
-    return (
-        text
-        + """
-(1) In units of the last place of 1 or of the result, whichever is larger: these functions cross
-zero, where the last place of the result itself shrinks without bound.
-
-`gammainc`, `gammaincc` and `betainc` are products with an exponential of large arguments; their errors
-in float64 grow with the exponent of the result, to about its size in units of the last place.
-"""
-    )
+    return f"{text}{NOTES}"
 
 
 def main():

@@ -15,7 +15,7 @@ def asarray(obj, /, *, dtype=None, device=None, copy=None):
                     )
                 return obj.astype(dtype)
             return mx.array(obj) if copy else obj
-        if isinstance(obj, SCALARS) or isinstance(obj, list | tuple):
+        if isinstance(obj, (*SCALARS, list, tuple)) and not hasattr(obj, "dtype"):
             if copy is False:
                 raise ValueError("[asarray] expected memory to share with copy=False; got values")
             return _of_values(obj, dtype)

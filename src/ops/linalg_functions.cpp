@@ -4,6 +4,7 @@
 // The derivative of a function f of matrices is a block of f itself, f([a e; 0 a]) = [f(a) L; 0 f(a)]
 // with L the derivative at `a` along `e` (Higham, "Functions of Matrices", 2008, 3.6), and its
 // adjoint the derivative at a^H: so one rule serves all, and derivatives have derivatives.
+#include "core/node.h"
 #include "olivine/ops/indexing.h"
 #include "ops/linalg_common.h"
 

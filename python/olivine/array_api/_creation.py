@@ -19,6 +19,9 @@ def asarray(obj, /, *, dtype=None, device=None, copy=None):
             if copy is False:
                 raise ValueError("[asarray] expected memory to share with copy=False; got values")
             return _of_values(obj, dtype)
+        own = getattr(obj, "dtype", None)  # mx.asarray takes NumPy's float64 for float32
+        if dtype is None and str(own) in ("float64", "complex128"):
+            dtype = getattr(mx, str(own))
         return mx.asarray(obj, dtype, copy=copy)
 
 
@@ -71,9 +74,10 @@ def from_dlpack(x, /, *, device=None, copy=None):
 def full(shape, fill_value, *, dtype=None, device=None):
     """An array of one value; without a dtype, of the default one of its kind."""
     with on_device(device):
-        if dtype is None and isinstance(fill_value, SCALARS):
-            dtype = mx.array(fill_value).dtype
-        return mx.full(_shape(shape), fill_value, dtype=dtype)
+        if isinstance(fill_value, SCALARS):  # in its dtype at once, with all digits
+            fill_value = mx.array(fill_value, dtype=dtype)
+        shape = shape if isinstance(shape, int) else tuple(shape)
+        return mx.full(shape, fill_value, dtype=dtype or fill_value.dtype)
 
 
 def full_like(x, /, fill_value, *, dtype=None, device=None):
@@ -131,7 +135,3 @@ def zeros(shape, *, dtype=None, device=None):
 def zeros_like(x, /, *, dtype=None, device=None):
     """Zeros in the shape of `x`."""
     return zeros(x.shape, dtype=dtype or x.dtype, device=device)
-
-
-def _shape(shape):
-    return shape if isinstance(shape, int) else tuple(shape)

@@ -39,8 +39,13 @@ double scaled_bessel_i(int n, double x) {
 }  // namespace
 
 // In two factors, since e^|x| overflows before the product does.
-double i0(double x) { return std::exp(0.5 * std::abs(x)) * i0e(x) * std::exp(0.5 * std::abs(x)); }
-double i1(double x) { return std::exp(0.5 * std::abs(x)) * i1e(x) * std::exp(0.5 * std::abs(x)); }
+static double unscaled(double scaled, double x) {
+  if (std::isinf(x)) return std::copysign(x, scaled);
+  const double half = std::exp(0.5 * std::abs(x));
+  return half * scaled * half;
+}
+double i0(double x) { return unscaled(i0e(x), x); }
+double i1(double x) { return unscaled(i1e(x), x); }
 double i0e(double x) { return scaled_bessel_i(0, std::abs(x)); }
 double i1e(double x) { return std::copysign(scaled_bessel_i(1, std::abs(x)), x); }
 double j0(double x) { return ::j0(x); }

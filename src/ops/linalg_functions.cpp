@@ -1,9 +1,9 @@
 // Functions of matrices: exponential, logarithm, square root and powers; least squares, rank and
 // condition.
 //
-// The derivative of a function f of matrices is a block of f itself, f([a e; 0 a]) = [f(a) L; 0 f(a)]
-// with L the derivative at `a` along `e` (Higham, "Functions of Matrices", 2008, 3.6), and its
-// adjoint the derivative at a^H: so one rule serves all, and derivatives have derivatives.
+// The derivative of a function f of matrices is a block of f itself, f([a e; 0 a]) = [f(a) L; 0
+// f(a)] with L the derivative at `a` along `e` (Higham, "Functions of Matrices", 2008, 3.6), and
+// its adjoint the derivative at a^H: so one rule serves all, and derivatives have derivatives.
 #include "core/node.h"
 #include "olivine/ops/indexing.h"
 #include "ops/linalg_common.h"
@@ -16,7 +16,8 @@ using Specs = std::vector<OutSpec>;
 array derivative_along(const Op& op, const array& a, const array& e) {
   note_size_read(a, "a matrix of twice its order");
   const int64_t n = a.shape(-1);
-  const array block = concatenate({concatenate({a, e}, -1), concatenate({zeros_like(a), a}, -1)}, -2);
+  const array block =
+      concatenate({concatenate({a, e}, -1), concatenate({zeros_like(a), a}, -1)}, -2);
   const array f = emit(op, {}, std::span(&block, 1))[0];
   return further_columns(split(f, 2, -2)[0], n);
 }

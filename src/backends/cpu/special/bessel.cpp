@@ -11,8 +11,8 @@ namespace {
 
 constexpr double kEps = std::numeric_limits<double>::epsilon();
 
-// e^-x I_n(x) for x >= 0. All terms of the power series (DLMF 10.25.2) are positive; from x = 22 on,
-// Hankel's expansion (DLMF 10.40.1) has terms as small as e^(-2 x).
+// e^-x I_n(x) for x >= 0. All terms of the power series (DLMF 10.25.2) are positive; from x = 22
+// on, Hankel's expansion (DLMF 10.40.1) has terms as small as e^(-2 x).
 double scaled_bessel_i(int n, double x) {
   if (std::isnan(x)) return x;
   if (x < 22) {

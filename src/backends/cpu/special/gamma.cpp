@@ -1,9 +1,9 @@
-// The gamma function's family: logarithms and derivatives, Hurwitz's zeta, incomplete gamma and beta
-// functions.
+// The gamma function's family: logarithms and derivatives, Hurwitz's zeta, incomplete gamma and
+// beta functions.
 //
-// The incomplete functions are written for any number type, and their derivatives by a parameter are
-// the same code on dual numbers. Both start from a prefactor, x^a e^-x / Gamma(a) or
-// x^a (1-x)^b / B(a, b), in the form of its deviation from the largest value, which large parameters
+// The incomplete functions are written for any number type, and their derivatives by a parameter
+// are the same code on dual numbers. Both start from a prefactor, x^a e^-x / Gamma(a) or x^a
+// (1-x)^b / B(a, b), in the form of its deviation from the largest value, which large parameters
 // leave accurate: logarithms of large numbers are never subtracted (Loader, 2000).
 #include <cmath>
 #include <iterator>
@@ -22,8 +22,8 @@ constexpr double kPi = std::numbers::pi;
 constexpr double kHalfLogTwoPi = 0.91893853320467274178;
 
 // B_2k / (2k (2k - 1)), the coefficients of Stirling's series (DLMF 5.11.1).
-constexpr double kStirling[] = {1. / 12,     -1. / 360,      1. / 1260, -1. / 1680,
-                                1. / 1188,   -691. / 360360, 1. / 156,  -3617. / 122400};
+constexpr double kStirling[] = {1. / 12,   -1. / 360,      1. / 1260, -1. / 1680,
+                                1. / 1188, -691. / 360360, 1. / 156,  -3617. / 122400};
 
 // A number and its derivative.
 struct Dual {
@@ -41,7 +41,8 @@ double value(Dual x) { return x.v; }
 // Whether adding `term` to `sum` changes nothing that counts.
 bool negligible(double term, double sum) { return !(std::abs(term) > kEps / 4 * std::abs(sum)); }
 bool negligible(Dual term, Dual sum) {
-  return negligible(term.v, sum.v) && !(std::abs(term.d) > kEps * (std::abs(sum.d) + std::abs(sum.v)));
+  return negligible(term.v, sum.v) &&
+         !(std::abs(term.d) > kEps * (std::abs(sum.d) + std::abs(sum.v)));
 }
 
 using std::exp;
@@ -224,7 +225,22 @@ double digamma(double x) {
   // Taylor's series about the positive root, whose digits cancel elsewise. Coefficients:
   // polygamma(k, root) / k! with 60 digits, k = 1 ...
   constexpr double root = 1.4616321449683622, root_low = 9.549995429965697e-17;
-  constexpr double series[] = {0.9676722454476212, -0.4427631689835921, 0.258499760955651, -0.16394270544240652, 0.10782405069126237, -0.07219956125645471, 0.04880428816414311, -0.03316112647484736, 0.022597648232218104, -0.01542476590494896, 0.010538791616612175, -0.007204534386356869, 0.004926781395729853, -0.003369801655439328, 0.002305126326734928, -0.0015769367714301972, 0.0010788252019162967, -0.0007380709389960052, 0.000504953265834602, -0.0003454680251063077, 0.00023635601564027053, -0.00016170622091974803, 0.0001106337276874741, -7.569179582195066e-05, 5.178575795222081e-05, -3.5430070947659604e-05, 2.424006611860132e-05, -1.6584242271854135e-05, 1.134638458466385e-05, -7.762817668462094e-06, 5.3110609208898636e-06, -3.6336507898010456e-06, 2.486022733129538e-06, -1.7008538854332607e-06, 1.1636675363548843e-06, -7.96142543124197e-07, 5.446941930669446e-07, -3.7266161283438227e-07, 2.549626552021554e-07, -1.7443695117727745e-07, 1.1934394829830244e-07, -8.165115189488409e-08, 5.586299683532171e-08, -3.821960061917494e-08};
+  constexpr double series[] = {
+      0.9676722454476212,      -0.4427631689835921,     0.258499760955651,
+      -0.16394270544240652,    0.10782405069126237,     -0.07219956125645471,
+      0.04880428816414311,     -0.03316112647484736,    0.022597648232218104,
+      -0.01542476590494896,    0.010538791616612175,    -0.007204534386356869,
+      0.004926781395729853,    -0.003369801655439328,   0.002305126326734928,
+      -0.0015769367714301972,  0.0010788252019162967,   -0.0007380709389960052,
+      0.000504953265834602,    -0.0003454680251063077,  0.00023635601564027053,
+      -0.00016170622091974803, 0.0001106337276874741,   -7.569179582195066e-05,
+      5.178575795222081e-05,   -3.5430070947659604e-05, 2.424006611860132e-05,
+      -1.6584242271854135e-05, 1.134638458466385e-05,   -7.762817668462094e-06,
+      5.3110609208898636e-06,  -3.6336507898010456e-06, 2.486022733129538e-06,
+      -1.7008538854332607e-06, 1.1636675363548843e-06,  -7.96142543124197e-07,
+      5.446941930669446e-07,   -3.7266161283438227e-07, 2.549626552021554e-07,
+      -1.7443695117727745e-07, 1.1934394829830244e-07,  -8.165115189488409e-08,
+      5.586299683532171e-08,   -3.821960061917494e-08};
   const double from_root = (x - root) - root_low;
   if (std::abs(from_root) < 0.6) {
     double sum = 0;
@@ -293,8 +309,8 @@ double betaln(double a, double b) {
   if (small < 10) {
     // Gamma(big) / Gamma(n) by the difference of Stirling's formulas.
     const double r = small / big;
-    return gammaln(small) - small * log(big) - (n - 0.5) * log1p(r) + small +
-           stirling_error(big) - stirling_error(n);
+    return gammaln(small) - small * log(big) - (n - 0.5) * log1p(r) + small + stirling_error(big) -
+           stirling_error(n);
   }
   return kHalfLogTwoPi - 0.5 * log(n) + (small - 0.5) * log(small / n) +
          (big - 0.5) * log1p(-small / n) + stirling_error(a) + stirling_error(b) -

@@ -58,6 +58,10 @@ class array:
         """Imaginary parts."""
 
     @property
+    def device(self) -> Device:
+        """Where operations run now: memory is one, so arrays lie on every device."""
+
+    @property
     def at(self) -> ArrayAt:
         """`x.at[index].add(values)` and its like: a new array, updated where the index says.
 
@@ -89,7 +93,13 @@ class array:
         """A NumPy array over the same memory (bfloat16 by ml_dtypes, else as float32)."""
 
     def __array_namespace__(self, api_version: str | None = None) -> types.ModuleType:
-        """The module that holds the functions of the array API standard."""
+        """The module of the array API standard, `olivine.array_api`.
+
+        ValueError for a version of the standard that it does not know.
+        """
+
+    def to_device(self, device: Device | DeviceType, /, *, stream: StreamOrDevice = None) -> array:
+        """The array itself, which is on every device already."""
 
     def __dlpack__(self, *, stream: Any = None, max_version: tuple[int, int] | None = None, dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> Any:
         """A DLPack capsule over the same memory; a copy if an axis is reversed or `copy` is true."""

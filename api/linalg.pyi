@@ -266,3 +266,70 @@ def norm_l2(
 @no_python
 def svd(a: array, compute_uv: bool = True, *, stream: StreamOrDevice = None) -> list[array]:
     """``U``, the singular values and ``V^T``, or the singular values alone."""
+
+
+def lstsq(a: array, b: array, *, stream: StreamOrDevice = None) -> tuple[array, array, array, array]:
+    """The shortest ``x`` that minimizes the length of ``a @ x - b``.
+
+    Args:
+        a: shape ``(..., M, N)``, of any rank; singular values count as in ``pinv``.
+        b: shape ``(M,)`` or ``(..., M, K)``; batches broadcast, dtypes promote.
+
+    Returns:
+        ``x``, shape ``(N,)`` or ``(..., N, K)``, whose derivative is that at constant rank; the sums
+        of squares that are left, for each column of ``b``; the rank; and the singular values.
+
+    Raises:
+        ValueError: ``b`` has another number of rows.
+    """
+
+
+def matrix_power(a: array, n: int, *, stream: StreamOrDevice = None) -> array:
+    """``a`` times itself ``n`` times; the inverse's power for negative ``n``.
+
+    Args:
+        a: shape ``(..., N, N)``.
+    """
+
+
+def matrix_rank(a: array, rtol: float | None = None, *, stream: StreamOrDevice = None) -> array:
+    """How many singular values exceed ``rtol`` (by default ``max(M, N) * eps``) times the largest.
+
+    Args:
+        a: shape ``(..., M, N)``.
+    """
+
+
+def cond(a: array, *, stream: StreamOrDevice = None) -> array:
+    """The condition of matrices: the largest singular value over the least.
+
+    Args:
+        a: shape ``(..., M, N)``. ValueError if a matrix has no elements.
+    """
+
+
+def expm(a: array, *, stream: StreamOrDevice = None) -> array:
+    """The exponential of matrices, by Pade approximation with scaling and squaring (Higham, 2005).
+
+    Args:
+        a: shape ``(..., N, N)``. Computed in double precision for every dtype. Derivatives are blocks
+            of the exponential of a matrix of twice the order.
+    """
+
+
+def logm(a: array, *, stream: StreamOrDevice = None) -> array:
+    """The principal logarithm of matrices, by inverse scaling and squaring (Higham, 2008).
+
+    Args:
+        a: shape ``(..., N, N)``. NaN for a matrix with an eigenvalue at 0 or on the negative real axis;
+            a real matrix with such eigenvalues off 0 has a complex logarithm, so cast it before.
+            Computed in double precision for every dtype.
+    """
+
+
+def sqrtm(a: array, *, stream: StreamOrDevice = None) -> array:
+    """The principal square root of matrices, by Denman and Beavers' iteration (Higham, 2008).
+
+    Args:
+        a: shape ``(..., N, N)``. NaN where ``logm`` is. Computed in double precision for every dtype.
+    """

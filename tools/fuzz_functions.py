@@ -342,9 +342,35 @@ def linear_algebra():
         (ramp(3, 2) + mx.eye(3)[:, :2],),
     )
     yield (
+        "matrix-functions",
+        lambda s: [la.expm(s, **cpu), la.logm(s, **cpu), la.sqrtm(s, **cpu)],
+        (s,),
+    )
+    yield "lstsq", lambda x, b: la.lstsq(x, b, **cpu), (ramp(3, 2), ramp(3))
+    yield (
         "fft",
         lambda x: [mx.fft.fft(x, axis=0), mx.fft.rfft2(x), mx.fft.irfft(x, n=5)],
         (ramp(3, 4),),
+    )
+
+
+def special():
+    sp, x = mx.special, ramp(5) + 0.5
+    one = ("gammaln", "gamma", "digamma", "erfc", "erfcx", "ndtri", "i0", "i0e", "i1", "i1e")
+    one += ("j0", "j1", "y0", "y1", "expi", "exp1", "spence")
+    yield "special-unary", lambda x: [getattr(sp, name)(x) for name in one], (x,)
+    two = ("zeta", "betaln", "gammainc", "gammaincc")
+    yield "special-binary", lambda x, y: [getattr(sp, name)(x, y) for name in two], (x + 1, x)
+    yield "betainc", lambda a, b, x: sp.betainc(a, b, x), (x, x + 1, sp.ndtr(x))
+    yield (
+        "betainc-grad",
+        lambda a, b, x: mx.grad(lambda *v: sp.betainc(*v).sum(), argnums=(0, 1))(a, b, x),
+        (x, x + 1, sp.ndtr(x)),
+    )
+    yield (
+        "gammainc-grad",
+        lambda a, x: mx.grad(lambda v: sp.gammainc(v, x).sum())(a),
+        (x, x + 1),
     )
 
 
@@ -467,6 +493,7 @@ def files():
         quantizations,
         networks,
         linear_algebra,
+        special,
         makers,
     )
     for family in families:

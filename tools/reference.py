@@ -37,6 +37,7 @@ TITLES = {
     "einsum": "Einstein summation",
     "cuda": "CUDA",
     "linalg": "Linear algebra",
+    "special": "Special functions",
     "matmul": "Matrix products",
     "scan": "Scans",
     "selection": "Selecting and repeating",

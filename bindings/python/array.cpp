@@ -7,6 +7,7 @@
 #include "convert.h"
 #include "core/error.h"
 #include "core/node.h"
+#include "device.h"
 #include "dtype.h"
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/reduction.h"
@@ -196,6 +197,7 @@ PyObject* array_mT(PyObject* o) { return wrap(matrix_transpose(value_of(o))); }
 PyObject* array_real(PyObject* o) { return wrap(real(value_of(o))); }
 PyObject* array_imag(PyObject* o) { return wrap(imag(value_of(o))); }
 PyObject* array_at(PyObject* o) { return make_array_at(o); }
+PyObject* array_device(PyObject*) { return nb::cast(default_device()).release().ptr(); }
 
 PyObject* array___init__(Arguments& in) {
   set_value(in.raw(0), from_object(in.raw(1), in.maybe_dtype(2).value));
@@ -250,7 +252,14 @@ PyObject* array_var(Arguments& in) {
                    divisor(in), in.stream(5)));
 }
 
-PyObject* array___array_namespace__(Arguments&) { return PyImport_ImportModule("olivine.core"); }
+PyObject* array___array_namespace__(Arguments& in) {
+  nb::object version = in.none(1) ? nb::none() : nb::borrow(in.raw(1));
+  return nb::module_::import_("olivine.array_api").attr("namespace")(version).release().ptr();
+}
+PyObject* array_to_device(Arguments& in) {
+  if (!is_device(in.raw(1))) in.mismatch(1, "a Device or a DeviceType");
+  return wrap(in.ref(0));
+}
 PyObject* array___dlpack_device__(Arguments&) { return Py_BuildValue("(ii)", 1, 0); }
 static std::pair<int64_t, int64_t> pair_of_ints(Arguments& in, int i) {
   IntOrInts pair = in.int_or_ints(i);

@@ -67,6 +67,8 @@ std::optional<StreamOrDevice> to_stream_or_device(PyObject* o) {
   return std::nullopt;
 }
 
+bool is_device(PyObject* o) { return to_device(o).has_value(); }
+
 void bind_device(nb::module_& m) {
   auto types =
       nb::enum_<Device::Type>(m, "DeviceType").value("cpu", Device::cpu).value("gpu", Device::gpu);

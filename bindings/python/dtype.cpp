@@ -178,7 +178,7 @@ PyObject* result_type(Arguments& in) {
 }
 
 PyObject* __array_namespace_info__(Arguments&) {
-  return nb::module_::import_("olivine._array_api").attr("info")().release().ptr();
+  return nb::module_::import_("olivine.array_api._info").attr("info")().release().ptr();
 }
 
 PyObject* get_printoptions(Arguments&) {

@@ -35,6 +35,7 @@
 #include "olivine/ops/shape.h"
 #include "olivine/ops/sort.h"
 #include "olivine/ops/sparse.h"
+#include "olivine/ops/special.h"
 #include "olivine/parallel.h"
 #include "olivine/primitive.h"
 #include "olivine/print.h"

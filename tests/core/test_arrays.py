@@ -295,7 +295,7 @@ def test_array_namespace_info_answers_as_the_standard_says():
     assert info.default_device() in info.devices()
     assert info.dtypes(kind="integral")["uint8"] == mx.uint8
     assert set(info.dtypes(kind=("bool", "real floating"))) == {"bool", "float32", "float64"}
-    assert info.default_dtypes(device=mx.cpu)["indexing"] == mx.int32
+    assert info.default_dtypes(device=mx.cpu)["indexing"] == mx.int64
     assert set(info.capabilities()) == {
         "boolean indexing",
         "data-dependent shapes",

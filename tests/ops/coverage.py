@@ -12,7 +12,7 @@ import olivine.core as mx
 from tests.harness import PENDING, Row
 
 HERE = Path(__file__).parent
-SUBMODULES = ("fast", "random", "linalg", "fft")
+SUBMODULES = ("fast", "random", "linalg", "fft", "special")
 
 # Functions without rows of ops, by where their tests are.
 ELSEWHERE = {

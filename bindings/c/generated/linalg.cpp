@@ -75,6 +75,34 @@ int olivine_linalg_eigvals(olivine_array* res, const olivine_array a, const oliv
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::eigvals), c::get(a), c::get(s))); });
 }
 
+int olivine_linalg_lstsq(olivine_array* res_0, olivine_array* res_1, olivine_array* res_2, olivine_array* res_3, const olivine_array a, const olivine_array b, const olivine_stream s) {
+  return c::guarded([&] { c::set_all(call(OLIVINE_FUNCTION(olivine::linalg::lstsq), c::get(a), c::get(b), c::get(s)), res_0, res_1, res_2, res_3); });
+}
+
+int olivine_linalg_matrix_power(olivine_array* res, const olivine_array a, int n, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::matrix_power), c::get(a), Int{n, "matrix_power"}, c::get(s))); });
+}
+
+int olivine_linalg_matrix_rank(olivine_array* res, const olivine_array a, olivine_optional_float rtol, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::matrix_rank), c::get(a), c::maybe(rtol), c::get(s))); });
+}
+
+int olivine_linalg_cond(olivine_array* res, const olivine_array a, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::cond), c::get(a), c::get(s))); });
+}
+
+int olivine_linalg_expm(olivine_array* res, const olivine_array a, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::expm), c::get(a), c::get(s))); });
+}
+
+int olivine_linalg_logm(olivine_array* res, const olivine_array a, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::logm), c::get(a), c::get(s))); });
+}
+
+int olivine_linalg_sqrtm(olivine_array* res, const olivine_array a, const olivine_stream s) {
+  return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::sqrtm), c::get(a), c::get(s))); });
+}
+
 int olivine_linalg_norm(olivine_array* res, const olivine_array a, double ord, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s) {
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::norm), c::get(a), double(ord), c::maybe_ints(axis, axis_num, "norm_order"), keepdims, c::get(s))); });
 }

@@ -15,6 +15,7 @@ PyObject* array_std(Arguments& in);
 PyObject* array_var(Arguments& in);
 PyObject* array___array__(Arguments& in);
 PyObject* array___array_namespace__(Arguments& in);
+PyObject* array_to_device(Arguments& in);
 PyObject* array___dlpack__(Arguments& in);
 PyObject* array___dlpack_device__(Arguments& in);
 PyObject* array___bytes__(Arguments& in);
@@ -36,6 +37,7 @@ PyObject* array_T(PyObject* self);
 PyObject* array_mT(PyObject* self);
 PyObject* array_real(PyObject* self);
 PyObject* array_imag(PyObject* self);
+PyObject* array_device(PyObject* self);
 PyObject* array_at(PyObject* self);
 }  // namespace hand
 namespace {
@@ -87,6 +89,10 @@ constexpr Function py_array___array__ = &by_hand<py_array___array___signature, h
 constexpr std::string_view py_array___array_namespace___names[] = {"self", "api_version"};
 constexpr Signature py_array___array_namespace___signature{"__array_namespace__", py_array___array_namespace___names, 2, 0, 2, false, 1u, false};
 constexpr Function py_array___array_namespace__ = &by_hand<py_array___array_namespace___signature, hand::array___array_namespace__>;
+
+constexpr std::string_view py_array_to_device_names[] = {"self", "device", "stream"};
+constexpr Signature py_array_to_device_signature{"to_device", py_array_to_device_names, 3, 2, 2, false, 3u, false};
+constexpr Function py_array_to_device = &by_hand<py_array_to_device_signature, hand::array_to_device>;
 
 constexpr std::string_view py_array___dlpack___names[] = {"self", "stream", "max_version", "dl_device", "copy"};
 constexpr Signature py_array___dlpack___signature{"__dlpack__", py_array___dlpack___names, 5, 0, 1, false, 1u, false};
@@ -200,7 +206,14 @@ A NumPy array over the same memory (bfloat16 by ml_dtypes, else as float32).)doc
 R"doc(__array_namespace__($self, api_version=None)
 --
 
-The module that holds the functions of the array API standard.)doc"),
+The module of the array API standard, `olivine.array_api`.
+
+ValueError for a version of the standard that it does not know.)doc"),
+    method_entry<py_array_to_device>("to_device",
+R"doc(to_device($self, device, /, *, stream=None)
+--
+
+The array itself, which is on every device already.)doc"),
     method_entry<py_array___dlpack__>("__dlpack__",
 R"doc(__dlpack__($self, *, stream=None, max_version=None, dl_device=None, copy=None)
 --
@@ -278,6 +291,8 @@ R"doc(The last two axes swapped.)doc"),
 R"doc(Real parts.)doc"),
     property_entry<hand::array_imag>("imag",
 R"doc(Imaginary parts.)doc"),
+    property_entry<hand::array_device>("device",
+R"doc(Where operations run now: memory is one, so arrays lie on every device.)doc"),
     property_entry<hand::array_at>("at",
 R"doc(`x.at[index].add(values)` and its like: a new array, updated where the index says.
 

@@ -30,6 +30,7 @@ void add_selection(PyObject* module);
 void add_shape(PyObject* module);
 void add_sort(PyObject* module);
 void add_sparse(PyObject* module);
+void add_special(PyObject* module);
 void add_transforms(PyObject* module);
 
 void add_families(PyObject* module) {
@@ -60,6 +61,7 @@ void add_families(PyObject* module) {
   add_shape(module);
   add_sort(module);
   add_sparse(module);
+  add_special(submodule(module, "special"));
   add_transforms(module);
 }
 

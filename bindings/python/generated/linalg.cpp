@@ -170,6 +170,69 @@ PyObject* py_linalg_eigvals(PyObject* self, PyObject* const* args, Py_ssize_t na
   });
 }
 
+constexpr std::string_view py_linalg_lstsq_names[] = {"a", "b", "stream"};
+constexpr Signature py_linalg_lstsq_signature{"lstsq", py_linalg_lstsq_names, 3, 0, 2, false, 3u, false};
+PyObject* py_linalg_lstsq(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_linalg_lstsq_signature, self, args, nargs, names);
+    return to_tuple(call(OLIVINE_FUNCTION(olivine::linalg::lstsq), in.ref(0), in.ref(1), in.stream(2)));
+  });
+}
+
+constexpr std::string_view py_linalg_matrix_power_names[] = {"a", "n", "stream"};
+constexpr Signature py_linalg_matrix_power_signature{"matrix_power", py_linalg_matrix_power_names, 3, 0, 2, false, 3u, false};
+PyObject* py_linalg_matrix_power(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_linalg_matrix_power_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::linalg::matrix_power), in.ref(0), in.integer(1), in.stream(2)));
+  });
+}
+
+constexpr std::string_view py_linalg_matrix_rank_names[] = {"a", "rtol", "stream"};
+constexpr Signature py_linalg_matrix_rank_signature{"matrix_rank", py_linalg_matrix_rank_names, 3, 0, 2, false, 1u, false};
+PyObject* py_linalg_matrix_rank(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_linalg_matrix_rank_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::linalg::matrix_rank), in.ref(0), in.maybe_number(1), in.stream(2)));
+  });
+}
+
+constexpr std::string_view py_linalg_cond_names[] = {"a", "stream"};
+constexpr Signature py_linalg_cond_signature{"cond", py_linalg_cond_names, 2, 0, 1, false, 1u, false};
+PyObject* py_linalg_cond(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_linalg_cond_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::linalg::cond), in.ref(0), in.stream(1)));
+  });
+}
+
+constexpr std::string_view py_linalg_expm_names[] = {"a", "stream"};
+constexpr Signature py_linalg_expm_signature{"expm", py_linalg_expm_names, 2, 0, 1, false, 1u, false};
+PyObject* py_linalg_expm(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_linalg_expm_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::linalg::expm), in.ref(0), in.stream(1)));
+  });
+}
+
+constexpr std::string_view py_linalg_logm_names[] = {"a", "stream"};
+constexpr Signature py_linalg_logm_signature{"logm", py_linalg_logm_names, 2, 0, 1, false, 1u, false};
+PyObject* py_linalg_logm(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_linalg_logm_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::linalg::logm), in.ref(0), in.stream(1)));
+  });
+}
+
+constexpr std::string_view py_linalg_sqrtm_names[] = {"a", "stream"};
+constexpr Signature py_linalg_sqrtm_signature{"sqrtm", py_linalg_sqrtm_names, 2, 0, 1, false, 1u, false};
+PyObject* py_linalg_sqrtm(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
+  return guarded([&]() -> PyObject* {
+    Arguments in(py_linalg_sqrtm_signature, self, args, nargs, names);
+    return to_python(call(OLIVINE_FUNCTION(olivine::linalg::sqrtm), in.ref(0), in.stream(1)));
+  });
+}
+
 PyMethodDef functions[] = {
     function_entry<py_linalg_norm>("norm",
 R"doc(norm(a, /, ord=None, axis=None, keepdims=False, *, stream=None)
@@ -373,6 +436,73 @@ R"doc(eigvals(a, *, stream=None)
 --
 
 Complex eigenvalues of general square matrices, in no order; see ``eig``.)doc"),
+    function_entry<py_linalg_lstsq>("lstsq",
+R"doc(lstsq(a, b, *, stream=None)
+--
+
+The shortest ``x`` that minimizes the length of ``a @ x - b``.
+
+Args:
+    a: shape ``(..., M, N)``, of any rank; singular values count as in ``pinv``.
+    b: shape ``(M,)`` or ``(..., M, K)``; batches broadcast, dtypes promote.
+
+Returns:
+    ``x``, shape ``(N,)`` or ``(..., N, K)``, whose derivative is that at constant rank; the sums
+    of squares that are left, for each column of ``b``; the rank; and the singular values.
+
+Raises:
+    ValueError: ``b`` has another number of rows.)doc"),
+    function_entry<py_linalg_matrix_power>("matrix_power",
+R"doc(matrix_power(a, n, *, stream=None)
+--
+
+``a`` times itself ``n`` times; the inverse's power for negative ``n``.
+
+Args:
+    a: shape ``(..., N, N)``.)doc"),
+    function_entry<py_linalg_matrix_rank>("matrix_rank",
+R"doc(matrix_rank(a, rtol=None, *, stream=None)
+--
+
+How many singular values exceed ``rtol`` (by default ``max(M, N) * eps``) times the largest.
+
+Args:
+    a: shape ``(..., M, N)``.)doc"),
+    function_entry<py_linalg_cond>("cond",
+R"doc(cond(a, *, stream=None)
+--
+
+The condition of matrices: the largest singular value over the least.
+
+Args:
+    a: shape ``(..., M, N)``. ValueError if a matrix has no elements.)doc"),
+    function_entry<py_linalg_expm>("expm",
+R"doc(expm(a, *, stream=None)
+--
+
+The exponential of matrices, by Pade approximation with scaling and squaring (Higham, 2005).
+
+Args:
+    a: shape ``(..., N, N)``. Computed in double precision for every dtype. Derivatives are blocks
+        of the exponential of a matrix of twice the order.)doc"),
+    function_entry<py_linalg_logm>("logm",
+R"doc(logm(a, *, stream=None)
+--
+
+The principal logarithm of matrices, by inverse scaling and squaring (Higham, 2008).
+
+Args:
+    a: shape ``(..., N, N)``. NaN for a matrix with an eigenvalue at 0 or on the negative real axis;
+        a real matrix with such eigenvalues off 0 has a complex logarithm, so cast it before.
+        Computed in double precision for every dtype.)doc"),
+    function_entry<py_linalg_sqrtm>("sqrtm",
+R"doc(sqrtm(a, *, stream=None)
+--
+
+The principal square root of matrices, by Denman and Beavers' iteration (Higham, 2008).
+
+Args:
+    a: shape ``(..., N, N)``. NaN where ``logm`` is. Computed in double precision for every dtype.)doc"),
     {}};
 PyMethodDef methods[] = {
     {}};

@@ -74,4 +74,18 @@ OLIVINE_API array eigvalsh(const array& a, std::string UPLO = "L", StreamOrDevic
 OLIVINE_API std::pair<array, array> eig(const array& a, StreamOrDevice s = {});
 OLIVINE_API array eigvals(const array& a, StreamOrDevice s = {});
 
+// The exponential, and the principal logarithm and square root, of square matrices.
+OLIVINE_API array expm(const array& a, StreamOrDevice s = {});
+OLIVINE_API array logm(const array& a, StreamOrDevice s = {});
+OLIVINE_API array sqrtm(const array& a, StreamOrDevice s = {});
+// a^n; of the inverse for negative n.
+OLIVINE_API array matrix_power(const array& a, int n, StreamOrDevice s = {});
+// How many singular values exceed rtol times the largest.
+OLIVINE_API array matrix_rank(const array& a, std::optional<double> rtol = std::nullopt,
+                              StreamOrDevice s = {});
+// The largest singular value over the least.
+OLIVINE_API array cond(const array& a, StreamOrDevice s = {});
+// (x, residuals, rank, singular values): the shortest x with the least |a x - b|.
+OLIVINE_API std::vector<array> lstsq(const array& a, const array& b, StreamOrDevice s = {});
+
 }  // namespace olivine::linalg

@@ -37,8 +37,10 @@
   X(conv)                          \
   X(linalg_factor)                 \
   X(linalg_spectral)               \
+  X(matrix_functions)              \
   X(load)                          \
   X(primitive)                     \
   X(gather_matmul)                 \
   X(sparse_product)                \
-  X(quantized)
+  X(quantized)                     \
+  X(special)

@@ -111,6 +111,47 @@ extension MLXLinalg {
     made2 { r0, r1 in olivine_linalg_slogdet(r0, r1, array.ctx, stream.ctx) }
   }
 
+  /// The shortest ``x`` that minimizes the length of ``a @ x - b``.
+  public static func lstsq(
+    _ a: NDArray, _ b: NDArray, stream: StreamOrDevice = .default
+  ) -> (NDArray, NDArray, NDArray, NDArray) {
+    made4 { r0, r1, r2, r3 in olivine_linalg_lstsq(r0, r1, r2, r3, a.ctx, b.ctx, stream.ctx) }
+  }
+
+  /// ``a`` times itself ``n`` times; the inverse's power for negative ``n``.
+  public static func matrixPower(
+    _ array: NDArray, n: Int, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in olivine_linalg_matrix_power(r, array.ctx, n.c, stream.ctx) }
+  }
+
+  /// How many singular values exceed ``rtol`` (by default ``max(M, N) * eps``) times the largest.
+  public static func matrixRank(
+    _ array: NDArray, rtol: Float? = nil, stream: StreamOrDevice = .default
+  ) -> NDArray {
+    made { r in olivine_linalg_matrix_rank(r, array.ctx, rtol.optional, stream.ctx) }
+  }
+
+  /// The condition of matrices: the largest singular value over the least.
+  public static func cond(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArray {
+    made { r in olivine_linalg_cond(r, array.ctx, stream.ctx) }
+  }
+
+  /// The exponential of matrices, by Pade approximation with scaling and squaring (Higham, 2005).
+  public static func expm(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArray {
+    made { r in olivine_linalg_expm(r, array.ctx, stream.ctx) }
+  }
+
+  /// The principal logarithm of matrices, by inverse scaling and squaring (Higham, 2008).
+  public static func logm(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArray {
+    made { r in olivine_linalg_logm(r, array.ctx, stream.ctx) }
+  }
+
+  /// The principal square root of matrices, by Denman and Beavers' iteration (Higham, 2008).
+  public static func sqrtm(_ array: NDArray, stream: StreamOrDevice = .default) -> NDArray {
+    made { r in olivine_linalg_sqrtm(r, array.ctx, stream.ctx) }
+  }
+
   /// Norm of the given order over one axis (vectors) or two (matrices).
   public static func norm(
     _ array: NDArray, ord: Double, axis: some Collection<Int>, keepDims: Bool = false,

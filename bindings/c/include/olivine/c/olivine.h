@@ -31,6 +31,7 @@
 #include "olivine/c/generated/shape.h"
 #include "olivine/c/generated/sort.h"
 #include "olivine/c/generated/sparse.h"
+#include "olivine/c/generated/special.h"
 #include "olivine/c/graph_utils.h"
 #include "olivine/c/io.h"
 #include "olivine/c/io_types.h"

@@ -39,6 +39,20 @@ OLIVINE_C_API int olivine_linalg_eigvalsh(olivine_array* res, const olivine_arra
 OLIVINE_C_API int olivine_linalg_eig(olivine_array* res_0, olivine_array* res_1, const olivine_array a, const olivine_stream s);
 /* Complex eigenvalues of general square matrices, in no order; see `eig`. */
 OLIVINE_C_API int olivine_linalg_eigvals(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* The shortest `x` that minimizes the length of `a @ x - b`. */
+OLIVINE_C_API int olivine_linalg_lstsq(olivine_array* res_0, olivine_array* res_1, olivine_array* res_2, olivine_array* res_3, const olivine_array a, const olivine_array b, const olivine_stream s);
+/* `a` times itself `n` times; the inverse's power for negative `n`. */
+OLIVINE_C_API int olivine_linalg_matrix_power(olivine_array* res, const olivine_array a, int n, const olivine_stream s);
+/* How many singular values exceed `rtol` (by default `max(M, N) * eps`) times the largest. */
+OLIVINE_C_API int olivine_linalg_matrix_rank(olivine_array* res, const olivine_array a, olivine_optional_float rtol, const olivine_stream s);
+/* The condition of matrices: the largest singular value over the least. */
+OLIVINE_C_API int olivine_linalg_cond(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* The exponential of matrices, by Pade approximation with scaling and squaring (Higham, 2005). */
+OLIVINE_C_API int olivine_linalg_expm(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* The principal logarithm of matrices, by inverse scaling and squaring (Higham, 2008). */
+OLIVINE_C_API int olivine_linalg_logm(olivine_array* res, const olivine_array a, const olivine_stream s);
+/* The principal square root of matrices, by Denman and Beavers' iteration (Higham, 2008). */
+OLIVINE_C_API int olivine_linalg_sqrtm(olivine_array* res, const olivine_array a, const olivine_stream s);
 /* Norm of the given order over one axis (vectors) or two (matrices). */
 OLIVINE_C_API int olivine_linalg_norm(olivine_array* res, const olivine_array a, double ord, const int* axis, size_t axis_num, bool keepdims, const olivine_stream s);
 /* Norm of matrices by name: "fro" or "nuc". */

@@ -1,4 +1,4 @@
-"""What `__array_namespace_info__` of the array API standard (2023.12) answers for olivine.core."""
+"""What `__array_namespace_info__` of the array API standard answers."""
 
 import olivine.core as mx
 
@@ -38,7 +38,7 @@ class ArrayNamespaceInfo:
     """Capabilities, devices and dtypes."""
 
     def capabilities(self):
-        """What depends on values: masks as indices, and the shapes of what they select."""
+        """Masks select, and functions whose result's shape depends on values evaluate them."""
         return {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": None}
 
     def default_device(self):
@@ -57,7 +57,7 @@ class ArrayNamespaceInfo:
             "real floating": mx.float32,
             "complex floating": mx.complex64,
             "integral": mx.int32,
-            "indexing": mx.int32,
+            "indexing": mx.int64,
         }
 
     def dtypes(self, *, device=None, kind=None):
@@ -67,5 +67,5 @@ class ArrayNamespaceInfo:
 
 
 def info():
-    """The answer of olivine.core.__array_namespace_info__."""
+    """The answer of `__array_namespace_info__`, also of olivine.core's."""
     return ArrayNamespaceInfo()

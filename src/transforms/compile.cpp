@@ -13,8 +13,7 @@
 #include "core/error.h"
 #include "runtime/process_locks.h"
 #include "transforms/nonfinite.h"
-#include "transforms/plan.h"
-#include "transforms/traced.h"
+#include "transforms/planned.h"
 
 namespace olivine {
 namespace {
@@ -32,12 +31,6 @@ bool disabled() {
   return c == Compiling::off;
 }
 
-// A traced function with the plans made of it.
-struct PlannedGraph {
-  std::shared_ptr<TracedGraph> traced;
-  std::vector<std::pair<std::vector<Layout>, std::shared_ptr<const Plan>>> plans;  // graph lock
-};
-
 struct CompiledParams {
   std::shared_ptr<PlannedGraph> graph;
   auto fields() const { return std::tie(graph); }
@@ -47,9 +40,12 @@ struct CompiledParams {
 
 const Op compiled_op{.name = "compiled", .opaque = true};
 
-// Under the graph lock, which the evaluator holds while it plans.
 std::shared_ptr<const Plan> compiled_plan(const ParamsRef& params, std::span<const Layout> leaves) {
-  PlannedGraph& planned = *params.as<CompiledParams>().graph;
+  return plan_for(*params.as<CompiledParams>().graph, leaves, true);
+}
+
+std::shared_ptr<const Plan> plan_for(PlannedGraph& planned, std::span<const Layout> leaves,
+                                     bool atomic) {
   const TracedGraph& g = *planned.traced;
   for (auto& [key, plan] : planned.plans) {
     if (std::equal(key.begin(), key.end(), leaves.begin(), leaves.end())) return plan;
@@ -69,6 +65,7 @@ std::shared_ptr<const Plan> compiled_plan(const ParamsRef& params, std::span<con
   for (const array& a : g.computed) roots.insert(a.node());
   builder.is_held = [&](Node* n, uint32_t) { return roots.count(n) > 0; };
   builder.checked = g.checked;
+  builder.atomic = atomic;
   builder.collect(g.computed, nullptr);
   builder.build(g.computed);
   for (int32_t i : builder.leaf_entries) {

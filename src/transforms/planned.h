@@ -1,0 +1,24 @@
+// A traced function with the plans made of it: what compiled functions, loops and branches run.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "transforms/plan.h"
+#include "transforms/traced.h"
+
+namespace olivine {
+
+struct PlannedGraph {
+  std::shared_ptr<TracedGraph> traced;
+  std::vector<std::pair<std::vector<Layout>, std::shared_ptr<const Plan>>> plans;  // graph lock
+};
+
+// The plan for inputs that lie so, made if it is new. Under the graph lock. `atomic`: an interrupt
+// leaves every input whole (Plan::tail).
+std::shared_ptr<const Plan> plan_for(PlannedGraph& planned, std::span<const Layout> leaves,
+                                     bool atomic);
+
+}  // namespace olivine

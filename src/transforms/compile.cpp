@@ -41,14 +41,15 @@ struct CompiledParams {
 const Op compiled_op{.name = "compiled", .opaque = true};
 
 std::shared_ptr<const Plan> compiled_plan(const ParamsRef& params, std::span<const Layout> leaves) {
-  return plan_for(*params.as<CompiledParams>().graph, leaves, true);
+  PlannedGraph& planned = *params.as<CompiledParams>().graph;
+  return plan_for(planned, leaves, planned.traced->checked, true);
 }
 
 std::shared_ptr<const Plan> plan_for(PlannedGraph& planned, std::span<const Layout> leaves,
-                                     bool atomic) {
+                                     int checked, bool atomic) {
   const TracedGraph& g = *planned.traced;
-  for (auto& [key, plan] : planned.plans) {
-    if (std::equal(key.begin(), key.end(), leaves.begin(), leaves.end())) return plan;
+  for (const auto& p : planned.plans) {
+    if (p.checked == checked && std::ranges::equal(p.leaves, leaves)) return p.plan;
   }
   std::unordered_map<Node*, int> inputs;
   for (size_t i = 0; i < g.placeholders.size(); ++i) {
@@ -64,7 +65,7 @@ std::shared_ptr<const Plan> plan_for(PlannedGraph& planned, std::span<const Layo
   std::unordered_set<Node*> roots;
   for (const array& a : g.computed) roots.insert(a.node());
   builder.is_held = [&](Node* n, uint32_t) { return roots.count(n) > 0; };
-  builder.checked = g.checked;
+  builder.checked = checked;
   builder.atomic = atomic;
   builder.collect(g.computed, nullptr);
   builder.build(g.computed);
@@ -81,7 +82,7 @@ std::shared_ptr<const Plan> plan_for(PlannedGraph& planned, std::span<const Layo
   builder.plan.composites = std::move(builder.composites);
   auto plan = std::make_shared<const Plan>(std::move(builder.plan));
   if (planned.plans.size() >= 16) planned.plans.erase(planned.plans.begin());
-  planned.plans.emplace_back(std::vector<Layout>(leaves.begin(), leaves.end()), plan);
+  planned.plans.push_back({checked, {leaves.begin(), leaves.end()}, plan});
   return plan;
 }
 

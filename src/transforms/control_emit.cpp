@@ -106,14 +106,14 @@ void PlanBuilder::emit_control(int32_t i) {
 void PlanBuilder::add_plans(Task& t, const std::vector<Layout>& layouts) const {
   if (t.kind == Task::Kind::branch) {
     for (const auto& branch : t.params.as<BranchParams>().branches) {
-      t.branches.push_back(plan_for(*branch, std::span(layouts).subspan(1), false));
+      t.branches.push_back(plan_for(*branch, std::span(layouts).subspan(1), checked, false));
     }
     return;
   }
   const auto& p = t.params.as<LoopParams>();
   std::vector<Layout> leaves = layouts;
   if (p.counts) leaves.insert(leaves.begin() + p.constants, Layout{});
-  t.plan = plan_for(*p.body, leaves, false);
+  t.plan = plan_for(*p.body, leaves, checked, false);
 }
 
 }  // namespace olivine

@@ -12,13 +12,18 @@
 namespace olivine {
 
 struct PlannedGraph {
+  struct Planned {
+    int checked;
+    std::vector<Layout> leaves;
+    std::shared_ptr<const Plan> plan;
+  };
   std::shared_ptr<TracedGraph> traced;
-  std::vector<std::pair<std::vector<Layout>, std::shared_ptr<const Plan>>> plans;  // graph lock
+  std::vector<Planned> plans;  // under the graph lock
 };
 
-// The plan for inputs that lie so, made if it is new. Under the graph lock. `atomic`: an interrupt
-// leaves every input whole (Plan::tail).
+// The plan for inputs that lie so, made if it is new. Under the graph lock. `checked`: what results
+// are looked at for (nonfinite.h). `atomic`: an interrupt leaves every input whole (Plan::tail).
 std::shared_ptr<const Plan> plan_for(PlannedGraph& planned, std::span<const Layout> leaves,
-                                     bool atomic);
+                                     int checked, bool atomic);
 
 }  // namespace olivine

@@ -272,7 +272,6 @@ std::shared_ptr<TracedGraph> close_graph(const Arrays& inputs, const Arrays& out
   auto depends = depends_on(walk, sources, true);
   std::unordered_map<Node*, array> stand_ins;
   auto g = std::make_shared<TracedGraph>();
-  g->checked = nonfinite_wanted();
   auto capture = [&](Node* n) {
     auto it = stand_ins.find(n);
     if (it != stand_ins.end()) return it->second;

@@ -335,7 +335,8 @@ def documentation(forms, method):
 
 
 def identifier(family, f):
-    return "_".join(w for w in (family.module, f.owner, f.name) if w)
+    name = f.name + "_" if f.name == "switch" else f.name  # a word of C++'s own
+    return "_".join(w for w in (family.module, f.owner, name) if w)
 
 
 def signature(family, f, tag):

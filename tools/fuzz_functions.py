@@ -374,6 +374,34 @@ def special():
     )
 
 
+def loops():
+    x, h = ramp(3, 2), ramp(2)
+
+    def step(c, x):
+        return mx.tanh(c * x), c + 1
+
+    yield "scan", lambda h, x: mx.scan(step, h, x, reverse=True), (h, x)
+    yield "scan-grad", mx.grad(lambda h, x: mx.scan(step, h, x)[1].sum()), (h, x)
+    yield "count", lambda h: mx.fori_loop(1, 4, lambda i, c: c * i, h), (h,)
+    yield (
+        "while",
+        lambda h: mx.while_loop(lambda c: c[0] < 3, lambda c: c + 1, h, max_steps=5),
+        (h,),
+    )
+    yield (
+        "branch",
+        lambda i, h: mx.switch(i, [mx.sin, lambda v: v * 2, lambda v: v + h[0]], h),
+        (mx.array(1), h),
+    )
+    yield (
+        "nested",
+        lambda h, x: mx.scan(
+            lambda c, v: (mx.cond(c[0] > v[0], lambda u: u, lambda u: u + v, c), None), h, x
+        )[0],
+        (h, x),
+    )
+
+
 def makers():
     yield (
         "arange",
@@ -494,6 +522,7 @@ def files():
         networks,
         linear_algebra,
         special,
+        loops,
         makers,
     )
     for family in families:

@@ -10,6 +10,7 @@ OTHER_NAMES = {
         "printoptions": ["set_printoptions", "get_printoptions"],
         "debug_nonfinite": ["set_debug_nonfinite"],
         "matrix_norm": ["linalg::norm"],
+        "switch": ["switch_"],
     },
     "C": {
         "default_device": ["get_default_device"],
@@ -46,6 +47,8 @@ OTHER_NAMES = {
         "random_randint": ["MLXRandom.randInt"],
         "disable_compile": ["compile(enable"],
         "matrix_norm": ["MLXLinalg.norm"],
+        "switch": ["switchBranch"],
+        "map": ["mapSlices"],
     },
 }
 

@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 from language_names import OTHER_NAMES  # noqa: E402
 
 TITLES = {
+    "control_flow": "Loops and branches",
     "conv": "Convolutions",
     "creation": "Making arrays",
     "dtype": "Element types",

@@ -4,6 +4,7 @@
 #include "olivine/allocator.h"
 #include "olivine/array.h"
 #include "olivine/compile.h"
+#include "olivine/control_flow.h"
 #include "olivine/custom_op.h"
 #include "olivine/debug.h"
 #include "olivine/device.h"

@@ -25,6 +25,7 @@
 #include "ops/batching.h"
 #include "ops/elementwise_common.h"
 #include "ops/random_params.h"
+#include "ops/random_scope.h"
 #include "runtime/process_locks.h"
 
 namespace olivine::random {
@@ -149,8 +150,10 @@ std::pair<array, array> split_now(const array& key) {
 }
 
 thread_local constinit Draws* draws = nullptr;
+thread_local constinit KeyScope* scope = nullptr;
 
 array next_of_sequence() {
+  if (scope) return scope->next();
   std::lock_guard lock(sequence_lock());
   auto [next, used] = random::split(sequence_key());
   sequence_key() = next;
@@ -176,6 +179,18 @@ std::pair<array, array> split(const array& key, StreamOrDevice s) {
   if (is_computed(key)) return split_now(key);
   array both = random::split(key, 2, s);
   return {take(both, 0, 0, s), take(both, 1, 0, s)};
+}
+
+KeyScope::KeyScope(const array& key)
+    : key_(key), outer_(std::exchange(scope, this)), draws_(std::exchange(draws, nullptr)) {}
+KeyScope::~KeyScope() {
+  scope = outer_;
+  draws = draws_;
+}
+array KeyScope::next() {
+  auto [rest, key] = split(rest_ ? *rest_ : key_);
+  rest_ = rest;
+  return key;
 }
 
 Draws::Draws() : again_(false), outer_(draws) { draws = this; }
@@ -214,8 +229,8 @@ array state() {
 }
 void set_state(const array& key) {
   check_key(key);
-  if (draws && draws->again_) return;  // what the keys drawn before depended on
-  array old = key;                     // freed after the lock
+  if (scope || (draws && draws->again_)) return;  // what the keys drawn before depended on
+  array old = key;                                // freed after the lock
   std::lock_guard lock(sequence_lock());
   std::swap(sequence_key(), old);
 }

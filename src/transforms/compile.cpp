@@ -13,8 +13,7 @@
 #include "core/error.h"
 #include "runtime/process_locks.h"
 #include "transforms/nonfinite.h"
-#include "transforms/plan.h"
-#include "transforms/traced.h"
+#include "transforms/planned.h"
 
 namespace olivine {
 namespace {
@@ -32,12 +31,6 @@ bool disabled() {
   return c == Compiling::off;
 }
 
-// A traced function with the plans made of it.
-struct PlannedGraph {
-  std::shared_ptr<TracedGraph> traced;
-  std::vector<std::pair<std::vector<Layout>, std::shared_ptr<const Plan>>> plans;  // graph lock
-};
-
 struct CompiledParams {
   std::shared_ptr<PlannedGraph> graph;
   auto fields() const { return std::tie(graph); }
@@ -47,12 +40,16 @@ struct CompiledParams {
 
 const Op compiled_op{.name = "compiled", .opaque = true};
 
-// Under the graph lock, which the evaluator holds while it plans.
 std::shared_ptr<const Plan> compiled_plan(const ParamsRef& params, std::span<const Layout> leaves) {
   PlannedGraph& planned = *params.as<CompiledParams>().graph;
+  return plan_for(planned, leaves, planned.traced->checked, true);
+}
+
+std::shared_ptr<const Plan> plan_for(PlannedGraph& planned, std::span<const Layout> leaves,
+                                     int checked, bool atomic) {
   const TracedGraph& g = *planned.traced;
-  for (auto& [key, plan] : planned.plans) {
-    if (std::equal(key.begin(), key.end(), leaves.begin(), leaves.end())) return plan;
+  for (const auto& p : planned.plans) {
+    if (p.checked == checked && std::ranges::equal(p.leaves, leaves)) return p.plan;
   }
   std::unordered_map<Node*, int> inputs;
   for (size_t i = 0; i < g.placeholders.size(); ++i) {
@@ -68,7 +65,8 @@ std::shared_ptr<const Plan> compiled_plan(const ParamsRef& params, std::span<con
   std::unordered_set<Node*> roots;
   for (const array& a : g.computed) roots.insert(a.node());
   builder.is_held = [&](Node* n, uint32_t) { return roots.count(n) > 0; };
-  builder.checked = g.checked;
+  builder.checked = checked;
+  builder.atomic = atomic;
   builder.collect(g.computed, nullptr);
   builder.build(g.computed);
   for (int32_t i : builder.leaf_entries) {
@@ -84,7 +82,7 @@ std::shared_ptr<const Plan> compiled_plan(const ParamsRef& params, std::span<con
   builder.plan.composites = std::move(builder.composites);
   auto plan = std::make_shared<const Plan>(std::move(builder.plan));
   if (planned.plans.size() >= 16) planned.plans.erase(planned.plans.begin());
-  planned.plans.emplace_back(std::vector<Layout>(leaves.begin(), leaves.end()), plan);
+  planned.plans.push_back({checked, {leaves.begin(), leaves.end()}, plan});
   return plan;
 }
 

@@ -218,15 +218,19 @@ ArrayFn checkpoint(ArrayFn fn) {
     random::Draws drawn;
     Arrays outputs = fn(inputs);
     // With the random numbers that it had the first time, whatever other threads draw meanwhile.
-    ArrayFn again = [fn, keys = drawn.keys()](const Arrays& in) {
-      random::Draws replay(keys);
-      return fn(in);
+    // Their keys are inputs, since they may be values of a trace.
+    size_t count = inputs.size();
+    ArrayFn again = [fn, count](const Arrays& in) {
+      random::Draws replay(Arrays(in.begin() + count, in.end()));
+      return fn(Arrays(in.begin(), in.begin() + count));
     };
+    Arrays primals = inputs;
+    primals.insert(primals.end(), drawn.keys().begin(), drawn.keys().end());
     CustomRules rules;
     rules.vjp = [again](const Arrays& primals, const Arrays& cotangents, const Arrays&) {
       return recompute(again, primals, cotangents);
     };
-    return call_custom(again, rules, outputs, inputs, true);
+    return call_custom(again, rules, outputs, primals, true);
   };
 }
 

@@ -291,6 +291,7 @@ void PlanBuilder::emit_compiled(int32_t i) {
 }
 
 void PlanBuilder::emit_tasks() {
+  find_twins();
   for (size_t k = 0; k < entries.size(); ++k) {
     int32_t i = static_cast<int32_t>(k);
     switch (entries[i].kind) {
@@ -299,6 +300,9 @@ void PlanBuilder::emit_tasks() {
         break;
       case Kind::compiled:
         emit_compiled(i);
+        break;
+      case Kind::control:
+        emit_control(i);
         break;
       case Kind::elementwise:
         if (is_inside(i, i)) emit_region(i);

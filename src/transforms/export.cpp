@@ -82,16 +82,6 @@ struct Numbered {
       }
     }
   }
-
-  static void check_exportable(const Node* n) {
-    const Op& op = *n->op;
-    bool declared = n->params ? op.params && n->params.is_of(op.params->type) : !op.params;
-    if (!can_be_exported(op) || !declared) {
-      fail("[export_function] expected ops that can be written to a file; got ",
-           shown_name(op, n->params),
-           op.opaque || op.label ? ", which calls functions of yours" : "");
-    }
-  }
 };
 
 std::vector<OutSpec> specs_of(const Node* n) {

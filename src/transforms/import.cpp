@@ -9,6 +9,7 @@
 #include "io/file.h"
 #include "olivine/export_function.h"
 #include "runtime/process_locks.h"
+#include "transforms/control.h"
 #include "transforms/export_format.h"
 #include "transforms/import.h"
 
@@ -153,7 +154,7 @@ class Reader {
     if (any_size && !op.any_size) in_.malformed(op.name, " can't hold for any sizes");
     Arrays in;
     for (size_t n = in_.length("inputs"); n > 0; --n) in.push_back(value(values));
-    ParamsRef params = op.params ? op.params->read(in_) : ParamsRef();
+    ParamsRef params = op.params ? read_params(op, number) : ParamsRef();
     std::vector<OutSpec> stored;
     for (size_t n = in_.length("outputs"); n > 0; --n) stored.push_back(in_.spec());
     std::vector<OutSpec> specs = checked_outputs(op, params, in, number);
@@ -171,6 +172,14 @@ class Reader {
       }
     } else {
       values.made.push_back(make_node(op, params, in, std::move(specs[0].shape), specs[0].dtype));
+    }
+  }
+
+  ParamsRef read_params(const Op& op, size_t number) {
+    try {
+      return op.params->read(in_);
+    } catch (const BodyError& e) {
+      in_.malformed("op ", number, ", ", op.name, ": ", e.what());
     }
   }
 

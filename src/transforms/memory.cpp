@@ -96,7 +96,8 @@ int32_t PlanBuilder::donor_of(const Task& t, const Operand& out, int32_t index) 
     bool fits = source.last == index && source.bytes == target.bytes && target.bytes != 0 &&
                 in.view.dtype.size() == out.view.dtype.size() && in.view.shape == out.view.shape &&
                 is_row_contiguous(in.view.shape, in.view.strides);
-    bool leaf = source.kind == Slot::Kind::leaf && target.kind == Slot::Kind::output;
+    bool leaf =
+        source.kind == Slot::Kind::leaf && target.kind == Slot::Kind::output && !t.feeds_control;
     if (!fits || !(leaf || source.kind == Slot::Kind::temp)) continue;
     bool taken = false;
     for (size_t j = 0; j < t.in.size(); ++j) {
@@ -125,6 +126,17 @@ void PlanBuilder::donate(int32_t index) {
       source.last = target.last;
       source.kind = target.kind;
     }
+  }
+}
+
+// A loop may be long, so it must not come after a task that overwrites an input of the plan.
+void PlanBuilder::note_control() {
+  std::vector<bool> read(plan.slots.size(), false);
+  for (auto t = plan.tasks.rbegin(); t != plan.tasks.rend(); ++t) {
+    for (const Operand& o : t->out) t->feeds_control |= read[o.slot];
+    bool control = t->kind == Task::Kind::loop || t->kind == Task::Kind::branch;
+    if (!t->feeds_control && !control) continue;
+    for (const Operand& o : t->in) read[o.slot] = true;
   }
 }
 
@@ -199,7 +211,10 @@ void PlanBuilder::assign_memory() {
   measure_lifetimes();
   plan.checked = checked;
   if (!checked) {
-    if (!plan.results.empty()) move_donors_last();
+    if (!plan.results.empty() && atomic) {
+      note_control();
+      move_donors_last();
+    }
     for (size_t t = 0; t < plan.tasks.size(); ++t) donate(static_cast<int32_t>(t));
   }
   for (Task& t : plan.tasks) {

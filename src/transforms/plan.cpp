@@ -2,6 +2,7 @@
 #include "transforms/plan.h"
 
 #include "core/error.h"
+#include "transforms/control.h"
 
 namespace olivine {
 namespace {
@@ -52,6 +53,7 @@ PlanEntry::Kind PlanBuilder::classify(Node* n) {
   const Op& op = *n->op;
   if (&op == &output_op) return Kind::tuple_output;
   if (&op == &compiled_op) return Kind::compiled;
+  if (is_control(op)) return Kind::control;
   if (op.view) return Kind::view;
   Dtype key = kernel_key(n);
   if (op.kind == OpKind::elementwise && cpu_backend().fuses(op.id(), key)) return Kind::elementwise;

@@ -49,20 +49,22 @@ struct RegionTrace {
 };
 
 struct Task {
-  enum class Kind : uint8_t { kernel, elementwise, fused, copy, plan };
+  enum class Kind : uint8_t { kernel, elementwise, fused, copy, plan, loop, branch };
   Kind kind;
   Dtype key = bool_;
   int op = -1;
   const Kernel* kernel = nullptr;
   ParamsRef params;
   std::shared_ptr<const PreparedProgram> program;
-  std::shared_ptr<const Plan> plan;
-  std::shared_ptr<const RegionTrace> region;  // of a fused task, in a plan that is checked
+  std::shared_ptr<const Plan> plan;                   // of a compiled function or a loop's body
+  std::vector<std::shared_ptr<const Plan>> branches;  // of a branch
+  std::shared_ptr<const RegionTrace> region;          // of a fused task, in a plan that is checked
   std::vector<Operand> in, out;
   std::vector<int32_t> releases;  // leaf and bound slots last used here
   const Node* node = nullptr;     // what it computes; lives while the plan does
   uint32_t location = 0;
-  bool in_place = false;  // overwrites an input, so it must not stop halfway
+  bool in_place = false;       // overwrites an input, so it must not stop halfway
+  bool feeds_control = false;  // a loop or branch needs what it computes
 };
 
 struct Slot {
@@ -103,7 +105,16 @@ struct Plan {
 
 // One node of the graph being planned.
 struct PlanEntry {
-  enum class Kind : uint8_t { leaf, view, tuple_output, alias, elementwise, compiled, kernel };
+  enum class Kind : uint8_t {
+    leaf,
+    view,
+    tuple_output,
+    alias,
+    elementwise,
+    compiled,
+    control,
+    kernel
+  };
   Node* node = nullptr;
   SmallVector<int32_t, 3> in;
   Kind kind = Kind::kernel;
@@ -133,6 +144,8 @@ class PlanBuilder {
   bool keeps_all = false;  // not only those of a transformation
   // What results are looked at for: no task then overwrites its inputs.
   int checked = 0;
+  // Of a plan with results: tasks that overwrite inputs come last, and do not stop halfway.
+  bool atomic = true;
   std::vector<PlanEntry> entries;
   std::vector<Arrays> composites;     // graphs that replaced ops without a kernel
   std::vector<int32_t> leaf_entries;  // by leaf number
@@ -161,6 +174,7 @@ class PlanBuilder {
   std::unordered_map<int32_t, std::pair<int32_t, Layout>> contiguous_;  // copies made
   std::unordered_map<int32_t, std::vector<std::pair<int32_t, Layout>>> tuples_;
   std::vector<int32_t> slot_alias_;
+  std::unordered_map<int32_t, std::vector<int32_t>> twins_;  // loops emitted with another
 
   PlanEntry& add_entry(Node* n, PlanEntry::Kind kind);
   PlanEntry::Kind classify(Node* n);
@@ -182,6 +196,10 @@ class PlanBuilder {
                                                   Program program) const;
   void emit_single(int32_t root);
   void emit_compiled(int32_t i);
+  void find_twins();
+  void emit_control(int32_t i);
+  void add_plans(Task& t, const std::vector<Layout>& layouts) const;
+  void note_control();
   void resolve_one(int32_t i);
   int32_t new_slot(Slot::Kind kind, size_t bytes);
   int32_t copy_contiguous(int32_t entry, const Layout& layout, int32_t slot, Dtype dtype);
@@ -205,13 +223,26 @@ struct LeafBinding {
   bool donatable = false;      // nobody else can see the buffer after its last use
 };
 struct PlanRun {
-  std::vector<BufferRef> buffers;    // by slot: outputs, bound results, and the arena for temps
+  // By slot: outputs, bound results, and the arena for temps. Outputs that are set before the run
+  // are written there.
+  std::vector<BufferRef> buffers;
   std::vector<int64_t> byte_offset;  // by slot: where in its buffer the slot begins
   int32_t done = 0;                  // tasks finished
 };
 // Runs all tasks. When one throws, `run` tells what was finished; leaves that were overwritten or
 // emptied had no unfinished user.
 void run_plan(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& run);
+
+// A plan that runs many times on leaves that change. Before each time, `run` is emptied.
+class RepeatedRun {
+ public:
+  RepeatedRun(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& run);
+  ~RepeatedRun();
+  void operator()();
+
+ private:
+  std::unique_ptr<class Runner> runner_;
+};
 
 // Rethrows the current exception with the place where the user made the task's op.
 [[noreturn]] void rethrow_with_location(const Task& t);

@@ -60,7 +60,8 @@ void PlanBuilder::group_regions() {
 int32_t PlanBuilder::runs_at(int32_t i) const {
   const PlanEntry& e = entries[i];
   if (e.kind == Kind::elementwise) return *std::min_element(e.regions.begin(), e.regions.end());
-  return e.kind == Kind::kernel || e.kind == Kind::compiled ? i : e.need;
+  bool runs = e.kind == Kind::kernel || e.kind == Kind::compiled || e.kind == Kind::control;
+  return runs ? i : e.need;
 }
 
 bool PlanBuilder::fits(int32_t root, int32_t inputs) const {

@@ -5,9 +5,9 @@
 #include "core/location.h"
 #include "olivine/debug.h"
 #include "runtime/interrupt.h"
+#include "transforms/control.h"
 #include "transforms/nonfinite.h"
 #include "transforms/origin.h"
-#include "transforms/plan.h"
 
 namespace olivine {
 
@@ -39,29 +39,23 @@ void rethrow_with_location(const Task& t) {
   }
 }
 
-namespace {
-
 class Runner {
  public:
-  Runner(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& run)
-      : plan_(plan), leaves_(leaves), run_(run), base_(plan.slots.size(), nullptr) {
+  // `again`: it will run many times, so that what operands look like is kept for the next time.
+  Runner(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& run, bool again)
+      : plan_(plan),
+        leaves_(leaves),
+        run_(run),
+        base_(plan.slots.size(), nullptr),
+        again_(again),
+        operands_(again ? plan.tasks.size() : 1) {
     run_.buffers.resize(plan.slots.size());
     run_.byte_offset.resize(plan.slots.size(), 0);
     if (plan.arena_bytes) arena_ = allocate_arena(plan.arena_bytes);
-    for (size_t i = 0; i < plan.slots.size(); ++i) {
-      const Slot& s = plan.slots[i];
-      if (s.kind == Slot::Kind::leaf) {
-        base_[i] = data(leaves[s.leaf].buffer) + leaves[s.leaf].byte_offset;
-      }
-      if (s.kind == Slot::Kind::temp) {
-        base_[i] = arena_ ? data(arena_.get()) + s.arena_offset : nullptr;
-        run_.buffers[i] = arena_;
-        run_.byte_offset[i] = static_cast<int64_t>(s.arena_offset);
-      }
-    }
   }
 
   void run() {
+    begin();
     int32_t count = static_cast<int32_t>(plan_.tasks.size());
     int32_t tail = std::min(plan_.tail, count);
     for (int32_t i = 0; i < tail; ++i) guarded_step(i);
@@ -73,12 +67,33 @@ class Runner {
   }
 
  private:
+  // The operands of a task as its kernel sees them.
+  struct Operands {
+    std::vector<View> in, out;
+  };
+
   static char* data(Buffer* b) { return static_cast<char*>(b->data); }
+
+  void begin() {
+    for (size_t i = 0; i < plan_.slots.size(); ++i) {
+      const Slot& s = plan_.slots[i];
+      base_[i] = nullptr;
+      if (s.kind == Slot::Kind::leaf) {
+        const LeafBinding& leaf = leaves_[s.leaf];
+        base_[i] = leaf.buffer ? data(leaf.buffer) + leaf.byte_offset : nullptr;
+      }
+      if (s.kind == Slot::Kind::temp) {
+        base_[i] = arena_ ? data(arena_.get()) + s.arena_offset : nullptr;
+        run_.buffers[i] = arena_;
+        run_.byte_offset[i] = static_cast<int64_t>(s.arena_offset);
+      }
+    }
+  }
 
   void guarded_step(int32_t i) {
     const Task& t = plan_.tasks[i];
     try {
-      step(t);
+      step(t, operands_[again_ ? i : 0]);
     } catch (...) {
       rethrow_with_location(t);
     }
@@ -86,27 +101,29 @@ class Runner {
     for (int32_t slot : t.releases) release(slot);
   }
 
-  void step(const Task& t) {
+  void step(const Task& t, Operands& o) {
     poll_interrupt();
     claim_outputs(t);
     if (t.kind == Task::Kind::plan) return run_nested(t);
-    bind(t.in, in_);
-    bind(t.out, out_);
+    if (t.kind == Task::Kind::loop) return run_loop(t, places(t.in), places(t.out));
+    if (t.kind == Task::Kind::branch) return run_branch(t, places(t.in), places(t.out));
+    bind(t.in, o.in);
+    bind(t.out, o.out);
     if (t.kernel && t.kernel->make) {
-      make(t);
+      make(t, o);
     } else if (t.in_place) {
       Uninterruptible guard;
-      call(t);
+      call(t, o);
     } else {
-      call(t);
+      call(t, o);
     }
     if (plan_.checked) [[unlikely]]
-      check(t);
+      check(t, o);
   }
 
-  void check(const Task& t) {
-    for (size_t i = 0; i < t.out.size(); ++i) out_[i].data = base_[t.out[i].slot];
-    check_finite(t, in_, out_, plan_.checked);
+  void check(const Task& t, Operands& o) {
+    for (size_t i = 0; i < t.out.size(); ++i) o.out[i].data = base_[t.out[i].slot];
+    check_finite(t, o.in, o.out, plan_.checked);
   }
 
   void claim_outputs(const Task& t) {
@@ -119,7 +136,7 @@ class Runner {
   // Memory for an output: that of the leaf it may overwrite, else new.
   void claim_output(int32_t slot) {
     const Slot& s = plan_.slots[slot];
-    if (s.donor >= 0) {
+    if (s.donor >= 0 && !run_.buffers[slot]) {
       const LeafBinding& leaf = leaves_[plan_.slots[s.donor].leaf];
       if (leaf.donatable && leaf.buffer->bytes == s.bytes) {
         leaf.buffer->retain();
@@ -127,50 +144,64 @@ class Runner {
       }
     }
     if (!run_.buffers[slot]) run_.buffers[slot] = allocate(s.bytes);
-    base_[slot] = data(run_.buffers[slot].get());
+    base_[slot] = data(run_.buffers[slot].get()) + run_.byte_offset[slot];
+  }
+
+  // Where operands begin, for those who run plans on them.
+  std::vector<LeafBinding> places(const std::vector<Operand>& operands) {
+    std::vector<LeafBinding> found;
+    for (const Operand& o : operands) {
+      const Slot& s = plan_.slots[o.slot];
+      Buffer* b = s.kind == Slot::Kind::leaf ? leaves_[s.leaf].buffer : run_.buffers[o.slot].get();
+      found.push_back({b, b ? base_[o.slot] + o.byte_offset - data(b) : 0});
+    }
+    return found;
   }
 
   void bind(const std::vector<Operand>& operands, std::vector<View>& views) {
+    bool known = again_ && views.size() == operands.size();
     views.resize(operands.size());
     for (size_t i = 0; i < operands.size(); ++i) {
-      views[i] = operands[i].view;
+      if (!known) views[i] = operands[i].view;
       views[i].data = base_[operands[i].slot] + operands[i].byte_offset;
     }
   }
 
-  void call(const Task& t) {
+  void call(const Task& t, const Operands& o) {
     bool empty = true;
-    for (const View& v : out_) empty &= v.size() == 0;
+    for (const View& v : o.out) empty &= v.size() == 0;
     if (empty) return;
     switch (t.kind) {
       case Task::Kind::kernel:
-        t.kernel->run({in_, out_, t.params.raw()});
+        t.kernel->run({o.in, o.out, t.params.raw()});
         break;
       case Task::Kind::elementwise:
-        cpu_backend().run_elementwise(t.op, t.key, in_, out_[0]);
+        cpu_backend().run_elementwise(t.op, t.key, o.in, o.out[0]);
         break;
       case Task::Kind::fused:
-        t.program->run(in_, out_);
+        t.program->run(o.in, o.out);
         break;
       case Task::Kind::copy:
-        cpu_backend().copy(in_[0], out_[0]);
+        cpu_backend().copy(o.in[0], o.out[0]);
         break;
       case Task::Kind::plan:
+      case Task::Kind::loop:
+      case Task::Kind::branch:
         break;
     }
   }
 
   // A kernel that brings the memory of its outputs along; it may take that of inputs that die here.
-  void make(const Task& t) {
+  void make(const Task& t, const Operands& o) {
     std::vector<BufferRef> in, out(t.out.size());
     bool empty = true;
-    for (const View& v : out_) empty &= v.size() == 0;
+    for (const View& v : o.out) empty &= v.size() == 0;
     if (empty) {
       for (BufferRef& b : out) b = allocate(0);
     } else {
       for (size_t i = 0; i < t.in.size(); ++i) in.push_back(lend(t, t.in[i].slot));
       try {
-        t.kernel->make({in_, out_, t.params.raw()}, in, out);
+        t.kernel->make({o.in, o.out, t.params.raw()}, in, out);
       } catch (...) {
         for (size_t i = 0; i < in.size(); ++i) give_back(t.in[i].slot, std::move(in[i]));
         throw;
@@ -254,13 +285,17 @@ class Runner {
   PlanRun& run_;
   BufferRef arena_;
   std::vector<char*> base_;
-  std::vector<View> in_, out_;
+  bool again_;
+  std::vector<Operands> operands_;  // by task if it runs again
 };
 
-}  // namespace
-
 void run_plan(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& run) {
-  Runner(plan, leaves, run).run();
+  Runner(plan, leaves, run, false).run();
 }
+
+RepeatedRun::RepeatedRun(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& run)
+    : runner_(std::make_unique<Runner>(plan, leaves, run, true)) {}
+RepeatedRun::~RepeatedRun() = default;
+void RepeatedRun::operator()() { runner_->run(); }
 
 }  // namespace olivine

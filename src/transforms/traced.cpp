@@ -29,6 +29,8 @@ class Rebuild {
     made_.resize(walk.size());
   }
   void set(size_t i, const array& a) { made_[i] = a; }
+  // Stands for a node outside of the walk.
+  void replace(Node* n, const array& a) { outside_.emplace(n, a); }
   const array& at(size_t i) const { return *made_[i]; }
 
   void run() {
@@ -48,7 +50,7 @@ class Rebuild {
     size_t hash = std::hash<const void*>()(n->op);
     for (size_t k = 0; k < n->inputs.size(); ++k) {
       int32_t from = walk_[i].inputs[k];
-      in.push_back(from >= 0 ? *made_[from] : share(n->inputs[k]));
+      in.push_back(from >= 0 ? *made_[from] : outside(n->inputs[k]));
       hash = hash * 1000003 + in.back().id();
     }
     if (merge_ && !n->op->opaque) {
@@ -67,6 +69,11 @@ class Rebuild {
     if (merge_ && !n->op->opaque) seen_.emplace(hash, *made_[i]);
   }
 
+  array outside(Node* n) const {
+    auto it = outside_.find(n);
+    return it == outside_.end() ? share(n) : it->second;
+  }
+
   static bool same(Node* a, Node* b, const Arrays& in) {
     if (a->op != b->op || a->dtype != b->dtype || !(a->shape == b->shape)) return false;
     if (a->inputs.size() != in.size() || !(a->params == b->params)) return false;
@@ -79,6 +86,7 @@ class Rebuild {
   const std::vector<WalkEntry>& walk_;
   bool merge_;
   std::vector<MaybeArray> made_;
+  std::unordered_map<Node*, array> outside_;
   std::unordered_multimap<size_t, array> seen_;
 };
 
@@ -171,6 +179,16 @@ void check_op(const Op& op, const ParamsRef& params, std::span<const array> in) 
   expect_one_dtype(c, 0, in.size());
 }
 
+void check_exportable(const Node* n) {
+  const Op& op = *n->op;
+  bool declared = n->params ? op.params && n->params.is_of(op.params->type) : !op.params;
+  if (!can_be_exported(op) || !declared) {
+    fail("[export_function] expected ops that can be written to a file; got ",
+         shown_name(op, n->params),
+         op.opaque || op.label ? ", which calls functions of yours" : "");
+  }
+}
+
 void finish_graph(TracedGraph& g) {
   using Kind = TracedGraph::Source::Kind;
   std::unordered_map<Node*, int> inputs, computed;
@@ -242,6 +260,49 @@ std::shared_ptr<TracedGraph> trace(const ArrayFn& fn, const Arrays& inputs, bool
     g->sources.push_back({Kind::computed, it->second});
   }
   g->walk = walk_tracers(g->computed, g->placeholders);
+  return g;
+}
+
+std::shared_ptr<TracedGraph> close_graph(const Arrays& inputs, const Arrays& outputs,
+                                         Arrays& captured) {
+  auto walk = walk_tracers(outputs, inputs);
+  auto at = positions(walk, inputs), out_at = positions(walk, outputs);
+  auto sources = at;
+  add_sources(walk, sources);
+  auto depends = depends_on(walk, sources, true);
+  std::unordered_map<Node*, array> stand_ins;
+  auto g = std::make_shared<TracedGraph>();
+  auto capture = [&](Node* n) {
+    auto it = stand_ins.find(n);
+    if (it != stand_ins.end()) return it->second;
+    captured.push_back(share(n));
+    g->placeholders.push_back(make_placeholder(n->shape, n->dtype));
+    return stand_ins.emplace(n, g->placeholders.back()).first->second;
+  };
+  Rebuild rebuild(walk, true);
+  for (size_t i = 0; i < walk.size(); ++i) {
+    if (!depends[i]) rebuild.set(i, share(walk[i].node));
+  }
+  for (size_t i = 0; i < walk.size(); ++i) {
+    if (!depends[i]) continue;
+    for (size_t k = 0; k < walk[i].inputs.size(); ++k) {
+      int32_t from = walk[i].inputs[k];
+      Node* in = walk[i].node->inputs[k];
+      if (from < 0) {
+        rebuild.replace(in, capture(in));
+      } else if (!depends[from]) {
+        rebuild.set(from, capture(in));
+      }
+    }
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) rebuild.set(at[i], inputs[i]);
+  rebuild.run();
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    bool inside = out_at[i] >= 0 && depends[out_at[i]];
+    g->outputs.push_back(inside ? rebuild.at(out_at[i]) : capture(outputs[i].node()));
+  }
+  g->placeholders.insert(g->placeholders.end(), inputs.begin(), inputs.end());
+  finish_graph(*g);
   return g;
 }
 

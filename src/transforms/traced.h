@@ -30,6 +30,10 @@ struct TracedGraph {
 // What `fn` does with inputs of these shapes and dtypes. What it does not do with them is computed.
 // `any_size`: sizes are avoided where they can be, and `fixed_by` says where they could not.
 std::shared_ptr<TracedGraph> trace(const ArrayFn& fn, const Arrays& inputs, bool any_size);
+// A graph from `inputs`, placeholders, to `outputs` that needs nothing else: what was captured is
+// given out, in order, and stands before the inputs.
+std::shared_ptr<TracedGraph> close_graph(const Arrays& inputs, const Arrays& outputs,
+                                         Arrays& captured);
 // A graph whose placeholders and outputs were put together by hand.
 void finish_graph(TracedGraph& g);
 // The same for inputs of other sizes. Throws if an op refuses them.
@@ -44,5 +48,7 @@ Arrays collect_outputs(const TracedGraph& g, const Arrays& inputs, const Arrays&
 
 // Throws unless the op may be made of these inputs and parameters, wherever they come from.
 void check_op(const Op& op, const ParamsRef& params, std::span<const array> in);
+// Throws unless the node can be written to a file.
+void check_exportable(const Node* n);
 
 }  // namespace olivine

@@ -11,6 +11,7 @@
 #include "olivine/ops/shape.h"
 #include "olivine/transforms.h"
 #include "runtime/interrupt.h"
+#include "transforms/control.h"
 #include "transforms/import.h"
 
 namespace olivine::fuzz {
@@ -51,6 +52,19 @@ int64_t few_elements(const Shape& shape) {
   return size;
 }
 
+bool is_little_work(const Arrays& arrays);
+
+// Of a loop or a branch.
+bool is_little_control(const Node* n) {
+  if (!is_loop(*n->op)) {
+    return std::ranges::all_of(n->params.as<BranchParams>().branches,
+                               [](const auto& b) { return is_little_work(b->traced->outputs); });
+  }
+  const auto& p = n->params.as<LoopParams>();
+  bool ends = p.length <= 8 && !(p.until && p.length == 0);
+  return ends && is_little_work(p.body->traced->outputs);
+}
+
 // Whether evaluating the arrays takes no time.
 bool is_little_work(const Arrays& arrays) {
   std::vector<Node*> stack;
@@ -68,6 +82,7 @@ bool is_little_work(const Arrays& arrays) {
     }
     if (elements > kMostElements || seen.size() > kMostNodes) return false;
     if (n->done()) continue;
+    if (n->op && is_control(*n->op) && !is_little_control(n)) return false;
     stack.insert(stack.end(), n->inputs.begin(), n->inputs.end());
   }
   return true;

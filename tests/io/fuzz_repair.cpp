@@ -4,8 +4,8 @@
 
 #include "core/size.h"
 #include "io/fuzz_functions.h"
+#include "transforms/control.h"
 #include "transforms/export_format.h"
-#include "transforms/traced.h"
 
 namespace olivine::fuzz {
 namespace {
@@ -273,6 +273,7 @@ void repair_function(Bytes& input) {
   try {
     input = Repair(input).run();
   } catch (const Unreadable&) {
+  } catch (const BodyError&) {
     // Stays as it is: the importer is to refuse it.
   }
 }

@@ -4,6 +4,7 @@
 namespace olivine::python {
 
 void add_array(PyObject* module);
+void add_control_flow(PyObject* module);
 void add_conv(PyObject* module);
 void add_creation(PyObject* module);
 void add_cuda(PyObject* module);
@@ -35,6 +36,7 @@ void add_transforms(PyObject* module);
 
 void add_families(PyObject* module) {
   add_array(module);
+  add_control_flow(module);
   add_conv(module);
   add_creation(module);
   add_cuda(submodule(module, "cuda"));

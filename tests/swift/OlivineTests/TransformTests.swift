@@ -231,6 +231,26 @@ final class TransformTests: XCTestCase {
     XCTAssertEqual(messages.all.count, 2)
   }
 
+  func testLoopsAndBranches() {
+    let xs = NDArray([2, 3, 5] as [Float])
+    let product = { (factors: NDArray) -> [NDArray] in
+      scan({ c, x in ([c[0] * x[0]], [c[0]]) }, initial: [NDArray(1 as Float)], xs: [factors]).0
+    }
+    XCTAssertEqual(product(xs)[0].item(Float.self), 30)
+    let gradient = grad { (x: NDArray) -> NDArray in product(x)[0] }
+    XCTAssertEqual(gradient(xs).asArray(Float.self), [15, 10, 6])
+    let doubled = { (c: [NDArray]) -> [NDArray] in [c[0] + c[0]] }
+    let three = [NDArray(3 as Int32)]
+    XCTAssertEqual(foriLoop(0..<4, initial: three) { doubled([$1[0]]) }[0].item(Int32.self), 48)
+    let found = whileLoop({ $0[0] .< 100 }, initial: three, doubled)
+    XCTAssertEqual(found[0].item(Int32.self), 192)
+    XCTAssertEqual(cond(NDArray(false), doubled, { $0 }, operands: three)[0].item(Int32.self), 3)
+    let branches: [([NDArray]) -> [NDArray]] = [{ $0 }, doubled]
+    let taken = switchBranch(NDArray(1 as Int32), branches, operands: three)
+    XCTAssertEqual(taken[0].item(Int32.self), 6)
+    XCTAssertEqual(mapSlices(doubled, over: [xs])[0].asArray(Float.self), [4, 6, 10])
+  }
+
   func testTrees() {
     let tree = NestedDictionary<String, Int>.unflattened([("a.0", 1), ("a.1.b", 2), ("c", 3)])
     XCTAssertEqual(tree.flattened().map(\.0), ["a.0", "a.1.b", "c"])

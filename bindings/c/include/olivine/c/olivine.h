@@ -6,6 +6,7 @@
 #include "olivine/c/array.h"
 #include "olivine/c/closure.h"
 #include "olivine/c/compile.h"
+#include "olivine/c/control_flow.h"
 #include "olivine/c/cuda.h"
 #include "olivine/c/custom_kernel.h"
 #include "olivine/c/device.h"

@@ -356,7 +356,20 @@ def linear_algebra():
 
 def special():
     sp, x = mx.special, ramp(5) + 0.5
-    one = ("gammaln", "gamma", "digamma", "erfc", "erfcx", "ndtri", "i0", "i0e", "i1", "i1e")
+    one = (
+        "gammaln",
+        "gamma",
+        "digamma",
+        "erfc",
+        "erfcx",
+        "ndtr",
+        "log_ndtr",
+        "ndtri",
+        "i0",
+        "i0e",
+        "i1",
+        "i1e",
+    )
     one += ("j0", "j1", "y0", "y1", "expi", "exp1", "spence")
     yield "special-unary", lambda x: [getattr(sp, name)(x) for name in one], (x,)
     two = ("zeta", "betaln", "gammainc", "gammaincc")

@@ -61,22 +61,20 @@ const Op digamma_op = elementwise("digamma", OLIVINE_RULE(v* polygamma(1, x)));
 const Op gammaln_op = elementwise("gammaln", OLIVINE_RULE(v* digamma(x)));
 const Op gamma_op = elementwise("gamma", OLIVINE_RULE(v*(out* digamma(x))));
 const Op zeta_op = elementwise(
-    "zeta", OLIVINE_RULE2(no_derivative("zeta", "x"),
-                          -(v * (a * zeta(a + constant_like(1, a), x)))));
-const Op betaln_op = elementwise("betaln", OLIVINE_RULE2(v*(digamma(a) - digamma(a + x)),
-                                                         v*(digamma(x) - digamma(a + x))));
+    "zeta", OLIVINE_RULE2(no_derivative("zeta", "x"), -(v*(a* zeta(a + constant_like(1, a), x)))));
+const Op betaln_op = elementwise(
+    "betaln", OLIVINE_RULE2(v*(digamma(a) - digamma(a + x)), v*(digamma(x) - digamma(a + x))));
 
-const Op gammainc_da_op = elementwise(
-    "gammainc_da",
-    OLIVINE_RULE2(no_derivative("gammainc", "a for a second time"),
-                  v*(gamma_density(a, x) * (log(x) - digamma(a)))));
+const Op gammainc_da_op =
+    elementwise("gammainc_da", OLIVINE_RULE2(no_derivative("gammainc", "a for a second time"),
+                                             v*(gamma_density(a, x) * (log(x) - digamma(a)))));
 array gammainc_da(const array& a, const array& x) {
   return make_elementwise(gammainc_da_op, {a, x}, x.dtype());
 }
-const Op gammainc_op = elementwise(
-    "gammainc", OLIVINE_RULE2(v* gammainc_da(a, x), v* gamma_density(a, x)));
-const Op gammaincc_op = elementwise(
-    "gammaincc", OLIVINE_RULE2(-(v * gammainc_da(a, x)), -(v * gamma_density(a, x))));
+const Op gammainc_op =
+    elementwise("gammainc", OLIVINE_RULE2(v* gammainc_da(a, x), v* gamma_density(a, x)));
+const Op gammaincc_op =
+    elementwise("gammaincc", OLIVINE_RULE2(-(v* gammainc_da(a, x)), -(v* gamma_density(a, x))));
 
 // By a or by b: the logarithm's derivative of the density, with (x, a) or (1 - x, b).
 MaybeArray beta_slope_rule(int arg, const array& v, std::span<const array> in, bool by_b) {
@@ -85,12 +83,12 @@ MaybeArray beta_slope_rule(int arg, const array& v, std::span<const array> in, b
   const array score = by_b ? log1p(-x) - digamma(b) : log(x) - digamma(a);
   return v * (beta_density(a, b, x) * (score + digamma(a + b)));
 }
-const Op betainc_da_op = elementwise(
-    "betainc_da", [](int arg, const array& v, std::span<const array> in, const array&) {
+const Op betainc_da_op =
+    elementwise("betainc_da", [](int arg, const array& v, std::span<const array> in, const array&) {
       return beta_slope_rule(arg, v, in, false);
     });
-const Op betainc_db_op = elementwise(
-    "betainc_db", [](int arg, const array& v, std::span<const array> in, const array&) {
+const Op betainc_db_op =
+    elementwise("betainc_db", [](int arg, const array& v, std::span<const array> in, const array&) {
       return beta_slope_rule(arg, v, in, true);
     });
 const Op betainc_op = elementwise(
@@ -102,24 +100,28 @@ const Op betainc_op = elementwise(
 
 const Op erfc_op = elementwise("erfc", OLIVINE_RULE(v*(c(-2 / kRootPi) * exp(-square(x)))));
 const Op erfcx_op = elementwise("erfcx", OLIVINE_RULE(v* erfcx_slope(x, out)));
+const Op ndtr_op = elementwise(
+    "ndtr", OLIVINE_RULE(v*(c(1 / (std::numbers::sqrt2 * kRootPi)) * exp(square(x) * c(-0.5)))));
+// The density over the distribution, without either.
+const Op log_ndtr_op = elementwise(
+    "log_ndtr",
+    OLIVINE_RULE(v*(c(std::numbers::sqrt2 / kRootPi) / erfcx(x * c(-1 / std::numbers::sqrt2)))));
 const Op ndtri_op = elementwise(
-    "ndtri",
-    OLIVINE_RULE(v*(c(std::numbers::sqrt2 * kRootPi) * exp(square(out) * c(0.5)))));
+    "ndtri", OLIVINE_RULE(v*(c(std::numbers::sqrt2* kRootPi) * exp(square(out) * c(0.5)))));
 
 const Op i0_op = elementwise("i0", OLIVINE_RULE(v* i1(x)));
 const Op i0e_op = elementwise("i0e", OLIVINE_RULE(v*(i1e(x) - sign_of(x) * out)));
 const Op i1_op = elementwise("i1", OLIVINE_RULE(v*(i0(x) - over(out, x, 0.5))));
-const Op i1e_op = elementwise(
-    "i1e", OLIVINE_RULE(v*(i0e(x) - over(out, x, 0.5) - sign_of(x) * out)));
-const Op j0_op = elementwise("j0", OLIVINE_RULE(-(v * j1(x))));
+const Op i1e_op =
+    elementwise("i1e", OLIVINE_RULE(v*(i0e(x) - over(out, x, 0.5) - sign_of(x) * out)));
+const Op j0_op = elementwise("j0", OLIVINE_RULE(-(v* j1(x))));
 const Op j1_op = elementwise("j1", OLIVINE_RULE(v*(j0(x) - over(out, x, 0.5))));
-const Op y0_op = elementwise("y0", OLIVINE_RULE(-(v * y1(x))));
+const Op y0_op = elementwise("y0", OLIVINE_RULE(-(v* y1(x))));
 const Op y1_op = elementwise("y1", OLIVINE_RULE(v*(y0(x) - out / x)));
 
 const Op expi_op = elementwise("expi", OLIVINE_RULE(v*(exp(x) / x)));
-const Op exp1_op = elementwise("exp1", OLIVINE_RULE(-(v * (exp(-x) / x))));
-const Op spence_op = elementwise(
-    "spence", OLIVINE_RULE(-(v * over(log1p(x - c(1)), x - c(1), 1))));
+const Op exp1_op = elementwise("exp1", OLIVINE_RULE(-(v*(exp(-x) / x))));
+const Op spence_op = elementwise("spence", OLIVINE_RULE(-(v* over(log1p(x - c(1)), x - c(1), 1))));
 #undef OLIVINE_RULE
 #undef OLIVINE_RULE2
 
@@ -138,6 +140,8 @@ OLIVINE_SPECIAL(gamma)
 OLIVINE_SPECIAL(digamma)
 OLIVINE_SPECIAL(erfc)
 OLIVINE_SPECIAL(erfcx)
+OLIVINE_SPECIAL(ndtr)
+OLIVINE_SPECIAL(log_ndtr)
 OLIVINE_SPECIAL(ndtri)
 OLIVINE_SPECIAL(i0)
 OLIVINE_SPECIAL(i0e)
@@ -153,9 +157,7 @@ OLIVINE_SPECIAL(spence)
 #undef OLIVINE_SPECIAL
 
 array zeta(const array& x, const array& q, StreamOrDevice s) { return run(zeta_op, {x, q}, s); }
-array betaln(const array& a, const array& b, StreamOrDevice s) {
-  return run(betaln_op, {a, b}, s);
-}
+array betaln(const array& a, const array& b, StreamOrDevice s) { return run(betaln_op, {a, b}, s); }
 array gammainc(const array& a, const array& x, StreamOrDevice s) {
   return run(gammainc_op, {a, x}, s);
 }

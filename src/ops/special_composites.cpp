@@ -91,33 +91,12 @@ array comb(const array& n, const array& k, StreamOrDevice s) {
     const array outside = logical_or(logical_or(b < c(0), a < c(0), s), b > a, s);
     const array top = where(outside, c(1), a, s), part = where(outside, c(0), b, s);
     const array one = c(1);
-    const array value =
-        exp(-(log(top + one, s) + betaln(top - part + one, part + one, s)), s);
+    const array value = exp(-(log(top + one, s) + betaln(top - part + one, part + one, s)), s);
     // Of integers, the nearest integer, as long as the error is below one half.
     const array whole = logical_and(floor(top, s) == top, floor(part, s) == part, s);
     const array exact = logical_and(whole, value < c(a.dtype() == float64 ? 1e12 : 1e5), s);
     const array rounded = add(value, stop_gradient(subtract(round(value, s), value, s), s), s);
     return where(outside, c(0), where(exact, rounded, value, s), s);
-  });
-}
-
-array ndtr(const array& x, StreamOrDevice s) {
-  return in_float("ndtr", {x}, s, [&](Operands in) {
-    const auto c = constants_of(in[0]);
-    return multiply(c(0.5), erfc(multiply(in[0], c(-1 / std::numbers::sqrt2), s), s), s);
-  });
-}
-
-array log_ndtr(const array& x, StreamOrDevice s) {
-  return in_float("log_ndtr", {x}, s, [&](Operands in) {
-    const array& a = in[0];
-    const auto c = constants_of(a);
-    const array tail = a < c(-1);
-    const array low = where(tail, a, c(-1), s), high = where(tail, c(0), a, s);
-    const array r = c(-1 / std::numbers::sqrt2);
-    const array left = subtract(log(c(0.5) * erfcx(low * r, s), s), c(0.5) * square(low, s), s);
-    const array right = log1p(c(-0.5) * erfc(-(high * r), s), s);
-    return where(tail, left, right, s);
   });
 }
 
@@ -178,16 +157,14 @@ array sinc(const array& x, StreamOrDevice s) {
     const array turns = stop_gradient(c(2) * round(far * c(0.5), s), s);
     const array wave = sin((far - turns) * c(kPi), s) / (far * c(kPi));
     const array t = square(near * c(kPi), s);
-    const array series =
-        c(1) - t * (c(1. / 6) - t * (c(1. / 120) - t * c(1. / 5040)));
+    const array series = c(1) - t * (c(1. / 6) - t * (c(1. / 120) - t * c(1. / 5040)));
     return where(small, series, wave, s);
   });
 }
 
 array log_softmax(const array& x, int axis, StreamOrDevice s) {
-  return in_float("log_softmax", {x}, s, [&](Operands in) {
-    return subtract(in[0], logsumexp(in[0], axis, true, s), s);
-  });
+  return in_float("log_softmax", {x}, s,
+                  [&](Operands in) { return subtract(in[0], logsumexp(in[0], axis, true, s), s); });
 }
 
 }  // namespace olivine::special

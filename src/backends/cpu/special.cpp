@@ -73,6 +73,8 @@ void register_special(KernelTable& t) {
   add<special::betainc_db>(t, "betainc_db");
   add<special::erfc>(t, "erfc");
   add<special::erfcx>(t, "erfcx");
+  add<special::ndtr>(t, "ndtr");
+  add<special::log_ndtr>(t, "log_ndtr");
   add<special::ndtri>(t, "ndtri");
   add<special::i0>(t, "i0");
   add<special::i0e>(t, "i0e");

@@ -2,8 +2,8 @@
 //
 // Everything is computed in double, for float32 too, so that single results are rounded once. The C
 // library has the gamma function, erfc and the Bessel functions of the first two kinds; the others
-// are series, continued fractions and expansions of the DLMF (https://dlmf.nist.gov), whose sections
-// the sources name. Arguments outside of a function's domain give NaN.
+// are series, continued fractions and expansions of the DLMF (https://dlmf.nist.gov), whose
+// sections the sources name. Arguments outside of a function's domain give NaN.
 #pragma once
 
 namespace olivine::cpu::special {
@@ -24,6 +24,8 @@ double betainc_db(double a, double b, double x);
 
 double erfc(double x);
 double erfcx(double x);
+double ndtr(double x);
+double log_ndtr(double x);
 double ndtri(double p);
 double expi(double x);
 double exp1(double x);

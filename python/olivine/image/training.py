@@ -82,7 +82,7 @@ class DiffusionTrainer:
         self.config = unet_settings(data, settings)
         mx.random.seed(settings.seed)
         self.model = Model.from_dict(self.config)
-        # The first outputs are nothing, and the loss the variance of what is learned.
+        # A constant at first, so that the loss begins near the variance of what is learned.
         self.model.conv_out.weight = mx.zeros_like(self.model.conv_out.weight)
         self.scheduler = make("ddim", SCHEDULER)
         self.optimizer = AdamW(learning_rate(settings), weight_decay=1e-2)

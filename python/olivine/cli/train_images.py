@@ -25,11 +25,11 @@ and stops; the same command with --resume goes on as if nothing had happened.
 
 EXAMPLES = """\
 examples:
-  olivine train-images --out runs/digits        ten minutes on two cores, then a grid of samples
+  olivine train-images --out runs/digits        a quarter of an hour, then a grid of samples
   olivine imagine runs/digits/model seven --scale 16
   olivine train-images --out runs/digits --resume
                                                 go on after Ctrl-C, a crash or a power cut
-  olivine train-images --out runs/digits --resume --steps 10000
+  olivine train-images --out runs/digits --resume --steps 20000
                                                 give a run more steps
   olivine train-images my-photos --size 32 --width 64 --dropout 0.1
                                                 a folder with a folder of photos for each class

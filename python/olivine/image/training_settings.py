@@ -17,7 +17,7 @@ class Settings:
     dropout: float = 0.1
     batch_size: int = 32
     learning_rate: float = 2e-3
-    steps: int = 4000
+    steps: int = 7000
     unlabelled: float = 0.1
     average: float = 0.999
     seed: int = 0

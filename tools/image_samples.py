@@ -1,6 +1,6 @@
 """Judges a model of `olivine train-images` by what a classifier of real images reads in its images.
 
-    python tools/image_samples.py runs/digits/model --picture digits.png
+    python tools/image_samples.py examples/models/digits --picture docs/digits.png
     python tools/image_samples.py runs/mnist/model mnist.npz --picture mnist.png
 
 A small convolutional network learns from the real images, less a sixth that measures it, and reads
@@ -93,8 +93,8 @@ def main() -> None:
     parser.add_argument("model", metavar="MODEL", help="folder of a model")
     parser.add_argument("images", nargs="?", default="digits", help="the real ones (digits)")
     parser.add_argument("--count", type=int, default=1000, help="of images to make (1000)")
-    parser.add_argument("--steps", type=int, default=50, help="of the scheduler (50)")
-    parser.add_argument("--guidance", type=float, default=2.0, help="(2)")
+    parser.add_argument("--steps", type=int, default=25, help="of the scheduler (25)")
+    parser.add_argument("--guidance", type=float, default=1.5, help="(1.5)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rows", type=int, default=6, help="of the picture (6)")
     parser.add_argument("--picture", metavar="FILE", help="a PNG to write")

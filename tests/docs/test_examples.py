@@ -50,6 +50,7 @@ def test_the_example_runs(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where it may write files
     if "olivine.image" in code:  # no model of images can be had without a download: a tiny one
         folders.write("sd", tmp_path / "my-model")
+        (tmp_path / "examples").symlink_to(ROOT / "examples")
     if "olivine.audio" in code:
         talk(tmp_path / "talk.wav")
     if "olivine.vision" in code:

@@ -7,6 +7,7 @@ import pytest
 
 from olivine.cli import main
 from olivine.image import load
+from tests.image.cli import decoded
 
 TINY = ["--width", "16", "--layers", "1", "--batch-size", "8", "--plain"]
 
@@ -33,7 +34,10 @@ def test_a_run_leaves_a_model_and_samples(data, tmp_path, capsys):
     assert load(out / "model")("below", steps=2, seed=0).pixels.shape == (1, 8, 8, 3)
     picture = tmp_path / "below.png"
     given = ["imagine", str(out / "model"), "below", "--steps", "2", "--seed", "1"]
-    assert main([*given, "--out", str(picture)]) == 0 and picture.is_file()
+    assert main([*given, "--out", str(picture), "--scale", "3"]) == 0
+    pixels = load(out / "model")("below", steps=2, seed=1).pixels[0]
+    found, _ = decoded(picture.read_bytes())
+    np.testing.assert_array_equal(found, np.kron(np.array(pixels), np.ones((3, 3, 1), np.uint8)))
     assert train("--out", out, "--resume") == 0
     assert "complete after 3 steps" in capsys.readouterr().out
     assert train("--out", out, "--resume", "--steps", 5, "--plain") == 0

@@ -35,7 +35,7 @@ def taught():
 
 def test_the_loss_falls_and_images_are_of_the_class(taught):
     trainer, losses = taught
-    # What is learned has about the variance of noise at first, and the first outputs are nothing.
+    # What is learned varies about as much as noise, and the first outputs are constant.
     assert 0.5 < losses[0] < 1.2 and np.mean(losses[-20:]) < 0.4 * losses[0]
     made = trainer.pipeline()(["above", "BELOW", "top", "1"], seed=0, steps=20).pixels
     above, below = (

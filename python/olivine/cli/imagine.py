@@ -13,7 +13,8 @@ from olivine.cli.line import ProgressLine
 
 DESCRIPTION = """\
 Make an image of a text. MODEL is a folder in Hugging Face's layout (model_index.json), or a Hugging
-Face id: Stable Diffusion 1.5, 2.1 and XL, with their Turbo and LCM relatives, and FLUX.1.
+Face id: Stable Diffusion 1.5, 2.1 and XL, with their Turbo and LCM relatives, and FLUX.1; or a
+model of `olivine train-images`, whose prompts are the names of its classes.
 
 The same seed makes the same image. With --image, an image is changed; with --mask too, only where
 the mask is white.
@@ -26,6 +27,7 @@ examples:
   olivine imagine my-model "the same in winter" --image lighthouse.png --strength 0.6
   olivine imagine my-model "a sailing boat" --image sea.png --mask where.png
   olivine imagine my-model "a lighthouse" --lora style.safetensors:0.8 --count 4 --seed 1
+  olivine imagine runs/digits/model seven --scale 16             after `olivine train-images`
 """
 
 DTYPES = ("float32", "float16", "bfloat16")
@@ -49,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--count", type=whole(1, 1000), default=1, metavar="N", help="images (1)")
     parser.add_argument("--width", type=whole(8, 2**14), metavar="N", help="pixels")
     parser.add_argument("--height", type=whole(8, 2**14), metavar="N", help="pixels")
+    parser.add_argument(
+        "--scale", type=whole(1, 64), default=1, metavar="N", help="write pixels as N x N (1)"
+    )
     more = parser.add_argument_group("beginning from an image")
     more.add_argument("--image", metavar="FILE", help="an image to change")
     more.add_argument("--mask", metavar="FILE", help="white where it is made anew")
@@ -104,7 +109,8 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise UsageError(error) from None
     for pixels, seed, path in zip(made.pixels, made.seeds, _names(options), strict=True):
-        write_png(path, pixels, {"prompt": options.prompt, "seed": str(seed)})
+        enlarged = mx.repeat(mx.repeat(pixels, options.scale, axis=0), options.scale, axis=1)
+        write_png(path, enlarged, {"prompt": options.prompt, "seed": str(seed)})
         print(path)
     height, width = made.pixels.shape[1:3]
     print(

@@ -25,11 +25,11 @@ and stops; the same command with --resume goes on as if nothing had happened.
 
 EXAMPLES = """\
 examples:
-  olivine train-images --out runs/digits        ten minutes on two cores, then a grid of samples
-  olivine imagine runs/digits/model seven --out seven.png
+  olivine train-images --out runs/digits        a quarter of an hour, then a grid of samples
+  olivine imagine runs/digits/model seven --scale 16
   olivine train-images --out runs/digits --resume
                                                 go on after Ctrl-C, a crash or a power cut
-  olivine train-images --out runs/digits --resume --steps 10000
+  olivine train-images --out runs/digits --resume --steps 20000
                                                 give a run more steps
   olivine train-images my-photos --size 32 --width 64 --dropout 0.1
                                                 a folder with a folder of photos for each class
@@ -177,7 +177,7 @@ def _train(trainer, about: dict, out: Path, options: argparse.Namespace) -> int:
     prompt = trainer.data.names[0].split(",")[0] if trainer.data.names else ""
     print(
         f"Done after {trainer.steps:,} steps: loss {recent:.4f}\nsamples {out / 'samples.png'}\n"
-        f"To make more:\n  olivine imagine {model} {shlex.quote(prompt)}"
+        f"To make more:\n  olivine imagine {model} {shlex.quote(prompt)} --scale {_scale(trainer)}"
     )
     return 0
 
@@ -199,8 +199,12 @@ def _write(trainer, out: Path) -> None:
     trainer.save(out / "model")
     columns = min(len(trainer.data.names), 12) or 8
     pixels = trainer.samples(columns * 6, seed=0)  # the same noise every time
-    scale = max(1, 48 // pixels.shape[1])
-    write_png(out / "samples.png", grid(pixels, columns, scale))
+    write_png(out / "samples.png", grid(pixels, columns, _scale(trainer)))
+
+
+def _scale(trainer) -> int:
+    """How large pixels have to be for a person to see what there is."""
+    return max(1, 64 // max(trainer.data.images.shape[1:3]))
 
 
 def _described(trainer, out: Path, done: int) -> str:

@@ -15,9 +15,9 @@ class Settings:
     width: int = 32
     layers: int = 1
     dropout: float = 0.1
-    batch_size: int = 64
+    batch_size: int = 32
     learning_rate: float = 2e-3
-    steps: int = 5000
+    steps: int = 7000
     unlabelled: float = 0.1
     average: float = 0.999
     seed: int = 0

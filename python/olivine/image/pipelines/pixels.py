@@ -43,7 +43,7 @@ class PixelDiffusion(Pipeline):
     the empty prompt, and what guidance leads away from.
     """
 
-    steps, guidance = 50, 2.0
+    steps, guidance = 25, 1.5
     has_latents = False
 
     def __init__(self, parts, tokenizers, scheduler):

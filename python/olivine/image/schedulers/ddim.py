@@ -19,7 +19,7 @@ class DDIMSettings(NoiseSettings):
     clip_sample: bool = True
     clip_sample_range: float = 1.0
     set_alpha_to_one: bool = True
-    eta: float = 0.0  # 1 adds as much noise as DDPM does; not in files
+    eta: float = 0.0  # 1 adds as much noise as DDPM does; not in diffusers' files
 
     def __post_init__(self):
         super().__post_init__()

@@ -25,6 +25,7 @@
   X(attention)                  \
   X(hadamard)                   \
   X(scan)                       \
+  X(selection)                  \
   X(fft)                        \
   X(conv_depthwise)             \
   X(sort)

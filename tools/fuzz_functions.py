@@ -119,8 +119,8 @@ def indexing():
         read = [mx.extract(m, x, size=5), mx.compress(m[0], x, 1, size=2), mx.argwhere(m, size=3)]
         return [*read, mx.repeat(x, m[0].astype(mx.int32), 1, total_repeat_length=3)]
 
-    yield "select", selections, (x, x > 0)
-    yield "select-grad", lambda x: mx.grad(lambda x: mx.extract(x > 0, x, 5).sum())(x), (x,)
+    yield "selection", selections, (x, x > 0)
+    yield "selection-grad", lambda x: mx.grad(lambda x: mx.extract(x > 0, x, 5).sum())(x), (x,)
 
 
 def reductions():

@@ -15,6 +15,11 @@ namespace {
 
 using Kind = IndexItem::Kind;
 
+// NumPy's arrays say that they are integers; its scalars, which are, are no sequences.
+bool is_foreign_array(PyObject* o) {
+  return PyObject_CheckBuffer(o) && (!PyIndex_Check(o) || PySequence_Check(o));
+}
+
 class Reader {
  public:
   Reader(const array& a, const char* op) : a_(a), op_(op) {}
@@ -33,14 +38,19 @@ class Reader {
       out_.mask = std::move(masks_[0]);
       return std::move(out_);
     }
-    for (Py_ssize_t i = 0; i < n; ++i) add(items[i], masks_[static_cast<size_t>(i)]);
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      size_t made = out_.items.size();
+      add(items[i], masks_[static_cast<size_t>(i)]);
+      bool follows = i > 0 && items[i - 1] == Py_Ellipsis && made < out_.items.size();
+      if (follows) out_.items[made].after_ellipsis = true;
+    }
     while (axis_ < a_.ndim()) add_whole();
     return std::move(out_);
   }
 
  private:
   static bool is_list_or_array(PyObject* o) {
-    return is_array(o) || PyList_Check(o) || (PyObject_CheckBuffer(o) && !PyIndex_Check(o)) ||
+    return is_array(o) || PyList_Check(o) || is_foreign_array(o) ||
            (!PyIndex_Check(o) && PyObject_HasAttrString(o, "__array__"));
   }
 
@@ -179,7 +189,7 @@ std::optional<array> lone_mask(const array& a, PyObject* index) {
   std::optional<array> mask;
   if (is_array(index)) {
     mask = value_of(index);
-  } else if (PyObject_CheckBuffer(index) && !PyIndex_Check(index)) {
+  } else if (is_foreign_array(index)) {
     mask = from_buffer(index, true);
   }
   if (!mask || mask->dtype() != bool_ || mask->ndim() > a.ndim()) {

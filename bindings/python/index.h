@@ -19,7 +19,8 @@ struct IndexItem {
   int axis = -1;  // of the array; -1 for new_axis and flag
   Range range{};  // integer: count is 1
   std::optional<array> indices = std::nullopt;
-  bool flag = false;  // True or False as an index
+  bool flag = false;            // True or False as an index
+  bool after_ellipsis = false;  // which parts index arrays, even where it stands for no axis
 
   bool advanced() const { return kind == Kind::indices || kind == Kind::flag; }
 };

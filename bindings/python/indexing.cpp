@@ -59,6 +59,7 @@ ResultLayout layout_of(const Index& index) {
   bool inside = false;
   for (const IndexItem& item : index.items) {
     bool joins = item.advanced() || (index.advanced && item.kind == Kind::integer);
+    inside = inside && !item.after_ellipsis;
     if (joins && !inside && runs++ == 0) kept_before = l.kept;
     inside = joins;
     if (item.kind == Kind::new_axis) l.new_axes.push_back(l.kept);

@@ -56,6 +56,7 @@ THEMES |= {
     "scales": (FLOAT32, [32, 1]),
     "heads": (FLOAT32, [2, 4, 1, 4]),
     "one_index": (INT32, [1]),
+    "starts": (INT32, [5]),  # of four rows without nonzeros
     "gates": (FLOAT32, [2, 4, 1]),
 }
 # What certain functions need of their parameters, by the beginning of their names.
@@ -68,6 +69,9 @@ SCATTER = {"a": "vector", "updates": "vector", "indices": "index", "axes": [0]}
 BLOCK = {"theme": "matrix", "start_indices": "one_index", "axes": [0], "slice_size": [1, 1]}
 RANGE = {"theme": "matrix", "start": [0, 0], "stop": [4, 4], "strides": [1, 1]}
 ONES = {"stride": [1], "padding": [0], "dilation": [1], "kernel_dilation": [1]}
+CSR = {f"indices{end}": "ints" for end in ("", "_a", "_b")}
+CSR |= {f"indptr{end}": "starts" for end in ("", "_a", "_b")}
+CSR |= {"theme": "matrix", "data": "vector", "data_a": "vector", "data_b": "vector", "columns": 4}
 NEEDS = {
     "olivine_conv1d": {"theme": "cube", **ONES},
     "olivine_conv2d": {"theme": "image", **ONES},
@@ -78,6 +82,9 @@ NEEDS = {
     "olivine_conv_general": {"theme": "cube", **ONES, "padding_lo": [0], "padding_hi": [0]}
     | {"input_dilation": [1]},
     "olivine_convolve": {"theme": "vector", "mode": b"full"},
+    **{f"olivine_csr_{op}": CSR for op in ("matmul", "matmul_transposed", "transpose", "pattern")},
+    "olivine_csr_csr_matmul": CSR,
+    "olivine_sampled_matmul": CSR | {"block_rows": 1, "block_columns": 1},
     "olivine_dequantize": PACKED,
     "olivine_quantized_matmul": PACKED,
     "olivine_gather_qmm": PACKED | BATCH,

@@ -550,7 +550,7 @@ def test_branches_draw_random_numbers():
     [
         (
             lambda: mx.scan(lambda c, x: ({"h": c["h"][:1]}, x), {"h": H}, XS),
-            r"the body to return carry\['h'\] as it was given, \(4\) float32; got \(1\)",
+            r"the body to return carry\['h'\] as it was given, \(4,\) float32; got \(1,\)",
         ),
         (
             lambda: mx.fori_loop(0, 3, lambda i, c: (c[0], c[1] * 1.5), (H, mx.array(1))),
@@ -566,7 +566,7 @@ def test_branches_draw_random_numbers():
         ),
         (
             lambda: mx.scan(lambda c, x: (c, x), H, (XS, H)),
-            r"\[scan\] expected xs of one length, 6; got shape \(4\)",
+            r"\[scan\] expected xs of one length, 6; got shape \(4,\)",
         ),
         (lambda: mx.scan(lambda c, x: (c, x), H), r"\[scan\] expected xs or a length; got neither"),
         (lambda: mx.scan(lambda c, x: (c, x), H, XS, length=5), r"\[scan\] expected a length of 6"),
@@ -576,14 +576,14 @@ def test_branches_draw_random_numbers():
             r"\[cond\] expected a predicate that is one bool",
         ),
         (
-            lambda: mx.cond(True, lambda: {"a": 1}, lambda: {"a": 1.5}),
-            r"\[cond\] expected branch 1 to return result\['a'\] as branch 0 does, \(\) ",
+            lambda: mx.cond(True, lambda: {"a": mx.array(1)}, lambda: {"a": mx.array(1.5)}),
+            r"\[cond\] expected branch 1 to return \S+.* as branch 0 does, \(\) ",
         ),
         (lambda: mx.switch(0, []), r"\[switch\] expected at least one branch; got none"),
         (lambda: mx.switch(0.5, [lambda: 1]), r"\[switch\] expected an index that is one integer"),
         (
             lambda: mx.while_loop(lambda c: c < 1, lambda c: c, H),
-            r"\[while_loop\] expected a condition that is one bool; got shape \(4\)",
+            r"\[while_loop\] expected a condition that is one bool; got shape \(4,\)",
         ),
         (lambda: mx.scan(lambda c, x: (c, x), H, XS, checkpoint=0), "expected a checkpoint >= 1"),
     ],

@@ -28,7 +28,7 @@ def halves(count=64):
 @pytest.fixture(scope="module")
 def taught():
     trainer = DiffusionTrainer(
-        halves(), Settings(**TINY | {"steps": 150, "average": 0.95, "dropout": 0.0})
+        halves(), Settings(**TINY | {"steps": 300, "average": 0.95, "dropout": 0.0})
     )
     return trainer, [trainer.step() for _ in range(150)]
 

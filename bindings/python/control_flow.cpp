@@ -33,6 +33,7 @@ std::string item_path(const std::string& path, nb::handle key) {
 
 // What the arrays of a tree are called in errors.
 void name_leaves(nb::handle tree, const std::string& path, std::vector<std::string>& names) {
+  TreeLevel level;
   PyObject* o = tree.ptr();
   if (is_array(o)) {
     names.push_back(path);
@@ -58,6 +59,7 @@ struct Match {
   Arrays arrays;
 
   void add(nb::handle like, nb::handle got, const std::string& path) {
+    TreeLevel level;
     PyObject *l = like.ptr(), *g = got.ptr();
     if (is_array(l)) return add_leaf(value_of(l).dtype(), got, path);
     if (is_sequence(l)) {

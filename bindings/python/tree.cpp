@@ -25,6 +25,7 @@ std::vector<array> tree_only_arrays(nb::handle tree, const char* op) {
 }
 
 nb::object map_tree(nb::handle tree, const std::function<nb::object(nb::handle)>& f) {
+  TreeLevel level;
   PyObject* o = tree.ptr();
   if (PyList_Check(o)) {
     nb::list out;

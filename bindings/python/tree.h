@@ -10,13 +10,19 @@
 
 namespace olivine::python {
 
+// Held at each level of a walk through a tree: raises where a tree holds itself.
+struct TreeLevel {
+  TreeLevel() {
+    if (Py_EnterRecursiveCall(" in a tree")) throw nb::python_error();
+  }
+  ~TreeLevel() { Py_LeaveRecursiveCall(); }
+  TreeLevel(const TreeLevel&) = delete;
+};
+
 // Calls visit(leaf) for all leaves, in order (dicts in insertion order).
 template <class F>
 void visit_tree(PyObject* o, F&& visit) {
-  if (Py_EnterRecursiveCall(" in a tree")) throw nb::python_error();
-  struct Leave {
-    ~Leave() { Py_LeaveRecursiveCall(); }
-  } leave;
+  TreeLevel level;
   if (is_array(o)) {
     visit(o);
   } else if (PyList_Check(o) || PyTuple_Check(o)) {

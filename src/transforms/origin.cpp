@@ -48,13 +48,15 @@ std::string describe_origin(const Node* n) {
     for (const Node* in : n->inputs) add(in, 0, lines);
   }
   std::string text;
+  bool located = false;
   for (const Line& line : lines) {
     text += text.empty() ? "\n  from " : "\n       ";
     text += std::string(2 * static_cast<size_t>(line.depth), ' ') + line.text;
     std::string where = describe_location(line.location);
     if (!where.empty()) text += ", made at " + where;
+    located |= !where.empty();
   }
-  return text;
+  return located ? text : std::string();  // names alone tell little
 }
 
 }  // namespace olivine

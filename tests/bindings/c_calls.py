@@ -38,6 +38,7 @@ THEMES = {
     "mask": (BOOL, [4, 4]),
     "complex": (COMPLEX64, [4, 4]),
     "bytes": (1, [4]),
+    "flags": (BOOL, [4]),
 }
 TEXTS = {
     "mode": ["affine", "constant", "edge", "full", "nvfp4", "mxfp4"],
@@ -81,6 +82,10 @@ NEEDS = {
     "olivine_conv_transpose3d": {"theme": "volume", **ONES},
     "olivine_conv_general": {"theme": "cube", **ONES, "padding_lo": [0], "padding_hi": [0]}
     | {"input_dilation": [1]},
+    **dict.fromkeys(
+        ("olivine_compress", "olivine_compress_axis"),
+        {"condition": "flags", "a": "matrix", "axis": 0, "fill_value": "none"},
+    ),
     "olivine_convolve": {"theme": "vector", "mode": b"full"},
     **{f"olivine_csr_{op}": CSR for op in ("matmul", "matmul_transposed", "transpose", "pattern")},
     "olivine_csr_csr_matmul": CSR,

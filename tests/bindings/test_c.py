@@ -77,6 +77,7 @@ def test_every_function_succeeds_with_sensible_arguments(tmp_path, headers):
         for f in headers.functions.values()
         if f.header in HEADERS or f.header.startswith("generated/")
     }
+    known -= {"olivine_fori_loop", "olivine_while_loop"}  # of other functions than the identity
     assert len(known) > 450
     assert not known & set(result["never"])
     assert not result["silent"]

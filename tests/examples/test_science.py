@@ -8,7 +8,13 @@ import pytest
 
 from tests.support import ROOT, load_example
 
-NAMES = ["gaussian_process", "graph_attention", "graph_network", "physics_informed", "policy_gradient"]
+NAMES = [
+    "gaussian_process",
+    "graph_attention",
+    "graph_network",
+    "physics_informed",
+    "policy_gradient",
+]
 EXAMPLES = ROOT / "examples"
 
 

@@ -143,7 +143,9 @@ CHECKS = """
 def test_instruction_sets_and_threads(isa):
     """Each is accurate, and its bits do not depend on the number of threads."""
     fixed = {"PYTHONHASHSEED": "0", "OLIVINE_CPU_ISA": isa}
-    available = run_python("import olivine.core as mx; mx.eval(mx.ones(2) @ mx.ones(2))", fixed)
+    available = run_python(
+        "import olivine.core as mx; mx.eval(mx.ones(2) @ mx.ones(2))", fixed, check=False
+    )
     if available.returncode:
         pytest.skip(f"this machine has no {isa}")
     one, two, five = (run_python(CHECKS, {"OLIVINE_NUM_THREADS": n, **fixed}).stdout for n in "125")

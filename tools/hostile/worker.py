@@ -55,6 +55,7 @@ def reset():
     mx.set_memory_limit(MEMORY)
     mx.set_cache_limit(MEMORY // 4)
     mx.set_printoptions()
+    mx.set_debug_nonfinite(False, False)
     mx.enable_compile()
     mx.random.seed(0)
 

@@ -249,8 +249,8 @@ open class Module {
     return self
   }
 
-  /// Replaces sub-modules, each a property with ``ModuleInfo``, and throws what `verify` finds: then
-  /// none is replaced.
+  /// Replaces sub-modules, each a property with ``ModuleInfo``, and throws what `verify` finds:
+  /// then none is replaced.
   @discardableResult
   open func update(
     modules: ModuleChildren, verify: VerifyUpdate, path: [String] = [], modulePath: [String] = []

@@ -185,6 +185,8 @@ def derived_form(family, f, declaration):
             return None
         swift = C_TYPES[kind] + ("?" if null else "")
         default = "nil" if null else defaults.get(name, "")
+        if swift == "NDArray" and default.lstrip("-").replace(".", "", 1).isdigit():
+            default = f"NDArray({default})"
         if default in ("nil", '""') and not swift.endswith("?"):
             default = ""
         if swift.startswith("some"):

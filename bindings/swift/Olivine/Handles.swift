@@ -23,6 +23,18 @@ func made2(
   return (NDArray(first), NDArray(second))
 }
 
+func made3(
+  _ body: (
+    UnsafeMutablePointer<olivine_array>, UnsafeMutablePointer<olivine_array>,
+    UnsafeMutablePointer<olivine_array>
+  ) -> Int32
+) -> (NDArray, NDArray, NDArray) {
+  var (first, second, third) = (olivine_array(), olivine_array(), olivine_array())
+  let status = body(&first, &second, &third)
+  if status != 0 { reportFailure(status) }
+  return (NDArray(first), NDArray(second), NDArray(third))
+}
+
 func made4(
   _ body: (
     UnsafeMutablePointer<olivine_array>, UnsafeMutablePointer<olivine_array>,

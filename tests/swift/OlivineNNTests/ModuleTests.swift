@@ -190,10 +190,8 @@ final class ModuleTests: XCTestCase {
       guard case UpdateError.unableToCast("linear") = $0 else { return XCTFail("\($0)") }
     }
     let before = model.heads["b"]
-    XCTAssertThrowsError(
-      try model.update(
-        modules: .unflattened([("heads.b", Linear(4, 4)), ("layers.1.linear", ReLU())]),
-        verify: .all))
+    let changes: [(String, Module)] = [("heads.b", Linear(4, 4)), ("layers.1.linear", ReLU())]
+    XCTAssertThrowsError(try model.update(modules: .unflattened(changes), verify: .all))
     XCTAssertTrue(model.heads["b"] === before, "a failed update replaces nothing")
     XCTAssertTrue(model.layers[1].linear === new)
     let sequential = Sequential(layers: Linear(4, 4), ReLU())

@@ -29,7 +29,7 @@ extension Special {
 
   /// Hurwitz's zeta function, the sum of ``(k + q) ** -x`` for ``k >= 0``; Riemann's for ``q = 1``.
   public static func zeta(
-    _ x: NDArray, _ q: NDArray = 1, stream: StreamOrDevice = .default
+    _ x: NDArray, _ q: NDArray = NDArray(1), stream: StreamOrDevice = .default
   ) -> NDArray {
     made { r in olivine_special_zeta(r, x.ctx, q.ctx, stream.ctx) }
   }

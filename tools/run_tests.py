@@ -137,7 +137,7 @@ def plain_steps(jobs):
         Step("smoke", [sys.executable, "tests/smoke.py"], package, limit=60),
         Step("ctest", [*ctest, "--no-tests=error", "--test-dir", RELEASE]),
         # The Swift programs' tests follow Swift's build.
-        Step("pytest", pytest_command(jobs, "tests", "--ignore=tests/swift"), package, limit=900),
+        Step("pytest", pytest_command(jobs, "tests", "--ignore=tests/swift"), package, limit=1800),
     ]
     # The newest set is what the run above has used.
     isas = machine_isas()
@@ -146,7 +146,7 @@ def plain_steps(jobs):
         products = isa.startswith("avx512")
         paths = PRODUCTS if products else ["tests/ops"]
         env = {**package, "OLIVINE_CPU_ISA": isa}
-        steps.append(Step(f"pytest-{isa}", pytest_command(jobs, *paths), env))
+        steps.append(Step(f"pytest-{isa}", pytest_command(jobs, *paths), env, limit=1200))
     return [*steps, *swift_steps(jobs, package)]
 
 
@@ -209,9 +209,9 @@ def asan_steps(jobs):
     paths = [path for path in ASAN_TESTS if (ROOT / path).exists()]
     return [
         Step("asan-configure", configure, limit=120),
-        Step("asan-build", [cmake, "--build", ASAN, "-j", str(jobs)], limit=900),
-        Step("asan-ctest", [*ctest, "--no-tests=error", "--test-dir", ASAN], cxx_env),
-        Step("asan-pytest", pytest_command(jobs, *paths), python_env),
+        Step("asan-build", [cmake, "--build", ASAN, "-j", str(jobs)], limit=1800),
+        Step("asan-ctest", [*ctest, "--no-tests=error", "--test-dir", ASAN], cxx_env, limit=900),
+        Step("asan-pytest", pytest_command(jobs, *paths), python_env, limit=900),
     ]
 
 

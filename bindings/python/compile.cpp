@@ -67,10 +67,7 @@ class KeyWriter {
   }
   void nested(PyObject* o, bool strict) {
     if (is_array(o)) return write_array(value_of(o));
-    if (Py_EnterRecursiveCall(" in a tree")) throw nb::python_error();
-    struct Leave {
-      ~Leave() { Py_LeaveRecursiveCall(); }
-    } leave;
+    TreeLevel level;
     write(o, strict);
   }
   template <class T>

@@ -243,7 +243,7 @@ PyObject* while_loop(Arguments& in) {
 PyObject* cond(Arguments& in) {
   Branches b{"cond", with_arrays(in.raw(3)), {}, {}};
   ArrayFn if_true = b.branch(function(in, 1)), if_false = b.branch(function(in, 2));
-  Arrays out = olivine::cond(in.ref(0), if_true, if_false, tree_arrays(b.operands));
+  Arrays out = olivine::cond(in.ref(0), if_true, if_false, tree_arrays(b.operands), b.names);
   return released(filled(b.result, out));
 }
 
@@ -256,7 +256,7 @@ PyObject* switch_(Arguments& in) {
     if (!PyCallable_Check(fun.ptr())) in.mismatch(1, "a sequence of functions");
     branches.push_back(b.branch(fun));
   }
-  Arrays out = olivine::switch_(in.ref(0), branches, tree_arrays(b.operands));
+  Arrays out = olivine::switch_(in.ref(0), branches, tree_arrays(b.operands), b.names);
   return released(filled(b.result, out));
 }
 

@@ -230,13 +230,13 @@ Arrays while_loop(const ScalarFn& condition, const ArrayFn& body, const Arrays& 
 
 namespace {
 
-// Functions that check their results against the first one's.
+// Functions that check their results against the first one's. `names` may be filled when it runs.
 std::vector<ArrayFn> alike(const char* op, const std::vector<ArrayFn>& branches,
                            const std::vector<std::string>& names) {
   auto first = std::make_shared<std::optional<std::vector<OutSpec>>>();
   std::vector<ArrayFn> out;
   for (size_t b = 0; b < branches.size(); ++b) {
-    out.push_back([=, fn = branches[b]](const Arrays& in) {
+    out.push_back([=, &names, fn = branches[b]](const Arrays& in) {
       Arrays results = fn(in);
       if (!*first) {
         first->emplace();

@@ -29,24 +29,9 @@ class UniqueInverse(NamedTuple):
     inverse_indices: mx.array
 
 
-def _positions(mask):
-    """Where a flat mask is true."""
-    count = int(mx.sum(mask).item())
-    order = mx.argsort(mx.logical_not(mask))  # stable: the true ones first, in their order
-    return cast(order[:count], INDEX)
-
-
 def nonzero(x, /):
     """The positions of nonzero elements in row-major order, one array for each axis."""
-    if x.ndim == 0:
-        raise ValueError("[nonzero] expected at least one axis; got a 0-d array")
-    rest = _positions(mx.reshape(x != 0, (-1,)))
-    found = []
-    for size in reversed(x.shape):
-        by = mx.array(size or 1, dtype=INDEX)
-        found.append(rest % by)
-        rest = rest // by
-    return tuple(reversed(found))
+    return tuple(cast(positions, INDEX) for positions in mx.nonzero(x))
 
 
 def unique_all(x, /):
@@ -54,34 +39,22 @@ def unique_all(x, /):
 
     Every NaN differs from every other.
     """
-    flat = mx.reshape(x, (-1,))
-    order = cast(mx.argsort(flat), INDEX)
-    ordered = mx.take(flat, order, axis=0)
-    first = mx.concatenate([mx.ones((flat.size > 0,), mx.bool_), ordered[1:] != ordered[:-1]])
-    starts = _positions(first)
-    ends = mx.concatenate([starts[1:], mx.array([flat.size][: starts.size], dtype=INDEX)])
-    group = mx.cumsum(cast(first, INDEX), 0) - mx.array(1, dtype=INDEX)
-    inverse = mx.put_along_axis(mx.zeros_like(group), order, group, axis=0)
-    return UniqueAll(
-        mx.take(ordered, starts, axis=0),
-        mx.take(order, starts, axis=0),
-        mx.reshape(inverse, x.shape),
-        ends - starts,
-    )
+    values, *positions = mx.unique_all(x)
+    return UniqueAll(values, *(cast(p, INDEX) for p in positions))
 
 
 def unique_counts(x, /):
     """Different elements in order, and how many there are of each."""
-    found = unique_all(x)
-    return UniqueCounts(found.values, found.counts)
+    values, counts = mx.unique_counts(x)
+    return UniqueCounts(values, cast(counts, INDEX))
 
 
 def unique_inverse(x, /):
     """Different elements in order, and which of them each element is."""
-    found = unique_all(x)
-    return UniqueInverse(found.values, found.inverse_indices)
+    values, inverse = mx.unique_inverse(x)
+    return UniqueInverse(values, cast(inverse, INDEX))
 
 
 def unique_values(x, /):
     """Different elements in order."""
-    return unique_all(x).values
+    return mx.unique_values(x)

@@ -1,7 +1,7 @@
 """Functions of the array API standard that move elements: shapes, dtypes, selections."""
 
 import olivine.core as mx
-from olivine.array_api._common import INDEX, array, axes_of, cast, on_device, together
+from olivine.array_api._common import array, axes_of, cast, on_device, together
 
 
 def astype(x, dtype, /, *, copy=True, device=None):
@@ -69,24 +69,10 @@ def permute_dims(x, /, axes):
 
 def repeat(x, repeats, /, *, axis=None):
     """Every element that many times; an array of counts says it for each one."""
-    if axis is None:
-        x, axis = mx.reshape(x, (-1,)), 0
     if not isinstance(repeats, int):
         counts = array(repeats)
-        if counts.size != 1:
-            return take(x, _repeated(counts, x.shape[axis]), axis=axis)
-        repeats = int(counts.item())
+        repeats = int(counts.item()) if counts.size == 1 else counts
     return mx.repeat(x, repeats, axis=axis)
-
-
-def _repeated(counts, size):
-    if counts.shape != (size,):
-        raise ValueError(f"[repeat] expected {size} counts; got shape {counts.shape}")
-    numbers = counts.tolist()
-    if any(n < 0 for n in numbers):
-        raise ValueError(f"[repeat] expected non-negative counts; got {min(numbers)}")
-    positions = [i for i, n in enumerate(numbers) for _ in range(n)]
-    return mx.array(positions, dtype=INDEX)
 
 
 def reshape(x, /, shape, *, copy=None):

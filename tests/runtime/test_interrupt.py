@@ -30,9 +30,7 @@ CASES = {
     "element-wise graph": """
         x = start = mx.array(np.arange(1 << 22, dtype=np.float32) % 256)
         mx.eval(start)
-        # The ops of the chain run fused, several times faster than the one that is timed.
-        for _ in range(repeats(lambda: mx.sqrt(start * start), total=20)):
-            x = mx.sqrt(x * x)
+        x = chain(start, repeats(lambda: chain(start, 16), total=8) * 16)
         want = np.array(start)
         run = lambda: mx.eval(x)
     """,
@@ -83,9 +81,7 @@ CASES = {
     "waiting for an asynchronous result": """
         x = start = mx.array(np.arange(1 << 22, dtype=np.float32) % 256)
         mx.eval(start)
-        # The ops of the chain run fused, several times faster than the one that is timed.
-        for _ in range(repeats(lambda: mx.sqrt(start * start), total=20)):
-            x = mx.sqrt(x * x)
+        x = chain(start, repeats(lambda: chain(start, 16), total=8) * 16)
         want = np.array(start)
         def run():
             mx.async_eval(x)
@@ -104,10 +100,15 @@ def timed(f):
     f()
     return time.perf_counter() - start
 
-def repeats(f, total=5):
+def repeats(f, total=5):  # in seconds
     mx.eval(f())
     one = min(timed(lambda: mx.eval(f())) for _ in range(3))
     return max(4, int(total / one))
+
+def chain(x, count):
+    for _ in range(count):
+        x = mx.sqrt(x * x)
+    return x
 """
 
 EPILOGUE = """

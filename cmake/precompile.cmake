@@ -2,6 +2,7 @@
 # a clean build takes less time. Builds with a cache show whether each file includes what it uses.
 if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
   target_precompile_headers(olivine_objects PRIVATE src/core/error.h src/core/node.h)
+  target_precompile_headers(olivine_nn PRIVATE src/core/error.h include/olivine/nn.h)
   if(TARGET olivine_tests)
     target_precompile_headers(olivine_tests PRIVATE <gtest/gtest.h> include/olivine/olivine.h)
   endif()

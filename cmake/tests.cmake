@@ -2,6 +2,17 @@
 find_package(GTest REQUIRED)
 include(GoogleTest)
 
+# Tests run for seconds and compile for minutes: they are optimised little, and what they do
+# themselves is sanitized for addresses alone.
+function(olivine_compile_quickly target level)
+  if(CMAKE_BUILD_TYPE STREQUAL "Release")
+    target_compile_options(${target} PRIVATE ${level})
+  endif()
+  if(OLIVINE_SANITIZE MATCHES "undefined")
+    target_compile_options(${target} PRIVATE -fno-sanitize=undefined)
+  endif()
+endfunction()
+
 file(GLOB_RECURSE test_sources CONFIGURE_DEPENDS tests/*.cpp)
 list(FILTER test_sources EXCLUDE REGEX "/tests/(compat|nn)/")
 if(test_sources)
@@ -9,6 +20,7 @@ if(test_sources)
   # beside libolivine because OpenBLAS is looked for in the folder of the running code.
   add_executable(olivine_tests ${test_sources} ${library_objects})
   target_include_directories(olivine_tests PRIVATE tests)
+  olivine_compile_quickly(olivine_tests -O1)
   target_compile_definitions(olivine_tests PRIVATE OLIVINE_FUZZ_CORPUS="${PROJECT_SOURCE_DIR}/tests/io/corpus")
   target_link_libraries(olivine_tests PRIVATE olivine_options GTest::gtest_main Threads::Threads
                                               ${CMAKE_DL_LIBS})
@@ -35,6 +47,7 @@ foreach(source IN LISTS mlx_programs)
   add_executable(olivine_mlx_${name} ${source})
   target_include_directories(olivine_mlx_${name} PRIVATE compat/include)
   target_link_libraries(olivine_mlx_${name} PRIVATE olivine)
+  olivine_compile_quickly(olivine_mlx_${name} -O0)
   add_test(NAME mlx_${name} COMMAND olivine_mlx_${name})
 endforeach()
 

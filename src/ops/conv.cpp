@@ -17,6 +17,7 @@
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/shape.h"
 #include "ops/conv_params.h"
+#include "ops/multilinear.h"
 
 namespace olivine {
 namespace {
@@ -109,18 +110,6 @@ MaybeArrays vjp_conv(const VjpCall& c) {
   return g;
 }
 
-// The tangent of a bilinear op: the op on each tangent and the other input.
-MaybeArrays jvp_bilinear(const JvpCall& c) {
-  MaybeArray t;
-  for (size_t i = 0; i < 2; ++i) {
-    if (!c.tangent[i]) continue;
-    const Arrays in{i == 0 ? *c.tangent[0] : c.in[0], i == 1 ? *c.tangent[1] : c.in[1]};
-    array part = emit(c.op, c.params, in)[0];
-    t = t ? add(*t, part) : part;
-  }
-  return {t};
-}
-
 // A batch becomes part of another axis. Channels are (groups, channels of a group), and the batch
 // goes before both where every element has groups of its own, between them where they share.
 //   before: (B, …, C) to (…, B C), and back;  between: (B, …, g C') to (…, g B C'), and back.
@@ -207,7 +196,7 @@ const Op conv_op{.name = "conv",
                            {conv_shape(p.as<ConvParams>(), in[0], in[1]), in[0].dtype()}};
                      },
                  .vjp = vjp_conv,
-                 .jvp = jvp_bilinear,
+                 .jvp = jvp_multilinear,
                  .vmap = vmap_conv,
                  .params = &params_type<ConvParams>,
                  .check = check_conv,
@@ -249,7 +238,7 @@ const Op conv_weight_op{.name = "conv_weight",
                                   {weight_shape(p.as<ConvParams>(), in[0], in[1]), in[0].dtype()}};
                             },
                         .vjp = vjp_conv_weight,
-                        .jvp = jvp_bilinear,
+                        .jvp = jvp_multilinear,
                         .vmap = vmap_conv_weight,
                         .params = &params_type<ConvParams>,
                         .check = check_conv_weight};

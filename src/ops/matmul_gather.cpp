@@ -16,6 +16,7 @@
 #include "ops/batching.h"
 #include "ops/matmul_indices.h"
 #include "ops/matmul_params.h"
+#include "ops/multilinear.h"
 
 namespace olivine {
 namespace {
@@ -49,18 +50,6 @@ MaybeArrays vjp_gather_mm(const VjpCall& c) {
   return g;
 }
 
-MaybeArrays jvp_gather_mm(const JvpCall& c) {
-  MaybeArray t;
-  for (int i : {0, 1}) {
-    if (!c.tangent[i]) continue;
-    Arrays in(c.in.begin(), c.in.end());
-    in[i] = *c.tangent[i];
-    array term = emit(c.op, c.params, in)[0];
-    t = t ? add(*t, term) : term;
-  }
-  return {t};
-}
-
 VmapResult vmap_gather_mm(const VmapCall& c) {
   const int64_t count = c.params.as<GatherMatmulParams>().count;
   auto [a, i] = batched_operand(c, 0, 2);
@@ -88,7 +77,7 @@ void check_gather_mm(const CheckCall& c) {
 const Op gather_mm_op{.name = "gather_mm",
                       .infer = infer_gather_mm,
                       .vjp = vjp_gather_mm,
-                      .jvp = jvp_gather_mm,
+                      .jvp = jvp_multilinear,
                       .vmap = vmap_gather_mm,
                       .params = &params_type<GatherMatmulParams>,
                       .check = check_gather_mm};

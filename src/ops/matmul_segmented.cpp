@@ -9,6 +9,7 @@
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/matmul.h"
 #include "olivine/ops/shape.h"
+#include "ops/multilinear.h"
 
 namespace olivine {
 namespace {
@@ -46,18 +47,6 @@ MaybeArrays vjp_adjoint(const VjpCall& c) {
   return g;
 }
 
-MaybeArrays jvp_bilinear(const JvpCall& c) {
-  MaybeArray t;
-  for (int i : {0, 1}) {
-    if (!c.tangent[i]) continue;
-    Arrays in(c.in.begin(), c.in.end());
-    in[i] = *c.tangent[i];
-    array term = emit(c.op, c.params, in)[0];
-    t = t ? add(*t, term) : term;
-  }
-  return {t};
-}
-
 template <bool kAdjoint>
 void check_segmented(const CheckCall& c) {
   expect_inputs(c, 3);
@@ -75,14 +64,14 @@ void check_segmented(const CheckCall& c) {
 const Op segmented_mm_op{.name = "segmented_mm",
                          .infer = infer_product,
                          .vjp = vjp_product,
-                         .jvp = jvp_bilinear,
+                         .jvp = jvp_multilinear,
                          .vmap = vmap_per_element,
                          .check = check_segmented<false>,
                          .any_size = true};
 const Op segmented_mm_adjoint_op{.name = "segmented_mm_adjoint",
                                  .infer = infer_adjoint,
                                  .vjp = vjp_adjoint,
-                                 .jvp = jvp_bilinear,
+                                 .jvp = jvp_multilinear,
                                  .vmap = vmap_per_element,
                                  .check = check_segmented<true>,
                                  .any_size = true};

@@ -12,6 +12,7 @@
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/shape.h"
 #include "ops/broadcasting.h"
+#include "ops/multilinear.h"
 #include "ops/sparse_params.h"
 
 namespace olivine {
@@ -129,19 +130,6 @@ MaybeArrays vjp_sampled(const VjpCall& c) {
   return g;
 }
 
-// The op is linear in every operand that has a tangent.
-MaybeArrays jvp_bilinear(const JvpCall& c) {
-  MaybeArray t;
-  for (size_t i = 0; i < c.in.size(); ++i) {
-    if (!c.tangent[i] || !is_inexact(c.in[i].dtype())) continue;
-    Arrays in(c.in.begin(), c.in.end());
-    in[i] = *c.tangent[i];
-    array term = emit(c.op, c.params, in)[0];
-    t = t ? add(*t, term) : term;
-  }
-  return {t};
-}
-
 // Many dense matrices for one sparse one: their columns side by side.
 VmapResult columns_side_by_side(const VmapCall& c) {
   array dense = squeeze(moveaxis(c.in[3], c.axes[3], 2), 0);
@@ -235,21 +223,21 @@ void check_sampled(const CheckCall& c) {
 const Op csr_matmul_op{.name = "csr_matmul",
                        .infer = infer_product,
                        .vjp = vjp_product,
-                       .jvp = jvp_bilinear,
+                       .jvp = jvp_multilinear,
                        .vmap = vmap_sparse,
                        .check = check_product<false>,
                        .any_size = true};
 const Op csr_matmul_transposed_op{.name = "csr_matmul_transposed",
                                   .infer = infer_transposed,
                                   .vjp = vjp_transposed,
-                                  .jvp = jvp_bilinear,
+                                  .jvp = jvp_multilinear,
                                   .vmap = vmap_sparse,
                                   .params = &params_type<SparseColumnsParams>,
                                   .check = check_product<true>};
 const Op sampled_matmul_op{.name = "sampled_matmul",
                            .infer = infer_sampled,
                            .vjp = vjp_sampled,
-                           .jvp = jvp_bilinear,
+                           .jvp = jvp_multilinear,
                            .vmap = vmap_sparse,
                            .params = &params_type<SparseBlockParams>,
                            .check = check_sampled,

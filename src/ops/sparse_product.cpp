@@ -8,6 +8,7 @@
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/sparse.h"
+#include "ops/multilinear.h"
 #include "ops/sparse_params.h"
 
 namespace olivine {
@@ -125,18 +126,6 @@ MaybeArrays vjp_product(const VjpCall& c) {
   return g;
 }
 
-MaybeArrays jvp_product(const JvpCall& c) {
-  MaybeArray t;
-  for (size_t i : {size_t{0}, size_t{1}}) {
-    if (!c.tangent[i]) continue;
-    Arrays in(c.in.begin(), c.in.end());
-    in[i] = *c.tangent[i];
-    array term = emit(c.op, c.params, in)[0];
-    t = t ? add(*t, term) : term;
-  }
-  return {t};
-}
-
 void check_product(const CheckCall& c) {
   expect_inputs(c, 8);
   const auto& p = c.params.as<SparseTripleParams>();
@@ -156,7 +145,7 @@ void check_product(const CheckCall& c) {
 const Op csr_csr_matmul_op{.name = "csr_csr_matmul",
                            .infer = infer_product,
                            .vjp = vjp_product,
-                           .jvp = jvp_product,
+                           .jvp = jvp_multilinear,
                            .vmap = vmap_per_element,
                            .params = &params_type<SparseTripleParams>,
                            .check = check_product};

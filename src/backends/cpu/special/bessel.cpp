@@ -1,15 +1,12 @@
 // Bessel functions: the modified ones, scaled by e^-|x|, by their series and expansions; J and Y of
 // orders 0 and 1 by the C library.
 #include <cmath>
-#include <limits>
 #include <numbers>
 
 #include "backends/cpu/special/functions.h"
 
 namespace olivine::cpu::special {
 namespace {
-
-constexpr double kEps = std::numeric_limits<double>::epsilon();
 
 // e^-x I_n(x) for x >= 0. All terms of the power series (DLMF 10.25.2) are positive; from x = 22
 // on, Hankel's expansion (DLMF 10.40.1) has terms as small as e^(-2 x).

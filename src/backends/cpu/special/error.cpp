@@ -2,18 +2,12 @@
 // exponential integrals and the dilogarithm.
 #include <cmath>
 #include <iterator>
-#include <limits>
 #include <numbers>
 
 #include "backends/cpu/special/functions.h"
 
 namespace olivine::cpu::special {
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInf = std::numeric_limits<double>::infinity();
-constexpr double kEps = std::numeric_limits<double>::epsilon();
-constexpr double kPi = std::numbers::pi;
 
 // The sum of (+-x)^k / (k k!), k >= 1.
 double exponential_sum(double x) {

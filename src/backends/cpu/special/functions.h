@@ -6,7 +6,15 @@
 // sections the sources name. Arguments outside of a function's domain give NaN.
 #pragma once
 
+#include <limits>
+#include <numbers>
+
 namespace olivine::cpu::special {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInf = std::numeric_limits<double>::infinity();
+constexpr double kEps = std::numeric_limits<double>::epsilon();
+constexpr double kPi = std::numbers::pi;
 
 double gammaln(double x);  // of the absolute value
 double gamma(double x);

@@ -7,7 +7,6 @@
 // leave accurate: logarithms of large numbers are never subtracted (Loader, 2000).
 #include <cmath>
 #include <iterator>
-#include <limits>
 #include <numbers>
 
 #include "backends/cpu/special/functions.h"
@@ -15,10 +14,6 @@
 namespace olivine::cpu::special {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInf = std::numeric_limits<double>::infinity();
-constexpr double kEps = std::numeric_limits<double>::epsilon();
-constexpr double kPi = std::numbers::pi;
 constexpr double kHalfLogTwoPi = 0.91893853320467274178;
 
 // B_2k / (2k (2k - 1)), the coefficients of Stirling's series (DLMF 5.11.1).

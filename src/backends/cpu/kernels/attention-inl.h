@@ -16,25 +16,30 @@ constexpr float kLow = -std::numeric_limits<float>::infinity();
 
 using Lanes = Native<float>;
 
-inline int64_t padded(int64_t n) { return (n + L - 1) / L * L; }
+// n up to whole vectors.
+inline int64_t padded(int64_t n) {
+  constexpr int64_t lanes = kVectorBytes / 4;
+  return (n + lanes - 1) / lanes * lanes;
+}
 
-// exp of what is at most 0, with zero for what would be subnormal or comes from -inf. The bits are
-// those of exp_lanes, which has larger results to think of too.
+// exp of what is at most 0, with zero below -88: 2^n 2^r for the integer n next to x log2(e), which
+// the constant `round` leaves, with the exponent's bias, in the low bits of z. The polynomial is
+// the best of its degree with p(0) = 1 and errs by 9e-8; what one constant for log2(e) errs by is
+// no more than what the score x itself does.
 OLIVINE_INLINE Lanes weight_of(Lanes x) {
-  using C = ExpConstants<float>;
-  using Bits = Native<C::Bits>;
-  const Lanes low = all_lanes<float>(-87.f);
-  const auto vanishes = x < low;
-  x = vanishes ? low : x;
-  const Lanes z = mul_add(x, all_lanes<float>(1.4426950408889634074), all_lanes<float>(C::round));
-  const Lanes n = z - C::round;
-  Lanes r = mul_add(n, all_lanes<float>(-C::ln2_high), x);
-  r = mul_add(n, all_lanes<float>(-C::ln2_low), r);
-  Lanes p = all_lanes<float>(inverse_factorial(C::terms));
-#pragma GCC unroll 13
-  for (int k = C::terms - 1; k >= 0; --k) p = mul_add(p, r, all_lanes<float>(inverse_factorial(k)));
-  const Lanes power = (Lanes)(((Bits)z + C::bias) << C::mantissa);
-  return vanishes ? Lanes{} : p * power;
+  using Bits = Native<uint32_t>;
+  constexpr float round = 0x1.8p23f + 127;
+  const Lanes low = all_lanes<float>(-88.f), log2_e = all_lanes<float>(1.4426950408889634f);
+  x = low > x ? low : x;
+  const Lanes z = mul_add(x, log2_e, all_lanes<float>(round));
+  const Lanes r = mul_add(x, log2_e, round - z);
+  Lanes p = all_lanes<float>(0x1.5bba0e266f3fep-10f);
+  p = mul_add(p, r, all_lanes<float>(0x1.3cea87bd281f6p-7f));
+  p = mul_add(p, r, all_lanes<float>(0x1.c6b752edca49ap-5f));
+  p = mul_add(p, r, all_lanes<float>(0x1.ebf9bb88f0aaep-3f));
+  p = mul_add(p, r, all_lanes<float>(0x1.62e429202757ep-1f));
+  p = mul_add(p, r, all_lanes<float>(1.f));
+  return p * (Lanes)((Bits)z << 23);
 }
 
 // A 4-d operand; axes of size 1 have stride 0, as do missing ones.
@@ -79,7 +84,7 @@ void pack(const Operand& x, const Rows& rows, int64_t n, float scale, float* out
     for (; dense && i + L <= n; i += L) {
       store(out + i, map(load<float>(p + i), [&](Lanes v) { return v * scale; }));
     }
-    if constexpr (std::is_same_v<T, float>) {  // heads of 40 have half of L left
+    if constexpr (std::is_same_v<T, float>) {  // where L is two vectors and one is left
       constexpr int64_t lanes = kVectorBytes / 4;
       for (; dense && i + lanes <= n; i += lanes) {
         store_native(out + i, load_native<float>(p + i) * scale);

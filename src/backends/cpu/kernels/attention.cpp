@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "backends/cpu/kernels/attention_few-inl.h"
+#include "backends/cpu/kernels/shuffles-inl.h"
 #include "backends/cpu/kernels/tile_product-inl.h"
 #include "backends/cpu/scratch.h"
 #include "runtime/thread_pool.h"
@@ -16,16 +17,25 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
-constexpr int64_t kRows = 64, kKeys = 64;                      // of a tile
-constexpr int64_t kTask = 1 << 17;                             // products of a task
+constexpr int64_t kRows = 64, kKeys = 64;  // of a tile
+constexpr int64_t kMostKeys = 96;          // of a tile that is the only one
+constexpr int64_t kStride = kRows + 16;    // of transposed rows: a power of two is kept in few sets
+constexpr int64_t kTask = 1 << 17;         // products of a task
 constexpr int64_t kShare = 8, kShared = 1 << 16, kTasks = 64;  // see shared_tiles
 
-// Packed rows to out[i * kRows + r], with zeros for the lanes up to a whole vector.
+// Packed rows to out[i * kStride + r], with zeros for the lanes up to a whole vector.
 void transpose(const float* rows, int64_t count, int64_t n, float* out) {
+  constexpr int64_t lanes = kVectorBytes / 4;
   const int64_t width = padded(n);
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t r = 0; r < count; ++r) out[i * kRows + r] = rows[r * width + i];
-    for (int64_t r = count; r < padded(count); ++r) out[i * kRows + r] = 0;
+  for (int64_t r = 0; r < count; r += lanes) {
+    for (int64_t i = 0; i < n; i += lanes) {
+      Lanes square[lanes];
+      for (int64_t k = 0; k < lanes; ++k) {
+        square[k] = r + k < count ? load_native<float>(rows + (r + k) * width + i) : Lanes{};
+      }
+      transpose<float>(square);
+      for (int64_t k = 0; k < lanes; ++k) store_native(out + (i + k) * kStride + r, square[k]);
+    }
   }
 }
 
@@ -61,8 +71,8 @@ struct Attention : AttentionCall {
   // scores[key * kRows + row] of packed keys and transposed queries, masked.
   void score(const Tile& t, const Rows& kr, const float* key_tile, const float* queries_t,
              float* scores) const {
-    multiply({key_tile, padded(depth), 1, queries_t, kRows, scores, kRows, kr.count, t.width, depth,
-              false});
+    multiply({key_tile, padded(depth), 1, queries_t, kStride, scores, kRows, kr.count, t.width,
+              depth, false});
     if (params.has_mask) {
       for (int64_t r = 0; r < t.of.count; ++r) {
         apply_mask<T>(t.of, r, kr.first, kr.count, scores + r, kRows);
@@ -148,8 +158,8 @@ struct Attention : AttentionCall {
   };
 
   int64_t forward_floats(int64_t shared) const {
-    return (kRows * shared + kRows + kKeys) * padded(depth) +
-           (kRows * shared + kKeys) * padded(value_depth) + kRows * kKeys;
+    return (kStride * shared + kRows + kMostKeys) * padded(depth) +
+           (kRows * shared + kMostKeys) * padded(value_depth) + kRows * kMostKeys;
   }
 
   // Tiles `index` to `index + count` of key head `unit`.
@@ -158,23 +168,24 @@ struct Attention : AttentionCall {
     const int64_t d = padded(depth), dv = padded(value_depth);
     float* rows_q = scratch;
     float* rows_k = rows_q + kRows * d;
-    float* rows_v = rows_k + kKeys * d;
-    float* scores = rows_v + kKeys * dv;
-    float* next = scores + kRows * kKeys;
+    float* rows_v = rows_k + kMostKeys * d;
+    float* scores = rows_v + kMostKeys * dv;
+    float* next = scores + kRows * kMostKeys;
     Running running[kShare];
     int64_t end = 0;
-    for (int64_t i = 0; i < count; ++i, next += kRows * (d + dv)) {
+    for (int64_t i = 0; i < count; ++i, next += kStride * d + kRows * dv) {
       Running& r = running[i];
       r.tile = tile(unit, index + i);
-      r.queries_t = next, r.o = next + kRows * d;
+      r.queries_t = next, r.o = next + kStride * d;
       pack<T>(q, r.tile.of, depth, float(params.scale), rows_q);
       transpose(rows_q, r.tile.of.count, depth, r.queries_t);
       start(r.tile, r.top, r.sum);
       fill(r.o, r.tile.of.count * dv, 0.f);
       end = larger(end, r.tile.end);
     }
-    for (int64_t first = 0; first < end; first += kKeys) {
-      const Rows kr = key_rows(unit, first, smaller(kKeys, end - first));
+    const int64_t together = end <= kMostKeys ? kMostKeys : kKeys;
+    for (int64_t first = 0; first < end; first += together) {
+      const Rows kr = key_rows(unit, first, smaller(together, end - first));
       with_stored<T>(stored, [&](auto kind) {
         pack<decltype(kind)>(k, kr, depth, 1, rows_k);
         pack<decltype(kind)>(v, kr, value_depth, 1, rows_v);
@@ -232,7 +243,7 @@ struct Attention : AttentionCall {
     float *rows_q, *rows_qt, *rows_ct, *rows_ctt, *rows_k, *rows_v, *scores, *slopes, *dq, *dk, *dv;
     static int64_t floats(const Attention& a) {
       const int64_t d = padded(a.depth), w = padded(a.value_depth);
-      return (3 * kRows + kKeys) * d + (2 * kRows + kKeys) * w + 2 * kRows * kKeys +
+      return (2 * kRows + kStride + kKeys) * d + (kRows + kStride + kKeys) * w + 2 * kRows * kKeys +
              a.keys * (d + w);
     }
     Space(const Attention& a, float* p) {
@@ -242,8 +253,8 @@ struct Attention : AttentionCall {
         p += n;
         return part;
       };
-      rows_q = take(kRows * d), rows_qt = take(kRows * d), dq = take(kRows * d);
-      rows_ct = take(kRows * w), rows_ctt = take(kRows * w);
+      rows_q = take(kRows * d), rows_qt = take(kStride * d), dq = take(kRows * d);
+      rows_ct = take(kRows * w), rows_ctt = take(kStride * w);
       rows_k = take(kKeys * d), rows_v = take(kKeys * w);
       scores = take(kRows * kKeys), slopes = take(kRows * kKeys);
       dk = take(a.keys * d), dv = take(a.keys * w);
@@ -261,7 +272,11 @@ struct Attention : AttentionCall {
       if (r >= t.of.count) continue;
       Wide<float> sum = broadcast<float>(0);
       for (int64_t i = 0; i < w; i += L) {
-        Wide<float> x = load<float>(s.rows_ctt + r * w + i), y = load<float>(s.rows_ct + r * w + i);
+        const auto part = [&](const float* rows) {
+          const float* p = rows + r * w + i;
+          return i + L <= w ? load<float>(p) : load_first<float>(p, w - i, 0.f);
+        };
+        Wide<float> x = part(s.rows_ctt), y = part(s.rows_ct);
         x = map(x, y, [](Lanes a, Lanes b) { return a * b; });
         sum = map(sum, x, [](Lanes a, Lanes b) { return a + b; });
       }
@@ -305,7 +320,7 @@ struct Attention : AttentionCall {
       });
       multiply({s.scores, kRows, 1, s.rows_ct, w, s.dv + first * w, w, m, w, n, true});
       multiply(
-          {s.rows_v, w, 1, s.rows_ctt, kRows, s.slopes, kRows, m, t.width, value_depth, false});
+          {s.rows_v, w, 1, s.rows_ctt, kStride, s.slopes, kRows, m, t.width, value_depth, false});
       each_vector(s, m, t.width, delta, [](float* x, float* y, Lanes b) {
         store_native(y, load_native<float>(x) * (load_native<float>(y) - b));
       });

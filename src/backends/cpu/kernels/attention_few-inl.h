@@ -203,8 +203,6 @@ class FewRows {
  private:
   static constexpr int64_t kKeysApart = 64;  // parts have a multiple of that many keys
 
-  static int64_t whole(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
-
   // Whether rows of n elements are used as they lie.
   bool is_direct(const Operand& x, int64_t n) const {
     const bool one = sizeof(S) == sizeof(float) || a_.rows == 1;
@@ -234,7 +232,7 @@ class FewRows {
         f(p, stride, n, j, group.count, ahead);
       } else {
         pack<S>(x, group, n, 1, scratch);
-        f(static_cast<const float*>(scratch), padded(n), whole(n), j, group.count, ahead);
+        f(static_cast<const float*>(scratch), padded(n), padded(n), j, group.count, ahead);
       }
     }
   }
@@ -261,9 +259,9 @@ class FewRows {
       float* s = scores + r * part_;
       if (a_.params.has_mask) a_.apply_mask<T>(queries, r, first, keys.count, s, 1);
       const int64_t seen = larger(0, smaller(a_.visible(r) - first, keys.count));
-      fill(s + seen, whole(keys.count) - seen, kLow);
+      fill(s + seen, padded(keys.count) - seen, kLow);
       float* o = result + r * (dv_ + 2);
-      softmax_terms(s, whole(keys.count), o + dv_, o + dv_ + 1);
+      softmax_terms(s, padded(keys.count), o + dv_, o + dv_ + 1);
       fill(o, dv_, 0.f);
     }
     each_group(a_.v, keys, a_.value_depth, 1, a_.v, group,

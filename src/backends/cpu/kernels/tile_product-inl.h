@@ -7,7 +7,7 @@ namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
 // c (+)= a @ b with m rows, n columns and k steps. Elements of a have any strides; the rows of b
-// and c are n contiguous floats, n a multiple of Wide<float>::lanes.
+// and c are n contiguous floats, n a multiple of a vector's lanes.
 struct TileProduct {
   const float* a;
   int64_t a_row, a_step;
@@ -19,18 +19,23 @@ struct TileProduct {
   bool accumulate;
 };
 
-// Accumulators, one row of b and one element of a stay in registers.
+// Accumulators, one row of b and one element of a stay in registers. Of an odd number of vectors
+// the last three go together, where there are registers for fewer rows of them: one alone has too
+// few accumulators to hide the latency of each.
 #if defined(__AVX512BW__)
-constexpr int kBlockRowsOfC = 6, kBlockWides = 4;
+constexpr int kBlockVectors = 4, kMostVectors = 4;
+constexpr int block_rows(int) { return 6; }
 #elif defined(__AVX2__)
-constexpr int kBlockRowsOfC = 6, kBlockWides = 1;
+constexpr int kBlockVectors = 2, kMostVectors = 3;
+constexpr int block_rows(int vectors) { return vectors == 3 ? 4 : 6; }
 #else
-constexpr int kBlockRowsOfC = 2, kBlockWides = 1;
+constexpr int kBlockVectors = 4, kMostVectors = 4;
+constexpr int block_rows(int) { return 2; }
 #endif
 
-template <int rows, int wides>
+template <int rows, int vectors>
 void block_product(const TileProduct& t, int64_t i, int64_t j) {
-  constexpr int vectors = wides * kParts, lanes = kVectorBytes / 4;
+  constexpr int lanes = kVectorBytes / 4;
   const float* a = t.a + i * t.a_row;
   const float* b = t.b + j;
   Native<float> acc[rows][vectors] = {};
@@ -60,30 +65,35 @@ void block_product(const TileProduct& t, int64_t i, int64_t j) {
 }
 
 using BlockProduct = void (*)(const TileProduct&, int64_t, int64_t);
-using BlockProductTable = BlockProduct[kBlockRowsOfC][kBlockWides];
+using BlockProductTable = BlockProduct[6][kMostVectors];
 
-template <int rows, int wides>
+template <int rows, int vectors>
 constexpr void fill_block_products(BlockProductTable& table) {
-  table[rows - 1][wides - 1] = block_product<rows, wides>;
-  if constexpr (wides > 1) {
-    fill_block_products<rows, wides - 1>(table);
-  } else if constexpr (rows > 1) {
-    fill_block_products<rows - 1, kBlockWides>(table);
+  table[rows - 1][vectors - 1] = block_product<rows, vectors>;
+  if constexpr (rows > 1) {
+    fill_block_products<rows - 1, vectors>(table);
+  } else if constexpr (vectors > 1) {
+    fill_block_products<block_rows(vectors - 1), vectors - 1>(table);
   }
 }
 struct BlockProducts {
   BlockProductTable at;
-  constexpr BlockProducts() : at() { fill_block_products<kBlockRowsOfC, kBlockWides>(at); }
+  constexpr BlockProducts() : at() {
+    fill_block_products<block_rows(kMostVectors), kMostVectors>(at);
+  }
 };
 constexpr BlockProducts kBlockProducts{};
 
 inline void multiply(const TileProduct& t) {
-  constexpr int64_t L = Wide<float>::lanes;
-  for (int64_t j = 0; j < t.n; j += kBlockWides * L) {
-    const int64_t wides = smaller(kBlockWides, (t.n - j) / L);
-    for (int64_t i = 0; i < t.m; i += kBlockRowsOfC) {
-      kBlockProducts.at[smaller(kBlockRowsOfC, t.m - i) - 1][wides - 1](t, i, j);
+  constexpr int64_t lanes = kVectorBytes / 4;
+  for (int64_t j = 0; j < t.n;) {
+    const int64_t left = (t.n - j) / lanes;
+    const int64_t vectors = left == kMostVectors ? left : smaller(kBlockVectors, left);
+    const int64_t rows = block_rows(static_cast<int>(vectors));
+    for (int64_t i = 0; i < t.m; i += rows) {
+      kBlockProducts.at[smaller(rows, t.m - i) - 1][vectors - 1](t, i, j);
     }
+    j += vectors * lanes;
   }
 }
 

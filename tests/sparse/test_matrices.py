@@ -131,6 +131,25 @@ def test_duplicates_add_up():
         a.coalesce(nnz=2)
 
 
+@pytest.mark.parametrize("shape", [(7,), (7, 3), (7, 40)])
+def test_coo_of_any_order_multiplies_as_it_is(shape):
+    rng = np.random.default_rng(6)
+    rows, columns = rng.integers(0, 5, 60), rng.integers(0, 7, 60)
+    data = rng.standard_normal(60).astype(np.float32)
+    full = np.zeros((5, 7), np.float32)
+    np.add.at(full, (rows, columns), data)
+    x = rng.standard_normal(shape).astype(np.float32)
+    a = sparse.COO(data, rows, columns, (5, 7))
+    same(a @ mx.array(x), full @ x)
+    same(mx.compile(lambda a, x: a @ x)(a, mx.array(x)), full @ x)
+    same(a.T @ mx.ones((5, 2)), full.T @ np.ones((5, 2)))
+    gradient = mx.grad(lambda d: mx.sum(a.with_data(d) @ mx.array(x)))(a.data)
+    want = x.reshape(7, -1).sum(1)[columns]
+    np.testing.assert_allclose(to_np(gradient), want, rtol=1e-5, atol=1e-5)
+    with pytest.raises(IndexError, match=r"expected indices in \[0, 5\); got 5"):
+        mx.eval(sparse.COO.of((5, 7), a.data, a.rows + 1, a.columns) @ mx.array(x))
+
+
 def test_rows_are_sliced():
     x = matrix()
     a = of_kind(x, "csr")

@@ -215,6 +215,10 @@ def is_operand(x: Any) -> bool:
     return isinstance(x, (Sparse, mx.array)) or hasattr(x, "__array__")
 
 
+def as_array(x: Any) -> mx.array:
+    return x if isinstance(x, mx.array) else mx.array(x)
+
+
 def same_shape(a: Sparse, b: Sparse) -> None:
     if a.shape != b.shape:
         raise ValueError(f"[sparse] expected matrices of one shape; got {a.shape} and {b.shape}")
@@ -243,7 +247,7 @@ def known(x: mx.array) -> Any:
 
 def index_array(x: Any, name: str) -> mx.array:
     """Integers of one axis, as int32 where they are narrower."""
-    x = mx.array(x) if not isinstance(x, mx.array) else x
+    x = as_array(x)
     if x.ndim != 1 or not mx.issubdtype(x.dtype, mx.integer):
         raise ValueError(
             f"[sparse] expected {name} of one axis and an integer dtype; "

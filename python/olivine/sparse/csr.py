@@ -6,10 +6,11 @@ from typing import Any
 
 import olivine.core as mx
 
-from .base import Sparse, check_range, checked_shape, index_array, known, same_shape
+from .base import Sparse, as_array, known, same_shape
+from .compressed import Compressed, row_numbers
 
 
-class CSR(Sparse):
+class CSR(Compressed):
     """A sparse matrix by rows.
 
     Args:
@@ -26,34 +27,12 @@ class CSR(Sparse):
     """
 
     __slots__ = ()
-    _fields = ("data", "indices", "indptr")
 
-    def __new__(
-        cls, data: Any, indices: Any, indptr: Any, shape: tuple[int, int] | None = None
-    ) -> Any:
-        if cls.shape is not None and shape is None:  # a tree function rebuilds one
-            return cls._make((data, indices, indptr))
-        data = mx.array(data) if not isinstance(data, mx.array) else data
+    @classmethod
+    def _block_shape(cls, data: mx.array) -> tuple[int, int]:
         if data.ndim != 1:
             raise ValueError(f"[CSR] expected data of shape (nnz,); got {data.shape}")
-        indices, indptr = checked_structure(indices, indptr, data.shape[0], "CSR")
-        if shape is None:
-            columns = 1 + int(mx.max(indices).item()) if indices.size else 0
-            shape = (indptr.shape[0] - 1, columns)
-        shape = checked_shape(shape)
-        if shape[0] != indptr.shape[0] - 1:
-            raise ValueError(
-                f"[CSR] expected an indptr of {shape[0] + 1} elements; got {indptr.shape[0]}"
-            )
-        return cls.of(shape, data, check_range(indices, shape[1], "indices"), indptr)
-
-    @property
-    def indices(self) -> mx.array:
-        return tuple.__getitem__(self, 1)
-
-    @property
-    def indptr(self) -> mx.array:
-        return tuple.__getitem__(self, 2)
+        return 1, 1
 
     @property
     def rows(self) -> mx.array:
@@ -78,29 +57,11 @@ class CSR(Sparse):
         order, indices, indptr = mx.csr_transpose(self.indices, self.indptr, self.shape[1])
         return self.of(self.shape[::-1], self.data[order], indices, indptr)
 
-    # ---- Products
-    def matmul(self, other: Any, nnz: int | None = None) -> Any:
-        inner = other.shape[0] if other.shape else None
-        if inner != self.shape[1]:
-            raise ValueError(
-                f"[matmul] expected operands of one inner size; got {self.shape} and {other.shape}"
-            )
-        if not isinstance(other, Sparse):
-            dense = other if isinstance(other, mx.array) else mx.array(other)
-            return mx.csr_matmul(self.data, self.indices, self.indptr, dense)
+    def _sparse_product(self, other: Sparse, nnz: int | None) -> Any:
         b, columns = other.to_csr(), other.shape[1]
         structure = mx.csr_pattern(self.indices, self.indptr, b.indices, b.indptr, columns, nnz)
         data = mx.csr_csr_matmul(*self, *b, *structure, columns)
         return self.of((self.shape[0], columns), data, *structure)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        if not hasattr(other, "__array__"):
-            return NotImplemented
-        left = other if isinstance(other, mx.array) else mx.array(other)
-        return self._transposed_product(left.T).T
-
-    def _transposed_product(self, dense: mx.array) -> mx.array:
-        return mx.csr_matmul_transposed(*self, dense, self.shape[1])
 
     # ---- Elements
     def gather(self, dense: mx.array) -> mx.array:
@@ -118,8 +79,7 @@ class CSR(Sparse):
     def multiply(self, other: Any) -> Any:
         """Element by element with a sparse or dense matrix, at this one's nonzeros."""
         if not isinstance(other, Sparse):
-            dense = other if isinstance(other, mx.array) else mx.array(other)
-            return self.with_data(self.data * self.gather(dense))
+            return self.with_data(self.data * self.gather(as_array(other)))
         same_shape(self, other)
         b = other.to_coo().coalesce()
         width = self.shape[1]
@@ -185,32 +145,6 @@ class CSR(Sparse):
             raise ValueError("[CSR] expected rows whose starts are known; got a traced indptr")
         arrays = (self.data[first:last], self.indices[first:last], indptr - first)
         return self.of((end - begin, self.shape[1]), *arrays)
-
-
-def row_numbers(indptr: mx.array, nnz: int) -> mx.array:
-    """The row of each nonzero; of padding, the last one."""
-    places = mx.searchsorted(indptr, mx.arange(nnz, dtype=indptr.dtype), side="right")
-    last = max(indptr.shape[0] - 2, 0)
-    return mx.minimum(places.astype(mx.int32) - 1, last)
-
-
-def checked_structure(indices: Any, indptr: Any, nnz: int, op: str) -> tuple[mx.array, mx.array]:
-    """Both as arrays of integers, an indptr that is known checked."""
-    indices, indptr = index_array(indices, "indices"), index_array(indptr, "indptr")
-    if indices.shape[0] != nnz or indptr.shape[0] == 0:
-        raise ValueError(
-            f"[{op}] expected an index per nonzero and an indptr of one element more than rows; "
-            f"got {nnz} nonzeros, {indices.shape[0]} indices and an indptr of {indptr.shape[0]}"
-        )
-    falls = known(mx.any(indptr[1:] < indptr[:-1]))
-    if falls is not None:
-        first, last = indptr[0].item(), indptr[-1].item()
-        if falls or first != 0 or last > nnz:
-            got = "one that falls" if falls else f"one from {first} to {last}"
-            raise ValueError(
-                f"[{op}] expected an indptr that rises from 0 to at most {nnz}; got {got}"
-            )
-    return indices, indptr
 
 
 def checked_axis(axis: int | None) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import olivine.core as mx
 
-from .base import Sparse, checked_shape, known
+from .base import Sparse, as_array, checked_shape, known
 from .bsr import BSR
 from .coo import COO
 from .csr import CSR
@@ -46,7 +46,7 @@ def from_scipy(matrix: Any) -> Any:
 
 def diag(values: mx.array, k: int = 0) -> Any:
     """A square CSR with `values` on its `k`-th diagonal."""
-    values = mx.array(values) if not isinstance(values, mx.array) else values
+    values = as_array(values)
     if values.ndim != 1:
         raise ValueError(f"[diag] expected values of one axis; got shape {values.shape}")
     n = values.shape[0] + abs(k)

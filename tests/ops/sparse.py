@@ -102,6 +102,43 @@ def test_products_of_all_widths(name, n):
     assert_close(got, want, name, 16, span=16)
 
 
+@pytest.mark.parametrize("name", ["float16", "float32", "float64", "complex64"])
+@pytest.mark.parametrize("block", [(16, 16), (5, 9), (3, 20), (1, 33), (7, 1)])
+@pytest.mark.parametrize("n", [1, 6, 40, 70])
+def test_blocks_of_all_shapes(name, block, n):
+    """Below, at and past what is computed together: four rows, a vector of columns, a strip."""
+    rng = np.random.default_rng(n)
+    (r, c), wide = block, np.complex128 if "complex" in name else np.float64
+    data, x, y = (
+        rounded(rng.uniform(-1, 1, shape), name) for shape in ((8, r, c), (6 * c, n), (4 * r, n))
+    )
+    full = dense_of(data.astype(wide))
+    args = (to_mx(data), index(INDICES), index(INDPTR))
+    for dense, transposed in ((x, False), (y, True)):
+        dense = dense[:, 0] if n == 1 else dense
+        want = rounded((full.T if transposed else full) @ dense.astype(wide), name)
+        if transposed:
+            got = mx.csr_matmul_transposed(*args, to_mx(dense), 6 * c)
+        else:
+            got = mx.csr_matmul(*args, to_mx(dense))
+        assert_close(got, want, name, 32, span=16)
+
+
+@pytest.mark.parametrize("n", [1, 40, 100])
+def test_rows_of_few_nonzeros_and_many_columns(n):
+    """Matrices that read less of the dense one than it would take to rearrange it."""
+    rng = np.random.default_rng(3)
+    indices, indptr = random_structure(rng, 40, 500, 60)
+    data = rng.standard_normal(60).astype(np.float32)
+    full = dense_of(data, indices, indptr, 500)
+    x = rng.standard_normal((500, n)).astype(np.float32)
+    y = rng.standard_normal((40, n)).astype(np.float32)
+    args = (to_mx(data), index(indices), index(indptr))
+    assert_close(mx.csr_matmul(*args, to_mx(x)), full @ x, "float32", 64, span=16)
+    got = mx.csr_matmul_transposed(*args, to_mx(y), 500)
+    assert_close(got, full.T @ y, "float32", 64, span=16)
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint32", "int64", "uint64"])
 def test_indices_of_any_integer_dtype(dtype):
     data = np.arange(8, dtype=np.float32)
@@ -116,6 +153,18 @@ def test_the_transposed_structure_is_sorted_by_columns():
     np.testing.assert_array_equal(order, np.argsort(INDICES, kind="stable"))
     np.testing.assert_array_equal(indices, ROWS_OF[order])
     np.testing.assert_array_equal(indptr, np.searchsorted(np.sort(INDICES), np.arange(7)))
+
+
+def test_long_rows_are_transposed_in_slices():
+    """Each slice of the nonzeros, which may begin inside a row, keeps their order."""
+    rng = np.random.default_rng(4)
+    for indices in (rng.integers(0, 50, 300_000), np.sort(rng.integers(0, 50, 300_000))):
+        indptr = np.array([0, 0, 299_000, 299_000, 299_500, 300_000])
+        got = mx.csr_transpose(index(indices), index(indptr), 50)
+        order, rows, starts = (to_np(x) for x in got)
+        np.testing.assert_array_equal(order, np.argsort(indices, kind="stable"))
+        np.testing.assert_array_equal(rows, np.searchsorted(indptr, order, side="right") - 1)
+        np.testing.assert_array_equal(starts, np.searchsorted(np.sort(indices), np.arange(51)))
 
 
 @pytest.mark.parametrize("columns", [5, 4000])
@@ -177,7 +226,7 @@ rng = np.random.default_rng(3)
 indptr = np.sort(np.append(rng.integers(0, 200_001, 2999), [0, 200_000]))
 structure = (mx.array(rng.integers(0, 700, 200_000), dtype=mx.int32), mx.array(indptr))
 data = mx.array(rng.standard_normal(200_000), dtype=mx.float32)
-x, y = (mx.array(rng.standard_normal((n, 20)), dtype=mx.float32) for n in (700, 3000))
+x, y = (mx.array(rng.standard_normal((n, 70)), dtype=mx.float32) for n in (700, 3000))
 turned = mx.csr_transpose(*structure, 700)
 pattern = mx.csr_pattern(*structure, *turned[1:], 3000)
 def product(a):

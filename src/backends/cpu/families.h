@@ -29,6 +29,8 @@
   X(fft)                        \
   X(conv_depthwise)             \
   X(sparse)                     \
+  X(sparse_sampled)             \
+  X(sparse_transposed)          \
   X(sort)
 
 // Defined once, in namespace olivine::cpu.

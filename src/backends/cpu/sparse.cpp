@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kRangeWork = 1 << 17;    // multiplications of a range of rows
 constexpr int64_t kNarrowGrain = 1 << 16;  // indices
-constexpr int64_t kLargestSlices = 16;     // of the rows, when transposing
+constexpr int64_t kMostSlices = 8;         // of the nonzeros, when transposing
 
 int64_t batch_size(const View& v) { return v.shape.size() == 2 ? v.shape[0] : 1; }
 
@@ -30,10 +30,10 @@ int64_t converted_count(const View& v, Dtype to) { return v.dtype == to ? 0 : v.
 
 void CsrRows::check_indices(int64_t first, int64_t last) const {
   uint32_t largest = 0;  // negative indices are large ones
-  for (int64_t p = begin[first]; p < begin[last]; ++p) {
+  for (int64_t p = first; p < last; ++p) {
     largest = std::max(largest, static_cast<uint32_t>(indices[p]));
   }
-  if (begin[first] == begin[last] || int64_t{largest} < columns) return;
+  if (first == last || int64_t{largest} < columns) return;
   fail<std::out_of_range>("[", op, "] expected indices in [0, ", columns, "); got ",
                           static_cast<int32_t>(largest));
 }
@@ -95,47 +95,77 @@ int64_t RowRanges::first(int64_t range) const {
   return low;
 }
 
-void transpose_structure(const CsrRows& m, int64_t* begin, int32_t* order, int32_t* rows) {
-  // Each slice of the rows counts its nonzeros per column; then it knows where those of a column
-  // go.
-  const int64_t nnz = m.begin[m.rows] - m.begin[0];
-  const int64_t slices =
-      std::clamp<int64_t>(nnz / std::max<int64_t>(4 * m.columns, kNarrowGrain), 1, kLargestSlices);
-  ScratchBytes memory(checked_mul(slices, m.columns), sizeof(int64_t));
-  int64_t* next = static_cast<int64_t*>(memory.data());
-  auto first_row = [&](int64_t slice) {
-    if (slice == slices) return m.rows;
-    const int64_t* at =
-        std::lower_bound(m.begin, m.begin + m.rows, m.begin[0] + nnz * slice / slices);
-    return static_cast<int64_t>(at - m.begin);
-  };
-  parallel_for(slices, 1, [&](int64_t from, int64_t to) {
-    for (int64_t s = from; s < to; ++s) {
-      int64_t* counts = next + s * m.columns;
-      std::fill(counts, counts + m.columns, int64_t{0});
-      const int64_t first = first_row(s), last = first_row(s + 1);
-      m.check_indices(first, last);
-      for (int64_t p = m.begin[first]; p < m.begin[last]; ++p) ++counts[m.indices[p]];
-    }
-  });
-  int64_t total = 0;
-  for (int64_t c = 0; c < m.columns; ++c) {
-    begin[c] = total;
-    for (int64_t s = 0; s < slices; ++s) {
-      total += std::exchange(next[s * m.columns + c], total);
+namespace {
+
+// Calls run(index, first, count) for each run of equal indices among the nonzeros [first, last).
+template <class F>
+void for_runs(const int32_t* indices, int64_t first, int64_t last, F run) {
+  for (int64_t p = first; p < last;) {
+    const int32_t index = indices[p];
+    int64_t end = p + 1;
+    while (end < last && indices[end] == index) ++end;
+    run(index, p, static_cast<int32_t>(end - p));
+    p = end;
+  }
+}
+
+// From how many nonzeros of each column each slice has to where it puts the first of them.
+void counts_to_places(int32_t* counts, int64_t slices, int64_t columns, int64_t* begin) {
+  std::fill(begin, begin + columns + 1, int64_t{0});
+  for (int64_t s = 0; s < slices; ++s) {
+    for (int64_t c = 0; c < columns; ++c) begin[c + 1] += counts[s * columns + c];
+  }
+  for (int64_t c = 0; c < columns; ++c) begin[c + 1] += begin[c];
+  ScratchBytes memory(columns, sizeof(int32_t));
+  int32_t* at = static_cast<int32_t*>(memory.data());
+  std::transform(begin, begin + columns, at, [](int64_t n) { return static_cast<int32_t>(n); });
+  for (int64_t s = 0; s < slices; ++s) {
+    for (int64_t c = 0; c < columns; ++c) {
+      const int32_t count = std::exchange(counts[s * columns + c], at[c]);
+      at[c] += count;
     }
   }
-  begin[m.columns] = total;
+}
+
+// Nonzeros [first, last), each column's from next[column] on.
+void place_nonzeros(const CsrRows& m, int64_t first, int64_t last, int32_t* next, int32_t* order,
+                    int32_t* rows) {
+  int64_t row = std::upper_bound(m.begin, m.begin + m.rows, first) - m.begin - 1;
+  for (int64_t p = first; p < last; ++row) {
+    const int64_t end = std::min(last, m.begin[row + 1]);
+    for_runs(m.indices, p, end, [&](int32_t column, int64_t from, int32_t count) {
+      const int32_t at = std::exchange(next[column], next[column] + count);
+      for (int32_t k = 0; k < count; ++k) {
+        order[at + k] = static_cast<int32_t>(from) + k;
+        rows[at + k] = static_cast<int32_t>(row);
+      }
+    });
+    p = std::max(p, end);
+  }
+}
+
+}  // namespace
+
+void transpose_structure(const CsrRows& m, int64_t* begin, int32_t* order, int32_t* rows) {
+  const int64_t start = m.begin[0], nnz = m.begin[m.rows] - start;
+  const int64_t slices =
+      std::clamp<int64_t>(nnz / std::max<int64_t>(4 * m.columns, kNarrowGrain), 1, kMostSlices);
+  auto first = [&](int64_t slice) { return start + nnz * slice / slices; };
+  ScratchBytes memory(checked_mul(slices, m.columns), sizeof(int32_t));
+  int32_t* next = static_cast<int32_t*>(memory.data());
   parallel_for(slices, 1, [&](int64_t from, int64_t to) {
     for (int64_t s = from; s < to; ++s) {
-      int64_t* at = next + s * m.columns;
-      for (int64_t i = first_row(s); i < first_row(s + 1); ++i) {
-        for (int64_t p = m.begin[i]; p < m.begin[i + 1]; ++p) {
-          const int64_t q = at[m.indices[p]]++;
-          order[q] = static_cast<int32_t>(p);
-          rows[q] = static_cast<int32_t>(i);
-        }
-      }
+      int32_t* counts = next + s * m.columns;
+      std::fill(counts, counts + m.columns, 0);
+      m.check_indices(first(s), first(s + 1));
+      for_runs(m.indices, first(s), first(s + 1),
+               [&](int32_t column, int64_t, int32_t count) { counts[column] += count; });
+    }
+  });
+  counts_to_places(next, slices, m.columns, begin);
+  parallel_for(slices, 1, [&](int64_t from, int64_t to) {
+    for (int64_t s = from; s < to; ++s) {
+      place_nonzeros(m, first(s), first(s + 1), next + s * m.columns, order, rows);
     }
   });
 }

@@ -17,7 +17,7 @@ struct CsrRows {
   const int32_t* indices;
 
   int64_t count(int64_t row) const { return begin[row + 1] - begin[row]; }
-  // Throws unless the indices of these rows are in range.
+  // Throws unless the indices of these nonzeros are in range.
   void check_indices(int64_t first, int64_t last) const;
 };
 
@@ -47,7 +47,8 @@ class RowRanges {
 };
 
 // The transpose: begin[columns + 1], and for each of its nonzeros in order the position in m and
-// the row of m. Rows are in order within each column, whatever the number of threads.
+// the row of m. Rows are in order within each column, whatever the number of threads. For fewer
+// than 2^31 nonzeros.
 void transpose_structure(const CsrRows& m, int64_t* begin, int32_t* order, int32_t* rows);
 
 }  // namespace olivine::cpu

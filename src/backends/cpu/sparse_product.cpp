@@ -36,7 +36,7 @@ int64_t products_of_row(const CsrRows& a, const CsrRows& b, int64_t i) {
 void check_all_indices(const CsrRows& m) {
   const RowRanges ranges(m, 1);
   parallel_for(ranges.count(), 1, [&](int64_t from, int64_t to) {
-    m.check_indices(ranges.first(from), ranges.first(to));
+    m.check_indices(m.begin[ranges.first(from)], m.begin[ranges.first(to)]);
   });
 }
 

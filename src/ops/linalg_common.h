@@ -16,6 +16,7 @@
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/shape.h"
 #include "ops/batching.h"
+#include "ops/linalg_params.h"
 
 namespace olivine::linalg {
 
@@ -87,5 +88,7 @@ struct Svd {
 // Reduced: k = min(m, n) columns of u and rows of vh.
 Svd reduced_svd(const array& a);
 array singular_values(const array& a);
+// The pseudo-inverse, of the singular values that count.
+array pinv(const array& a, const PinvParams& counted, StreamOrDevice s);
 
 }  // namespace olivine::linalg

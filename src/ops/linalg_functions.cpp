@@ -97,7 +97,8 @@ array cond(const array& a, StreamOrDevice s) {
   return divide(max(values, -1, false, s), min(values, -1, false, s), s);
 }
 
-std::vector<array> lstsq(const array& a, const array& b, StreamOrDevice s) {
+std::vector<array> lstsq(const array& a, const array& b, std::optional<double> rcond,
+                         StreamOrDevice s) {
   const Dtype t = promote_types(a.dtype(), b.dtype());
   expect_lapack_dtype(t, "lstsq");
   expect_matrix(a, "lstsq");
@@ -106,11 +107,14 @@ std::vector<array> lstsq(const array& a, const array& b, StreamOrDevice s) {
   if (right.ndim() < 2 || right.shape(-2) != a.shape(-2)) {
     fail("[lstsq] expected as many rows of b as of a; got shapes ", a.shape(), " and ", b.shape());
   }
-  const array x = matmul(pinv(left, s), right, s);
+  // As NumPy: the rounding error of the matrix' size by default, of one number for -1.
+  const bool by_size = !rcond;
+  const double unit = rcond && *rcond >= 0 ? *rcond : epsilon(t);
+  const array x = matmul(pinv(left, {unit, by_size}, s), right, s);
   const array rest = square(abs(subtract(matmul(left, x, s), right, s), s), s);
   const array residuals = sum(rest, -2, false, s);
   const array values = singular_values(left);
-  const array rank = rank_of(left, stop_gradient(values), 10 * longer_side(a) * epsilon(t));
+  const array rank = rank_of(left, stop_gradient(values), by_size ? longer_side(a) * unit : unit);
   if (!vector) return {x, residuals, rank, values};
   return {squeeze(x, -1, s), squeeze(residuals, -1, s), rank, values};
 }

@@ -15,15 +15,15 @@ using Specs = std::vector<OutSpec>;
 //   dX = -X da X + X X^H da^H (1 - a X) + (1 - X a) da^H X^H X
 // and its adjoint. The rule does not see the singular vectors, so repeated values do no harm.
 
-Arrays pinv_composite(const ParamsRef&, std::span<const array> in) {
+Arrays pinv_composite(const ParamsRef& params, std::span<const array> in) {
   const array& a = in[0];
+  const auto& p = params.as<PinvParams>();
   if (a.size() == 0)
     return {zeros(with_axes(batch_shape(a), {a.shape(-1), a.shape(-2)}), a.dtype())};
   const auto [u, s, vh] = reduced_svd(a);
-  // The cutoff of MLX, of JAX, and ten times that of MATLAB.
-  const double unit =
-      10 * epsilon(s.dtype()) * static_cast<double>(std::max(a.shape(-2), a.shape(-1)));
-  array cutoff = multiply(max(s, -1, true), array(unit, s.dtype()));
+  const int64_t side = p.by_size ? std::max(a.shape(-2), a.shape(-1)) : 1;
+  const array ratio(p.rcond * static_cast<double>(side), s.dtype());
+  const array cutoff = multiply(max(s, -1, true), ratio);
   return {matmul(columns_scaled(adjoint(vh), guarded_reciprocal(s, cutoff)), adjoint(u))};
 }
 // (1 - a b) y and y (1 - a b).
@@ -58,6 +58,7 @@ const Op pinv_op{
     .jvp = jvp_pinv,
     .vmap = vmap_matrices,
     .composite = pinv_composite,
+    .params = &params_type<PinvParams>,
     .check = check_matrix,
     .any_size = true};
 
@@ -150,11 +151,15 @@ array component(const array& a, int i) {
 
 }  // namespace
 
+array pinv(const array& a, const PinvParams& counted, StreamOrDevice s) {
+  OutSpec spec = pinv_op.infer({}, std::span(&a, 1))[0];
+  return make_node(pinv_op, make_params(counted), {a}, spec.shape, spec.dtype, s);
+}
 array pinv(const array& a, StreamOrDevice s) {
   expect_lapack_dtype(a.dtype(), "pinv");
   expect_matrix(a, "pinv");
-  OutSpec spec = pinv_op.infer({}, std::span(&a, 1))[0];
-  return make_node(pinv_op, {}, {a}, spec.shape, spec.dtype, s);
+  // The cutoff of MLX, of JAX, and ten times that of MATLAB.
+  return pinv(a, {10 * epsilon(a.dtype()), true}, s);
 }
 
 array norm(const array& a, double ord, const std::optional<std::vector<int>>& axis, bool keepdims,

@@ -22,5 +22,12 @@ struct LuSolveParams {
   bool adjoint;
   auto fields() const { return std::tie(adjoint); }
 };
+// Singular values that count: those above `rcond` times the largest, times the longer side of the
+// matrix if `by_size`.
+struct PinvParams {
+  double rcond;
+  bool by_size;
+  auto fields() const { return std::tie(rcond, by_size); }
+};
 
 }  // namespace olivine

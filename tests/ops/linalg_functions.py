@@ -90,6 +90,31 @@ def test_least_squares_of_any_rank_equal_numpy():
         np.testing.assert_allclose(one, want[0][:, 0], rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("rcond", [None, -1, 0.0, 1e-9, 0.3, 0.99])
+def test_small_singular_values_are_cut_off_as_in_numpy(rcond):
+    rng = np.random.default_rng(3)
+    left, right = (np.linalg.qr(rng.standard_normal(s))[0] for s in ((6, 4), (4, 4)))
+    a = left * np.array([1.0, 0.5, 1e-6, 1e-11]) @ right.T
+    b = rng.standard_normal((6, 2))
+    got = mx.linalg.lstsq(to_mx(a), to_mx(b), rcond=rcond)
+    want = np.linalg.lstsq(a, b, rcond=rcond)
+    assert got[2].item() == want[2]
+    size = np.abs(want[0]).max()
+    np.testing.assert_allclose(to_np(got[0]) / size, want[0] / size, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(to_np(got[3]), want[3], rtol=1e-6, atol=1e-15)
+    compiled = mx.compile(lambda a, b: mx.linalg.lstsq(a, b, rcond=rcond))(to_mx(a), to_mx(b))
+    for x, y in zip(got, compiled, strict=True):
+        np.testing.assert_array_equal(to_np(x), to_np(y))
+
+
+def test_the_gradient_of_cut_off_least_squares_does_not_see_what_was_cut():
+    a, b = np.diag([2.0, 1.0, 1e-3]), np.array([1.0, 2.0, 3.0])
+    f = lambda a: mx.sum(mx.linalg.lstsq(a, to_mx(b), rcond=0.01)[0])  # noqa: E731
+    g = to_np(mx.grad(f)(to_mx(a)))
+    assert np.isfinite(g).all() and np.abs(g).max() < 10
+    np.testing.assert_allclose(np.diag(g)[:2], [-1 / 4, -2], rtol=1e-9)
+
+
 def test_least_squares_have_the_gradient_of_the_pseudoinverse():
     rng = np.random.default_rng(1)
     a, b, d = (rng.standard_normal(s) for s in ((6, 3), (6, 2), (6, 3)))

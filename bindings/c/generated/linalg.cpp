@@ -75,8 +75,8 @@ int olivine_linalg_eigvals(olivine_array* res, const olivine_array a, const oliv
   return c::guarded([&] { c::set(res, call(OLIVINE_FUNCTION(olivine::linalg::eigvals), c::get(a), c::get(s))); });
 }
 
-int olivine_linalg_lstsq(olivine_array* res_0, olivine_array* res_1, olivine_array* res_2, olivine_array* res_3, const olivine_array a, const olivine_array b, const olivine_stream s) {
-  return c::guarded([&] { c::set_all(call(OLIVINE_FUNCTION(olivine::linalg::lstsq), c::get(a), c::get(b), c::get(s)), res_0, res_1, res_2, res_3); });
+int olivine_linalg_lstsq(olivine_array* res_0, olivine_array* res_1, olivine_array* res_2, olivine_array* res_3, const olivine_array a, const olivine_array b, olivine_optional_float rcond, const olivine_stream s) {
+  return c::guarded([&] { c::set_all(call(OLIVINE_FUNCTION(olivine::linalg::lstsq), c::get(a), c::get(b), c::maybe(rcond), c::get(s)), res_0, res_1, res_2, res_3); });
 }
 
 int olivine_linalg_matrix_power(olivine_array* res, const olivine_array a, int n, const olivine_stream s) {

@@ -170,12 +170,12 @@ PyObject* py_linalg_eigvals(PyObject* self, PyObject* const* args, Py_ssize_t na
   });
 }
 
-constexpr std::string_view py_linalg_lstsq_names[] = {"a", "b", "stream"};
-constexpr Signature py_linalg_lstsq_signature{"lstsq", py_linalg_lstsq_names, 3, 0, 2, false, 3u, false};
+constexpr std::string_view py_linalg_lstsq_names[] = {"a", "b", "rcond", "stream"};
+constexpr Signature py_linalg_lstsq_signature{"lstsq", py_linalg_lstsq_names, 4, 0, 3, false, 3u, false};
 PyObject* py_linalg_lstsq(PyObject* self, PyObject* const* args, Py_ssize_t nargs, PyObject* names) {
   return guarded([&]() -> PyObject* {
     Arguments in(py_linalg_lstsq_signature, self, args, nargs, names);
-    return to_tuple(call(OLIVINE_FUNCTION(olivine::linalg::lstsq), in.ref(0), in.ref(1), in.stream(2)));
+    return to_tuple(call(OLIVINE_FUNCTION(olivine::linalg::lstsq), in.ref(0), in.ref(1), in.maybe_number(2), in.stream(3)));
   });
 }
 
@@ -437,14 +437,16 @@ R"doc(eigvals(a, *, stream=None)
 
 Complex eigenvalues of general square matrices, in no order; see ``eig``.)doc"),
     function_entry<py_linalg_lstsq>("lstsq",
-R"doc(lstsq(a, b, *, stream=None)
+R"doc(lstsq(a, b, rcond=None, *, stream=None)
 --
 
 The shortest ``x`` that minimizes the length of ``a @ x - b``.
 
 Args:
-    a: shape ``(..., M, N)``, of any rank; singular values count as in ``pinv``.
+    a: shape ``(..., M, N)``, of any rank.
     b: shape ``(M,)`` or ``(..., M, K)``; batches broadcast, dtypes promote.
+    rcond: singular values up to this times the largest count as zero; by default
+        ``max(M, N) * eps``, and ``eps`` for -1, as in NumPy.
 
 Returns:
     ``x``, shape ``(N,)`` or ``(..., N, K)``, whose derivative is that at constant rank; the sums

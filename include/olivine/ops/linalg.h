@@ -85,7 +85,10 @@ OLIVINE_API array matrix_rank(const array& a, std::optional<double> rtol = std::
                               StreamOrDevice s = {});
 // The largest singular value over the least.
 OLIVINE_API array cond(const array& a, StreamOrDevice s = {});
-// (x, residuals, rank, singular values): the shortest x with the least |a x - b|.
-OLIVINE_API std::vector<array> lstsq(const array& a, const array& b, StreamOrDevice s = {});
+// (x, residuals, rank, singular values): the shortest x with the least |a x - b|; singular values
+// up to rcond times the largest count as 0.
+OLIVINE_API std::vector<array> lstsq(const array& a, const array& b,
+                                     std::optional<double> rcond = std::nullopt,
+                                     StreamOrDevice s = {});
 
 }  // namespace olivine::linalg

@@ -175,12 +175,14 @@ Returns:
 def eigvals(a: array, *, stream: StreamOrDevice=None) -> array:
     """Complex eigenvalues of general square matrices, in no order; see ``eig``."""
 
-def lstsq(a: array, b: array, *, stream: StreamOrDevice=None) -> tuple[array, array, array, array]:
+def lstsq(a: array, b: array, rcond: float | None=None, *, stream: StreamOrDevice=None) -> tuple[array, array, array, array]:
     """The shortest ``x`` that minimizes the length of ``a @ x - b``.
 
 Args:
-    a: shape ``(..., M, N)``, of any rank; singular values count as in ``pinv``.
+    a: shape ``(..., M, N)``, of any rank.
     b: shape ``(M,)`` or ``(..., M, K)``; batches broadcast, dtypes promote.
+    rcond: singular values up to this times the largest count as zero; by default
+        ``max(M, N) * eps``, and ``eps`` for -1, as in NumPy.
 
 Returns:
     ``x``, shape ``(N,)`` or ``(..., N, K)``, whose derivative is that at constant rank; the sums

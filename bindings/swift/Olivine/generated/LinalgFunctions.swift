@@ -113,9 +113,11 @@ extension MLXLinalg {
 
   /// The shortest ``x`` that minimizes the length of ``a @ x - b``.
   public static func lstsq(
-    _ a: NDArray, _ b: NDArray, stream: StreamOrDevice = .default
+    _ a: NDArray, _ b: NDArray, rcond: Float? = nil, stream: StreamOrDevice = .default
   ) -> (NDArray, NDArray, NDArray, NDArray) {
-    made4 { r0, r1, r2, r3 in olivine_linalg_lstsq(r0, r1, r2, r3, a.ctx, b.ctx, stream.ctx) }
+    made4 { r0, r1, r2, r3 in
+      olivine_linalg_lstsq(r0, r1, r2, r3, a.ctx, b.ctx, rcond.optional, stream.ctx)
+    }
   }
 
   /// ``a`` times itself ``n`` times; the inverse's power for negative ``n``.

@@ -40,7 +40,7 @@ OLIVINE_C_API int olivine_linalg_eig(olivine_array* res_0, olivine_array* res_1,
 /* Complex eigenvalues of general square matrices, in no order; see `eig`. */
 OLIVINE_C_API int olivine_linalg_eigvals(olivine_array* res, const olivine_array a, const olivine_stream s);
 /* The shortest `x` that minimizes the length of `a @ x - b`. */
-OLIVINE_C_API int olivine_linalg_lstsq(olivine_array* res_0, olivine_array* res_1, olivine_array* res_2, olivine_array* res_3, const olivine_array a, const olivine_array b, const olivine_stream s);
+OLIVINE_C_API int olivine_linalg_lstsq(olivine_array* res_0, olivine_array* res_1, olivine_array* res_2, olivine_array* res_3, const olivine_array a, const olivine_array b, olivine_optional_float rcond, const olivine_stream s);
 /* `a` times itself `n` times; the inverse's power for negative `n`. */
 OLIVINE_C_API int olivine_linalg_matrix_power(olivine_array* res, const olivine_array a, int n, const olivine_stream s);
 /* How many singular values exceed `rtol` (by default `max(M, N) * eps`) times the largest. */

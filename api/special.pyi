@@ -31,7 +31,7 @@ def polygamma(n: int, x: array, /, *, stream: StreamOrDevice = None) -> array:
 def zeta(x: scalar | array, q: scalar | array = 1, /, *, stream: StreamOrDevice = None) -> array:
     """Hurwitz's zeta function, the sum of ``(k + q) ** -x`` for ``k >= 0``; Riemann's for ``q = 1``.
 
-    inf at ``x = 1``, NaN below. Differentiable by ``q``.
+    inf at ``x = 1``; below, Riemann's function continued, and NaN for another ``q``. Differentiable by ``q``.
     """
 
 

@@ -48,10 +48,12 @@ array erfcx_slope(const array& x, const array& out) {
   return where(far, c(-1 / kRootPi) * q * tail, near * out - c(2 / kRootPi));
 }
 
-// x^(a-1) e^-x / Gamma(a), the density of which gammainc is the distribution.
-array gamma_density(const array& a, const array& x) {
-  return exp(xlogy(a - constant_like(1, a), x) - x - gammaln(a));
+// s zeta(s + 1, q), 1 at s = 0 where the pole is.
+array zeta_fall(const array& s, const array& q) {
+  const array next = s * zeta(s + constant_like(1, s), q);
+  return where(s == constant_like(0, s), constant_like(1, s), next);
 }
+
 array beta_density(const array& a, const array& b, const array& x) {
   const array one = constant_like(1, x);
   return exp(xlogy(a - one, x) + xlog1py(b - one, -x) - betaln(a, b));
@@ -60,11 +62,18 @@ array beta_density(const array& a, const array& b, const array& x) {
 const Op digamma_op = elementwise("digamma", OLIVINE_RULE(v* polygamma(1, x)));
 const Op gammaln_op = elementwise("gammaln", OLIVINE_RULE(v* digamma(x)));
 const Op gamma_op = elementwise("gamma", OLIVINE_RULE(v*(out* digamma(x))));
-const Op zeta_op = elementwise(
-    "zeta", OLIVINE_RULE2(no_derivative("zeta", "x"), -(v*(a* zeta(a + constant_like(1, a), x)))));
+const Op zeta_op =
+    elementwise("zeta", OLIVINE_RULE2(no_derivative("zeta", "x"), -(v* zeta_fall(a, x))));
 const Op betaln_op = elementwise(
     "betaln", OLIVINE_RULE2(v*(digamma(a) - digamma(a + x)), v*(digamma(x) - digamma(a + x))));
 
+// x^(a-1) e^-x / Gamma(a), the density of which gammainc is the distribution.
+const Op gamma_density_op = elementwise(
+    "gamma_density",
+    OLIVINE_RULE2(v*(out*(log(x) - digamma(a))), v*(out*((a - constant_like(1, a) - x) / x))));
+array gamma_density(const array& a, const array& x) {
+  return make_elementwise(gamma_density_op, {a, x}, x.dtype());
+}
 const Op gammainc_da_op =
     elementwise("gammainc_da", OLIVINE_RULE2(no_derivative("gammainc", "a for a second time"),
                                              v*(gamma_density(a, x) * (log(x) - digamma(a)))));

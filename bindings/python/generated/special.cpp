@@ -399,7 +399,7 @@ R"doc(zeta(x, q=1, /, *, stream=None)
 
 Hurwitz's zeta function, the sum of ``(k + q) ** -x`` for ``k >= 0``; Riemann's for ``q = 1``.
 
-inf at ``x = 1``, NaN below. Differentiable by ``q``.)doc"),
+inf at ``x = 1``; below, Riemann's function continued, and NaN for another ``q``. Differentiable by ``q``.)doc"),
     function_entry<py_special_multigammaln>("multigammaln",
 R"doc(multigammaln(a, d, /, *, stream=None)
 --

@@ -15,7 +15,7 @@ OLIVINE_API array gammasgn(const array& x, StreamOrDevice s = {});
 // The derivative of log Gamma, and that one's n-th derivative.
 OLIVINE_API array digamma(const array& x, StreamOrDevice s = {});
 OLIVINE_API array polygamma(int n, const array& x, StreamOrDevice s = {});
-// Hurwitz's zeta function; not differentiable by x.
+// Hurwitz's zeta function, Riemann's for q = 1 also below x = 1; not differentiable by x.
 OLIVINE_API array zeta(const array& x, const array& q, StreamOrDevice s = {});
 // The log of the multivariate gamma function of dimension d.
 OLIVINE_API array multigammaln(const array& a, int d, StreamOrDevice s = {});

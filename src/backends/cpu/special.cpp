@@ -67,6 +67,7 @@ void register_special(KernelTable& t) {
   add<special::betaln>(t, "betaln");
   add<special::gammainc>(t, "gammainc");
   add<special::gammaincc>(t, "gammaincc");
+  add<special::gamma_density>(t, "gamma_density");
   add<special::gammainc_da>(t, "gammainc_da");
   add<special::betainc>(t, "betainc");
   add<special::betainc_da>(t, "betainc_da");

@@ -19,11 +19,12 @@ constexpr double kPi = std::numbers::pi;
 double gammaln(double x);  // of the absolute value
 double gamma(double x);
 double digamma(double x);
-double zeta(double s, double q);  // Hurwitz's, s > 1
+double zeta(double s, double q);  // Hurwitz's for s > 1, Riemann's for q = 1
 double betaln(double a, double b);
 double gammainc(double a, double x);   // regularized, lower
 double gammaincc(double a, double x);  // regularized, upper
-// The derivative of gammainc by a.
+// The derivatives of gammainc by x, a density, and by a.
+double gamma_density(double a, double x);
 double gammainc_da(double a, double x);
 double betainc(double a, double b, double x);  // regularized
 // Derivatives by a and by b.

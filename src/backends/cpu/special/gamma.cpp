@@ -9,7 +9,9 @@
 #include <iterator>
 #include <numbers>
 
+#include "backends/cpu/special/dual.h"
 #include "backends/cpu/special/functions.h"
+#include "backends/cpu/special/gamma_uniform.h"
 
 namespace olivine::cpu::special {
 namespace {
@@ -19,49 +21,6 @@ constexpr double kHalfLogTwoPi = 0.91893853320467274178;
 // B_2k / (2k (2k - 1)), the coefficients of Stirling's series (DLMF 5.11.1).
 constexpr double kStirling[] = {1. / 12,   -1. / 360,      1. / 1260, -1. / 1680,
                                 1. / 1188, -691. / 360360, 1. / 156,  -3617. / 122400};
-
-// A number and its derivative.
-struct Dual {
-  double v, d = 0;
-  Dual(double value, double derivative = 0) : v(value), d(derivative) {}
-};
-Dual operator+(Dual a, Dual b) { return {a.v + b.v, a.d + b.d}; }
-Dual operator-(Dual a, Dual b) { return {a.v - b.v, a.d - b.d}; }
-Dual operator-(Dual a) { return {-a.v, -a.d}; }
-Dual operator*(Dual a, Dual b) { return {a.v * b.v, a.d * b.v + a.v * b.d}; }
-Dual operator/(Dual a, Dual b) { return {a.v / b.v, (a.d - a.v / b.v * b.d) / b.v}; }
-
-double value(double x) { return x; }
-double value(Dual x) { return x.v; }
-// Whether adding `term` to `sum` changes nothing that counts.
-bool negligible(double term, double sum) { return !(std::abs(term) > kEps / 4 * std::abs(sum)); }
-bool negligible(Dual term, Dual sum) {
-  return negligible(term.v, sum.v) &&
-         !(std::abs(term.d) > kEps * (std::abs(sum.d) + std::abs(sum.v)));
-}
-
-using std::exp;
-using std::log;
-using std::log1p;
-using std::sqrt;
-Dual exp(Dual x) { return {exp(x.v), exp(x.v) * x.d}; }
-Dual log(Dual x) { return {log(x.v), x.d / x.v}; }
-Dual sqrt(Dual x) { return {sqrt(x.v), x.d / (2 * sqrt(x.v))}; }
-
-// log(1 + u) - u, with its digits for small u: by log(1 + u) = 2 artanh(u / (2 + u)).
-double log1pmx(double u) {
-  if (!(std::abs(u) < 0.5)) return log1p(u) - u;
-  const double r = u / (2 + u), r2 = r * r;
-  double sum = 0, power = 1;
-  for (int k = 3; k < 60; k += 2) {
-    const double term = power / k;
-    sum += term;
-    if (term < kEps / 4 * sum) break;
-    power *= r2;
-  }
-  return r * (2 * r2 * sum - u);
-}
-Dual log1pmx(Dual u) { return {log1pmx(u.v), -u.v / (1 + u.v) * u.d}; }
 
 // log(Gamma(a) / (sqrt(2 pi / a) (a / e)^a)), the error of Stirling's formula.
 double stirling_error(double a) {
@@ -250,10 +209,23 @@ double digamma(double x) {
   return log(x) - 0.5 / x - sum - below;
 }
 
+// Riemann's function where the reflection keeps its digits (DLMF 25.4.1).
+static double zeta_reflected(double s) {
+  // sin(pi s / 2), which is 0 at even numbers: -s without whole turns and half turns.
+  double turn = std::fmod(-s, 4), sign = turn > 2 ? 1 : -1;
+  if (turn > 2) turn -= 2;
+  const double sine = sign * std::sin(kPi / 2 * (turn > 1 ? 2 - turn : turn));
+  if (sine == 0) return 0;
+  const double power = s > -150 ? std::tgamma(1 - s) * std::pow(2 * kPi, s - 1)
+                                : exp(gammaln(1 - s) + (s - 1) * log(2 * kPi));
+  return 2 * sine * power * zeta(1 - s, 1);
+}
+
 double zeta(double s, double q) {
-  if (std::isnan(s) || std::isnan(q)) return kNaN;
+  if (std::isnan(s) || std::isnan(q) || s == -kInf) return kNaN;
   if (s == 1) return kInf;
-  if (s < 1) return kNaN;
+  if (s < 1 && q != 1) return kNaN;
+  if (s < -0.25) return zeta_reflected(s);
   if (q <= 0) {
     if (q == std::floor(q)) return kInf;
     if (s != std::floor(s)) return kNaN;
@@ -318,6 +290,7 @@ double gammainc(double a, double x) {
   if (x == 0) return 0;
   if (std::isinf(a)) return std::isinf(x) ? kNaN : 0;
   if (std::isinf(x)) return 1;
+  if (is_uniform(a, x)) return gamma_uniform(a, x, false);
   return x > 1 && x > a ? 1 - gammaincc(a, x) : gammainc_series(a, x);
 }
 
@@ -327,14 +300,23 @@ double gammaincc(double a, double x) {
   if (x == 0) return 1;
   if (std::isinf(a)) return std::isinf(x) ? kNaN : 1;
   if (std::isinf(x)) return 0;
+  if (is_uniform(a, x)) return gamma_uniform(a, x, true);
   if (x > 1.1) return x > a ? gammaincc_fraction(a, x) : 1 - gammainc_series(a, x);
   return a > x + 0.5 ? 1 - gammainc_series(a, x) : gammaincc_small(a, x);
+}
+
+double gamma_density(double a, double x) {
+  if (!(a > 0) || !(x >= 0)) return kNaN;
+  if (x == 0) return a < 1 ? kInf : a == 1 ? 1 : 0;
+  if (std::isinf(a) || std::isinf(x)) return 0;
+  return gamma_prefactor(a, x) * (a / x);
 }
 
 double gammainc_da(double a, double x) {
   if (!(a > 0) || !(x >= 0)) return kNaN;
   if (x == 0 || std::isinf(a) || std::isinf(x)) return 0;
   const Dual parameter{a, 1};
+  if (is_uniform(a, x)) return gamma_uniform(parameter, x, false).d;
   return x > 1 && x > a ? -gammaincc_fraction(parameter, x).d : gammainc_series(parameter, x).d;
 }
 

@@ -56,6 +56,10 @@ std::vector<bool> body_depends(const PlannedGraph& body, const std::vector<bool>
 OutSpec spec_of(const array& a);
 // The spec of one slice across the first axis.
 OutSpec slice_spec(const array& a);
+// Whether loops and branches mean the same for inputs of other sizes: their bodies do.
+bool bodies_any_size(const Op& op, const ParamsRef& params);
+// The parameters for such inputs. Throws std::invalid_argument where a body refuses them.
+ParamsRef resized_bodies(const Op& op, const ParamsRef& params, std::span<const array> in);
 // The op's node with all its outputs.
 Arrays emit_control(const Op& op, ParamsRef params, const Arrays& in);
 

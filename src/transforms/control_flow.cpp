@@ -39,7 +39,7 @@ int64_t common_length(const char* op, const Arrays& xs, int64_t given) {
   int64_t length = given;
   for (const array& x : xs) {
     if (x.ndim() == 0) fail("[", op, "] expected xs with an axis to step along; got a scalar");
-    note_size_read(x, "the number of steps of a loop");
+    if (given != 0) note_size_read(x, "the number of steps of a loop");
     if (length == 0 || &x == &xs[0]) length = x.shape()[0];
     if (length != x.shape()[0]) {
       fail("[", op, "] expected xs of one length, ", length, "; got shape ", x.shape());
@@ -50,6 +50,10 @@ int64_t common_length(const char* op, const Arrays& xs, int64_t given) {
   }
   if (length < 0) fail("[", op, "] expected a length >= 0; got ", length);
   return length;
+}
+
+void note_sizes_read(const Arrays& xs, const char* by) {
+  for (const array& x : xs) note_size_read(x, by);
 }
 
 // Slices [from, to) of a scan's xs.
@@ -130,6 +134,7 @@ Arrays steps(const char* op, LoopParams p, const MaybeArray& index, const ArrayF
   size_t carry = in.carry.size();
   if (traced.draws) in.carry.push_back(random::next_key());
   int64_t segment = segment_of(op, checkpoint, p.length);
+  if (segment > 0) note_sizes_read(in.xs, "the segments of a checkpointed loop");
   p.counts = index.has_value();
   Arrays out = segment > 0 && segment < p.length ? in_segments(p, traced, in, segment)
                                                  : emit_loop(scan_op, p, traced, in);
@@ -291,6 +296,7 @@ Arrays map(const ArrayFn& fn, const Arrays& xs, int64_t batch_size) {
     return scan(step, {}, slices).second;
   };
   if (batch_size == 0) return loop(fn, xs);
+  note_sizes_read(xs, "the number of batches");
   int64_t length = common_length("map", xs, 0), batches = length / batch_size;
   ArrayFn batched = vmap(fn, std::vector<int>(xs.size(), 0));
   if (batches == 0) return batched(xs);

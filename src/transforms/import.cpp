@@ -151,10 +151,12 @@ class Reader {
     uint64_t index = in_.count();
     if (index >= ops_.size()) in_.malformed("expected an op below ", ops_.size(), "; got ", index);
     const Op& op = *ops_[index];
-    if (any_size && !op.any_size) in_.malformed(op.name, " can't hold for any sizes");
     Arrays in;
     for (size_t n = in_.length("inputs"); n > 0; --n) in.push_back(value(values));
     ParamsRef params = op.params ? read_params(op, number) : ParamsRef();
+    if (any_size && !op.any_size && !(is_control(op) && bodies_any_size(op, params))) {
+      in_.malformed(op.name, " can't hold for any sizes");
+    }
     std::vector<OutSpec> stored;
     for (size_t n = in_.length("outputs"); n > 0; --n) stored.push_back(in_.spec());
     std::vector<OutSpec> specs = checked_outputs(op, params, in, number);

@@ -7,13 +7,14 @@
 #include "backends/backend.h"
 #include "core/checks.h"
 #include "core/error.h"
+#include "transforms/control.h"
 #include "transforms/nonfinite.h"
 
 namespace olivine {
 namespace {
 
-array remake_tuple(Node* n, const Arrays& in, std::vector<OutSpec> specs) {
-  Arrays out = make_nodes(*n->op, n->params, in, std::move(specs));
+array remake_tuple(Node* n, const ParamsRef& params, const Arrays& in, std::vector<OutSpec> specs) {
+  Arrays out = make_nodes(*n->op, params, in, std::move(specs));
   return share(out[0].node()->inputs[0]);
 }
 std::vector<OutSpec> specs_of(Node* tuple) {
@@ -62,7 +63,7 @@ class Rebuild {
         }
       }
     }
-    made_[i] = n->tuple ? remake_tuple(n, in, specs_of(n))
+    made_[i] = n->tuple ? remake_tuple(n, n->params, in, specs_of(n))
                         : make_node(*n->op, n->params, in, n->shape, n->dtype);
     made_[i]->node()->location = n->location;
     if (in.empty()) made_[i]->node()->tracer = true;  // to be run in outer traces as well
@@ -136,7 +137,9 @@ std::string fixed_by(const ShapelessTrace& running, const std::vector<WalkEntry>
   for (size_t i = 0; i < walk.size(); ++i) {
     const Op* op = walk[i].node->op;
     if (!depends[i] || !op) continue;
-    if (!op->any_size && op != &output_op) {
+    bool any_size = op->any_size || op == &output_op ||
+                    (is_control(*op) && bodies_any_size(*op, walk[i].node->params));
+    if (!any_size) {
       return message("sizes are parameters of its op ", shown_name(*op, walk[i].node->params));
     }
     for (size_t k = 0; k < walk[i].inputs.size(); ++k) {
@@ -159,10 +162,11 @@ array remake(Node* n, const Arrays& in) {
     const OutSpec& spec = (*in[0].node()->tuple)[n->params.as<OutputParams>().index].spec;
     return make_node(op, n->params, in, spec.shape, spec.dtype);
   }
-  check_op(op, n->params, in);
-  std::vector<OutSpec> specs = op.infer(n->params, in);
-  if (n->tuple) return remake_tuple(n, in, std::move(specs));
-  return make_node(op, n->params, in, std::move(specs[0].shape), specs[0].dtype);
+  const ParamsRef params = is_control(op) ? resized_bodies(op, n->params, in) : n->params;
+  check_op(op, params, in);
+  std::vector<OutSpec> specs = op.infer(params, in);
+  if (n->tuple) return remake_tuple(n, params, in, std::move(specs));
+  return make_node(op, params, in, std::move(specs[0].shape), specs[0].dtype);
 }
 
 }  // namespace

@@ -33,5 +33,20 @@ def test_every_op_has_every_rule(name):
     assert r["export"] or name in NOT_EXPORTED, "set .check and .params in its record (core/op.h)"
 
 
+# Sizes, bounds or lengths are parameters of these: another size makes another trace.
+SIZES_ARE_PARAMETERS = """
+arange as_strided broadcast_to conv_weight csr_csr_matmul csr_matmul_transposed csr_pattern
+csr_pattern_count csr_transpose custom_function fft gather gather_mm load primitive random_bits
+random_unit reshape scatter slice slice_update
+""".split()
+# Their bodies are inferred for the new sizes, if these hold for any.
+HAVE_BODIES = ("scan", "while_loop", "branch")
+
+
+def test_every_op_is_inferred_for_other_sizes_or_is_listed():
+    fixed = {name for name, r in RECORDS.items() if not r["any_size"]}
+    assert fixed == {*SIZES_ARE_PARAMETERS, *HAVE_BODIES}
+
+
 def test_the_page_is_up_to_date():
     assert op_table.PAGE.read_text() == op_table.page(), "run python tools/op_table.py"

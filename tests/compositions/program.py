@@ -12,7 +12,7 @@ import numpy as np
 
 import olivine.core as mx
 from tests.compositions.templates import GENERAL, NAMESPACE, ROUGH, SMOOTH
-from tests.support import COMPLEX, FLOATING, INTEGER, UNSIGNED, dtype_name, to_mx, to_np
+from tests.support import COMPLEX, FLOATING, INTEGER, UNSIGNED, dtype_name, rounded, to_mx, to_np
 
 SHAPES = (
     (),
@@ -64,29 +64,48 @@ class Program:
     profile: str
     inputs: list
     statements: list = field(default_factory=list)
+    drawn: dict = field(default_factory=dict, repr=False)  # inputs by draw and sizes
 
     def names(self):
         return [name for s in self.statements for name in targets(s)]
 
     def values(self, draw=0, sizes=None):
         """Fresh inputs, the `draw`th ones; `sizes` replaces dimensions."""
+        key = draw, bool(sizes)
+        if key not in self.drawn:
+            self.drawn[key] = self.draw_values(draw, sizes)
+        return [
+            mx.random.key(at.key + draw) if x is None else to_mx(x, at.dtype)
+            for at, x in zip(self.inputs, self.drawn[key], strict=True)
+        ]
+
+    def draw_values(self, draw, sizes):
         rng = np.random.default_rng([self.seed, draw])
         out = []
         for at in self.inputs:
             if at.key is not None:
-                out.append(mx.random.key(at.key + draw))
+                out.append(None)
                 continue
             shape = tuple((sizes or {}).get(n, n) for n in at.shape)
             x = rng.normal(0, 1.0 if at.dtype in FLOATING + COMPLEX else 3.0, shape)
             if at.dtype in COMPLEX:
                 x = x + 1j * rng.normal(0, 1, shape)
             x = np.abs(x) if at.dtype in UNSIGNED else x > 0 if at.dtype == "bool_" else x
-            out.append(to_mx(np.round(x) if at.dtype in INTEGER else x, at.dtype))
+            out.append(rounded(np.round(x) if at.dtype in INTEGER else x, at.dtype))
         return out
+
+    def needed(self, returned):
+        """The statements that the named values need."""
+        wanted, kept = set(returned), []
+        for s in reversed(self.statements):
+            if wanted & set(targets(s)):
+                wanted |= set(NAME.findall(s.split(" = ", 1)[1]))
+                kept.insert(0, s)
+        return kept
 
     def source(self, returned):
         head = ", ".join(f"x{i}" for i in range(len(self.inputs)))
-        lines = [f"def program({head}):", *self.statements, f"return [{', '.join(returned)}]"]
+        lines = [f"def program({head}):", *self.needed(returned), f"return [{', '.join(returned)}]"]
         return "\n    ".join(lines) + "\n"
 
     def function(self, returned=None):
@@ -161,7 +180,8 @@ class Drawer:
         limit = mx.set_memory_limit(SMALL_MEMORY)  # what is huge in between is no use either
         try:
             out = eval(expression, {**NAMESPACE, **self.space})
-            out = list(out) if isinstance(out, list | tuple) else [out]
+            several = isinstance(out, list | tuple)
+            out = list(out) if several else [out]
             mx.eval(out)
         except (ValueError, TypeError, IndexError, MemoryError):
             return False
@@ -171,12 +191,7 @@ class Drawer:
             return False
         names = [f"x{self.count + i}" for i in range(len(out))]
         # A single name takes the value out of its list, if it is in one.
-        one = (
-            "[0]"
-            if len(out) == 1
-            and isinstance(eval(expression, {**NAMESPACE, **self.space}), list | tuple)
-            else ""
-        )
+        one = "[0]" if several and len(out) == 1 else ""
         self.program.statements.append(f"{', '.join(names)} = {expression}{one}")
         self.count += len(out)
         self.space.update(zip(names, out, strict=True))
@@ -242,7 +257,7 @@ class Drawer:
     def other(self, blank):
         rng, x = self.rng, self.lead
         if (
-            blank in ("axis", "n", "axes", "axis2", "at", "index", "last", "n0", "at0", "at1")
+            blank in ("axis", "n", "axes", "axis2", "at", "index", "last", "n0", "at0", "at1", "mask")
             and not x.ndim
         ):
             raise Misfit
@@ -257,6 +272,7 @@ class Drawer:
             "n": lambda: x.shape[self.axis],
             "n0": lambda: x.shape[0],
             "last": lambda: x.shape[-1],
+            "mask": lambda: [bool(b) for b in rng.integers(0, 2, x.shape[0])],
             "axes": lambda: tuple(
                 int(i) for i in rng.permutation(x.ndim)[: int(rng.integers(1, 3))]
             ),
@@ -296,4 +312,5 @@ class Drawer:
 
 
 def draw(seed, length=None):
+    """The program of a seed; `length`: of so many statements at most, instead of 20 to 60."""
     return Drawer(seed, tuple(PROFILES)[seed % len(PROFILES)], length).draw()

@@ -3,11 +3,15 @@
 Alternatives stand in <a|b>. Blanks: {a} {b} any arrays, {f} {g} {h} real floating ones, {m} one of two
 or more axes, {i} {j} integer ones, {k} booleans, {key} a random key. The first array named is the one
 that {axis}, {axes}, {n} (its size along {axis}), {perm}, {newshape}, {index}, {at} (places along
-{axis}) fit. {s} is a number, {t} a positive one, {r} one of 0 1 2, {p} one of 1 2 3, {flag} a truth
-value, {dtype} a dtype. A program's namespace holds `mx` and the functions at the end of this file.
+{axis}), {mask} (truth values along the first axis) fit. {s} is a number, {t} a positive one, {r} one
+of 0 1 2, {p} one of 1 2 3, {flag} a truth value, {dtype} a dtype. A program's namespace holds `mx`,
+`sparse`, `einops` and the functions at the end of this file.
 """
 
+import numpy as np
+
 import olivine.core as mx
+from olivine import einops, sparse
 
 # Differentiable almost everywhere, of floating arrays.
 SMOOTH = {
@@ -66,6 +70,61 @@ SMOOTH = {
         "mx.broadcast_arrays({f}, {g})",
         "mx.meshgrid(mx.flatten({f})[:3], mx.flatten({g})[:4], indexing='<ij|xy>')",
         "mx.as_strided({f}, ({p}, 2), (<0|1|2>, 1), {bit})",
+        "einops.rearrange({m}, '... a b -> ... b a')",
+        "einops.rearrange({m}, 'a ... b -> b (a ...)')",
+        "einops.reduce({m}, 'a ... b -> b ...', '<sum|mean|max|min>')",
+        "einops.repeat({m}, '... a b -> ... (a r) b', r={p})",
+        "einops.einsum({m}, {m}, '... a b, ... c b -> ... c a')",
+    ),
+    "selection": (
+        "{f}[mx.array({mask})]",
+        "mx.extract({f} > {s}, {f}, size=<3|9>)",
+        "mx.compress(mx.array({mask}), {f}, axis=0, size={p}, fill_value={s})",
+        "mx.repeat({f}, mx.array({mask}).astype(mx.int32) + {bit}, 0, total_repeat_length=<4|7>)",
+        "{f}[mx.nonzero({f} > {s}, size=<4|9>)]",
+        "mx.unique({f}, size=<3|9>)",
+        "write({f}, lambda w: w.__setitem__({f} > {s}, mx.mean({g})))",
+    ),
+    "loops": (
+        "mx.scan(lambda c, x: (mx.tanh(c + x), c * x), {f}[0], {f}, reverse={flag}, checkpoint=<None|1|2|True>)",
+        "mx.scan(lambda c, x: ((c[1], mx.sin(c[0]) + x), c[0]), ({f}[0], {f}[-1]), {f})[1]",
+        "mx.scan(lambda c, x: (mx.fori_loop(0, 2, lambda i, d: mx.sin(d) + x, c), x), {f}[0], {f})",
+        "mx.scan(lambda c, _: (c * 0.5 + {g}, mx.sum(c)), {f}, length={p})",
+        "mx.fori_loop({bit}, 4, lambda i, c: mx.sin(c) + i.astype(c.dtype), {f}, checkpoint=<None|2>)",
+        "mx.fori_loop(0, mx.array({p}), lambda i, c: mx.tanh(c) + {g}, {f}, max_steps=4)",
+        "mx.fori_loop(0, {n}, lambda i, c: c + mx.take({f}, i, axis={axis}), mx.mean({f}, axis={axis}))",
+        "mx.while_loop(lambda c: mx.sum(mx.abs(c)) > 1, lambda c: c * 0.5, {f}, max_steps=<3|9>)",
+        "mx.while_loop(lambda c: mx.less(c[0], {p}), lambda c: (c[0] + 1, mx.sin(c[1])), (mx.array({r}), {f}), max_steps=4)[1]",
+        "mx.cond(mx.sum({f}) > {s}, lambda v: mx.sin(v) * v, mx.tanh, {f})",
+        "mx.cond({flag}, lambda v, w: v * w, lambda v, w: v + mx.sin(w), {f}, {g})",
+        "mx.switch({r}, [mx.sin, lambda v: v * mx.sum({g}), lambda v: mx.tanh(v) * v], {f})",
+        "mx.map(lambda r: mx.sin(r) * mx.sum(r), {f}, batch_size=<None|2|3>)",
+        "mx.map(lambda r: mx.cond(mx.sum(r) > {s}, mx.sin, lambda v: v * 2, r), {f})",
+    ),
+    "sparse": (
+        "csr({m}) @ matrix({m}).T",
+        "csr({m}) @ mx.flatten({m})[:{last}]",
+        "mx.sin(matrix({m})) @ csr({m}).T",
+        "csr({m}).<T|to_coo()|T.to_coo()>.to_dense()",
+        "csr({m}).<sum|mean|max|min>(axis=<0|1|None>)",
+        "csr({m}).softmax().to_dense()",
+        "(csr({m}) * mx.tanh(matrix({m}))).<data|to_dense()>",
+        "csr({m}).map(mx.sin).T @ matrix({m})",
+        "sparse.sampled_matmul(csr({m}), matrix({m}), matrix({m}).T @ matrix({m})).<data|to_dense()>",
+        "(csr({m}) @ csr({m}).T).to_dense()",
+        "(csr({m}) + csr(mx.sin({m}))).to_dense()",
+    ),
+    "special": (
+        "mx.special.<gammaln|digamma|gamma|expi|exp1|spence|y0|y1>(mx.abs(mx.tanh({f})) + 1.3)",
+        "mx.special.<erfc|erfcx|ndtr|log_ndtr|i0|i0e|i1|i1e|j0|j1|sinc|expit>(2 * mx.tanh({f}))",
+        "mx.special.<ndtri|logit|entr>(0.5 + 0.4 * mx.tanh({f}))",
+        "mx.special.<xlogy|xlog1py|rel_entr|kl_div|betaln|beta>(mx.tanh({f}) + 1.5, mx.sin({g}) + 2)",
+        "mx.special.<gammainc|gammaincc>(<0.7|3.0|40.0|1000.0>, mx.abs({f}) * <1|100> + {t})",
+        "mx.special.betainc(<0.7|3.0>, <0.5|2.0>, 0.5 + 0.4 * mx.tanh({f}))",
+        "mx.special.zeta(<2.5|4.0>, mx.abs({f}) + {t})",
+        "mx.special.polygamma({p}, mx.abs({f}) + 1)",
+        "mx.special.multigammaln(mx.abs({f}) + 3, {p})",
+        "mx.special.log_softmax({f}, axis={axis})",
     ),
     "indexing": (
         "{f}[{index}]",
@@ -119,6 +178,10 @@ SMOOTH = {
         "mx.linalg.svd(gram({m}), compute_uv=False)",
         "mx.linalg.norm({f} + 0.1, axis={axis})",
         "mx.linalg.cross(mx.flatten({f})[:3], mx.flatten({g})[:3])",
+        "mx.linalg.<expm|sqrtm|logm>(0.5 * gram({m}))",
+        "mx.linalg.matrix_power(gram({m}), <2|3|-1>)",
+        "mx.linalg.lstsq(gram({m}), {m}<|, rcond=0.01>)[0]",
+        "mx.linalg.lstsq(mx.concatenate([gram({m}), gram({m})], axis=-2), mx.concatenate([{m}, {m}], axis=-2))[:2]",
     ),
     "fft": (
         "mx.<real|imag>(mx.fft.<fft|ifft|rfft>({f}, axis={axis}))",
@@ -139,6 +202,7 @@ SMOOTH = {
         "{f} * mx.random.<uniform|normal|gumbel|laplace>({f}.shape, dtype={f}.dtype, key={key})",
         "mx.random.permutation({f}, axis={axis}, key={key})",
         "mx.random.split({key})[{bit}]",
+        "mx.scan(lambda k, x: (mx.random.split(k)[0], x * mx.random.uniform(x.shape, key=k)), {key}, {f})[1]",
     ),
     "fast": (
         "mx.fast.rms_norm({f}, <None|mx.ones(({last},), {f}.dtype)>, 1e-5)",
@@ -195,15 +259,48 @@ ROUGH = {
         "mx.take_along_axis({a}, mx.argsort({a}, axis={axis}), axis={axis})",
         "mx.where({a} > {s}, {b}, 0)",
         "write({a}, lambda w: w.__setitem__({a} > {s}, 1))",
+    ),
+    "selection": (
+        "{a}[mx.array({mask})]",
+        "mx.extract({k}, {k}, size=<3|50>)",
         "mx.extract({a} > {s}, {a}, size=<3|50>)",
         "mx.compress({a}.flatten() > {s}, {a}.flatten(), size=4, fill_value=2)",
+        "mx.compress(mx.array({mask}), {a}, axis=0, size=<1|4>)",
         "mx.flatnonzero({a} > {s}, size=5)",
+        "mx.nonzero({a}, size=<2|9>, fill_value=-1)",
+        "mx.argwhere({a} > {s}, size=<2|9>)",
+        "{a}[mx.nonzero({a} > {s}, size=7)]",
         "mx.repeat({a}.flatten(), ({a}.flatten() > {s}).astype(mx.int32), 0, 6)",
+        "mx.repeat({a}, mx.abs({i}).flatten()[0] % 3, 0, total_repeat_length=5)",
+        "mx.unique({a}, size=4, return_counts=True, return_inverse=True)",
+        "mx.unique_all({a}, size=<3|9>)",
+        "write({a}, lambda w: w.__setitem__(({a} > {s})[0], 1))",
+    ),
+    "loops": (
+        "mx.scan(lambda c, x: (mx.maximum(c, x), c + x), {a}[0], {a}, reverse={flag})",
+        "mx.scan(lambda c, x: (x, (c, x)), {a}[0], {a})[1]",
+        "mx.fori_loop({bit}, 3, lambda i, c: c ^ i.astype(c.dtype), {i})",
+        "mx.fori_loop(0, mx.abs({i}).flatten()[0] % 4, lambda i, c: mx.flip(c, 0), {a}, max_steps=4)",
+        "mx.while_loop(lambda c: mx.any(c > 3), lambda c: c // 2, {i}, max_steps=<2|99>)",
+        "mx.cond(mx.any({k}), lambda v: mx.sort(v, axis=-1), lambda v: mx.flip(v, -1), {a})",
+        "mx.switch(mx.sum({i}) % 4, [mx.negative, mx.square, lambda v: v], {a})",
+        "mx.map(lambda r: (mx.max(r), mx.argmin(r)), {a}, batch_size=<None|2>)",
+    ),
+    "special": (
+        "mx.special.<gammaln|digamma|gammasgn|erfc|ndtr|i0e|j0|sinc|factorial>({a})",
+        "mx.special.comb(mx.abs({i}) % 9, mx.abs({j}) % 9)",
+        "mx.special.<xlogy|xlog1py|rel_entr|kl_div>({a}, {b})",
+        "mx.special.<gammainc|gammaincc>(mx.abs({f}) + {t}, mx.abs({g}))",
+        "mx.special.betainc(mx.abs({f}) + {t}, {t}, mx.sigmoid({g}))",
+        "mx.special.zeta(mx.abs({f}) + {t}, mx.abs({g}) + {t})",
+    ),
+    "linalg": (
+        "mx.linalg.<cond|matrix_rank|eigvalsh|det>(gram({m}))",
+        "mx.linalg.lstsq(gram({m}), {m})",
     ),
     "sort": (
         "mx.<sort|argsort>({a}, axis={axis})",
         "mx.searchsorted(mx.sort(mx.flatten({a})), {b}, side='<left|right>')",
-        "mx.unique({a}, size=4, return_counts=True, return_inverse=True)",
         "mx.argpartition({a}, 0, axis={axis})[..., :1]",
     ),
     "random": (
@@ -219,7 +316,7 @@ ROUGH = {
     "fft": ("mx.fft.<fft|ifft>({a}, axis={axis})", "mx.fft.fft({a}, n=<3|4|16>, axis={axis})"),
 }  # fmt: skip
 # The forms that work on anything are drawn with any array in place of a floating one.
-GENERAL = ("shape", "indexing", "scan", "sort", "transforms")
+GENERAL = ("shape", "indexing", "scan", "sort", "transforms", "selection", "loops", "sparse")
 
 
 # ---- Functions that the expressions call.
@@ -250,4 +347,23 @@ def cut(x, axis, size):
     return tuple(shape)
 
 
-NAMESPACE = {"mx": mx, "write": write, "gram": gram, "heads": heads, "ones": ones, "cut": cut}
+def matrix(x):
+    """The array as one matrix, of rows as they are."""
+    return mx.reshape(x, (-1, x.shape[-1]))
+
+
+def csr(x):
+    """A sparse matrix of some of the elements of an array, by a pattern of its shape alone."""
+    x = matrix(x)
+    kept = (np.arange(x.shape[0])[:, None] * 5 + np.arange(x.shape[1]) * 3) % 7 < 3
+    rows, columns = np.nonzero(kept)
+    starts = np.concatenate([[0], np.cumsum(kept.sum(1))])
+    data = x[mx.array(rows.astype(np.int32)), mx.array(columns.astype(np.int32))]
+    return sparse.CSR(data, columns.astype(np.int32), starts.astype(np.int32), x.shape)
+
+
+NAMESPACE = {
+    "mx": mx, "sparse": sparse, "einops": einops,
+    "write": write, "gram": gram, "heads": heads, "ones": ones, "cut": cut, "matrix": matrix,
+    "csr": csr,
+}  # fmt: skip

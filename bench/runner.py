@@ -41,6 +41,7 @@ MODULES = (
     "bench.convolution",
     "bench.image",
     "bench.sparse",
+    "bench.loops",
 )
 SAMPLE_SECONDS = 0.1
 

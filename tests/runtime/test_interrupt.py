@@ -159,6 +159,53 @@ def test_an_interrupt_ends_the_work_soon(case):
         child.communicate()
 
 
+# Loops without an end in sight; the values of those that go on stay finite.
+LOOPS = {
+    "fori_loop": "mx.fori_loop(0, 10**12, lambda i, c: mx.sin(c), x)",
+    "while_loop": "mx.while_loop(lambda c: mx.all(c < 2), lambda c: mx.sin(c), x)",
+    "scan": "mx.scan(lambda c, y: (mx.sin(c) + y, c[:0]), x, mx.broadcast_to(mx.array(0.0), (1 << 40,)))",
+    "map": "mx.map(lambda y: mx.sin(x + y)[:0], mx.broadcast_to(mx.array(0.0), (1 << 40,)))",
+    "loop in a loop": "mx.fori_loop(0, 9**9, lambda i, c: mx.fori_loop(0, 9**9, lambda j, d: mx.sin(d), c + i), x)",
+    "products": "mx.fori_loop(0, 10**12, lambda i, c: mx.tanh(c @ w), mx.ones((512, 512)))",
+    "branches": "mx.fori_loop(0, 10**12, lambda i, c: mx.cond(i % 2 == 0, mx.sin, mx.cos, c), x)",
+    "gradient": "mx.grad(lambda v: mx.sum(mx.fori_loop(0, 10**7, lambda i, c: mx.sin(c), v, checkpoint=True)))(x)",
+}  # fmt: skip
+ENDLESS = """
+import os, signal, threading, time
+import olivine.core as mx
+signal.signal(signal.SIGINT, signal.default_int_handler)
+x, w = mx.ones((16,)), mx.ones((512, 512)) / 512
+loop = lambda x: {call}
+for make in (loop, mx.compile(loop)):
+    mx.eval(x, w)
+    for pause in (0.1, 0.15, 0.25):
+        sent = []
+        def send():
+            sent.append(time.perf_counter())
+            os.kill(os.getpid(), signal.SIGINT)
+        timer = threading.Timer(pause, send)
+        try:
+            y = make(x)
+            timer.start()
+            mx.eval(y)
+            print("finished")
+        except KeyboardInterrupt:
+            print(time.perf_counter() - sent[0])
+        assert mx.sum(x).item() == 16, "the inputs are not what they were"
+"""
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_an_endless_loop_is_interrupted_soon(name):
+    """Eager, then compiled."""
+    output = run_python(ENDLESS.format(call=LOOPS[name]), limit=120).stdout.split()
+    delays = [float(d) for d in output]
+    assert len(delays) == 6
+    # A machine that is busy with other work may delay one of them.
+    limit = 3.0 if SANITIZED else 0.2
+    assert max(sorted(delays[:3])[1], sorted(delays[3:])[1]) < limit, delays
+
+
 def test_an_interrupt_between_evaluations_is_pythons_own():
     code = """
     import os, signal, olivine.core as mx

@@ -1,9 +1,7 @@
 """Loops and branches against the same written in Python, against NumPy, and against formulas."""
 
-import subprocess
-import sys
+import resource
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -608,16 +606,38 @@ def test_an_error_of_the_function_is_its_own():
 # ---- Memory, interrupts, threads.
 
 
-def test_memory_does_not_grow_with_the_number_of_steps():
+LOOPS = {
+    "fori_loop": lambda n, x: mx.fori_loop(0, n, lambda i, c: mx.abs(c) + i, x),
+    "while_loop": lambda n, x: mx.while_loop(
+        lambda c: c[0] < n, lambda c: (c[0] + 1, mx.abs(c[1]) + 1), (mx.array(0), x)
+    )[1],
+    "scan": lambda n, x: mx.scan(
+        lambda c, y: (mx.abs(c) + y, None), x, mx.broadcast_to(mx.array(1.0), (n,))
+    )[0],
+    "map": lambda n, x: mx.map(
+        lambda y: mx.sum(mx.abs(x) + y) * mx.zeros((0,)), mx.broadcast_to(mx.array(1.0), (n,))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize("wrap", [lambda f: f, mx.compile], ids=["eager", "compiled"])
+def test_memory_does_not_grow_over_a_million_steps(name, wrap):
     def peak(n):
-        x = mx.zeros((1000,))
+        x = mx.zeros((100,))
         mx.eval(x)
         mx.reset_peak_memory()
         before = mx.get_active_memory()
-        mx.eval(mx.fori_loop(0, n, lambda i, c: mx.sin(c) + i, x))
-        return mx.get_peak_memory() - before
+        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        out = wrap(lambda x: LOOPS[name](n, x))(x)
+        mx.eval(out)
+        assert name in ("fori_loop", "map") or out[0].item() == n
+        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident
+        return mx.get_peak_memory() - before, resident
 
-    assert peak(10_000) <= peak(10) + 8192
+    few, _ = peak(10)
+    many, resident = peak(1_000_000)
+    assert many <= few + 8192 and resident < 4000  # KiB
 
 
 def test_a_checkpointed_gradient_takes_the_memory_of_a_square_root():
@@ -637,41 +657,6 @@ def test_a_checkpointed_gradient_takes_the_memory_of_a_square_root():
     assert peak(True) < all_carries / 8
 
 
-INTERRUPTED = """
-import threading, os, signal
-import olivine.core as mx
-x = mx.ones((16,))
-y = mx.{call}
-threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
-try:
-    mx.eval(y)
-    print("no interrupt")
-except KeyboardInterrupt:
-    print("stopped", mx.sum(x).item())
-"""
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        "fori_loop(0, 10**12, lambda i, c: mx.sin(c), x)",
-        "while_loop(lambda c: c[0] == c[0], lambda c: c, x)",
-        "fori_loop(0, 9**9, lambda i, c: mx.fori_loop(0, 9**9, lambda j, d: mx.sin(d), c + 1), x)",
-        "compile(lambda v: mx.fori_loop(0, 10**12, lambda i, c: mx.sin(c), v * 2))(x + 1)",
-    ],
-)
-def test_a_long_loop_is_interrupted(call):
-    start = time.perf_counter()
-    out = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED.format(call=call)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert out.stdout.strip() == "stopped 16.0", out.stderr
-    assert time.perf_counter() - start < 20
-
-
 def test_loops_run_on_several_threads_at_once():
     f = mx.compile(lambda x: mx.fori_loop(0, 200, lambda i, c: c * 0.5 + x, x))
     results = [None] * 4
@@ -686,46 +671,3 @@ def test_loops_run_on_several_threads_at_once():
     for t in threads:
         t.join()
     assert results == pytest.approx([0.0, 2.0, 4.0, 6.0])
-
-
-# ---- What users of other frameworks ask for.
-
-
-def test_mlx_issue_1441_loops_inside_compile():
-    """A loop whose end depends on data, inside a compiled function, without a trace per length."""
-    traces = []
-
-    @mx.compile
-    def sqrt(x):
-        traces.append(1)
-        return mx.while_loop(lambda y: mx.abs(y * y - x) > 1e-4, lambda y: (y + x / y) / 2, x)
-
-    for v in (2.0, 9.0, 1000.0):
-        assert sqrt(mx.array(v)).item() == pytest.approx(v**0.5, rel=1e-4)
-    assert len(traces) == 1
-
-
-def test_mlx_pull_request_3772_scan_is_differentiable_and_batched():
-    f = mx.vmap(
-        mx.value_and_grad(lambda a, xs: mx.scan(lambda c, x: (c * a + x, c), mx.array(0.0), xs)[0])
-    )
-    a, xs = mx.array([0.5, 2.0]), mx.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
-    value, gradient = f(a, xs)  # x0 a^2 + x1 a + x2
-    close(value, mx.array([4.25, 32.0]))
-    close(gradient, mx.array([3.0, 21.0]))
-
-
-def test_pytensor_pull_request_2258_scans_are_not_unrolled():
-    """The graph of a scan, and the time to make it, do not grow with its length."""
-    calls = []
-
-    def step(c, x):
-        calls.append(1)
-        return c * 0.5 + x, c
-
-    start = time.perf_counter()
-    last, _ = mx.scan(step, mx.array(0.0), mx.ones((100_000,)))
-    assert len(calls) == 1 and last.item() == pytest.approx(2.0)
-    gradient = mx.grad(lambda x: mx.scan(step, mx.array(0.0), x)[0])(mx.ones((1000,)))
-    assert gradient[-2:].tolist() == [0.5, 1.0]
-    assert time.perf_counter() - start < 30

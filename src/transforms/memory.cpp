@@ -1,4 +1,5 @@
 // Memory of a plan: who dies where, whose memory an output may take over, where temps lie.
+#include <algorithm>
 #include <iterator>
 #include <map>
 
@@ -79,6 +80,14 @@ void PlanBuilder::measure_lifetimes() {
         s.last = static_cast<int32_t>(t);
       }
     }
+  }
+  if (!plan.results.empty()) return;
+  // When an evaluation fails, values are published up to their last readers, who may read copies.
+  int32_t end = static_cast<int32_t>(plan.tasks.size()) - 1;
+  for (const PlanEntry& e : entries) {
+    if (e.slot < 0 || e.node->tuple) continue;
+    Slot& s = plan.slots[e.slot];
+    s.last = std::max(s.last, std::min(e.last_task, end));
   }
 }
 
@@ -167,6 +176,13 @@ void PlanBuilder::move_donors_last() {
 
 void PlanBuilder::layout_arena() {
   Gaps gaps;
+  std::vector<std::vector<int32_t>> ending(plan.tasks.size());
+  for (size_t i = 0; i < plan.slots.size(); ++i) {
+    int32_t slot = static_cast<int32_t>(i);
+    if (plan.slots[i].last >= 0 && find_slot(slot) == slot) {
+      ending[plan.slots[i].last].push_back(slot);
+    }
+  }
   for (size_t t = 0; t < plan.tasks.size(); ++t) {
     int32_t at = static_cast<int32_t>(t);
     Task& task = plan.tasks[t];
@@ -174,18 +190,11 @@ void PlanBuilder::layout_arena() {
       Slot& s = plan.slots[o.slot];
       if (s.kind == Slot::Kind::temp && s.first == at) s.arena_offset = gaps.take(aligned(s.bytes));
     }
-    auto end = [&](int32_t slot) {
-      Slot& s = plan.slots[slot];
-      if (s.last != at) return;
-      s.last = -2 - at;  // each slot ends once
+    for (int32_t slot : ending[t]) {
+      const Slot& s = plan.slots[slot];
       if (s.kind == Slot::Kind::temp && s.bytes) gaps.give(s.arena_offset, aligned(s.bytes));
       if (s.kind == Slot::Kind::leaf || s.kind == Slot::Kind::bound) task.releases.push_back(slot);
-    };
-    for (Operand& o : task.in) end(o.slot);
-    for (Operand& o : task.out) end(o.slot);
-  }
-  for (Slot& s : plan.slots) {
-    if (s.last <= -2) s.last = -2 - s.last;
+    }
   }
   plan.arena_bytes = gaps.end();
 }

@@ -5,6 +5,7 @@ without this file, and shrunk by leaving statements out. Drawing runs each state
 one where its operands don't fit, or where all would turn into infinities.
 """
 
+import functools
 import re
 from dataclasses import dataclass, field
 
@@ -45,6 +46,12 @@ PROFILES = {
 NAME = re.compile(r"\bx\d+\b")
 SMALL_MEMORY = 32 << 20
 TRIES = 25
+
+
+@functools.lru_cache(maxsize=1024)
+def code(text):
+    """Compiled once, since every check runs the same statements."""
+    return compile(text, "<program>", "exec")
 
 
 class Misfit(Exception):
@@ -111,14 +118,14 @@ class Program:
     def function(self, returned=None):
         """The program as a function of its inputs; it returns the named values, or all."""
         space = dict(NAMESPACE)
-        exec(compile(self.source(returned or self.names()), f"<seed {self.seed}>", "exec"), space)
+        exec(code(self.source(returned or self.names())), space)
         return space["program"]
 
     def stepwise(self, inputs):
         """All values, each computed before the next statement is made."""
         space = {**NAMESPACE, **{f"x{i}": x for i, x in enumerate(inputs)}}
         for s in self.statements:
-            exec(s, space)
+            exec(code(s), space)
             mx.eval([space[name] for name in targets(s)])
         return [space[name] for name in self.names()]
 

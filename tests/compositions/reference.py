@@ -59,6 +59,7 @@ class Reference:
 
 def serve():
     import olivine.core as mx
+    from tests.compositions.program import code
     from tests.compositions.templates import NAMESPACE
     from tests.support import to_mx
 
@@ -71,7 +72,7 @@ def serve():
         for s in statements:
             own = dict(space)
             try:
-                exec(s, own)
+                exec(code(s), own)
                 mx.eval([own[n] for n in targets(s)])
                 results.append([to_np(own[n]) for n in targets(s)])
             except (ValueError, TypeError, IndexError, MemoryError) as error:

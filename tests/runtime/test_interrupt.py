@@ -70,6 +70,16 @@ CASES = {
             box["x"] = c(start)
             mx.eval(box["x"])
     """,
+    "a loop that begins with a copy": """
+        w = mx.array(np.eye(256, dtype=np.float32)[::-1].copy())
+        start = np.arange(1 << 16, dtype=np.float32).reshape(256, 256) % 1000
+        mx.eval(w)
+        def loop(n):
+            return mx.fori_loop(0, n, lambda i, c: mx.abs(c @ w), mx.abs(mx.array(start)).T)
+        x = loop(repeats(lambda: loop(2), total=3) * 2)
+        want = start.T
+        run = lambda: mx.eval(x)
+    """,
     "a list of many rows": """
         many = mx.broadcast_to(mx.array(1), (1 << 40, 1))
         x = mx.array(want := np.ones(3, np.float32))

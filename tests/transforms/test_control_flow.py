@@ -598,6 +598,17 @@ def test_an_error_of_a_step_is_raised_and_the_inputs_are_usable():
     assert x.tolist() == [0, 1, 2]
 
 
+def test_a_loop_that_failed_may_be_evaluated_again():
+    """Its first carry had to be copied, and nobody but the loop refers to it."""
+    x = mx.arange(3.0)
+    starts = [lambda: mx.ones((3, 3)), lambda: mx.array([[1.0, 2, 3]] * 3).T, lambda: mx.sin(x)[::-1]]
+    for start in starts:
+        y = mx.fori_loop(0, 5, lambda i, c: c + mx.take(x, i), start())
+        for _ in range(3):
+            with pytest.raises(IndexError):
+                mx.eval(y)
+
+
 def test_an_error_of_the_function_is_its_own():
     with pytest.raises(ZeroDivisionError):
         mx.scan(lambda c, x: (c, 1 / 0), H, XS)

@@ -382,7 +382,7 @@ def special():
     )
     yield (
         "gammainc-grad",
-        lambda a, x: mx.grad(lambda v: sp.gammainc(v, x).sum())(a),
+        lambda a, x: mx.grad(lambda *v: sp.gammainc(*v).sum(), argnums=(0, 1))(a, x),
         (x, x + 1),
     )
 
@@ -471,6 +471,17 @@ def shapeless():
         export(
             lambda x: [mx.flatten(x), x.T, x.reshape(-1, 1), mx.cumsum(x, 1), mx.var(x, 0)],
             (x,),
+            shapeless=True,
+        ),
+    )
+    yield (
+        "any-sizes-loops",
+        export(
+            lambda x, c: [
+                *mx.scan(lambda c, r: (mx.cond(mx.sum(r) > 0, mx.sin, mx.cos, c + r), r), c, x),
+                mx.while_loop(lambda c: mx.sum(c) > 0, lambda c: c - 1, c, max_steps=3),
+            ],
+            (x, ramp(3)),
             shapeless=True,
         ),
     )

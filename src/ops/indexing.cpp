@@ -746,7 +746,11 @@ AxisOperands align_axis(const array& a, const array& indices, int axis, const ch
   to_a = to_index = common;
   to_a[ax] = a.shape()[ax];
   to_index[ax] = indices.shape()[ax];
-  return {broadcast_to(a, to_a, s), broadcast_to(indices, to_index, s), to_index, ax};
+  // What has the shape already needs no note of its sizes: the ops refuse others that differ.
+  auto fitted = [&](const array& x, const Shape& shape) {
+    return x.shape() == shape ? x : broadcast_to(x, shape, s);
+  };
+  return {fitted(a, to_a), fitted(indices, to_index), to_index, ax};
 }
 
 array update_axis(const array& a, const array& indices, const array& values, int axis,

@@ -74,6 +74,27 @@ def test_a_few_shapes_take_one_trace(name):
     check(name, 8)
 
 
+def test_loops_in_files_hold_for_any_sizes(tmp_path):
+    path = str(tmp_path / "loops.olv")
+    mx.export_function(path, FAMILIES["control_flow"], mx.zeros((3, 4)), shapeless=True)
+    again = mx.import_function(path)
+    for shape in ((3, 4), (7, 2), (2, 9)):
+        x = mx.array(RNG.standard_normal(shape).astype(np.float32))
+        for g, w in zip(again(x), flat(FAMILIES["control_flow"](x)), strict=True):
+            assert_close(g, to_np(w), dtype_name(w.dtype), 8.0, f"{shape}", span=1.0)
+
+
+def test_a_carry_that_changes_its_shape_at_other_sizes_is_the_functions_own_error():
+    """Of rows of four the step keeps the carry's shape, of others it does not."""
+    c = mx.compile(
+        lambda x, w: mx.fori_loop(0, 2, lambda i, v: mx.tanh(v @ w), x), shapeless=True
+    )
+    assert c(mx.ones((3, 4)), mx.ones((4, 4))).shape == (3, 4)
+    assert c(mx.ones((2, 5)), mx.ones((5, 5))).shape == (2, 5)
+    with pytest.raises(ValueError, match="expected the body to return"):
+        c(mx.ones((3, 4)), mx.ones((4, 5)))
+
+
 def test_every_family_is_here():
     families = {p.stem for p in (ROOT / "api").glob("*.pyi")}
     assert families == {*FAMILIES, *" ".join(OTHERS).split()}

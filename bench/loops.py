@@ -91,7 +91,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
-    print(f"us a step, medians of {options.rounds} interleaved samples, {options.threads} threads.\n")
+    print(
+        f"us a step, medians of {options.rounds} interleaved samples, {options.threads} threads.\n"
+    )
     print("| row | JAX | Olivine | JAX / Olivine |")
     print("|---" * 4 + "|")
     for name in NAMES:

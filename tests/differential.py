@@ -103,7 +103,7 @@ class Program:
         a = arrays[i]
         axis = int(rng.integers(-a.ndim, a.ndim)) if a.ndim else None
         kind = rng.choice(["unary", "binary", "binary", "scalar", "reduce", "shape", "cast", "where", "matmul", "index",
-                           "softmax", "scan", "join", "write", "sort"])  # fmt: skip
+                           "softmax", "scan", "join", "write", "sort", "select", "loop", "special"])  # fmt: skip
         if kind == "unary":
             op = getattr(mx, str(rng.choice(UNARY)))
             return lambda v: [op(v[i])]
@@ -132,7 +132,38 @@ class Program:
             ]
         if kind == "matmul":
             return lambda v: [v[i] @ (mx.swapaxes(v[j], -1, -2) if v[j].ndim > 1 else v[j])]
+        if kind == "select":
+            return self.draw_selection(i, j)
+        if kind == "loop":
+            return self.draw_loop(i, j)
+        if kind == "special":
+            name = str(rng.choice(["gammaln", "erfcx", "log_ndtr", "i0e", "j1", "sinc"]))
+            return lambda v: [getattr(mx.special, name)(mx.tanh(v[i]) + 1.5)]
         return self.draw_other(kind, i, j, k, axis)
+
+    def draw_selection(self, i, j):
+        size = int(self.rng.integers(1, 9))
+        choices = [
+            lambda v: [mx.extract(v[i] > 0, v[i], size=size)],
+            lambda v: list(mx.nonzero(v[i] > 1, size=size)),
+            lambda v: [mx.unique(v[i], size=size)],
+            lambda v: [mx.repeat(v[i], mx.sum(v[j] > 0) % 4, 0, total_repeat_length=size)],
+            lambda v: [v[i][mx.nonzero(v[i] > 0, size=size)]],
+        ]
+        return choices[int(self.rng.integers(len(choices)))]
+
+    def draw_loop(self, i, j):
+        n = int(self.rng.integers(1, 5))
+        choices = [
+            lambda v: list(mx.scan(lambda c, x: (c * 0.5 + x, c), v[i][0], v[i])),
+            lambda v: [mx.fori_loop(0, n, lambda _, c: mx.sin(c) + v[j], v[i])],
+            lambda v: [
+                mx.while_loop(lambda c: mx.any(c > 1), lambda c: c * 0.5, v[i], max_steps=n)
+            ],
+            lambda v: [mx.cond(mx.any(v[j] > 1), mx.sin, mx.tanh, v[i])],
+            lambda v: [mx.map(lambda x: mx.sum(x) * x, v[i])],
+        ]
+        return choices[int(self.rng.integers(len(choices)))]
 
     def draw_shape(self, i, axis, ndim):
         pad = int(self.rng.integers(0, 3))

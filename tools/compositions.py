@@ -137,7 +137,9 @@ class Run:
             f"[{bar}] {self.programs} of {whole} programs, {rate:.1f} a second, "
             f"{sum(self.findings.values())} findings, {left:.0f} min left"
         )
-        print(f"\r{text}" if on_terminal else text, end="" if on_terminal else "\n", file=sys.stderr)
+        print(
+            f"\r{text}" if on_terminal else text, end="" if on_terminal else "\n", file=sys.stderr
+        )
 
 
 def main():

@@ -18,7 +18,9 @@ def test_import_by_dlpack_shares_memory__mlx_3484():
     np.testing.assert_array_equal(to_np(a), n)
 
 
-@pytest.mark.parametrize("dtype", "int8 uint16 int64 float16 float32 float64 complex64 complex128 bool".split())
+@pytest.mark.parametrize(
+    "dtype", "int8 uint16 int64 float16 float32 float64 complex64 complex128 bool".split()
+)
 def test_every_dtype_is_imported__mlx_pr_3579(dtype):
     n = np.arange(5).astype(dtype)
     a = mx.from_dlpack(n)
@@ -67,7 +69,11 @@ def test_arrays_name_a_namespace_with_the_standards_functions__pytorch_58743():
         xp = x.__array_namespace__()
         y = (x - xp.mean(x, axis=0)) / xp.std(x, axis=0)
         best = xp.argmax(xp.linalg.vector_norm(y, axis=1))
-        return xp.matmul(xp.matrix_transpose(y), y), best, xp.sort(xp.unique_values(xp.astype(y, xp.int64)))
+        return (
+            xp.matmul(xp.matrix_transpose(y), y),
+            best,
+            xp.sort(xp.unique_values(xp.astype(y, xp.int64))),
+        )
 
     n = np.random.default_rng(0).standard_normal((9, 3))
     for got, want in zip(standardize(mx.array(n, mx.float64)), standardize(n), strict=True):

@@ -48,9 +48,7 @@ def test_a_model_is_compiled_once_for_any_batch_and_length__mlx_2607():
 
 def test_running_sums_of_any_length__mlx_4460():
     one_trace(lambda x: mx.cumsum(x, axis=1), lambda x: np.cumsum(x, 1))
-    one_trace(
-        lambda x: mx.cumprod(x, axis=0, reverse=True), lambda x: np.cumprod(x[::-1], 0)[::-1]
-    )
+    one_trace(lambda x: mx.cumprod(x, axis=0, reverse=True), lambda x: np.cumprod(x[::-1], 0)[::-1])
 
 
 def test_slices_pads_and_writes_of_any_size__mlx_pr_4296():

@@ -50,9 +50,12 @@ def test_a_large_matrix_takes_memory_for_its_nonzeros__mlx_pr_2796():
     mx.eval(ones)
     mx.reset_peak_memory()
     before = mx.get_active_memory()
-    ring = sparse.diag(ones) - sparse.COO(
-        ones, mx.arange(count), (mx.arange(count) + 1) % count, shape=(count, count)
-    ).to_csr()
+    ring = (
+        sparse.diag(ones)
+        - sparse.COO(
+            ones, mx.arange(count), (mx.arange(count) + 1) % count, shape=(count, count)
+        ).to_csr()
+    )
     x = mx.arange(count).astype(mx.float32)
     y = ring @ x
     assert y[:3].tolist() == [-1, -1, -1] and y[-1].item() == count - 1

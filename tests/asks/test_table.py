@@ -19,7 +19,9 @@ mlx#3484 mlx-pr#3579 mlx-pr#3667 mlx-pr#3671 mlx-pr#3680 mlx-pr#3726 mlx-pr#3747
 
 def rows():
     """Thread and test of each line of the table."""
-    return re.findall(r"^\| (\S+#\d+) \|.*\| `(\w+\.py::\w+)` \|$", (HERE / "README.md").read_text(), re.M)
+    return re.findall(
+        r"^\| (\S+#\d+) \|.*\| `(\w+\.py::\w+)` \|$", (HERE / "README.md").read_text(), re.M
+    )
 
 
 def defined():

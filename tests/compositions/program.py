@@ -264,7 +264,8 @@ class Drawer:
     def other(self, blank):
         rng, x = self.rng, self.lead
         if (
-            blank in ("axis", "n", "axes", "axis2", "at", "index", "last", "n0", "at0", "at1", "mask")
+            blank
+            in ("axis", "n", "axes", "axis2", "at", "index", "last", "n0", "at0", "at1", "mask")
             and not x.ndim
         ):
             raise Misfit

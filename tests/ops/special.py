@@ -236,12 +236,18 @@ def test_incomplete_gamma_functions_of_huge_parameters():
         by_a = mx.grad(lambda a, x=x: mx.special.gammainc(a, float64(x)[0]))(float64(a)[0]).item()
         h = math.sqrt(a) * 1e-3
         ends = [
-            [mx.special.gammainc(*float64(a + s * h * i, x + s * h * (1 - i))).item() for s in (1, -1)]
+            [
+                mx.special.gammainc(*float64(a + s * h * i, x + s * h * (1 - i))).item()
+                for s in (1, -1)
+            ]
             for i in (0, 1)
         ]
         for slope, (above, below) in zip((by_x, by_a), ends, strict=True):
             assert slope == pytest.approx((above - below) / (2 * h), rel=1e-5)
-        far = mx.special.gammaincc(*float64(a, 3 * a)).item(), mx.special.gammainc(*float64(a, a / 3)).item()
+        far = (
+            mx.special.gammaincc(*float64(a, 3 * a)).item(),
+            mx.special.gammainc(*float64(a, a / 3)).item(),
+        )
         assert max(far) < 1e-100 and min(far) >= 0
 
 

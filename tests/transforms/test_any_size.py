@@ -86,9 +86,7 @@ def test_loops_in_files_hold_for_any_sizes(tmp_path):
 
 def test_a_carry_that_changes_its_shape_at_other_sizes_is_the_functions_own_error():
     """Of rows of four the step keeps the carry's shape, of others it does not."""
-    c = mx.compile(
-        lambda x, w: mx.fori_loop(0, 2, lambda i, v: mx.tanh(v @ w), x), shapeless=True
-    )
+    c = mx.compile(lambda x, w: mx.fori_loop(0, 2, lambda i, v: mx.tanh(v @ w), x), shapeless=True)
     assert c(mx.ones((3, 4)), mx.ones((4, 4))).shape == (3, 4)
     assert c(mx.ones((2, 5)), mx.ones((5, 5))).shape == (2, 5)
     with pytest.raises(ValueError, match="expected the body to return"):

@@ -601,7 +601,11 @@ def test_an_error_of_a_step_is_raised_and_the_inputs_are_usable():
 def test_a_loop_that_failed_may_be_evaluated_again():
     """Its first carry had to be copied, and nobody but the loop refers to it."""
     x = mx.arange(3.0)
-    starts = [lambda: mx.ones((3, 3)), lambda: mx.array([[1.0, 2, 3]] * 3).T, lambda: mx.sin(x)[::-1]]
+    starts = [
+        lambda: mx.ones((3, 3)),
+        lambda: mx.array([[1.0, 2, 3]] * 3).T,
+        lambda: mx.sin(x)[::-1],
+    ]
     for start in starts:
         y = mx.fori_loop(0, 5, lambda i, c: c + mx.take(x, i), start())
         for _ in range(3):

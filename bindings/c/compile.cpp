@@ -11,6 +11,29 @@ using c::guarded;
 int olivine_compile(olivine_closure* res, const olivine_closure fun, bool shapeless) {
   return guarded([&] { c::set(res, compile(get(fun), shapeless)); });
 }
+int olivine_compile_within(olivine_closure* res, const olivine_closure fun, bool shapeless,
+                           size_t memory_limit, const int* donated, size_t donated_num) {
+  return guarded([&] {
+    MemoryBudget budget{memory_limit, c::numbers(donated, donated_num, "compile")};
+    c::set(res, compile(get(fun), shapeless, std::move(budget)));
+  });
+}
+int olivine_memory_plan(olivine_memory_totals* res, const olivine_closure fun,
+                        const olivine_vector_array inputs) {
+  return guarded([&] {
+    const MemoryPlan p = memory_plan(get(fun), get(inputs));
+    *res = {p.peak,    p.arguments,   p.donated,   p.constants,
+            p.results, p.temporaries, p.workspace, p.recomputed};
+  });
+}
+int olivine_memory_plan_text(olivine_string* res, const olivine_closure fun,
+                             const olivine_vector_array inputs) {
+  return guarded([&] { c::set(res, memory_plan(get(fun), get(inputs)).text()); });
+}
+int olivine_memory_plan_svg(olivine_string* res, const olivine_closure fun,
+                            const olivine_vector_array inputs) {
+  return guarded([&] { c::set(res, memory_plan(get(fun), get(inputs)).svg()); });
+}
 int olivine_detail_compile(olivine_closure* res, const olivine_closure fun, uintptr_t fun_id,
                            bool shapeless, const uint64_t* constants, size_t constants_num) {
   return guarded([&] {

@@ -101,6 +101,10 @@ nb::object make_callable(std::unique_ptr<Behaviour> behaviour) {
   return nb::steal(o);
 }
 
+Behaviour* behaviour_of(PyObject* o) {
+  return Py_TYPE(o) == callable_type ? self_of(o)->behaviour : nullptr;
+}
+
 CallTree::CallTree(PyObject* const* values, Py_ssize_t nargs, PyObject* kwnames) {
   args = nb::steal(PyTuple_New(nargs));
   if (!args.is_valid()) throw nb::python_error();

@@ -23,6 +23,8 @@ struct Behaviour {
 
 void make_callable_type();
 nb::object make_callable(std::unique_ptr<Behaviour> behaviour);
+// What an object of that type does; null for other objects.
+Behaviour* behaviour_of(PyObject* o);
 
 // A call's positional and keyword arguments, held for later calls of the same function with other
 // arrays in them.

@@ -7,6 +7,8 @@
 // `outputs` is written after every call, as the traced function left it.
 #include "olivine/compile.h"
 
+#include <nanobind/stl/string.h>
+
 #include <cstring>
 #include <mutex>
 #include <unordered_map>
@@ -16,6 +18,8 @@
 #include "callable.h"
 #include "core/error.h"
 #include "dtype.h"
+#include "modules.h"
+#include "olivine/memory_plan.h"
 #include "tree.h"
 
 namespace olivine::python {
@@ -191,7 +195,8 @@ nb::object restore(nb::handle state, nb::handle made, const Arrays& arrays, size
 }
 
 struct Trace {
-  explicit Trace(bool shapeless) : compiled(ArrayFn(), shapeless) {}
+  Trace(bool shapeless, MemoryBudget budget)
+      : compiled(ArrayFn(), shapeless, std::move(budget)) {}
   CompiledFunction compiled;
   nb::object result, state;  // trees with the trace's own arrays as leaves
   size_t results = 0;        // arrays of `result`
@@ -201,6 +206,8 @@ struct Trace {
 struct Compiled final : Behaviour {
   nb::object inputs, outputs;
   bool shapeless = false;
+  size_t memory_limit = 0;
+  std::vector<int> donate_argnums;
   std::vector<std::shared_ptr<Trace>> all;
   std::unordered_map<std::string, std::shared_ptr<Trace>> traces;
   // Shapeless: by a key without sizes, the traces that may do for other sizes.
@@ -229,36 +236,71 @@ struct Compiled final : Behaviour {
   }
 
   PyObject* call(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) override {
+    return with_trace(args, nargs, kwnames, [&](Trace& trace, const Arrays& arrays, ArrayFn fn) {
+      return finish(trace, trace.compiled.call(arrays, fn));
+    });
+  }
+  // What the call would take of memory.
+  MemoryPlan memory(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    return with_trace(args, nargs, kwnames, [&](Trace& trace, const Arrays& arrays, ArrayFn fn) {
+      return trace.compiled.memory(arrays, fn);
+    });
+  }
+
+  // Calls f with the trace of these arguments, their arrays and the function to trace.
+  template <class F>
+  auto with_trace(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, F&& f) {
     std::string key;
     Arrays arrays;
-    size_t explicit_arrays = write_key(key, arrays, true, args, nargs, kwnames);
+    std::vector<size_t> ends = write_key(key, arrays, true, args, nargs, kwnames);
     std::shared_ptr<Trace> trace = find(key);
     if (!trace) {
       std::string without_sizes;
       Arrays same;
       if (shapeless) write_key(without_sizes, same, false, args, nargs, kwnames);
-      trace = find_alike(key, without_sizes, arrays);
+      trace = find_alike(key, without_sizes, arrays, {memory_limit, donated(arrays, ends)});
     }
-    auto fn = [&](const Arrays& traced) {
-      return run(*trace, CallTree(args, nargs, kwnames), traced, explicit_arrays);
-    };
-    Arrays found = trace->compiled.call(arrays, fn);
-    return finish(*trace, found);
+    return f(*trace, arrays, [&](const Arrays& traced) {
+      return run(*trace, CallTree(args, nargs, kwnames), traced, ends.back());
+    });
   }
 
-  // Returns how many of the arrays are arguments; those of `inputs` follow.
-  size_t write_key(std::string& key, Arrays& arrays, bool sizes, PyObject* const* args,
-                   Py_ssize_t nargs, PyObject* kwnames) {
+  // Returns how many arrays the arguments have up to each of them, and at last without the state of
+  // `inputs`, which follows.
+  std::vector<size_t> write_key(std::string& key, Arrays& arrays, bool sizes,
+                                PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
     KeyWriter writer(key, arrays, sizes);
+    std::vector<size_t> ends{0};
     Py_ssize_t named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
     for (Py_ssize_t i = 0; i < nargs + named; ++i) {
       if (i >= nargs) writer.write_name(PyTuple_GET_ITEM(kwnames, i - nargs));
       writer.write(args[i], true);
+      ends.push_back(arrays.size());
     }
     key.push_back('|');
-    size_t explicit_arrays = arrays.size();
     if (inputs.is_valid()) writer.write(inputs.ptr(), false);
-    return explicit_arrays;
+    return ends;
+  }
+
+  // Of the arrays, those that nobody reads after the call: state that `outputs` replaces, and
+  // arguments that the caller said it gives up.
+  std::vector<int> donated(const Arrays& arrays, const std::vector<size_t>& ends) const {
+    std::vector<int> found;
+    for (int i : donate_argnums) {
+      if (static_cast<size_t>(i) + 1 >= ends.size()) {
+        fail("[compile] expected donate_argnums below the number of arguments, ", ends.size() - 1,
+             "; got ", i);
+      }
+      for (size_t k = ends[i]; k < ends[i + 1]; ++k) found.push_back(static_cast<int>(k));
+    }
+    std::unordered_set<std::uintptr_t> replaced;
+    if (outputs.is_valid()) {
+      for (const array& a : tree_arrays(outputs)) replaced.insert(a.id());
+    }
+    for (size_t k = ends.back(); k < arrays.size(); ++k) {
+      if (replaced.contains(arrays[k].id())) found.push_back(static_cast<int>(k));
+    }
+    return found;
   }
 
   std::shared_ptr<Trace> find(const std::string& key) {
@@ -272,7 +314,7 @@ struct Compiled final : Behaviour {
 
   // A trace for other sizes that does for these too, or a new one.
   std::shared_ptr<Trace> find_alike(const std::string& key, const std::string& without_sizes,
-                                    const Arrays& arrays) {
+                                    const Arrays& arrays, MemoryBudget budget) {
     nb::ft_lock_guard lock(mutex);
     std::shared_ptr<Trace>& trace = traces[key];
     if (trace) return trace;
@@ -281,7 +323,7 @@ struct Compiled final : Behaviour {
         if (other->compiled.has_trace(arrays)) return trace = other;
       }
     }
-    trace = all.emplace_back(std::make_shared<Trace>(shapeless));
+    trace = all.emplace_back(std::make_shared<Trace>(shapeless, std::move(budget)));
     if (shapeless) alike[without_sizes].push_back(trace);
     return trace;
   }
@@ -338,7 +380,69 @@ struct Compiled final : Behaviour {
   }
 };
 
+template <class T>
+nb::list list_of(const std::vector<T>& values) {
+  nb::list list;
+  for (const T& v : values) list.append(nb::cast(v));
+  return list;
+}
+
+std::vector<int> argument_numbers(Arguments& in, int i) {
+  std::vector<int> numbers;
+  if (PyLong_Check(in.raw(i))) {
+    numbers.push_back(in.integer(i));
+  } else {
+    numbers = in.ints(i);
+  }
+  for (int n : numbers) {
+    if (n < 0) fail("[compile] expected donate_argnums >= 0; got ", n);
+  }
+  return numbers;
+}
+
 }  // namespace
+
+void bind_memory_plan(nb::module_& m) {
+  auto dtype_of = [](const auto& v) { return nb::steal(to_python(v.dtype)); };
+  auto shape_of = [](const auto& v) {
+    nb::list sizes;
+    for (int64_t size : v.shape) sizes.append(size);
+    return nb::tuple(sizes);
+  };
+  using Value = MemoryPlan::Value;
+  using Step = MemoryPlan::Step;
+  nb::class_<Value>(m, "MemoryPlanValue")
+      .def_ro("op", &Value::op)
+      .def_prop_ro("shape", [shape_of](Value& v) { return shape_of(v); })
+      .def_prop_ro("dtype", [dtype_of](Value& v) { return dtype_of(v); })
+      .def_ro("bytes", &Value::bytes)
+      .def_ro("line", &Value::line);
+  nb::class_<Step>(m, "MemoryPlanStep")
+      .def_ro("op", &Step::op)
+      .def_ro("line", &Step::line)
+      .def_ro("active", &Step::active)
+      .def_ro("live", &Step::live);
+  nb::class_<MemoryPlan>(m, "MemoryPlan")
+      .def_ro("peak", &MemoryPlan::peak)
+      .def_ro("arguments", &MemoryPlan::arguments)
+      .def_ro("donated", &MemoryPlan::donated)
+      .def_ro("constants", &MemoryPlan::constants)
+      .def_ro("results", &MemoryPlan::results)
+      .def_ro("temporaries", &MemoryPlan::temporaries)
+      .def_ro("workspace", &MemoryPlan::workspace)
+      .def_ro("recomputed", &MemoryPlan::recomputed)
+      .def_ro("peak_step", &MemoryPlan::peak_step)
+      .def_prop_ro("at_peak", [](MemoryPlan& p) { return list_of(p.at_peak); })
+      .def_prop_ro("steps", [](MemoryPlan& p) { return list_of(p.steps); })
+      .def("text", &MemoryPlan::text, nb::arg("rows") = 10)
+      .def("svg", &MemoryPlan::svg)
+      .def("_repr_svg_", &MemoryPlan::svg)
+      .def("__str__", [](MemoryPlan& p) { return p.text(); })
+      .def("__repr__", [](MemoryPlan& p) {
+        return message("MemoryPlan(peak=", p.peak, ", arguments=", p.arguments, ", results=",
+                       p.results, ", temporaries=", p.temporaries, ")");
+      });
+}
 
 namespace hand {
 
@@ -349,7 +453,37 @@ PyObject* compile(Arguments& in) {
   if (!in.none(1)) c->inputs = nb::borrow(in.raw(1));
   if (!in.none(2)) c->outputs = nb::borrow(in.raw(2));
   c->shapeless = in.boolean(3);
+  if (!in.none(4)) {
+    const int64_t limit = in.integer(4);
+    if (limit <= 0) fail("[compile] expected a memory_limit above 0 bytes; got ", limit);
+    c->memory_limit = static_cast<size_t>(limit);
+  }
+  if (in.given(5)) c->donate_argnums = argument_numbers(in, 5);
   return make_callable(std::move(c)).release().ptr();
+}
+PyObject* memory_plan(Arguments& in) {
+  nb::object fun = nb::borrow(in.raw(0));
+  if (!PyCallable_Check(fun.ptr())) in.mismatch(0, "a function");
+  auto* compiled = dynamic_cast<Compiled*>(behaviour_of(fun.ptr()));
+  Compiled plain;
+  if (!compiled) {
+    plain.fun = fun;
+    compiled = &plain;
+  }
+  std::vector<PyObject*> values;
+  const Py_ssize_t nargs = in.raw(1) ? PyTuple_GET_SIZE(in.raw(1)) : 0;
+  for (Py_ssize_t i = 0; i < nargs; ++i) values.push_back(PyTuple_GET_ITEM(in.raw(1), i));
+  nb::object names;
+  if (in.keywords()) {
+    nb::list list;
+    for (auto [name, value] : nb::borrow<nb::dict>(in.keywords())) {
+      list.append(name);
+      values.push_back(value.ptr());
+    }
+    names = nb::tuple(list);
+  }
+  MemoryPlan plan = compiled->memory(values.data(), nargs, names.ptr());
+  return nb::cast(std::move(plan)).release().ptr();
 }
 PyObject* disable_compile(Arguments&) {
   olivine::disable_compile();

@@ -56,6 +56,7 @@ NB_MODULE(core, m) {
   bind_distributed(m);
   bind_custom_kernels(m);
   bind_debug(m);
+  bind_memory_plan(m);
   bind_array_like(m);
   add_families(m.ptr());
   add_cpp_interface(m.ptr());

@@ -8,6 +8,7 @@ namespace olivine::python {
 void bind_distributed(nb::module_& m);
 void bind_custom_kernels(nb::module_& m);
 void bind_debug(nb::module_& m);
+void bind_memory_plan(nb::module_& m);
 // The class ArrayLike.
 void bind_array_like(nb::module_& m);
 // What C++ modules exchange arrays by.

@@ -20,6 +20,7 @@
 #include "olivine/io.h"
 #include "olivine/io_files.h"
 #include "olivine/memory.h"
+#include "olivine/memory_plan.h"
 #include "olivine/ops/conv.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/einsum.h"

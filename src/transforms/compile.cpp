@@ -7,13 +7,11 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "core/error.h"
 #include "runtime/process_locks.h"
 #include "transforms/nonfinite.h"
-#include "transforms/planned.h"
+#include "transforms/memory_report.h"
 
 namespace olivine {
 namespace {
@@ -45,59 +43,24 @@ std::shared_ptr<const Plan> compiled_plan(const ParamsRef& params, std::span<con
   return plan_for(planned, leaves, planned.traced->checked, true);
 }
 
-std::shared_ptr<const Plan> plan_for(PlannedGraph& planned, std::span<const Layout> leaves,
-                                     int checked, bool atomic) {
-  const TracedGraph& g = *planned.traced;
-  for (const auto& p : planned.plans) {
-    if (p.checked == checked && std::ranges::equal(p.leaves, leaves)) return p.plan;
-  }
-  std::unordered_map<Node*, int> inputs;
-  for (size_t i = 0; i < g.placeholders.size(); ++i) {
-    Node* n = g.placeholders[i].node();
-    inputs.emplace(n, static_cast<int>(i));
-    n->strides = leaves[i].strides;
-  }
-  PlanBuilder builder;
-  builder.placeholder_index = [&](Node* n) {
-    auto it = inputs.find(n);
-    return it == inputs.end() ? -1 : it->second;
-  };
-  std::unordered_set<Node*> roots;
-  for (const array& a : g.computed) roots.insert(a.node());
-  builder.is_held = [&](Node* n, uint32_t) { return roots.count(n) > 0; };
-  builder.checked = checked;
-  builder.atomic = atomic;
-  builder.collect(g.computed, nullptr);
-  builder.build(g.computed);
-  for (int32_t i : builder.leaf_entries) {
-    Node* n = builder.entries[i].node;
-    LeafSource source;
-    if (n->placeholder) {
-      source.input = inputs.at(n);
-    } else {
-      source.constant = n->buffer;
-    }
-    builder.plan.sources.push_back(source);
-  }
-  builder.plan.composites = std::move(builder.composites);
-  auto plan = std::make_shared<const Plan>(std::move(builder.plan));
-  if (planned.plans.size() >= 16) planned.plans.erase(planned.plans.begin());
-  planned.plans.push_back({checked, {leaves.begin(), leaves.end()}, plan});
-  return plan;
-}
-
 struct CompiledFunction::State {
   ArrayFn fn;
   bool shapeless;
+  MemoryBudget budget;
   std::vector<std::shared_ptr<PlannedGraph>> graphs;  // most recent last; under the traces' lock
 
   std::shared_ptr<PlannedGraph> find(const Arrays& inputs);
-  std::shared_ptr<PlannedGraph> keep(PlannedGraph g);
+  std::shared_ptr<PlannedGraph> find_or_trace(const Arrays& inputs, const ArrayFn& fn);
+  std::shared_ptr<PlannedGraph> keep(std::shared_ptr<TracedGraph> traced);
 };
 
-CompiledFunction::CompiledFunction(ArrayFn fn, bool shapeless) : state_(std::make_unique<State>()) {
+CompiledFunction::CompiledFunction(ArrayFn fn, bool shapeless)
+    : CompiledFunction(std::move(fn), shapeless, MemoryBudget()) {}
+CompiledFunction::CompiledFunction(ArrayFn fn, bool shapeless, MemoryBudget budget)
+    : state_(std::make_unique<State>()) {
   state_->fn = std::move(fn);
   state_->shapeless = shapeless;
+  state_->budget = std::move(budget);
 }
 CompiledFunction::~CompiledFunction() = default;
 
@@ -118,6 +81,22 @@ bool alike(const TracedGraph& g, const Arrays& inputs) {
 
 }  // namespace
 
+// The plan for inputs that lie as these do; those without a value lie in row-major order.
+static std::shared_ptr<const Plan> plan_as_given(PlannedGraph& planned, const Arrays& inputs) {
+  std::lock_guard lock(graph_lock());
+  std::vector<Layout> layouts;
+  for (const array& a : inputs) {
+    const Node* n = a.node();
+    bool known = n->done() && n->strides.size() == n->shape.size();
+    layouts.push_back({n->shape, known ? n->strides : row_major(n->shape), 0});
+  }
+  try {
+    return plan_for(planned, layouts, 0, true);
+  } catch (const NoKernelError& e) {
+    fail(e.what());
+  }
+}
+
 // The graph of these inputs: one that was traced for them, or one for other sizes that can be had
 // for these; else null.
 std::shared_ptr<PlannedGraph> CompiledFunction::State::find(const Arrays& inputs) {
@@ -137,7 +116,7 @@ std::shared_ptr<PlannedGraph> CompiledFunction::State::find(const Arrays& inputs
         !alike(g, inputs))
       continue;
     try {
-      return keep({resized(g, inputs), {}});
+      return keep(resized(g, inputs));
     } catch (const std::invalid_argument&) {
       // The function itself may know better, or has the better error.
     }
@@ -145,10 +124,27 @@ std::shared_ptr<PlannedGraph> CompiledFunction::State::find(const Arrays& inputs
   return nullptr;
 }
 
-std::shared_ptr<PlannedGraph> CompiledFunction::State::keep(PlannedGraph g) {
-  auto planned = std::make_shared<PlannedGraph>(std::move(g));
+std::shared_ptr<PlannedGraph> CompiledFunction::State::keep(std::shared_ptr<TracedGraph> traced) {
+  auto planned = std::make_shared<PlannedGraph>();
+  planned->memory_limit = budget.limit;
+  if (!budget.donated.empty()) planned->donated.resize(traced->placeholders.size(), false);
+  for (int i : budget.donated) {
+    if (i < 0 || static_cast<size_t>(i) >= planned->donated.size()) {
+      fail("[compile] expected donated inputs among the ", planned->donated.size(), "; got ", i);
+    }
+    planned->donated[i] = true;
+  }
+  planned->traced = std::move(traced);
+  // A limit that cannot be kept is an error of the call, not of a later evaluation.
+  if (planned->memory_limit > 0) plan_as_given(*planned, planned->traced->placeholders);
   std::lock_guard lock(process_lock(Lock::traces));
   return graphs.emplace_back(std::move(planned));
+}
+
+std::shared_ptr<PlannedGraph> CompiledFunction::State::find_or_trace(const Arrays& inputs,
+                                                                     const ArrayFn& fn) {
+  std::shared_ptr<PlannedGraph> planned = find(inputs);
+  return planned ? planned : keep(trace(fn, inputs, shapeless));
 }
 
 bool CompiledFunction::has_trace(const Arrays& inputs) { return state_->find(inputs) != nullptr; }
@@ -156,8 +152,7 @@ bool CompiledFunction::has_trace(const Arrays& inputs) { return state_->find(inp
 Arrays CompiledFunction::call(const Arrays& inputs, const ArrayFn& fn) {
   // A trace for any sizes has to see all of the function.
   if (disabled() || ShapelessTrace::running()) return fn(inputs);
-  std::shared_ptr<PlannedGraph> planned = state_->find(inputs);
-  if (!planned) planned = state_->keep({trace(fn, inputs, state_->shapeless), {}});
+  std::shared_ptr<PlannedGraph> planned = state_->find_or_trace(inputs, fn);
   const TracedGraph& g = *planned->traced;
   bool tracer = false;
   for (const array& a : inputs) tracer |= a.node()->tracer;
@@ -171,9 +166,31 @@ Arrays CompiledFunction::call(const Arrays& inputs, const ArrayFn& fn) {
   return collect_outputs(g, inputs, computed);
 }
 
-ArrayFn compile(ArrayFn fn, bool shapeless) {
-  auto compiled = std::make_shared<CompiledFunction>(std::move(fn), shapeless);
-  return [compiled](const Arrays& inputs) { return (*compiled)(inputs); };
+MemoryPlan CompiledFunction::memory(const Arrays& inputs) { return memory(inputs, state_->fn); }
+
+MemoryPlan CompiledFunction::memory(const Arrays& inputs, const ArrayFn& fn) {
+  std::shared_ptr<PlannedGraph> planned = state_->find_or_trace(inputs, fn);
+  std::shared_ptr<const Plan> plan = plan_as_given(*planned, inputs);
+  return describe_memory(*planned, *plan);
+}
+
+namespace {
+// What compile() returns, so that memory_plan() finds the function inside.
+struct CompiledCall {
+  std::shared_ptr<CompiledFunction> compiled;
+  Arrays operator()(const Arrays& inputs) const { return (*compiled)(inputs); }
+};
+}  // namespace
+
+ArrayFn compile(ArrayFn fn, bool shapeless) { return compile(std::move(fn), shapeless, {}); }
+ArrayFn compile(ArrayFn fn, bool shapeless, MemoryBudget budget) {
+  return CompiledCall{
+      std::make_shared<CompiledFunction>(std::move(fn), shapeless, std::move(budget))};
+}
+
+MemoryPlan memory_plan(const ArrayFn& fn, const Arrays& inputs) {
+  if (const auto* call = fn.target<CompiledCall>()) return call->compiled->memory(inputs);
+  return CompiledFunction(fn).memory(inputs);
 }
 
 void disable_compile() { compiling.store(Compiling::off); }

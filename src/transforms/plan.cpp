@@ -132,7 +132,7 @@ void PlanBuilder::mark_held() {
   for (const PlanEntry& e : entries) {
     if (e.kind == PlanEntry::Kind::alias) {
       for (Node* in : e.node->inputs) {
-        if (in->mark == e.node->mark) ++uses[in->index];
+        if (in->mark == e.node->mark && in->index < entries.size()) ++uses[in->index];
       }
     }
     for (int32_t in : e.in) ++uses[in];

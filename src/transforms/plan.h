@@ -99,6 +99,7 @@ struct Plan {
   // stopping.
   int32_t tail = INT32_MAX;
   size_t arena_bytes = 0;
+  int32_t recomputed = 0;          // tasks that compute a value again (recompute.h)
   int checked = 0;                 // what tasks' results are looked at for (nonfinite.h)
   std::vector<Arrays> composites;  // keep the nodes of its tasks (compiled functions)
 };
@@ -122,6 +123,7 @@ struct PlanEntry {
   SmallVector<int32_t, 3> regions;  // roots of the regions that compute it (itself: a root)
   int32_t region = -1;              // of a root: its place among the builder's regions
   bool stored = false;              // inside a region, but also read from outside
+  bool again = false;               // computes what another entry of its node does (recompute.h)
   int32_t need = INT32_MAX;         // earliest position at which a user runs
   int32_t numbered_in = -1;         // root of the region whose program knows it as `number`
   uint16_t number = 0;
@@ -146,6 +148,7 @@ class PlanBuilder {
   int checked = 0;
   // Of a plan with results: tasks that overwrite inputs come last, and do not stop halfway.
   bool atomic = true;
+  bool draft = false;  // only its memory is of interest: programs are not made ready
   std::vector<PlanEntry> entries;
   std::vector<Arrays> composites;     // graphs that replaced ops without a kernel
   std::vector<int32_t> leaf_entries;  // by leaf number

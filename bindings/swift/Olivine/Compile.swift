@@ -11,13 +11,14 @@ final class CompiledFunction: @unchecked Sendable {
   private var compiled = olivine_closure()
 
   init(
-    inputs: [any Updatable], outputs: [any Updatable], shapeless: Bool, _ f: @escaping ArrayFunction
+    inputs: [any Updatable], outputs: [any Updatable], shapeless: Bool, memoryLimit: Int = 0,
+    _ f: @escaping ArrayFunction
   ) {
     self.f = f
     self.inputs = inputs
     self.outputs = outputs
     let closure = Closure { [unowned self] in self.traced($0) }
-    checked(olivine_compile(&compiled, closure.ctx, shapeless))
+    checked(olivine_compile_within(&compiled, closure.ctx, shapeless, memoryLimit, nil, 0))
   }
   deinit { olivine_closure_free(compiled) }
 
@@ -51,11 +52,15 @@ final class CompiledFunction: @unchecked Sendable {
 
 /// `f`, compiled: its graph is made at the first call for given shapes and dtypes (only dtypes and
 /// dimensions if `shapeless`). State that it reads or changes must be in `inputs` or `outputs`.
+///
+/// `memoryLimit`: most bytes that may be active while it runs, as `MemoryPlan.peak` counts them; 0
+/// for any. Values are computed again where keeping them would take more, with the same results.
 public func compile(
   inputs: [any Updatable] = [], outputs: [any Updatable] = [], shapeless: Bool = false,
-  _ f: @escaping ([NDArray]) -> [NDArray]
+  memoryLimit: Int = 0, _ f: @escaping ([NDArray]) -> [NDArray]
 ) -> @Sendable ([NDArray]) -> [NDArray] {
-  let function = CompiledFunction(inputs: inputs, outputs: outputs, shapeless: shapeless, f)
+  let function = CompiledFunction(
+    inputs: inputs, outputs: outputs, shapeless: shapeless, memoryLimit: memoryLimit, f)
   return { function($0) }
 }
 

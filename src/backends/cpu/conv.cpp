@@ -13,6 +13,7 @@
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/scratch.h"
 #include "backends/cpu/tile.h"
+#include "backends/cpu/workspace.h"
 #include "core/layout.h"
 #include "core/op.h"
 #include "core/size.h"
@@ -322,6 +323,36 @@ void run_conv(const KernelCall& call) {
   run(weights_of(w, copy.data(), dense));
 }
 
+// In terms of run(): what its branches allocate at most.
+int64_t forward_workspace(const KernelCall& call, const ConvGeometry& g, const Sizes& s,
+                          const ConvPhase& p) {
+  const Dtype dtype = call.out[0].dtype;
+  const size_t item = dtype.size();
+  const ConvCall c{g, {s.groups, s.in, s.out}, dtype, nullptr, gemm_kernels_for(dtype, cpu_isa())};
+  const int64_t rows = g.batch * positions(p), columns = taps(p) * s.in;
+  const bool depthwise = s.in == 1 && s.out == 1 && s.groups > 1;
+  if (rows == 0 || columns == 0) return 0;
+  if (!(s.groups == 1 && is_in_place(p)) && !depthwise && suits_direct_conv(p)) {
+    return suits_winograd(c, p) ? winograd_conv_workspace(c, p) : direct_conv_workspace(c, p);
+  }
+  GemmArgs a;
+  a.dtype = dtype;
+  a.m = rows, a.n = s.out, a.k = columns;
+  a.a = {nullptr, columns, 1};
+  a.b = {nullptr, 1, columns};
+  a.c_row_stride = s.out;
+  if (s.groups == 1 && is_in_place(p)) return gemm_workspace(a);
+  const int64_t chosen =
+      whole_kernel(g, p) && !depthwise ? 0 : counted_scratch(s.groups * s.out * columns, item);
+  if (depthwise) return chosen;
+  const int64_t longest =
+      std::clamp<int64_t>(kTileBytes / (columns * s.item), 64, kLongestTile);
+  const int64_t count = ceil_div(rows, longest), size = ceil_div(rows, count);
+  const int64_t at_once = count >= kTilesToShare ? std::min<int64_t>(thread_count(), count) : 1;
+  a.m = size;
+  return chosen + at_once * (counted_scratch(size * columns, item) + gemm_workspace(a));
+}
+
 // ---- conv_weight: (O, kernel, C) from x and the cotangent, a product along all output positions
 
 class Weights {
@@ -466,7 +497,55 @@ void run_conv_weight(const KernelCall& call) {
   for (const ConvPhase& phase : g.phases()) weights.run(phase);
 }
 
+int64_t weight_workspace(const KernelCall& call, const ConvGeometry& g, const Sizes& s,
+                         const ConvPhase& p) {
+  const Dtype dtype = call.out[0].dtype;
+  const size_t item = dtype.size();
+  const ConvCall c{g, {s.groups, s.in, s.out}, dtype, nullptr, gemm_kernels_for(dtype, cpu_isa())};
+  const int64_t rows = g.batch * positions(p), columns = taps(p) * s.in, outs = s.groups * s.out;
+  if (rows == 0 || columns == 0) return 0;
+  if (s.in == 1 && s.out == 1 && s.groups > 1) return counted_scratch(taps(p) * g.channels, item);
+  GemmArgs a;
+  a.dtype = dtype;
+  a.m = s.out, a.n = columns, a.k = rows;
+  a.a = {nullptr, 1, s.out};
+  a.b = {nullptr, columns, 1};
+  a.c_row_stride = columns;
+  if (s.groups == 1 && s.out * s.in >= kLargeProduct && is_in_place(p)) return gemm_workspace(a);
+  const int64_t sums = whole_kernel(g, p) ? 0 : counted_scratch(outs * columns, item);
+  if (suits_direct_conv(p)) {
+    return sums + (suits_winograd(c, p) ? winograd_conv_weight_workspace(c, p)
+                                        : direct_conv_weight_workspace(c, p));
+  }
+  const int64_t longest =
+      std::clamp<int64_t>(4 * kTileBytes / (columns * s.item), 64, 2 * kLongestTile);
+  a.k = ceil_div(rows, ceil_div(rows, longest));
+  return sums + counted_scratch(a.k * columns, item) + gemm_workspace(a) +
+         (whole_result(p) ? 0 : counted_scratch(a.k * s.out, item));
+}
+
 }  // namespace
+
+namespace {
+int64_t workspace(const KernelCall& call, bool weight) {
+  const auto& p = call.as<ConvParams>();
+  const View &x = call.in[0], &out = call.out[0], &other = call.in[1];
+  if (out.size() == 0) return 0;
+  const Shape& kernel = weight ? out.shape : other.shape;
+  const ConvGeometry g(p, x.shape, kernel, weight ? other.shape : out.shape);
+  const Sizes s{static_cast<int64_t>(out.dtype.size()), p.groups, kernel.back(),
+                kernel[0] / p.groups};
+  int64_t most = 0;
+  for (const ConvPhase& phase : g.phases()) {
+    most = std::max(most, weight ? weight_workspace(call, g, s, phase)
+                                 : forward_workspace(call, g, s, phase));
+  }
+  return most;
+}
+}  // namespace
+
+int64_t conv_workspace(const KernelCall& call) { return workspace(call, false); }
+int64_t conv_weight_workspace(const KernelCall& call) { return workspace(call, true); }
 
 void register_conv(KernelTable& table) {
   table.add_all("conv", {float16, bfloat16, float32, float64}, {.run = run_conv, .contiguous = 1});

@@ -52,6 +52,7 @@ class DirectConv {
  public:
   DirectConv(const ConvCall& call, const ConvPhase& p, const ConvWeights& w, char* out);
   void run();
+  int64_t workspace() const;
 
  private:
   // Rows of one task, the lines that they read, and the steps of each row and block.
@@ -238,6 +239,23 @@ void DirectConv::run() {
   });
 }
 
+int64_t DirectConv::workspace() const {
+  const size_t size = static_cast<size_t>(call_.packed());
+  const int64_t panel = width_of_panel_ * k_, of_group = row_tasks_ * width_tasks_;
+  const int64_t at_once = std::min<int64_t>(thread_count(), groups_ * of_group * panel_tasks_);
+  ConvSource source{0, call_.channels.in};
+  std::vector<int32_t> index;
+  if (spread_) index = spread_index(0, source);
+  const int64_t lines = ConvLines::workspace(call_, p_, source, rows_, width_);
+  const bool half = call_.item() < call_.packed();
+  const int64_t own = (half ? counted_scratch(rows_ * width_ * width_of_panel_, size) : 0) +
+                      (packs_blocks_ ? counted_scratch((kBlockSteps + 1) * width_of_panel_, size)
+                                     : counted_scratch(0, size));
+  const int64_t packed =
+      packs_blocks_ ? 0 : counted_scratch(groups_ * panels_ * panel + call_.kernels.nr, size);
+  return packed + (shares_lines_ ? groups_ * of_group * lines : at_once * lines) + at_once * own;
+}
+
 void DirectConv::run_task(int64_t task) const {
   const int64_t of_group = row_tasks_ * width_tasks_;
   const int64_t group = task / (of_group * panel_tasks_);
@@ -355,6 +373,10 @@ bool suits_direct_conv(const ConvPhase& p) {
   const ConvAxis& w = p[2];
   return w.count >= kShortest &&
          ConvLines::positions(w, w.count) <= 4 * w.count * std::max<int64_t>(w.taps, 1) + 64;
+}
+
+int64_t direct_conv_workspace(const ConvCall& call, const ConvPhase& p) {
+  return DirectConv(call, p, ConvWeights(), nullptr).workspace();
 }
 
 void direct_conv(const ConvCall& call, const ConvPhase& p, const ConvWeights& w, char* out) {

@@ -17,8 +17,11 @@ struct ConvWeights {
 // Writes the outputs of the phase.
 void direct_conv(const ConvCall& call, const ConvPhase& p, const ConvWeights& w, char* out);
 
+int64_t direct_conv_workspace(const ConvCall& call, const ConvPhase& p);
+
 // sums: (O, taps, C) of the phase, for all groups. The dtype is float32 or float64.
 void direct_conv_weight(const ConvCall& call, const ConvPhase& p, const char* cotangent,
                         char* sums);
+int64_t direct_conv_weight_workspace(const ConvCall& call, const ConvPhase& p);
 
 }  // namespace olivine::cpu

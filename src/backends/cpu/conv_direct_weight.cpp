@@ -31,6 +31,7 @@ class DirectWeight {
  public:
   DirectWeight(const ConvCall& call, const ConvPhase& p, const char* cotangent);
   void run(char* sums);
+  int64_t workspace() const;
 
  private:
   struct Block;
@@ -117,6 +118,21 @@ void DirectWeight::run(char* sums) {
     for (int64_t t = begin; t < end; ++t) run_task(t);
   });
   add_up(sums);
+}
+
+int64_t DirectWeight::workspace() const {
+  const size_t size = static_cast<size_t>(call_.packed());
+  const ConvSource source{0, call_.channels.in};
+  const int64_t outs = ceil_div(call_.channels.out, out_tasks_);
+  const int64_t rows = std::min(block_rows_, ceil_div(all_rows_, slices_));
+  const int64_t padded = turned_ ? ceil_div(outs, lanes_) * lanes_ : outs;
+  const bool copy = turned_ ? padded != outs : out_tasks_ > 1;
+  const int64_t tasks = call_.channels.groups * slices_ * out_tasks_;
+  const int64_t own = ConvLines::workspace(call_, p_, source, rows, block_width_) +
+                      counted_scratch(copy ? rows * block_width_ * padded : 0, size);
+  return (turned_ ? counted_scratch(size_, size) : 0) +
+         counted_scratch((slices_ - 1) * size_, size) +
+         std::min<int64_t>(thread_count(), tasks) * own;
 }
 
 void DirectWeight::run_task(int64_t task) const {
@@ -240,6 +256,10 @@ void DirectWeight::add_up(char* sums) const {
 }
 
 }  // namespace
+
+int64_t direct_conv_weight_workspace(const ConvCall& call, const ConvPhase& p) {
+  return DirectWeight(call, p, nullptr).workspace();
+}
 
 void direct_conv_weight(const ConvCall& call, const ConvPhase& p, const char* cotangent,
                         char* sums) {

@@ -57,6 +57,9 @@ class ConvLines {
   }
   // Whether there is one; else zeros are read.
   bool inside(int64_t row, int64_t a, int64_t b) const { return at(row, a, b) != 0; }
+  // What the lines for `rows` rows of `width` outputs take of the allocator at most.
+  static int64_t workspace(const ConvCall& call, const ConvPhase& p, const ConvSource& source,
+                           int64_t rows, int64_t width);
   // Positions of a line that `count` outputs read.
   static int64_t positions(const ConvAxis& w, int64_t count) {
     return (count - 1) * w.stride + w.base[w.taps - 1] - w.base[0] + 1;

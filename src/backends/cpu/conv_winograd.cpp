@@ -33,6 +33,7 @@ class Winograd {
  public:
   Winograd(const ConvCall& call, const ConvPhase& p, const ConvWeights& w, char* out);
   void run();
+  int64_t workspace() const;
 
  private:
   struct Products {
@@ -44,6 +45,12 @@ class Winograd {
     int64_t sum_step;
   };
 
+  bool by_channels() const {
+    const int64_t tiles = tiles_.count();
+    return tiles <= kFewTiles && tiles < outs_ && panels_ >= kLeastPanels;
+  }
+  int64_t row_tasks() const;
+  int64_t panel_tasks() const;
   void run_by_tiles();
   void run_by_channels();
   void multiply_rows(const float* weights, int64_t first, int64_t last) const;
@@ -80,10 +87,35 @@ Winograd::Winograd(const ConvCall& call, const ConvPhase& p, const ConvWeights& 
       width_(ceil_div(ceil_div(in_, blocks_), nr_ / 2) * (nr_ / 2)),
       tiles_(call, p) {}
 
-void Winograd::run() {
-  const int64_t tiles = tiles_.count();
-  const bool by_channels = tiles <= kFewTiles && tiles < outs_ && panels_ >= kLeastPanels;
-  by_channels ? run_by_channels() : run_by_tiles();
+void Winograd::run() { by_channels() ? run_by_channels() : run_by_tiles(); }
+
+int64_t Winograd::row_tasks() const {
+  const int64_t least = ceil_div(kLeastTiles, tiles_.per_row),
+                most = ceil_div(kTaskTiles, tiles_.per_row);
+  const int64_t wanted = std::max(kTasks, int64_t{2} * thread_count());
+  return ceil_div(tiles_.rows, std::clamp(tiles_.rows / wanted, least, most));
+}
+int64_t Winograd::panel_tasks() const {
+  return std::max(ceil_div(panels_, kTaskPanels), std::min(panels_, int64_t{2} * thread_count()));
+}
+
+int64_t Winograd::workspace() const {
+  auto counted = [](int64_t count) { return counted_scratch(count, sizeof(float)); };
+  const int64_t threads = thread_count(), block = (kBlockSteps + 1) * nr_;
+  const int64_t taps = counted(kWinogradTaps * block + nr_);
+  if (by_channels()) {
+    const int64_t tasks = panel_tasks(), step = ceil_div(panels_, tasks) * nr_;
+    const int64_t own =
+        taps + counted(kWinogradTerms * ceil_div(panels_, tasks) * block + nr_) +
+        counted(kWinogradTerms * tiles_.count() * step);
+    return counted(blocks_ * kWinogradTerms * tiles_.count() * width_) +
+           std::min(threads, tasks) * own;
+  }
+  const int64_t tasks = row_tasks(), tiles = ceil_div(tiles_.rows, tasks) * tiles_.per_row;
+  const int64_t own = counted(blocks_ * kWinogradTerms * tiles * width_) +
+                      counted(kWinogradTerms * tiles * panels_ * nr_);
+  return counted(kWinogradTerms * panels_ * panel_floats() + nr_) +
+         std::max(std::min(threads, tasks) * own, std::min(threads, panels_) * taps);
 }
 
 // A block of a panel of weights, in panels for each term. `taps` holds those of the block.
@@ -154,10 +186,7 @@ void Winograd::run_by_tiles() {
       }
     }
   });
-  const int64_t least = ceil_div(kLeastTiles, tiles_.per_row),
-                most = ceil_div(kTaskTiles, tiles_.per_row);
-  const int64_t wanted = std::max(kTasks, int64_t{2} * thread_count());
-  const int64_t tasks = ceil_div(tiles_.rows, std::clamp(tiles_.rows / wanted, least, most));
+  const int64_t tasks = row_tasks();
   parallel_for(tasks, 1, [&](int64_t begin, int64_t end) {
     for (; begin < end; ++begin) {
       multiply_rows(floats(weights), split(begin, tasks, tiles_.rows),
@@ -197,8 +226,7 @@ void Winograd::run_by_channels() {
     float* to = floats(inputs) + begin * tiles_.per_row * width_;
     tiles_.transform({begin, end, blocks_, width_, width_, to, in_plane});
   });
-  const int64_t tasks =
-      std::max(ceil_div(panels_, kTaskPanels), std::min(panels_, int64_t{2} * thread_count()));
+  const int64_t tasks = panel_tasks();
   parallel_for(tasks, 1, [&](int64_t begin, int64_t end) {
     for (; begin < end; ++begin) {
       multiply_panels(floats(inputs), split(begin, tasks, panels_),
@@ -297,6 +325,10 @@ bool suits_winograd(const ConvCall& call, const ConvPhase& p) {
   const WinogradTiles tiles(call, p);
   return tiles.per_row * tiles.per_image >= kFewestTiles &&
          std::min(call.channels.in, call.channels.out) >= kLeastChannels;
+}
+
+int64_t winograd_conv_workspace(const ConvCall& call, const ConvPhase& p) {
+  return Winograd(call, p, ConvWeights(), nullptr).workspace();
 }
 
 void winograd_conv(const ConvCall& call, const ConvPhase& p, const ConvWeights& w, char* out) {

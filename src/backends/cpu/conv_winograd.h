@@ -14,6 +14,8 @@ void winograd_conv(const ConvCall& call, const ConvPhase& p, const ConvWeights& 
 // The same sums as direct_conv_weight, of float32.
 void winograd_conv_weight(const ConvCall& call, const ConvPhase& p, const float* cotangent,
                           float* sums);
+int64_t winograd_conv_workspace(const ConvCall& call, const ConvPhase& p);
+int64_t winograd_conv_weight_workspace(const ConvCall& call, const ConvPhase& p);
 
 // The tiles of all images, in rows.
 class WinogradTiles {

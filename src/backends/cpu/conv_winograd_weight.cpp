@@ -26,6 +26,7 @@ class WinogradWeight {
  public:
   WinogradWeight(const ConvCall& call, const ConvPhase& p, const float* cotangent);
   void run(float* sums) const;
+  int64_t workspace() const;
 
  private:
   // Transformed inputs and cotangents, with room for `tiles` tiles.
@@ -33,6 +34,7 @@ class WinogradWeight {
     float *inputs, *cotangents;
     int64_t tiles;
   };
+  int64_t part_count() const;
   void transform(int64_t begin, int64_t end, const Part& to) const;
   void add(const Part& part, int64_t tiles, bool first, float* terms) const;
 
@@ -65,10 +67,21 @@ WinogradWeight::WinogradWeight(const ConvCall& call, const ConvPhase& p, const f
       out_step_(step_of(outs_, call.kernels)),
       tiles_(call, p) {}
 
-void WinogradWeight::run(float* sums) const {
+int64_t WinogradWeight::part_count() const {
   const int64_t row_bytes = kWinogradTerms * (in_step_ + out_step_) * tiles_.per_row * 4;
   const int64_t most = std::max(kPartBytes / row_bytes, ceil_div(kPartTiles, tiles_.per_row));
-  const int64_t parts = ceil_div(tiles_.rows, most);
+  return ceil_div(tiles_.rows, most);
+}
+
+int64_t WinogradWeight::workspace() const {
+  const int64_t tiles = ceil_div(tiles_.rows, part_count()) * tiles_.per_row;
+  return counted_scratch(kWinogradTerms * tiles * in_step_, sizeof(float)) +
+         counted_scratch(kWinogradTerms * tiles * out_step_, sizeof(float)) +
+         counted_scratch(kWinogradTerms * outs_ * in_, sizeof(float));
+}
+
+void WinogradWeight::run(float* sums) const {
+  const int64_t parts = part_count();
   const int64_t tiles = ceil_div(tiles_.rows, parts) * tiles_.per_row;
   const ScratchBytes inputs(kWinogradTerms * tiles * in_step_, sizeof(float));
   const ScratchBytes cotangents(kWinogradTerms * tiles * out_step_, sizeof(float));
@@ -149,6 +162,10 @@ void WinogradWeight::add(const Part& part, int64_t tiles, bool first, float* ter
 }
 
 }  // namespace
+
+int64_t winograd_conv_weight_workspace(const ConvCall& call, const ConvPhase& p) {
+  return WinogradWeight(call, p, nullptr).workspace();
+}
 
 void winograd_conv_weight(const ConvCall& call, const ConvPhase& p, const float* cotangent,
                           float* sums) {

@@ -7,6 +7,7 @@
 
 #include "backends/cpu/gemm/product.h"
 #include "backends/cpu/scratch.h"
+#include "runtime/counted_bytes.h"
 #include "core/size.h"
 #include "runtime/thread_pool.h"
 
@@ -201,18 +202,37 @@ void multiply_direct(const Product& p, const Operands& next, char* scratch) {
   multiply_part(p, {0, p.args.m, 0, p.args.n, scratch, &next});
 }
 
+namespace {
+
 // Columns are shared out first if they are packed, so that each is packed once.
+struct DirectTasks {
+  DirectTasks(const Product& p, int64_t threads)
+      : row_panels(ceil_div(p.args.m, p.kernels.mr)), col_panels(ceil_div(p.args.n, panel_cols(p))) {
+    int64_t tasks = static_cast<int64_t>(
+        std::clamp(p.flops() / kTaskFlops, 1.0, static_cast<double>(kTasksPerThread * threads)));
+    if (tasks > threads) tasks -= tasks % threads;
+    if (packs_b(p) || row_panels < tasks) cols = std::min(tasks, col_panels);
+    rows = std::min(ceil_div(tasks, cols), row_panels);
+  }
+  int64_t row_panels, col_panels;
+  int64_t rows = 1, cols = 1;  // tasks
+};
+
+}  // namespace
+
+int64_t direct_workspace(const Product& p, int64_t threads) {
+  const DirectTasks tasks(p, threads);
+  const int64_t rows = ceil_div(p.args.m, tasks.rows);
+  const int64_t cols = ceil_div(tasks.col_panels, tasks.cols) * panel_cols(p);
+  const int64_t bytes = Layout(p, rows, std::min(cols, p.args.n)).bytes;
+  const int64_t at_once = std::min(threads, tasks.rows * tasks.cols);
+  return bytes == 0 ? 0 : at_once * static_cast<int64_t>(counted_bytes(size_t(bytes)));
+}
+
 void multiply_direct(const Product& p) {
   const int64_t m = p.args.m, n = p.args.n, panel = panel_cols(p);
-  const int64_t row_panels = ceil_div(m, p.kernels.mr), col_panels = ceil_div(n, panel);
-  const double flops = p.flops();
-  const int64_t threads = thread_count();
-  int64_t tasks = static_cast<int64_t>(
-      std::clamp(flops / kTaskFlops, 1.0, static_cast<double>(kTasksPerThread * threads)));
-  if (tasks > threads) tasks -= tasks % threads;
-  int64_t col_tasks = 1;
-  if (packs_b(p) || row_panels < tasks) col_tasks = std::min(tasks, col_panels);
-  const int64_t row_tasks = std::min(ceil_div(tasks, col_tasks), row_panels);
+  const DirectTasks tasks(p, thread_count());
+  const int64_t row_tasks = tasks.rows, col_tasks = tasks.cols, col_panels = tasks.col_panels;
   parallel_for(row_tasks * col_tasks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const int64_t i = t / col_tasks, j = t % col_tasks;

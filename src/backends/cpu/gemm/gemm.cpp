@@ -12,6 +12,7 @@
 #include "backends/cpu/gemm/product.h"
 #include "backends/cpu/gemm/tiles.h"
 #include "backends/cpu/scratch.h"
+#include "runtime/counted_bytes.h"
 #include "core/size.h"
 #include "runtime/thread_pool.h"
 
@@ -76,6 +77,30 @@ void multiply(const Product& product) {
   }
 }
 
+int64_t workspace_of(const Product& product, int64_t threads) {
+  if (product.args.k == 0) {
+    return product.args.n * product.kernels.parts * product.kernels.packed_size;
+  }
+  if (has_vector(product)) return vector_workspace(product);
+  if (suits_tiles(product)) return tiles_workspace(product, threads);
+  if (suits_direct(product)) return direct_workspace(product, threads);
+  return packed_workspace(product, threads);
+}
+
+// How the products of a batch are shared among threads: some at a time, or all threads take each.
+struct Shares {
+  Shares(const Product& first, int64_t count, int64_t threads) {
+    const double flops = first.flops();
+    grain = static_cast<int64_t>(std::clamp(kTaskFlops / (flops + 1), 1.0, 1e9));
+    if (Product::is_small(flops * static_cast<double>(count))) grain = count;
+    each = flops >= kLargeProduct && count < 4 * threads;
+    direct = !each && !has_vector(first) && !suits_tiles(first) && suits_direct(first);
+  }
+  int64_t grain;
+  bool each;    // all threads share each product
+  bool direct;  // with one scratch memory for the products of a thread
+};
+
 void check(const GemmArgs& args) {
   if (args.m < 0 || args.n < 0 || args.k < 0) {
     fail("[gemm] expected sizes >= 0; got m = ", args.m, ", n = ", args.n, ", k = ", args.k);
@@ -125,30 +150,40 @@ void gemm(const GemmArgs& original, Isa isa) {
   const int64_t count = element_count(args.batch);
   const TileKernels* tiles = tile_kernels_for(args.dtype, isa);
   const Product first{args, kernels, tiles, operands_at(args, 0)};
-  const double flops = first.flops();
   if (count == 1) return multiply(first);
-  int64_t grain = static_cast<int64_t>(std::clamp(kTaskFlops / (flops + 1), 1.0, 1e9));
-  if (Product::is_small(flops * static_cast<double>(count))) grain = count;
-  const bool shares = flops >= kLargeProduct && count < 4 * thread_count();
-  const bool direct = !shares && !has_vector(first) && !suits_tiles(first) && suits_direct(first);
+  const Shares shares(first, count, thread_count());
   const auto run = [&](int64_t begin, int64_t end) {
-    ScratchBytes scratch(direct ? direct_scratch(first) : 0, 1);
+    ScratchBytes scratch(shares.direct ? direct_scratch(first) : 0, 1);
     Operands next = operands_at(args, begin);
     for (int64_t i = begin; i < end; ++i) {
       const Product product{args, kernels, tiles, next};
       next = operands_at(args, std::min(i + 1, count - 1));
-      if (direct) {
+      if (shares.direct) {
         multiply_direct(product, next, static_cast<char*>(scratch.data()));
       } else {
         multiply(product);
       }
     }
   };
-  if (shares) {
+  if (shares.each) {
     run(0, count);  // the threads share each product
   } else {
-    parallel_for(count, grain, run);
+    parallel_for(count, shares.grain, run);
   }
+}
+
+int64_t gemm_workspace(const GemmArgs& original) {
+  GemmArgs args = original;
+  if (args.m == 0 || args.n == 0 || element_count(args.batch) == 0) return 0;
+  fold_batch_into_rows(args);
+  const int64_t count = element_count(args.batch), threads = thread_count();
+  const Product first{args, gemm_kernels_for(args.dtype, cpu_isa()),
+                      tile_kernels_for(args.dtype, cpu_isa()), operands_at(args, 0)};
+  const Shares shares(first, count, threads);
+  if (count == 1 || shares.each) return workspace_of(first, threads);
+  const int64_t at_once = std::min(threads, (count + shares.grain - 1) / shares.grain);
+  const int64_t own = shares.direct ? direct_scratch(first) : workspace_of(first, 1);
+  return own == 0 ? 0 : at_once * static_cast<int64_t>(counted_bytes(static_cast<size_t>(own)));
 }
 
 }  // namespace olivine::cpu

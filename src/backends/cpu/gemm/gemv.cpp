@@ -5,6 +5,7 @@
 #include "backends/cpu/tile.h"
 #include "core/size.h"
 #include "runtime/allocator.h"
+#include "runtime/counted_bytes.h"
 #include "runtime/thread_pool.h"
 
 namespace olivine::cpu {
@@ -105,6 +106,14 @@ bool has_vector(const Product& product) {
   if (product.args.m != 1 && product.args.n != 1) return false;
   const VectorProduct v = vector_product(product);
   return v.k_stride == 1 || v.n_stride == 1;
+}
+
+int64_t vector_workspace(const Product& product) {
+  const VectorProduct v = vector_product(product);
+  const int64_t sum_size = product.kernels.packed_size * product.kernels.parts;
+  const int64_t parts = choose_chunks(v, product.args.k).k_count;
+  return static_cast<int64_t>(counted_bytes(static_cast<size_t>(product.args.k * sum_size)) +
+                              counted_bytes(static_cast<size_t>(parts * v.n * sum_size)));
 }
 
 void multiply_vector(const Product& product) {

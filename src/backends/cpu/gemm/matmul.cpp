@@ -1,6 +1,7 @@
 // The matrix-product ops as kernels over gemm.
 #include "backends/cpu/gemm/gemm.h"
 #include "backends/cpu/kernel_table.h"
+#include "backends/cpu/workspace.h"
 #include "core/layout.h"
 #include "ops/matmul_params.h"
 
@@ -40,7 +41,7 @@ GemmArgs product_args(const View& a, const View& b, const View& out) {
 
 void run_matmul(const KernelCall& c) { gemm(product_args(c.in[0], c.in[1], c.out[0])); }
 
-void run_addmm(const KernelCall& c) {
+GemmArgs addmm_args(const KernelCall& c) {
   const auto& p = c.as<AddmmParams>();
   GemmArgs g = product_args(c.in[1], c.in[2], c.out[0]);
   const View& out = c.out[0];
@@ -51,10 +52,22 @@ void run_addmm(const KernelCall& c) {
   g.addend_batch = Strides(addend.strides.begin(), addend.strides.end() - 2);
   g.alpha = p.alpha;
   g.beta = p.beta;
-  gemm(g);
+  return g;
 }
 
+void run_addmm(const KernelCall& c) { gemm(addmm_args(c)); }
+
 }  // namespace
+
+int64_t matmul_workspace(const KernelCall& c) {
+  return gemm_workspace(product_args(c.in[0], c.in[1], c.out[0]));
+}
+int64_t addmm_workspace(const KernelCall& c) {
+  GemmArgs g = addmm_args(c);
+  static const char some = 0;
+  g.addend.data = &some;  // that there is one
+  return gemm_workspace(g);
+}
 
 void register_matmul(KernelTable& table) {
   auto dtypes = {float16, bfloat16, float32, float64, complex64, complex128};

@@ -13,6 +13,7 @@
 
 #include "core/size.h"
 #include "runtime/allocator.h"
+#include "runtime/counted_bytes.h"
 #include "runtime/interrupt.h"
 #include "runtime/thread_pool.h"
 
@@ -44,12 +45,20 @@ class Tiles {
  public:
   explicit Tiles(const Product& product);
   void run();
+  int64_t workspace(int64_t threads) const;
 
  private:
   struct Tile;
+  // Bytes of a tile's scratch memory.
+  struct Scratch {
+    int64_t a, b, sums;
+    int64_t all() const { return a + b + sums; }
+  };
 
+  Scratch scratch_of(int64_t rows, int64_t cols) const;
   bool may_use_b_in_place() const;
   bool is_flat() const;
+  bool has_no_sums() const;
   void pack_all_rows();
   void choose_tiles();
   int64_t k_bound(int64_t block) const;
@@ -190,21 +199,37 @@ Tiles::Tile Tiles::tile_at(int64_t index) const {
   return tile;
 }
 
+bool Tiles::has_no_sums() const { return direct_ || (plain_ && k_blocks_ == 1); }
+
+Tiles::Scratch Tiles::scratch_of(int64_t rows, int64_t cols) const {
+  const int64_t k = ceil_div(args_.k, k_blocks_) + 2, step = kernels_.packed_size;
+  const int64_t b_panels = in_place_ ? 1 : flat_ ? kFlatPanels : ceil_div(cols, kernels_.nr);
+  const int64_t sum_rows = k_blocks_ > 1 ? rows : group_panels_ * kernels_.mr;
+  return {flat_ ? 0 : padded(group_panels_ * kernels_.mr * kernels_.parts * k * step),
+          padded(b_panels * kernels_.nr * k * step),
+          has_no_sums() ? 0 : checked_mul(sum_rows, cols * step)};
+}
+
+int64_t Tiles::workspace(int64_t threads) const {
+  auto counted = [](int64_t bytes) {
+    return static_cast<int64_t>(counted_bytes(static_cast<size_t>(bytes)));
+  };
+  const int64_t rows = ceil_div(row_panels_, row_tiles_) * kernels_.mr;
+  const int64_t cols = ceil_div(col_panels_, col_tiles_) * kernels_.nr;
+  const Scratch size = scratch_of(std::min(rows, args_.m), std::min(cols, n_));
+  const int64_t at_once = serial_ ? 1 : std::min(threads, row_tiles_ * col_tiles_);
+  const int64_t all_rows = flat_ ? padded(args_.m * args_.k * kernels_.packed_size) : 0;
+  return (flat_ ? counted(all_rows) : 0) + at_once * counted(size.all());
+}
+
 void Tiles::run_tile(int64_t index) const {
   Tile tile = tile_at(index);
-  const int64_t panels = group_panels_;
-  const int64_t k = ceil_div(args_.k, k_blocks_) + 2;
   const int64_t step = kernels_.packed_size;
-  const int64_t b_panels = in_place_ ? 1 : flat_ ? kFlatPanels : ceil_div(tile.cols, kernels_.nr);
-  const int64_t sum_rows = k_blocks_ > 1 ? tile.rows : panels * kernels_.mr;
-  const int64_t a_bytes = flat_ ? 0 : padded(panels * kernels_.mr * kernels_.parts * k * step),
-                b_bytes = padded(b_panels * kernels_.nr * k * step);
-  const bool no_sums = direct_ || (plain_ && k_blocks_ == 1);
-  const int64_t sum_bytes = no_sums ? 0 : checked_mul(sum_rows, tile.cols * step);
-  BufferRef scratch = allocate(a_bytes + b_bytes + sum_bytes);
+  const Scratch size = scratch_of(tile.rows, tile.cols);
+  BufferRef scratch = allocate(size.all());
   tile.a = bytes(scratch);
-  tile.b = tile.a + a_bytes;
-  tile.sums = no_sums ? nullptr : tile.b + b_bytes;
+  tile.b = tile.a + size.a;
+  tile.sums = has_no_sums() ? nullptr : tile.b + size.b;
   tile.sum_stride = tile.cols;
   const int64_t width = flat_ ? kFlatPanels * kernels_.nr : tile.cols;
   for (int64_t block = 0; block < k_blocks_; ++block) {
@@ -385,6 +410,9 @@ bool Product::accumulates() const {
 }
 
 void multiply_packed(const Product& product) { Tiles(product).run(); }
+int64_t packed_workspace(const Product& product, int64_t threads) {
+  return Tiles(product).workspace(threads);
+}
 
 void multiply_nothing(const Product& product) {
   const int64_t row_bytes =

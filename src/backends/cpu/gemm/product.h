@@ -40,6 +40,10 @@ void multiply_direct(const Product& product);
 // `next` is the product that follows.
 void multiply_direct(const Product& product, const Operands& next, char* scratch);
 int64_t direct_scratch(const Product& product);
+// What they allocate, as it is counted, on so many threads.
+int64_t packed_workspace(const Product& product, int64_t threads);
+int64_t direct_workspace(const Product& product, int64_t threads);
+int64_t vector_workspace(const Product& product);
 // m == 1 or n == 1, and the matrix has unit stride along one axis: has_vector() says so.
 bool has_vector(const Product& product);
 void multiply_vector(const Product& product);

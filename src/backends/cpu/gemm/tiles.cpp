@@ -5,6 +5,7 @@
 
 #include "core/size.h"
 #include "runtime/allocator.h"
+#include "runtime/counted_bytes.h"
 #include "runtime/interrupt.h"
 #include "runtime/thread_pool.h"
 
@@ -55,9 +56,17 @@ class TiledProduct {
         row_panels_(ceil_div(args_.m, kTileLines)),
         col_panels_(ceil_div(args_.n, kTileLines)) {}
 
+  int64_t workspace(int64_t most) const {
+    const int64_t threads = useful_threads(most);
+    const Parts parts = choose_parts(row_panels_, col_panels_, threads);
+    const int64_t bytes =
+        scratch_bytes(ceil_div(row_panels_, parts.rows), ceil_div(col_panels_, parts.cols));
+    return std::min(threads, parts.rows * parts.cols) *
+           static_cast<int64_t>(counted_bytes(static_cast<size_t>(bytes)));
+  }
+
   void run() const {
-    const auto worth = static_cast<int64_t>(std::min(product_.flops() / kThreadFlops, 1e6));
-    const int64_t threads = std::clamp<int64_t>(worth, 1, thread_count());
+    const int64_t threads = useful_threads(thread_count());
     const Parts parts = choose_parts(row_panels_, col_panels_, threads);
     const int64_t count = parts.rows * parts.cols;
     parallel_for(count, threads == 1 ? count : 1, [&](int64_t begin, int64_t end) {
@@ -66,16 +75,26 @@ class TiledProduct {
   }
 
  private:
+  int64_t useful_threads(int64_t most) const {
+    const auto worth = static_cast<int64_t>(std::min(product_.flops() / kThreadFlops, 1e6));
+    return std::clamp<int64_t>(worth, 1, most);
+  }
+  int64_t panel_bytes() const {
+    return ceil_div(std::min(args_.k, kBlock), kTileSteps) * kTileBytes;
+  }
+  int64_t scratch_bytes(int64_t rows, int64_t cols) const {  // in panels
+    const int64_t sum_rows = (args_.k > kBlock ? rows : kGroup) * kTileLines;
+    return (kGroup + cols) * panel_bytes() +
+           sum_rows * cols * kTileLines * static_cast<int64_t>(sizeof(float));
+  }
+
   void run_part(int64_t i, int64_t j, const Parts& parts) const {
     const int64_t row_begin = split(i, parts.rows, row_panels_),
                   row_end = split(i + 1, parts.rows, row_panels_),
                   col_begin = split(j, parts.cols, col_panels_),
                   cols = split(j + 1, parts.cols, col_panels_) - col_begin;
-    const int64_t panel = ceil_div(std::min(args_.k, kBlock), kTileSteps) * kTileBytes;
-    const int64_t stride = cols * kTileLines;
-    const int64_t sum_rows = (args_.k > kBlock ? row_end - row_begin : kGroup) * kTileLines;
-    const BufferRef scratch =
-        allocate((kGroup + cols) * panel + sum_rows * stride * static_cast<int64_t>(sizeof(float)));
+    const int64_t panel = panel_bytes(), stride = cols * kTileLines;
+    const BufferRef scratch = allocate(scratch_bytes(row_end - row_begin, cols));
     char* const b = static_cast<char*>(scratch->data);
     char* const a = b + cols * panel;
     float* const sums = reinterpret_cast<float*>(a + kGroup * panel);
@@ -137,6 +156,10 @@ const TileKernels* tile_kernels_for([[maybe_unused]] Dtype dtype, [[maybe_unused
 bool suits_tiles(const Product& product) {
   return product.tiles && product.args.m >= kLeastRows && product.args.n >= kLeastRows &&
          product.args.k >= kTileSteps && product.flops() >= kLeastFlops;
+}
+
+int64_t tiles_workspace(const Product& product, int64_t threads) {
+  return TiledProduct(product).workspace(threads);
 }
 
 void multiply_tiles(const Product& product) { TiledProduct(product).run(); }

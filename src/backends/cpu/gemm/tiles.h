@@ -45,5 +45,7 @@ const TileKernels* tile_kernels_for(Dtype dtype, Isa isa);
 // Large enough to pay for packing.
 bool suits_tiles(const Product& product);
 void multiply_tiles(const Product& product);
+// What it allocates, as it is counted, on so many threads.
+int64_t tiles_workspace(const Product& product, int64_t threads);
 
 }  // namespace olivine::cpu

@@ -1,0 +1,86 @@
+// Which kernels take workspace, and how much of it: large ones by the code that allocates it, small
+// ones by what their first lines say.
+#include "backends/workspace.h"
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
+#include "backends/cpu/isa.h"
+#include "backends/cpu/scratch.h"
+#include "backends/cpu/workspace.h"
+#include "core/op.h"
+#include "olivine/parallel.h"
+
+namespace olivine {
+namespace cpu {
+namespace {
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t whole_vectors(int64_t n) { return ceil_div(n, 16) * 16; }
+
+// Tiles of 64 queries by 64 keys in float32 (kernels/attention.cpp).
+int64_t attention(const KernelCall& c) {
+  constexpr int64_t kTile = 64, kShare = 8;
+  const View &q = c.in[0], &v = c.in[2];
+  const int64_t d = whole_vectors(q.shape.back()), w = whole_vectors(v.shape.back());
+  const int64_t tasks = q.shape[0] * q.shape[1] * ceil_div(q.shape[2], kTile);
+  const int64_t floats = (kTile * kShare + 2 * kTile) * d + (kTile * kShare + kTile) * w +
+                         kTile * kTile;
+  return std::min<int64_t>(thread_count(), tasks) * counted_scratch(floats, sizeof(float));
+}
+int64_t attention_vjp(const KernelCall& c) {
+  constexpr int64_t kTile = 64;
+  const View &q = c.in[0], &k = c.in[1], &v = c.in[2];
+  const int64_t d = whole_vectors(q.shape.back()), w = whole_vectors(v.shape.back());
+  const int64_t floats =
+      4 * kTile * d + 3 * kTile * w + 2 * kTile * kTile + k.shape[2] * (d + w);
+  return std::min<int64_t>(thread_count(), k.shape[0] * k.shape[1]) *
+         counted_scratch(floats, sizeof(float));
+}
+
+// Sums of 64 rows for the gradients of weight and bias (kernels/norm.cpp).
+int64_t norm_vjp(const KernelCall& c) {
+  const View& x = c.in[0];
+  const int64_t n = x.shape.back();
+  if (n == 0) return 0;
+  return counted_scratch(ceil_div(x.size() / n, 64) * n * static_cast<int64_t>(c.out.size() - 1),
+                         std::max<size_t>(x.dtype.size(), sizeof(float)));
+}
+
+// Two records of each element (kernels/sort.cpp).
+int64_t sort(const KernelCall& c) {
+  const View& x = c.in[0];
+  return counted_scratch(2 * x.size(), x.dtype.size());
+}
+
+struct Rule {
+  std::string_view op;
+  int64_t (*bytes)(const KernelCall&);
+};
+constexpr Rule kRules[] = {
+    {"matmul", matmul_workspace},
+    {"addmm", addmm_workspace},
+    {"conv", conv_workspace},
+    {"conv_weight", conv_weight_workspace},
+    {"attention", attention},
+    {"attention_vjp", attention_vjp},
+    {"layer_norm_vjp", norm_vjp},
+    {"rms_norm_vjp", norm_vjp},
+    {"sort", sort},
+    {"argsort", sort},
+};
+
+}  // namespace
+}  // namespace cpu
+
+size_t kernel_workspace(int op, const KernelCall& call) {
+  for (const View& v : call.out) {
+    if (v.size() == 0) return 0;
+  }
+  const std::string_view name = op_name(op);
+  const auto* rule = std::ranges::find(cpu::kRules, name, &cpu::Rule::op);
+  return rule == std::end(cpu::kRules) ? 0 : static_cast<size_t>(rule->bytes(call));
+}
+
+}  // namespace olivine

@@ -195,8 +195,7 @@ nb::object restore(nb::handle state, nb::handle made, const Arrays& arrays, size
 }
 
 struct Trace {
-  Trace(bool shapeless, MemoryBudget budget)
-      : compiled(ArrayFn(), shapeless, std::move(budget)) {}
+  Trace(bool shapeless, MemoryBudget budget) : compiled(ArrayFn(), shapeless, std::move(budget)) {}
   CompiledFunction compiled;
   nb::object result, state;  // trees with the trace's own arrays as leaves
   size_t results = 0;        // arrays of `result`
@@ -267,8 +266,8 @@ struct Compiled final : Behaviour {
 
   // Returns how many arrays the arguments have up to each of them, and at last without the state of
   // `inputs`, which follows.
-  std::vector<size_t> write_key(std::string& key, Arrays& arrays, bool sizes,
-                                PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  std::vector<size_t> write_key(std::string& key, Arrays& arrays, bool sizes, PyObject* const* args,
+                                Py_ssize_t nargs, PyObject* kwnames) {
     KeyWriter writer(key, arrays, sizes);
     std::vector<size_t> ends{0};
     Py_ssize_t named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
@@ -439,8 +438,8 @@ void bind_memory_plan(nb::module_& m) {
       .def("_repr_svg_", &MemoryPlan::svg)
       .def("__str__", [](MemoryPlan& p) { return p.text(); })
       .def("__repr__", [](MemoryPlan& p) {
-        return message("MemoryPlan(peak=", p.peak, ", arguments=", p.arguments, ", results=",
-                       p.results, ", temporaries=", p.temporaries, ")");
+        return message("MemoryPlan(peak=", p.peak, ", arguments=", p.arguments,
+                       ", results=", p.results, ", temporaries=", p.temporaries, ")");
       });
 }
 

@@ -46,9 +46,9 @@ struct MemoryPlan {
   OLIVINE_API std::string svg() const;
 };
 
-// The plan of calling `fn`, which compile() returned or which is compiled for it, on inputs of these
-// shapes. Traces the function if that is new; runs no kernel for the call and allocates none of
-// what it describes. Inputs may be lazy: they are not evaluated.
+// The plan of calling `fn`, which compile() returned or which is compiled for it, on inputs of
+// these shapes. Traces the function if that is new; runs no kernel for the call and allocates none
+// of what it describes. Inputs may be lazy: they are not evaluated.
 OLIVINE_API MemoryPlan memory_plan(const ArrayFn& fn, const std::vector<array>& inputs);
 
 }  // namespace olivine

@@ -10,8 +10,8 @@
 
 #include "core/error.h"
 #include "runtime/process_locks.h"
-#include "transforms/nonfinite.h"
 #include "transforms/memory_report.h"
+#include "transforms/nonfinite.h"
 
 namespace olivine {
 namespace {
@@ -51,7 +51,7 @@ struct CompiledFunction::State {
 
   std::shared_ptr<PlannedGraph> find(const Arrays& inputs);
   std::shared_ptr<PlannedGraph> find_or_trace(const Arrays& inputs, const ArrayFn& fn);
-  std::shared_ptr<PlannedGraph> keep(std::shared_ptr<TracedGraph> traced);
+  std::shared_ptr<PlannedGraph> keep(std::shared_ptr<TracedGraph> traced, const Arrays& inputs);
 };
 
 CompiledFunction::CompiledFunction(ArrayFn fn, bool shapeless)
@@ -116,7 +116,7 @@ std::shared_ptr<PlannedGraph> CompiledFunction::State::find(const Arrays& inputs
         !alike(g, inputs))
       continue;
     try {
-      return keep(resized(g, inputs));
+      return keep(resized(g, inputs), inputs);
     } catch (const std::invalid_argument&) {
       // The function itself may know better, or has the better error.
     }
@@ -124,7 +124,8 @@ std::shared_ptr<PlannedGraph> CompiledFunction::State::find(const Arrays& inputs
   return nullptr;
 }
 
-std::shared_ptr<PlannedGraph> CompiledFunction::State::keep(std::shared_ptr<TracedGraph> traced) {
+std::shared_ptr<PlannedGraph> CompiledFunction::State::keep(std::shared_ptr<TracedGraph> traced,
+                                                            const Arrays& inputs) {
   auto planned = std::make_shared<PlannedGraph>();
   planned->memory_limit = budget.limit;
   if (!budget.donated.empty()) planned->donated.resize(traced->placeholders.size(), false);
@@ -136,7 +137,7 @@ std::shared_ptr<PlannedGraph> CompiledFunction::State::keep(std::shared_ptr<Trac
   }
   planned->traced = std::move(traced);
   // A limit that cannot be kept is an error of the call, not of a later evaluation.
-  if (planned->memory_limit > 0) plan_as_given(*planned, planned->traced->placeholders);
+  if (planned->memory_limit > 0) plan_as_given(*planned, inputs);
   std::lock_guard lock(process_lock(Lock::traces));
   return graphs.emplace_back(std::move(planned));
 }
@@ -144,7 +145,7 @@ std::shared_ptr<PlannedGraph> CompiledFunction::State::keep(std::shared_ptr<Trac
 std::shared_ptr<PlannedGraph> CompiledFunction::State::find_or_trace(const Arrays& inputs,
                                                                      const ArrayFn& fn) {
   std::shared_ptr<PlannedGraph> planned = find(inputs);
-  return planned ? planned : keep(trace(fn, inputs, shapeless));
+  return planned ? planned : keep(trace(fn, inputs, shapeless), inputs);
 }
 
 bool CompiledFunction::has_trace(const Arrays& inputs) { return state_->find(inputs) != nullptr; }

@@ -178,8 +178,8 @@ class Walk {
 
   const Plan& plan_;
   std::span<const LeafMemory> leaves_;
-  std::vector<bool> given_up_;   // by leaf: donated, and neither freed nor overwritten yet
-  std::vector<int64_t> owned_;   // by slot: what it counts, -1 until it is there
+  std::vector<bool> given_up_;  // by leaf: donated, and neither freed nor overwritten yet
+  std::vector<int64_t> owned_;  // by slot: what it counts, -1 until it is there
   int64_t live_ = 0;
   Footprint found_;
 };

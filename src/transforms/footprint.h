@@ -20,11 +20,11 @@ struct LeafMemory {
 };
 
 struct Footprint {
-  int64_t peak = 0;      // most during any task, beyond all inputs
+  int64_t peak = 0;  // most during any task, beyond all inputs
   int32_t peak_task = -1;
-  int64_t left = 0;      // what the results take when the arena is gone
-  std::vector<int64_t> held;       // by task: most during it, beyond all inputs
-  std::vector<size_t> workspace;   // by task
+  int64_t left = 0;               // what the results take when the arena is gone
+  std::vector<int64_t> held;      // by task: most during it, beyond all inputs
+  std::vector<size_t> workspace;  // by task
 };
 
 // `placed`: by slot, outputs whose memory is somebody else's (empty: none).

@@ -45,7 +45,8 @@ class Report {
     m.arguments = input_bytes(planned_);
     m.constants = constant_bytes(plan_);
     for (size_t i = 0; i < planned_.donated.size(); ++i) {
-      if (planned_.donated[i]) m.donated += counted_bytes(planned_.traced->placeholders[i].nbytes());
+      if (planned_.donated[i])
+        m.donated += counted_bytes(planned_.traced->placeholders[i].nbytes());
     }
     m.results = static_cast<size_t>(std::max<int64_t>(footprint_.left, 0));
     m.temporaries = plan_.arena_bytes ? counted_bytes(plan_.arena_bytes) : 0;
@@ -91,7 +92,8 @@ class Report {
   }
 
   void find_values(MemoryPlan& m) const {
-    auto add = [&](std::string op, const Shape& shape, Dtype dtype, size_t bytes, std::string line) {
+    auto add = [&](std::string op, const Shape& shape, Dtype dtype, size_t bytes,
+                   std::string line) {
       if (bytes > 0) m.at_peak.push_back({std::move(op), shape, dtype, bytes, std::move(line)});
     };
     const int32_t step = static_cast<int32_t>(m.peak_step);
@@ -178,10 +180,14 @@ std::string picture(const MemoryPlan& m) {
 std::string escaped(const std::string& s) {
   std::string out;
   for (char c : s) {
-    if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '&') out += "&amp;";
-    else out += c;
+    if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '&')
+      out += "&amp;";
+    else
+      out += c;
   }
   return out;
 }
@@ -221,9 +227,10 @@ std::string MemoryPlan::text(size_t rows) const {
 std::string MemoryPlan::svg() const {
   constexpr double kWidth = 640, kHeight = 240, kLeft = 70, kTop = 20, kBottom = 30;
   const double all = kWidth + kLeft + 20, high = kHeight + kTop + kBottom;
-  std::string s = message("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 ", all, " ", high,
-                          "\" font-family=\"sans-serif\" font-size=\"11\">\n<title>Memory over ",
-                          steps.size(), " steps, peak ", human(peak), "</title>\n");
+  std::string s =
+      message("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 ", all, " ", high,
+              "\" font-family=\"sans-serif\" font-size=\"11\">\n<title>Memory over ", steps.size(),
+              " steps, peak ", human(peak), "</title>\n");
   const double n = static_cast<double>(std::max<size_t>(steps.size(), 1));
   auto y = [&](size_t bytes) {
     return kTop + kHeight * (1 - static_cast<double>(bytes) /

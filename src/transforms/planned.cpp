@@ -33,15 +33,14 @@ class GraphPlanner {
     composites_ = std::move(collected.composites);
     // What is checked overwrites nothing and is for finding errors; it takes what it takes.
     if (planned_.memory_limit == 0 || checked_) return finish(std::move(collected));
-    RecomputeSearch search{
-        [this](const std::vector<PlanEntry>& entries) {
-          PlanBuilder b = restore(entries);
-          b.draft = true;
-          build(b);
-          return b;
-        },
-        [this](const PlanBuilder& b) { return peak_of(planned_, b.plan); },
-        planned_.memory_limit};
+    RecomputeSearch search{[this](const std::vector<PlanEntry>& entries) {
+                             PlanBuilder b = restore(entries);
+                             b.draft = true;
+                             build(b);
+                             return b;
+                           },
+                           [this](const PlanBuilder& b) { return peak_of(planned_, b.plan); },
+                           planned_.memory_limit};
     originals_ = collected.entries;
     return finish(restore(entries_within(originals_, search)));
   }

@@ -17,7 +17,7 @@ constexpr int kRounds = 4;
 // Nanoseconds for a byte of a result, from which it counts as dearer; all are tried, cheap first.
 constexpr double kDear[] = {0.8, 4, 1e300};
 constexpr int kCuts[] = {0, 1, 2, 3, 5, 7, 11, 15, 23, 31, 47, 63, 95};
-constexpr int kWorse = 3;          // choices of more cuts that may be worse in a row
+constexpr int kWorse = 3;           // choices of more cuts that may be worse in a row
 constexpr double kLeastGain = .99;  // of the peak, for another round
 
 constexpr double kByteTime = 0.1, kFlopTime = 0.01;  // nanoseconds
@@ -41,8 +41,8 @@ int64_t bytes_of(const Node* n) {
   return bytes;
 }
 
-// Roughly: memory read and written and, where two operands or more are matrices of floats (products,
-// convolutions, attention), as many multiplications as a product of such sizes has.
+// Roughly: memory read and written and, where two operands or more are matrices of floats
+// (products, convolutions, attention), as many multiplications as a product of such sizes has.
 double time_of(const Node* n) {
   const double out = static_cast<double>(bytes_of(n));
   double moved = out, product = static_cast<double>(n->tuple ? 0 : n->size());
@@ -122,7 +122,8 @@ class Lifetimes {
   std::vector<int32_t> last_reads(int32_t end) const {
     std::vector<int32_t> last(entries.size(), -1);
     for (int32_t i = count - 1; i >= 0; --i) {
-      for_reads(i, last[i], end, [&](int32_t in, int32_t at) { last[in] = std::max(last[in], at); });
+      for_reads(i, last[i], end,
+                [&](int32_t in, int32_t at) { last[in] = std::max(last[in], at); });
     }
     return last;
   }

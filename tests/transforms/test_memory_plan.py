@@ -171,7 +171,7 @@ def test_a_scan_is_predicted():
         return mx.scan(body, x, xs)
 
     step = mx.compile(f)
-    args = mx.ones((300, 300)), mx.ones((20, 300))
+    args = mx.ones((256, 256)), mx.ones((16, 256))
     plan = mx.memory_plan(step, *args)
     peak, _ = measured(step, *args)
     assert_near(plan.peak, peak)
@@ -194,7 +194,7 @@ def test_donated_arguments_are_predicted(given_up):
         return p - 0.1 * mx.sort(g, axis=0)
 
     step = mx.compile(update, donate_argnums=(0, 1) if given_up else ())
-    make = lambda: (mx.ones((1000, 1000)), mx.ones((1000, 1000)))
+    make = lambda: (mx.ones((1024, 1024)), mx.ones((1024, 1024)))
     plan = mx.memory_plan(step, *make())
     a, b = make()
     mx.eval(a, b)
@@ -225,7 +225,7 @@ def test_a_function_as_it_is_gets_a_plan():
 
 def test_any_sizes_are_predicted_for_the_given_ones():
     step = mx.compile(lambda x: mx.exp(x) @ mx.exp(x).T, shapeless=True)
-    for n in (200, 300, 400):
+    for n in (256, 384, 512):
         x = mx.ones((n, n))
         plan = mx.memory_plan(step, x)
         peak, _ = measured(step, x)

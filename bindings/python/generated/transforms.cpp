@@ -13,6 +13,7 @@ PyObject* vjp(Arguments& in);
 PyObject* jvp(Arguments& in);
 PyObject* vmap(Arguments& in);
 PyObject* compile(Arguments& in);
+PyObject* memory_plan(Arguments& in);
 PyObject* disable_compile(Arguments& in);
 PyObject* enable_compile(Arguments& in);
 PyObject* checkpoint(Arguments& in);
@@ -55,9 +56,13 @@ constexpr std::string_view py_vmap_names[] = {"fun", "in_axes", "out_axes"};
 constexpr Signature py_vmap_signature{"vmap", py_vmap_names, 3, 0, 3, false, 1u, false};
 constexpr Function py_vmap = &by_hand<py_vmap_signature, hand::vmap>;
 
-constexpr std::string_view py_compile_names[] = {"fun", "inputs", "outputs", "shapeless"};
-constexpr Signature py_compile_signature{"compile", py_compile_names, 4, 0, 4, false, 1u, false};
+constexpr std::string_view py_compile_names[] = {"fun", "inputs", "outputs", "shapeless", "memory_limit", "donate_argnums"};
+constexpr Signature py_compile_signature{"compile", py_compile_names, 6, 0, 6, false, 1u, false};
 constexpr Function py_compile = &by_hand<py_compile_signature, hand::compile>;
+
+constexpr std::string_view py_memory_plan_names[] = {"fun", "args"};
+constexpr Signature py_memory_plan_signature{"memory_plan", py_memory_plan_names, 2, 0, 1, true, 1u, true};
+constexpr Function py_memory_plan = &by_hand<py_memory_plan_signature, hand::memory_plan>;
 
 constexpr std::string_view py_disable_compile_names[] = {""};
 constexpr Signature py_disable_compile_signature{"disable_compile", py_disable_compile_names, 0, 0, 0, false, 0u, false};
@@ -151,7 +156,7 @@ A function that maps `fun` over an axis of its arguments.
 in_axes, out_axes: an axis for all, or a tree like the arguments or results, or a prefix of it;
 None: not mapped.)doc"),
     function_entry<py_compile>("compile",
-R"doc(compile(fun, inputs=None, outputs=None, shapeless=False)
+R"doc(compile(fun, inputs=None, outputs=None, shapeless=False, memory_limit=None, donate_argnums=())
 --
 
 A function that traces `fun` once per structure, shapes and dtypes, then runs it from a plan.
@@ -160,7 +165,37 @@ inputs: trees of arrays, besides the arguments, that `fun` reads. outputs: trees
 `fun` replaces. Constants (int, float, bool, str, None) among the arguments are part of the key.
 shapeless: a trace also serves other sizes of the same ranks, as long as no size is part of what
 it computes; where one is (a reshape to fixed sizes, code that reads a shape), `fun` is traced
-again, so that results are the same either way.)doc"),
+again, so that results are the same either way.
+
+memory_limit: most bytes that may be active while it runs, as ``memory_plan`` counts its `peak`.
+Values are computed again where keeping them would take more; results are the same bits. Under
+another transformation `fun` becomes part of that one, whose limit counts.
+donate_argnums: positional arguments that the caller keeps no reference to. Nothing is done to
+them: memory that nobody else refers to is used again anyway. It tells ``memory_limit`` and
+``memory_plan`` to count on it, as they do for state in `inputs` that `outputs` replaces.
+
+Raises:
+    ValueError: no plan within the limit was found; the message names the least peak that was.)doc"),
+    function_entry<py_memory_plan>("memory_plan",
+R"doc(memory_plan(fun, *args, **kwargs)
+--
+
+What ``fun(*args, **kwargs)`` takes of memory, told before it runs.
+
+fun: what ``compile`` returned, or a function as it is, which is planned as if compiled. Arrays
+among the arguments give shapes, dtypes and layouts; they may be lazy and are not evaluated. The
+function is traced if that is new, nothing of the call is computed or allocated.
+
+Sizes are bytes as ``get_peak_memory`` counts them. `peak` is the most that is active at once:
+all arguments, captured constants, temporaries, results beyond those that take over the memory of
+an argument, and workspace of kernels on this machine's threads.
+
+Example:
+    >>> import olivine.core as mx
+    >>> step = mx.compile(lambda x: mx.sum(mx.exp(x @ x)))
+    >>> plan = mx.memory_plan(step, mx.zeros((1024, 1024)))
+    >>> plan.arguments, plan.results
+    (4194304, 16))doc"),
     function_entry<py_disable_compile>("disable_compile",
 R"doc(disable_compile()
 --
@@ -182,6 +217,12 @@ PyMethodDef methods[] = {
 PyGetSetDef properties[] = {
     {}};
 constexpr ClassDoc classes[] = {
+    {"MemoryPlan",
+R"doc(Memory of one call of a compiled function, from ``memory_plan``. Printed, it is a table.)doc"},
+    {"MemoryPlanValue",
+R"doc(A value that is there at the peak: what made it, and where in the program.)doc"},
+    {"MemoryPlanStep",
+R"doc(A kernel, fused region or copy: bytes active at most during it, and those still read.)doc"},
     {"custom_function",
 R"doc(A function with derivative and batching rules of one's own.
 

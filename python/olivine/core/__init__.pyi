@@ -2659,6 +2659,101 @@ Returns:
 Raises:
     ValueError, IndexError: as ``csr_matmul``."""
 
+class MemoryPlan:
+    """Memory of one call of a compiled function, from ``memory_plan``. Printed, it is a table."""
+
+    @property
+    def peak(self) -> int:
+        ...
+
+    @property
+    def arguments(self) -> int:
+        ...
+
+    @property
+    def donated(self) -> int:
+        ...
+
+    @property
+    def constants(self) -> int:
+        ...
+
+    @property
+    def results(self) -> int:
+        ...
+
+    @property
+    def temporaries(self) -> int:
+        ...
+
+    @property
+    def workspace(self) -> int:
+        ...
+
+    @property
+    def recomputed(self) -> int:
+        ...
+
+    @property
+    def peak_step(self) -> int:
+        ...
+
+    @property
+    def at_peak(self) -> list[MemoryPlanValue]:
+        ...
+
+    @property
+    def steps(self) -> list[MemoryPlanStep]:
+        ...
+
+    def text(self, rows: int=10) -> str:
+        ...
+
+    def svg(self) -> str:
+        ...
+
+class MemoryPlanValue:
+    """A value that is there at the peak: what made it, and where in the program."""
+
+    @property
+    def op(self) -> str:
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        ...
+
+    @property
+    def dtype(self) -> Dtype:
+        ...
+
+    @property
+    def bytes(self) -> int:
+        ...
+
+    @property
+    def line(self) -> str:
+        ...
+
+class MemoryPlanStep:
+    """A kernel, fused region or copy: bytes active at most during it, and those still read."""
+
+    @property
+    def op(self) -> str:
+        ...
+
+    @property
+    def line(self) -> str:
+        ...
+
+    @property
+    def active(self) -> int:
+        ...
+
+    @property
+    def live(self) -> int:
+        ...
+
 class custom_function:
     """A function with derivative and batching rules of one's own.
 
@@ -2750,14 +2845,42 @@ def vmap(fun: Callable[P, R], in_axes: Any=0, out_axes: Any=0) -> Callable[P, R]
 in_axes, out_axes: an axis for all, or a tree like the arguments or results, or a prefix of it;
 None: not mapped."""
 
-def compile(fun: Callable[P, R], inputs: Any=None, outputs: Any=None, shapeless: bool=False) -> Callable[P, R]:
+def compile(fun: Callable[P, R], inputs: Any=None, outputs: Any=None, shapeless: bool=False, memory_limit: int | None=None, donate_argnums: int | Sequence[int]=()) -> Callable[P, R]:
     """A function that traces `fun` once per structure, shapes and dtypes, then runs it from a plan.
 
 inputs: trees of arrays, besides the arguments, that `fun` reads. outputs: trees whose arrays
 `fun` replaces. Constants (int, float, bool, str, None) among the arguments are part of the key.
 shapeless: a trace also serves other sizes of the same ranks, as long as no size is part of what
 it computes; where one is (a reshape to fixed sizes, code that reads a shape), `fun` is traced
-again, so that results are the same either way."""
+again, so that results are the same either way.
+
+memory_limit: most bytes that may be active while it runs, as ``memory_plan`` counts its `peak`.
+Values are computed again where keeping them would take more; results are the same bits. Under
+another transformation `fun` becomes part of that one, whose limit counts.
+donate_argnums: positional arguments that the caller keeps no reference to. Nothing is done to
+them: memory that nobody else refers to is used again anyway. It tells ``memory_limit`` and
+``memory_plan`` to count on it, as they do for state in `inputs` that `outputs` replaces.
+
+Raises:
+    ValueError: no plan within the limit was found; the message names the least peak that was."""
+
+def memory_plan(fun: Callable, *args: Any, **kwargs: Any) -> MemoryPlan:
+    """What ``fun(*args, **kwargs)`` takes of memory, told before it runs.
+
+fun: what ``compile`` returned, or a function as it is, which is planned as if compiled. Arrays
+among the arguments give shapes, dtypes and layouts; they may be lazy and are not evaluated. The
+function is traced if that is new, nothing of the call is computed or allocated.
+
+Sizes are bytes as ``get_peak_memory`` counts them. `peak` is the most that is active at once:
+all arguments, captured constants, temporaries, results beyond those that take over the memory of
+an argument, and workspace of kernels on this machine's threads.
+
+Example:
+    >>> import olivine.core as mx
+    >>> step = mx.compile(lambda x: mx.sum(mx.exp(x @ x)))
+    >>> plan = mx.memory_plan(step, mx.zeros((1024, 1024)))
+    >>> plan.arguments, plan.results
+    (4194304, 16)"""
 
 def disable_compile() -> None:
     """Compiled functions run as they are from now on."""

@@ -345,8 +345,7 @@ int64_t forward_workspace(const KernelCall& call, const ConvGeometry& g, const S
   const int64_t chosen =
       whole_kernel(g, p) && !depthwise ? 0 : counted_scratch(s.groups * s.out * columns, item);
   if (depthwise) return chosen;
-  const int64_t longest =
-      std::clamp<int64_t>(kTileBytes / (columns * s.item), 64, kLongestTile);
+  const int64_t longest = std::clamp<int64_t>(kTileBytes / (columns * s.item), 64, kLongestTile);
   const int64_t count = ceil_div(rows, longest), size = ceil_div(rows, count);
   const int64_t at_once = count >= kTilesToShare ? std::min<int64_t>(thread_count(), count) : 1;
   a.m = size;
@@ -537,8 +536,8 @@ int64_t workspace(const KernelCall& call, bool weight) {
                 kernel[0] / p.groups};
   int64_t most = 0;
   for (const ConvPhase& phase : g.phases()) {
-    most = std::max(most, weight ? weight_workspace(call, g, s, phase)
-                                 : forward_workspace(call, g, s, phase));
+    most = std::max(
+        most, weight ? weight_workspace(call, g, s, phase) : forward_workspace(call, g, s, phase));
   }
   return most;
 }

@@ -90,15 +90,13 @@ int64_t ConvLines::workspace(const ConvCall& call, const ConvPhase& p, const Con
   const ConvAxis &d = p[0], &h = p[1];
   // Of each image that the rows are of, the lines from the first to the last that a tap reads.
   const int64_t images = (rows + h.count - 1) / h.count + (rows > 1);
-  const int64_t of_image = (rows - 1) * h.stride + (images * (h.taps > 0 ? h.base[h.taps - 1] -
-                                                                             h.base[0] + 1
-                                                                       : 0));
-  const int64_t lines = std::min({of_image * d.taps, rows * d.taps * h.taps,
-                                  call.g.batch * d.in * h.in});
+  const int64_t of_image =
+      (rows - 1) * h.stride + (images * (h.taps > 0 ? h.base[h.taps - 1] - h.base[0] + 1 : 0));
+  const int64_t lines =
+      std::min({of_image * d.taps, rows * d.taps * h.taps, call.g.batch * d.in * h.in});
   const int64_t step = pitch(call, p[2], source, {0, rows, 0, width});
   const size_t size = static_cast<size_t>(call.packed());
-  const int64_t narrow =
-      source.index ? positions(p[2], width) * source.count + call.kernels.nr : 0;
+  const int64_t narrow = source.index ? positions(p[2], width) * source.count + call.kernels.nr : 0;
   return counted_scratch((lines + 1) * step, size) + (narrow ? counted_scratch(narrow, size) : 0);
 }
 

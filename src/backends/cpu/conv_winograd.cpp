@@ -105,9 +105,8 @@ int64_t Winograd::workspace() const {
   const int64_t taps = counted(kWinogradTaps * block + nr_);
   if (by_channels()) {
     const int64_t tasks = panel_tasks(), step = ceil_div(panels_, tasks) * nr_;
-    const int64_t own =
-        taps + counted(kWinogradTerms * ceil_div(panels_, tasks) * block + nr_) +
-        counted(kWinogradTerms * tiles_.count() * step);
+    const int64_t own = taps + counted(kWinogradTerms * ceil_div(panels_, tasks) * block + nr_) +
+                        counted(kWinogradTerms * tiles_.count() * step);
     return counted(blocks_ * kWinogradTerms * tiles_.count() * width_) +
            std::min(threads, tasks) * own;
   }

@@ -25,16 +25,15 @@ int64_t attention(const KernelCall& c) {
   const View &q = c.in[0], &v = c.in[2];
   const int64_t d = whole_vectors(q.shape.back()), w = whole_vectors(v.shape.back());
   const int64_t tasks = q.shape[0] * q.shape[1] * ceil_div(q.shape[2], kTile);
-  const int64_t floats = (kTile * kShare + 2 * kTile) * d + (kTile * kShare + kTile) * w +
-                         kTile * kTile;
+  const int64_t floats =
+      (kTile * kShare + 2 * kTile) * d + (kTile * kShare + kTile) * w + kTile * kTile;
   return std::min<int64_t>(thread_count(), tasks) * counted_scratch(floats, sizeof(float));
 }
 int64_t attention_vjp(const KernelCall& c) {
   constexpr int64_t kTile = 64;
   const View &q = c.in[0], &k = c.in[1], &v = c.in[2];
   const int64_t d = whole_vectors(q.shape.back()), w = whole_vectors(v.shape.back());
-  const int64_t floats =
-      4 * kTile * d + 3 * kTile * w + 2 * kTile * kTile + k.shape[2] * (d + w);
+  const int64_t floats = 4 * kTile * d + 3 * kTile * w + 2 * kTile * kTile + k.shape[2] * (d + w);
   return std::min<int64_t>(thread_count(), k.shape[0] * k.shape[1]) *
          counted_scratch(floats, sizeof(float));
 }

@@ -178,6 +178,7 @@
 #define mlx_compile olivine_compile
 #define mlx_compile_mode olivine_compile_mode
 #define mlx_compile_mode_ olivine_compile_mode_
+#define mlx_compile_within olivine_compile_within
 #define mlx_complex128_t olivine_complex128_t
 #define mlx_complex64_t olivine_complex64_t
 #define mlx_compress olivine_compress
@@ -540,6 +541,11 @@
 #define mlx_mean_axes olivine_mean_axes
 #define mlx_mean_axis olivine_mean_axis
 #define mlx_median olivine_median
+#define mlx_memory_plan olivine_memory_plan
+#define mlx_memory_plan_svg olivine_memory_plan_svg
+#define mlx_memory_plan_text olivine_memory_plan_text
+#define mlx_memory_totals olivine_memory_totals
+#define mlx_memory_totals_ olivine_memory_totals_
 #define mlx_meshgrid olivine_meshgrid
 #define mlx_metal_is_available olivine_metal_is_available
 #define mlx_metal_start_capture olivine_metal_start_capture

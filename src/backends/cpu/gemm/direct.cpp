@@ -7,8 +7,8 @@
 
 #include "backends/cpu/gemm/product.h"
 #include "backends/cpu/scratch.h"
-#include "runtime/counted_bytes.h"
 #include "core/size.h"
+#include "runtime/counted_bytes.h"
 #include "runtime/thread_pool.h"
 
 namespace olivine::cpu {
@@ -207,7 +207,8 @@ namespace {
 // Columns are shared out first if they are packed, so that each is packed once.
 struct DirectTasks {
   DirectTasks(const Product& p, int64_t threads)
-      : row_panels(ceil_div(p.args.m, p.kernels.mr)), col_panels(ceil_div(p.args.n, panel_cols(p))) {
+      : row_panels(ceil_div(p.args.m, p.kernels.mr)),
+        col_panels(ceil_div(p.args.n, panel_cols(p))) {
     int64_t tasks = static_cast<int64_t>(
         std::clamp(p.flops() / kTaskFlops, 1.0, static_cast<double>(kTasksPerThread * threads)));
     if (tasks > threads) tasks -= tasks % threads;

@@ -12,8 +12,8 @@
 #include "backends/cpu/gemm/product.h"
 #include "backends/cpu/gemm/tiles.h"
 #include "backends/cpu/scratch.h"
-#include "runtime/counted_bytes.h"
 #include "core/size.h"
+#include "runtime/counted_bytes.h"
 #include "runtime/thread_pool.h"
 
 namespace olivine::cpu {

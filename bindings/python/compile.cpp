@@ -234,18 +234,6 @@ struct Compiled final : Behaviour {
     Behaviour::clear();
   }
 
-  PyObject* call(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) override {
-    return with_trace(args, nargs, kwnames, [&](Trace& trace, const Arrays& arrays, ArrayFn fn) {
-      return finish(trace, trace.compiled.call(arrays, fn));
-    });
-  }
-  // What the call would take of memory.
-  MemoryPlan memory(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-    return with_trace(args, nargs, kwnames, [&](Trace& trace, const Arrays& arrays, ArrayFn fn) {
-      return trace.compiled.memory(arrays, fn);
-    });
-  }
-
   // Calls f with the trace of these arguments, their arrays and the function to trace.
   template <class F>
   auto with_trace(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, F&& f) {
@@ -261,6 +249,18 @@ struct Compiled final : Behaviour {
     }
     return f(*trace, arrays, [&](const Arrays& traced) {
       return run(*trace, CallTree(args, nargs, kwnames), traced, ends.back());
+    });
+  }
+
+  PyObject* call(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) override {
+    return with_trace(args, nargs, kwnames, [&](Trace& trace, const Arrays& arrays, ArrayFn fn) {
+      return finish(trace, trace.compiled.call(arrays, fn));
+    });
+  }
+  // What the call would take of memory.
+  MemoryPlan memory(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+    return with_trace(args, nargs, kwnames, [&](Trace& trace, const Arrays& arrays, ArrayFn fn) {
+      return trace.compiled.memory(arrays, fn);
     });
   }
 

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 
+#include "backends/cpu/workspace.h"
 #include "runtime/thread_pool.h"
 
 namespace olivine::cpu {

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "backends/cpu/conv_direct.h"
+#include "backends/cpu/workspace.h"
 #include "runtime/interrupt.h"
 #include "runtime/thread_pool.h"
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include "backends/cpu/workspace.h"
 
 namespace olivine::cpu {
 namespace {

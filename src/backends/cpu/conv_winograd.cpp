@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "backends/cpu/gemm/winograd.h"
+#include "backends/cpu/workspace.h"
 #include "runtime/interrupt.h"
 #include "runtime/thread_pool.h"
 

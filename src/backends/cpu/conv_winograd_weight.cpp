@@ -8,6 +8,7 @@
 
 #include "backends/cpu/conv_winograd.h"
 #include "backends/cpu/gemm/winograd.h"
+#include "backends/cpu/workspace.h"
 #include "runtime/interrupt.h"
 #include "runtime/thread_pool.h"
 

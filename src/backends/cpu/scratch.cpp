@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "backends/cpu/workspace.h"
 #include "core/size.h"
 #include "runtime/allocator.h"
 #include "runtime/counted_bytes.h"

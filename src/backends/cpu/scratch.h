@@ -24,7 +24,4 @@ class ScratchBytes {
   void* data_;
 };
 
-// What ScratchBytes(count, size) counts as in the allocator.
-int64_t counted_scratch(int64_t count, size_t size);
-
 }  // namespace olivine::cpu

@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "backends/cpu/isa.h"
-#include "backends/cpu/scratch.h"
 #include "backends/cpu/workspace.h"
 #include "core/op.h"
 #include "olivine/parallel.h"
@@ -19,15 +18,20 @@ namespace {
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t whole_vectors(int64_t n) { return ceil_div(n, 16) * 16; }
 
-// Tiles of 64 queries by 64 keys in float32 (kernels/attention.cpp).
+// Tiles of 64 queries by 64 keys in float32, some of which share packed keys
+// (kernels/attention.cpp, shared_tiles).
 int64_t attention(const KernelCall& c) {
-  constexpr int64_t kTile = 64, kShare = 8;
+  constexpr int64_t kTile = 64, kShare = 8, kShared = 1 << 16, kTasks = 64;
   const View &q = c.in[0], &v = c.in[2];
   const int64_t d = whole_vectors(q.shape.back()), w = whole_vectors(v.shape.back());
-  const int64_t tasks = q.shape[0] * q.shape[1] * ceil_div(q.shape[2], kTile);
+  const int64_t heads = v.shape[0] * v.shape[1];
+  const int64_t tiles = ceil_div(q.shape[1] / v.shape[1] * q.shape[2], kTile);
+  const int64_t shared =
+      std::max<int64_t>(1, std::min({kShare, kShared / (kTile * (d + w)), heads * tiles / kTasks}));
   const int64_t floats =
-      (kTile * kShare + 2 * kTile) * d + (kTile * kShare + kTile) * w + kTile * kTile;
-  return std::min<int64_t>(thread_count(), tasks) * counted_scratch(floats, sizeof(float));
+      (kTile * shared + 2 * kTile) * d + (kTile * shared + kTile) * w + kTile * kTile;
+  return std::min<int64_t>(thread_count(), heads * ceil_div(tiles, shared)) *
+         counted_scratch(floats, sizeof(float));
 }
 int64_t attention_vjp(const KernelCall& c) {
   constexpr int64_t kTile = 64;
@@ -47,10 +51,13 @@ int64_t norm_vjp(const KernelCall& c) {
                          std::max<size_t>(x.dtype.size(), sizeof(float)));
 }
 
-// Two records of each element (kernels/sort.cpp).
+// Keys or records of one row for each thread (kernels/sort.cpp).
 int64_t sort(const KernelCall& c) {
   const View& x = c.in[0];
-  return counted_scratch(2 * x.size(), x.dtype.size());
+  if (x.shape.empty()) return 0;
+  const int64_t row = *std::ranges::max_element(x.shape);
+  return std::min<int64_t>(thread_count(), x.size() / row) *
+         counted_scratch(2 * row, x.dtype.size());
 }
 
 struct Rule {

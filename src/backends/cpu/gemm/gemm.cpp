@@ -12,6 +12,7 @@
 #include "backends/cpu/gemm/product.h"
 #include "backends/cpu/gemm/tiles.h"
 #include "backends/cpu/scratch.h"
+#include "backends/cpu/workspace.h"
 #include "core/size.h"
 #include "runtime/counted_bytes.h"
 #include "runtime/thread_pool.h"

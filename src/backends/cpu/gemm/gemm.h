@@ -34,8 +34,5 @@ struct GemmArgs {
 void gemm(const GemmArgs& args);
 // The same with the kernels of one instruction set, which must be available.
 void gemm(const GemmArgs& args, Isa isa);
-// The memory of the allocator that gemm(args) takes at most while it runs. Of the pointers, only
-// whether there is an addend counts.
-int64_t gemm_workspace(const GemmArgs& args);
 
 }  // namespace olivine::cpu

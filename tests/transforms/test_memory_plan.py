@@ -9,11 +9,12 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
+import pytest
+
 import olivine.core as mx
 import olivine.nn as nn
 import olivine.optimizers as optim
-import pytest
-from olivine.utils import tree_flatten, tree_map
+from olivine.utils import tree_flatten
 
 MIB = 1 << 20
 
@@ -36,7 +37,9 @@ def measured(step, *args, keep=True):
 
 
 def assert_near(predicted, actual, share=0.05):
-    assert abs(predicted - actual) <= share * actual, f"{predicted:,} predicted, {actual:,} measured"
+    assert abs(predicted - actual) <= share * actual, (
+        f"{predicted:,} predicted, {actual:,} measured"
+    )
 
 
 def same_bits(a, b):
@@ -225,7 +228,7 @@ def test_a_function_as_it_is_gets_a_plan():
 
 def test_any_sizes_are_predicted_for_the_given_ones():
     step = mx.compile(lambda x: mx.exp(x) @ mx.exp(x).T, shapeless=True)
-    for n in (256, 384, 512):
+    for n in (768, 1024):
         x = mx.ones((n, n))
         plan = mx.memory_plan(step, x)
         peak, _ = measured(step, x)
@@ -394,7 +397,9 @@ def random_program(seed):
     return mx.value_and_grad(f, argnums=(0, 1))
 
 
-@pytest.mark.parametrize("seed", [*range(12), *(pytest.param(s, marks=pytest.mark.slow) for s in range(12, 150))])
+@pytest.mark.parametrize(
+    "seed", [*range(12), *(pytest.param(s, marks=pytest.mark.slow) for s in range(12, 150))]
+)
 def test_random_programs_keep_predictions_limits_and_results(seed):
     f = random_program(seed)
     args = mx.random.normal((512, 64), key=mx.random.key(seed)), mx.random.normal((64, 64)) * 0.1

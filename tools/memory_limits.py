@@ -69,8 +69,8 @@ def convolutions(layers):
             x = nn.relu(mx.conv2d(x, w, padding=1))
         return mx.mean(x)
 
-    channels = [3] + [32] * layers
-    weights = [mx.random.normal((o, 3, 3, i)) * 0.1 for i, o in zip(channels, channels[1:])]
+    channels = [3] + [32] * (layers - 1)
+    weights = [mx.random.normal((32, 3, 3, i)) * 0.1 for i in channels]
     return loss, (weights, mx.random.normal((16, 32, 32, 3)))
 
 

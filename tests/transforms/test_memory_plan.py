@@ -45,7 +45,7 @@ def assert_near(predicted, actual, share=0.05):
 def same_bits(a, b):
     a, b = tree_flatten(a), tree_flatten(b)
     assert len(a) == len(b)
-    for (name, x), (_, y) in zip(a, b):
+    for (name, x), (_, y) in zip(a, b, strict=True):
         assert np.array_equal(np.array(x), np.array(y), equal_nan=True), name
 
 
@@ -197,9 +197,8 @@ def test_donated_arguments_are_predicted(given_up):
         return p - 0.1 * mx.sort(g, axis=0)
 
     step = mx.compile(update, donate_argnums=(0, 1) if given_up else ())
-    make = lambda: (mx.ones((1024, 1024)), mx.ones((1024, 1024)))
-    plan = mx.memory_plan(step, *make())
-    a, b = make()
+    a, b = mx.ones((1024, 1024)), mx.ones((1024, 1024))
+    plan = mx.memory_plan(step, a, b)
     mx.eval(a, b)
     gc.collect()
     others = mx.get_active_memory() - a.nbytes - b.nbytes
@@ -376,30 +375,29 @@ def random_program(seed):
     steps = [rng.randrange(7) for _ in range(rng.randint(6, 24))]
     picks = [rng.random() for _ in steps]
 
+    kinds = [
+        lambda a, b, w: mx.tanh(a @ w),
+        lambda a, b, w: a * mx.sigmoid(b),
+        lambda a, b, w: mx.softmax(a, axis=-1) + b,
+        lambda a, b, w: mx.sort(a, axis=1) - b.mean(),
+        lambda a, b, w: a - mx.max(b, axis=0, keepdims=True),
+        lambda a, b, w: mx.concatenate([a[:, :32], b[:, 32:]], axis=1),
+        lambda a, b, w: mx.exp(-mx.abs(a)) @ w.T,
+    ]
+
     def f(x, w):
         values = [x]
-        for step, pick in zip(steps, picks):
-            a = values[-1]
-            b = values[int(pick * len(values))]
-            values.append(
-                [
-                    lambda: mx.tanh(a @ w),
-                    lambda: a * mx.sigmoid(b),
-                    lambda: mx.softmax(a, axis=-1) + b,
-                    lambda: mx.sort(a, axis=1) - b.mean(),
-                    lambda: a - mx.max(b, axis=0, keepdims=True),
-                    lambda: mx.concatenate([a[:, :32], b[:, 32:]], axis=1),
-                    lambda: mx.exp(-mx.abs(a)) @ w.T,
-                ][step]()
-            )
+        for step, pick in zip(steps, picks, strict=True):
+            values.append(kinds[step](values[-1], values[int(pick * len(values))], w))
         return mx.sum(values[-1] * values[len(values) // 2])
 
     return mx.value_and_grad(f, argnums=(0, 1))
 
 
-@pytest.mark.parametrize(
-    "seed", [*range(12), *(pytest.param(s, marks=pytest.mark.slow) for s in range(12, 150))]
-)
+SLOW = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(12, 150)]
+
+
+@pytest.mark.parametrize("seed", [*range(12), *SLOW])
 def test_random_programs_keep_predictions_limits_and_results(seed):
     f = random_program(seed)
     args = mx.random.normal((512, 64), key=mx.random.key(seed)), mx.random.normal((64, 64)) * 0.1

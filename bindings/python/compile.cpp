@@ -203,6 +203,8 @@ struct Trace {
 };
 
 struct Compiled final : Behaviour {
+  using Ends = SmallVector<size_t, 8>;
+
   nb::object inputs, outputs;
   bool shapeless = false;
   size_t memory_limit = 0;
@@ -239,7 +241,7 @@ struct Compiled final : Behaviour {
   auto with_trace(PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames, F&& f) {
     std::string key;
     Arrays arrays;
-    std::vector<size_t> ends = write_key(key, arrays, true, args, nargs, kwnames);
+    Ends ends = write_key(key, arrays, true, args, nargs, kwnames);
     std::shared_ptr<Trace> trace = find(key);
     if (!trace) {
       std::string without_sizes;
@@ -266,10 +268,11 @@ struct Compiled final : Behaviour {
 
   // Returns how many arrays the arguments have up to each of them, and at last without the state of
   // `inputs`, which follows.
-  std::vector<size_t> write_key(std::string& key, Arrays& arrays, bool sizes, PyObject* const* args,
-                                Py_ssize_t nargs, PyObject* kwnames) {
+  Ends write_key(std::string& key, Arrays& arrays, bool sizes, PyObject* const* args,
+                 Py_ssize_t nargs, PyObject* kwnames) {
     KeyWriter writer(key, arrays, sizes);
-    std::vector<size_t> ends{0};
+    Ends ends;
+    ends.push_back(0);
     Py_ssize_t named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
     for (Py_ssize_t i = 0; i < nargs + named; ++i) {
       if (i >= nargs) writer.write_name(PyTuple_GET_ITEM(kwnames, i - nargs));
@@ -283,7 +286,7 @@ struct Compiled final : Behaviour {
 
   // Of the arrays, those that nobody reads after the call: state that `outputs` replaces, and
   // arguments that the caller said it gives up.
-  std::vector<int> donated(const Arrays& arrays, const std::vector<size_t>& ends) const {
+  std::vector<int> donated(const Arrays& arrays, const Ends& ends) const {
     std::vector<int> found;
     for (int i : donate_argnums) {
       if (static_cast<size_t>(i) + 1 >= ends.size()) {

@@ -1,5 +1,5 @@
 // Start at entries_within: rounds of choices, each judged by its plan. Lifetimes says what is
-// computed and read when; Choice what is kept; rewritten() makes the entries of a choice.
+// computed and read when, Kept what is not to be computed again; Rewrite makes the entries.
 #include "transforms/recompute.h"
 
 #include <algorithm>

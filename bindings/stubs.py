@@ -105,6 +105,7 @@ def array_class(families):
 def core_stub(families, submodules):
     parts = [PRELUDE.format(doc="Arrays, their operations and the transformations of functions.")]
     parts += [f"from . import {m} as {m}" for m in submodules]
+    parts.append("from olivine import profiler as profiler")
     parts.append(ALIASES)
     for family in (f for f in families if not f.module):
         for node in family.tree.body:

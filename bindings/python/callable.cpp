@@ -4,6 +4,7 @@
 #include <structmember.h>
 
 #include "core/error.h"
+#include "runtime/profile.h"
 
 namespace olivine::python {
 namespace {
@@ -120,6 +121,7 @@ CallTree::CallTree(PyObject* const* values, Py_ssize_t nargs, PyObject* kwnames)
 }
 
 nb::object CallTree::call(nb::handle fun) const {
+  profile::Scope user(profile::Phase::outside, false);
   nb::object result = nb::steal(PyObject_Call(fun.ptr(), args.ptr(), kwargs.ptr()));
   if (!result.is_valid()) throw nb::python_error();
   return result;

@@ -7,6 +7,7 @@
 #include "arguments.h"
 #include "convert.h"
 #include "core/error.h"
+#include "runtime/profile.h"
 #include "tree.h"
 
 namespace olivine::python {
@@ -154,7 +155,11 @@ struct Branches {
   ArrayFn branch(nb::handle fun) {
     return [this, fun](const Arrays& arrays) {
       nb::object args = filled(operands, arrays);
-      nb::object out = nb::steal(PyObject_Call(fun.ptr(), args.ptr(), nullptr));
+      nb::object out;
+      {
+        profile::Scope user(profile::Phase::outside, false);
+        out = nb::steal(PyObject_Call(fun.ptr(), args.ptr(), nullptr));
+      }
       if (!out.is_valid()) throw nb::python_error();
       if (!result.is_valid()) {
         result = with_arrays(out);

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "olivine/ops/creation.h"
 #include "olivine/transforms.h"
+#include "runtime/profile.h"
 #include "transforms.h"
 #include "tree.h"
 
@@ -27,7 +28,11 @@ struct Application {
     size_t at = 0;
     nb::object positional = arguments(arrays, at);
     nb::object named = kwargs ? fill_tree(kwargs.get(), arrays, at) : nb::object();
-    nb::object out = nb::steal(PyObject_Call(fun.get(), positional.ptr(), named.ptr()));
+    nb::object out;
+    {
+      profile::Scope user(profile::Phase::outside, false);
+      out = nb::steal(PyObject_Call(fun.get(), positional.ptr(), named.ptr()));
+    }
     if (!out.is_valid()) throw nb::python_error();
     Arrays outputs = tree_only_arrays(out, "custom_function");
     result = Held(std::move(out));

@@ -26,7 +26,9 @@ void bind_debug(nb::module_& m) {
       .def("__exit__", [](NonFiniteContext& c, nb::args) {
         olivine::set_debug_nonfinite(c.nan_before, c.inf_before);
       });
-  m.def("_set_layer_hook", [](nb::callable hook) { set_layer_hook(hook.ptr()); });
+  m.def("_set_layer_hook", [](nb::callable hook, nb::handle module_type) {
+    set_layer_hook(hook.ptr(), module_type.ptr());
+  });
 }
 
 namespace hand {

@@ -11,15 +11,18 @@
 #undef Py_BUILD_CORE
 #endif
 
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "core/location.h"
 #include "olivine/debug.h"
+#include "runtime/profile.h"
 
 namespace olivine::python {
 namespace {
@@ -141,8 +144,9 @@ uint32_t lookup(const Site& site) {
   return e.number;
 }
 
-// ---- Layers, while NaNs are looked for.
+// ---- Layers, while NaNs are looked for or a profile runs.
 PyObject* layer_hook = nullptr;          // the GIL guards it
+PyTypeObject* module_type = nullptr;     // and this
 constexpr uint32_t kInLayer = 1u << 31;  // the rest is a place in Layers::list
 
 struct Layers {
@@ -156,7 +160,7 @@ Layers& layers() {
 }
 
 // The site together with the layer that is running; the site alone where there is none.
-uint32_t with_layer(uint32_t site) {
+uint32_t ask_layer(uint32_t site) {
   static thread_local bool asking = false;  // the hook may make arrays
   if (!layer_hook || asking) return site;
   asking = true;
@@ -178,6 +182,43 @@ uint32_t with_layer(uint32_t site) {
   return it->second;
 }
 
+#if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030D0000
+#define OLIVINE_READS_LOCALS 1
+// Whose __call__ the frame runs; null if that is no layer.
+PyObject* called_module(Frame f) {
+  static PyObject* name = PyUnicode_InternFromString("__call__");
+  if (f->f_code->co_name != name || f->f_code->co_argcount == 0) return nullptr;
+  PyObject* self = f->localsplus[0];
+  if (self && PyCell_Check(self)) self = PyCell_GET(self);
+  return self && module_type && PyObject_TypeCheck(self, module_type) ? self : nullptr;
+}
+
+// What the hook said for a site inside these layers: asking it for every op of a profile would take
+// as long as many ops do. The GIL guards it.
+struct KnownLayer {
+  uint32_t site = 0, number = 0;
+  PyObject *inner = nullptr, *outer = nullptr;
+};
+KnownLayer known_layers[1024];
+
+uint32_t find_layer(uint32_t site, Frame f) {
+  PyObject *inner = nullptr, *outer = nullptr;
+  for (; f; f = caller(f)) {
+    if (PyObject* module = called_module(f)) {
+      if (!inner) inner = module;
+      outer = module;
+    }
+  }
+  if (!inner) return site;
+  size_t at = site * 31 + (reinterpret_cast<uintptr_t>(inner) >> 4);
+  KnownLayer& k = known_layers[at % std::size(known_layers)];
+  if (k.site != site || k.inner != inner || k.outer != outer) {
+    k = {site, ask_layer(site), inner, outer};
+  }
+  return k.number;
+}
+#endif
+
 // Zero on threads that do not hold the GIL (or are not Python's).
 uint32_t capture() {
   PyThreadState* state = PyGILState_GetThisThreadState();
@@ -195,7 +236,13 @@ uint32_t capture() {
   }
   done(f);
   if (number == kSkip) number = 0;
-  return debugs_nonfinite() ? with_layer(number) : number;
+  if (debugs_nonfinite()) return ask_layer(number);
+  if (!profile::is_running()) return number;
+#ifdef OLIVINE_READS_LOCALS
+  return find_layer(number, current_frame(state));
+#else
+  return ask_layer(number);
+#endif
 }
 
 int line_of(const Site& site) {
@@ -207,46 +254,60 @@ int line_of(const Site& site) {
 }
 
 std::string describe(uint32_t number) {
-  if (!Py_IsInitialized()) return {};
+  Place place;
+  if (!find_place(number, place)) return {};
+  std::string text;
+  if (!place.file.empty()) {
+    std::string base = place.file.substr(place.file.rfind('/') + 1);
+    text = base + ":" + std::to_string(place.line) + " in " + place.function;
+  }
+  if (place.layer.empty()) return text;
+  return text + (text.empty() ? "" : ", ") + "layer " + place.layer;
+}
+
+}  // namespace
+
+void set_layer_hook(PyObject* hook, PyObject* type) {
+  Py_XINCREF(hook);
+  Py_XDECREF(std::exchange(layer_hook, hook));
+  module_type = reinterpret_cast<PyTypeObject*>(Py_XNewRef(type));  // lives as long as the process
+}
+
+void forget_layers() {
+#ifdef OLIVINE_READS_LOCALS
+  for (KnownLayer& k : known_layers) k = {};
+#endif
+}
+
+bool find_place(uint32_t number, Place& place) {
+  if (!Py_IsInitialized()) return false;
   if (number & kInLayer) {
-    std::pair<uint32_t, std::string> found;
-    {
-      Layers& all = layers();
-      std::lock_guard lock(all.mutex);
-      if ((number & ~kInLayer) >= all.list.size()) return {};
-      found = all.list[number & ~kInLayer];
-    }
-    std::string line = describe(found.first);
-    return line + (line.empty() ? "" : ", ") + "layer " + found.second;
+    Layers& all = layers();
+    std::lock_guard lock(all.mutex);
+    if ((number & ~kInLayer) >= all.list.size()) return false;
+    std::tie(number, place.layer) = all.list[number & ~kInLayer];
   }
   Site site;
   {
     Sites& s = sites();
     std::lock_guard lock(s.mutex);
-    if (number >= s.list.size()) return {};
+    if (number >= s.list.size()) return false;
     site = s.list[number];
   }
+  if (!site.code) return !place.layer.empty();
   PyGILState_STATE state = PyGILState_Ensure();
   PyObject *type, *value, *trace;
   PyErr_Fetch(&type, &value, &trace);
   const char* file = PyUnicode_AsUTF8(site.code->co_filename);
   const char* name = PyUnicode_AsUTF8(site.code->co_name);
-  std::string text;
   if (file && name) {
-    std::string_view base(file);
-    base.remove_prefix(base.rfind('/') + 1);
-    text = std::string(base) + ":" + std::to_string(line_of(site)) + " in " + name;
+    place.file = file;
+    place.function = name;
+    place.line = line_of(site);
   }
   PyErr_Restore(type, value, trace);
   PyGILState_Release(state);
-  return text;
-}
-
-}  // namespace
-
-void set_layer_hook(PyObject* hook) {
-  Py_XINCREF(hook);
-  Py_XDECREF(std::exchange(layer_hook, hook));
+  return true;
 }
 
 void install_locations(const std::string& package) {

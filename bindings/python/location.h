@@ -3,14 +3,24 @@
 
 #include <Python.h>
 
+#include <cstdint>
 #include <string>
 
 namespace olivine::python {
 
 // `package`: the folder of this package, whose own lines are skipped.
 void install_locations(const std::string& package);
-// While NaNs are looked for, `hook()` is called for every op: the path of the layer that makes it,
-// or an empty string.
-void set_layer_hook(PyObject* hook);
+// While NaNs are looked for, or a profile runs, `hook()` is asked which layer makes an op: its
+// path, or an empty string. `module_type` is the class of layers.
+void set_layer_hook(PyObject* hook, PyObject* module_type);
+// Forgets which layers were seen: their addresses may be those of others now.
+void forget_layers();
+
+struct Place {
+  std::string file, function, layer;
+  int line = 0;
+};
+// Where the op with this number was made; false: unknown.
+bool find_place(uint32_t number, Place& place);
 
 }  // namespace olivine::python

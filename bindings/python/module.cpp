@@ -57,6 +57,7 @@ NB_MODULE(core, m) {
   bind_custom_kernels(m);
   bind_debug(m);
   bind_memory_plan(m);
+  bind_profile(m);
   bind_array_like(m);
   add_families(m.ptr());
   add_cpp_interface(m.ptr());
@@ -67,4 +68,5 @@ NB_MODULE(core, m) {
   }
   install_signals();
   install_locations(package_folder());
+  m.attr("profiler") = nb::module_::import_("olivine.profiler");
 }

@@ -9,6 +9,7 @@ void bind_distributed(nb::module_& m);
 void bind_custom_kernels(nb::module_& m);
 void bind_debug(nb::module_& m);
 void bind_memory_plan(nb::module_& m);
+void bind_profile(nb::module_& m);
 // The class ArrayLike.
 void bind_array_like(nb::module_& m);
 // What C++ modules exchange arrays by.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "olivine/array.h"
+#include "runtime/profile.h"
 
 namespace nb = nanobind;
 
@@ -88,6 +89,7 @@ void set_error();
 template <class F>
 auto guarded(F&& f) noexcept -> decltype(f()) {
   using R = decltype(f());
+  profile::Scope building(profile::Phase::building, false);
   try {
     return f();
   } catch (...) {

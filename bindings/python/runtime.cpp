@@ -6,6 +6,7 @@
 #include <exception>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <thread>
 
 #include "core/error.h"
@@ -13,6 +14,7 @@
 #include "object.h"
 #include "olivine/debug.h"
 #include "runtime/interrupt.h"
+#include "runtime/profile.h"
 #include "transforms/graph.h"
 
 namespace olivine::python {
@@ -172,16 +174,20 @@ void evaluate(const std::vector<array>& arrays) {
   bool done = true;
   for (const array& a : arrays) done = done && a.node()->done();
   if (done) return;
+  std::optional<profile::Scope> waiting;  // for the interpreter, afterwards
   nb::gil_scoped_release unlocked;
   olivine::eval(arrays);
+  waiting.emplace(profile::Phase::waiting, false);
 }
 
 void evaluate(const array& a) {
   if (a.node()->done()) return;
   array held = a;                    // the Python object may be changed meanwhile
   if (try_eval_small(held)) return;  // quicker than letting go of the interpreter
+  std::optional<profile::Scope> waiting;
   nb::gil_scoped_release unlocked;
   olivine::eval(std::span<const array>(&held, 1));
+  waiting.emplace(profile::Phase::waiting, false);
 }
 
 }  // namespace olivine::python

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "runtime/cgroup.h"
 #include "runtime/mapped_blocks.h"
+#include "runtime/profile.h"
 #include "runtime/small_blocks.h"
 
 // Under AddressSanitizer each buffer is its own malloc, so that stray accesses are found.
@@ -142,6 +143,7 @@ void count_active(size_t capacity) {
 void release_unusual(Buffer* b) {
   if (b->kind == kMappedKind) {
     account.active.fetch_sub(mapped_size(b->bytes), std::memory_order_relaxed);
+    profile::memory_changed(b->data, -static_cast<int64_t>(mapped_size(b->bytes)));
     put_mapped(b);
   } else if (b->kind == kPlainKind) {
     account.active.fetch_sub(b->capacity, std::memory_order_relaxed);
@@ -165,7 +167,9 @@ inline BufferRef allocate_for(size_t bytes, Lifetime lifetime) {
   b->refs.store(1, std::memory_order_relaxed);
   b->bytes = bytes;
   // Not the capacity of a mapped block: an arena may lie in a much larger one.
-  count_active(b->kind == kMappedKind ? mapped_size(bytes) : b->capacity);
+  size_t counted = b->kind == kMappedKind ? mapped_size(bytes) : b->capacity;
+  count_active(counted);
+  if (b->kind == kMappedKind) profile::memory_changed(b->data, static_cast<int64_t>(counted));
   return BufferRef::adopt(b);
 }
 

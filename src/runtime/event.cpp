@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "olivine/scheduler.h"
 #include "runtime/interrupt.h"
+#include "runtime/profile.h"
 #include "runtime/stream.h"
 
 namespace olivine {
@@ -17,6 +18,7 @@ namespace {
 // Waits under `lock` until `ready`, looking for interrupts meanwhile.
 template <class Ready>
 void wait_until(std::unique_lock<std::mutex>& lock, std::condition_variable& changed, Ready ready) {
+  profile::Scope waiting(profile::Phase::waiting);
   while (!changed.wait_for(lock, std::chrono::milliseconds(20), ready)) {
     lock.unlock();
     poll_interrupt();

@@ -25,6 +25,7 @@ enum class Lock {
   names,     // of ops
   records,   // the list of them
   memory,    // everything that threads share in the allocator
+  profile,   // the running profile's records and descriptions
   count,
 };
 

@@ -15,6 +15,7 @@
 #include "runtime/background_thread.h"
 #include "runtime/interrupt.h"
 #include "runtime/process_locks.h"
+#include "runtime/profile.h"
 
 namespace olivine {
 namespace {
@@ -78,6 +79,7 @@ void Queue::work() {
 bool Queue::drain(std::optional<std::chrono::milliseconds> limit) {
   if (own_queue == this) return true;  // a task: everything before it is done
   auto deadline = std::chrono::steady_clock::now() + limit.value_or(0ms);
+  profile::Scope waiting(profile::Phase::waiting);
   std::unique_lock lock(mutex_);
   uint64_t target = pushes_;
   while (!finished_.wait_for(lock, 20ms, [&] { return done_ >= target; })) {

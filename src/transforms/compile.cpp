@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "runtime/process_locks.h"
+#include "runtime/profile.h"
 #include "transforms/memory_report.h"
 #include "transforms/nonfinite.h"
 
@@ -145,7 +146,9 @@ std::shared_ptr<PlannedGraph> CompiledFunction::State::keep(std::shared_ptr<Trac
 std::shared_ptr<PlannedGraph> CompiledFunction::State::find_or_trace(const Arrays& inputs,
                                                                      const ArrayFn& fn) {
   std::shared_ptr<PlannedGraph> planned = find(inputs);
-  return planned ? planned : keep(trace(fn, inputs, shapeless), inputs);
+  if (planned) return planned;
+  profile::Scope tracing(profile::Phase::tracing);
+  return keep(trace(fn, inputs, shapeless), inputs);
 }
 
 bool CompiledFunction::has_trace(const Arrays& inputs) { return state_->find(inputs) != nullptr; }

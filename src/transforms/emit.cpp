@@ -263,7 +263,7 @@ void PlanBuilder::emit_region(int32_t root) {
     give_value(m, slot, {node->shape, row_major(node->shape), 0});
   }
   if (!draft) t.program = cpu_backend().prepare(program);
-  if (checked) t.region = trace_region(members, std::move(program));
+  if (keeps_regions) t.region = trace_region(members, std::move(program));
   plan.tasks.push_back(std::move(t));
 }
 

@@ -19,6 +19,7 @@
 #include "transforms/graph.h"
 #include "transforms/nonfinite.h"
 #include "transforms/plan.h"
+#include "transforms/profile_steps.h"
 
 namespace olivine {
 namespace {
@@ -83,6 +84,7 @@ class Evaluation {
  private:
   // Plans under the lock and claims the nodes. False: nothing is left to do.
   bool prepare() {
+    profile::Scope planning(profile::Phase::planning);
     std::unique_lock lock(graph_lock());
     while (true) {
       builder_ = PlanBuilder();
@@ -90,6 +92,7 @@ class Evaluation {
       builder_.keeps_graphs = active_tracings().load(std::memory_order_relaxed) > 0;
       builder_.keeps_all = Retention::running();
       builder_.checked = nonfinite_wanted();
+      builder_.keeps_regions = builder_.checked || profile::is_running();
       builder_.is_held = [](Node* n, uint32_t uses) {
         return keeps_graph(n) || n->refs.load(std::memory_order_acquire) > uses;
       };
@@ -99,6 +102,7 @@ class Evaluation {
                tickets().is_live(n->claim);
       };
       if (builder_.collect(roots_, busy)) break;
+      profile::Scope waiting(profile::Phase::waiting);
       tickets().changed.wait_for(lock, std::chrono::milliseconds(20));
       lock.unlock();
       poll_interrupt();
@@ -146,6 +150,7 @@ class Evaluation {
   // until graph, plan and roots are gone: who plans with the results finds that nobody else refers
   // to them, as to a cache that the next step overwrites.
   void publish(int32_t done) {
+    profile::Scope publishing(profile::Phase::publishing);
     {
       std::vector<Node::Detached> dying;  // freed after the lock
       std::lock_guard lock(graph_lock());
@@ -233,6 +238,7 @@ bool eval_small(Node* n, bool wait) {
     if (!i->done()) return false;
     in[k] = {i->data(), i->dtype, n->shape, broadcast_strides(i->shape, i->strides, n->shape)};
   }
+  StepScope noted(n, key);
   BufferRef buffer = allocate(static_cast<size_t>(size) * n->dtype.size());
   View out{buffer->data, n->dtype, n->shape, row_major(n->shape)};
   cpu_backend().run_elementwise(n->op->id(), key, {in, n->inputs.size()}, out);
@@ -281,6 +287,7 @@ bool eval_single(Node* n) {
   Strides strides = row_major(n->shape);
   std::exception_ptr error;
   try {
+    StepScope noted(n, kernel_key(n));
     poll_interrupt();
     int64_t size = element_count(n->shape);
     buffer = allocate(static_cast<size_t>(checked_mul(size, int64_t(n->dtype.size()), "eval")));

@@ -4,6 +4,7 @@
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
 #include "olivine/transforms_impl.h"
+#include "runtime/profile.h"
 #include "transforms/graph.h"
 
 namespace olivine {
@@ -47,6 +48,7 @@ std::pair<Arrays, Arrays> jvp(const ArrayFn& fn, const Arrays& primals, const Ar
   if (primals.size() != tangents.size()) {
     fail("[jvp] expected one tangent per primal (", primals.size(), "); got ", tangents.size());
   }
+  profile::Scope transforming(profile::Phase::transforming);
   detail::InTracing tracing(false, true);
   Arrays tracers;
   for (size_t i = 0; i < primals.size(); ++i) {

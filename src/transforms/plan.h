@@ -38,7 +38,7 @@ struct Operand {
   View view;  // data is filled in at run time
 };
 
-// What a fused region is made of, for who looks into it (nonfinite.cpp).
+// What a fused region is made of, for who looks into it (nonfinite.cpp, profile_steps.cpp).
 struct RegionTrace {
   struct Step {
     int op;
@@ -58,7 +58,7 @@ struct Task {
   std::shared_ptr<const PreparedProgram> program;
   std::shared_ptr<const Plan> plan;                   // of a compiled function or a loop's body
   std::vector<std::shared_ptr<const Plan>> branches;  // of a branch
-  std::shared_ptr<const RegionTrace> region;          // of a fused task, in a plan that is checked
+  std::shared_ptr<const RegionTrace> region;          // of a fused task, if the plan keeps them
   std::vector<Operand> in, out;
   std::vector<int32_t> releases;  // leaf and bound slots last used here
   const Node* node = nullptr;     // what it computes; lives while the plan does
@@ -146,6 +146,7 @@ class PlanBuilder {
   bool keeps_all = false;  // not only those of a transformation
   // What results are looked at for: no task then overwrites its inputs.
   int checked = 0;
+  bool keeps_regions = false;  // says what fused tasks are made of
   // Of a plan with results: tasks that overwrite inputs come last, and do not stop halfway.
   bool atomic = true;
   bool draft = false;  // only its memory is of interest: programs are not made ready

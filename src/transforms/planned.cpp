@@ -54,6 +54,7 @@ class GraphPlanner {
     };
     b.is_held = [this](Node* n, uint32_t) { return roots_.count(n) > 0; };
     b.checked = checked_;
+    b.keeps_regions = true;
     b.atomic = atomic_;
     return b;
   }

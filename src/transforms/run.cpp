@@ -8,6 +8,7 @@
 #include "transforms/control.h"
 #include "transforms/nonfinite.h"
 #include "transforms/origin.h"
+#include "transforms/profile_steps.h"
 
 namespace olivine {
 
@@ -51,17 +52,24 @@ class Runner {
         operands_(again ? plan.tasks.size() : 1) {
     run_.buffers.resize(plan.slots.size());
     run_.byte_offset.resize(plan.slots.size(), 0);
-    if (plan.arena_bytes) arena_ = allocate_arena(plan.arena_bytes);
+    if (plan.arena_bytes) {
+      MemoryScope temporaries(plan);
+      arena_ = allocate_arena(plan.arena_bytes);
+    }
   }
 
   void run() {
+    profile::Scope running(profile::Phase::running, !again_);
     begin();
     int32_t count = static_cast<int32_t>(plan_.tasks.size());
     int32_t tail = std::min(plan_.tail, count);
     for (int32_t i = 0; i < tail; ++i) guarded_step(i);
     if (tail == count) return;
     poll_interrupt();
-    for (int32_t i = tail; i < count; ++i) claim_outputs(plan_.tasks[i]);
+    for (int32_t i = tail; i < count; ++i) {
+      MemoryScope of_the_task(plan_.tasks[i]);
+      claim_outputs(plan_.tasks[i]);
+    }
     Uninterruptible guard;
     for (int32_t i = tail; i < count; ++i) guarded_step(i);
   }
@@ -93,6 +101,7 @@ class Runner {
   void guarded_step(int32_t i) {
     const Task& t = plan_.tasks[i];
     try {
+      StepScope noted(t);
       step(t, operands_[again_ ? i : 0]);
     } catch (...) {
       rethrow_with_location(t);

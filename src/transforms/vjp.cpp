@@ -4,6 +4,7 @@
 #include "olivine/ops/creation.h"
 #include "olivine/ops/elementwise.h"
 #include "olivine/transforms_impl.h"
+#include "runtime/profile.h"
 #include "transforms/argnums.h"
 #include "transforms/graph.h"
 
@@ -112,6 +113,7 @@ Arrays make_tracers(const Arrays& inputs) {
 }  // namespace
 
 std::pair<Arrays, Arrays> vjp(const ArrayFn& fn, const Arrays& primals, const Arrays& cotangents) {
+  profile::Scope transforming(profile::Phase::transforming);
   detail::InTracing tracing(false, true);
   Arrays tracers = make_tracers(primals);
   Arrays outputs = fn(tracers);
@@ -132,6 +134,7 @@ std::pair<Arrays, Arrays> vjp(const ArrayFn& fn, const Arrays& primals, const Ar
 
 std::pair<Arrays, Arrays> value_and_grad(const ArrayFn& fn, const Arrays& inputs,
                                          const std::vector<int>& argnums) {
+  profile::Scope transforming(profile::Phase::transforming);
   std::vector<int> args = argument_positions(argnums, inputs.size(), "grad");
   Arrays primals;
   for (int a : args) {

@@ -5,6 +5,7 @@
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/shape.h"
 #include "olivine/transforms_impl.h"
+#include "runtime/profile.h"
 #include "transforms/graph.h"
 
 namespace olivine {
@@ -160,6 +161,7 @@ Arrays batched(const Arrays& inputs, const Arrays& arguments, const Arrays& outp
 
 Arrays run_vmap(const ArrayFn& fn, const std::vector<int>& in_axes,
                 const std::vector<int>& out_axes, const Arrays& inputs) {
+  profile::Scope transforming(profile::Phase::transforming);
   std::vector<int> axes;
   int64_t batch = batch_size(inputs, in_axes, axes);
   Tracing tracing;

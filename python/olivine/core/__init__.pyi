@@ -24,6 +24,8 @@ from . import random as random
 
 from . import special as special
 
+from olivine import profiler as profiler
+
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -1,4 +1,4 @@
-"""Which layer is running: what errors about NaN name beside the user's line."""
+"""Which layer is running: what errors about NaN, and profiles, name beside the user's line."""
 
 import sys
 import weakref
@@ -25,7 +25,7 @@ def _running():
 
 
 def layer_path() -> str:
-    """The innermost module that is running, by its path from the outermost one; empty if none is."""
+    """The path of the innermost running module from the outermost one; empty if none runs."""
     global _outermost
     running = _running()
     if not running:
@@ -39,4 +39,4 @@ def layer_path() -> str:
     return f"{type(outer).__name__}.{name}" if name else type(outer).__name__
 
 
-mx._set_layer_hook(layer_path)
+mx._set_layer_hook(layer_path, Module)

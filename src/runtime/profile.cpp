@@ -102,17 +102,19 @@ std::mutex& profile_lock() { return process_lock(Lock::profile); }
 [[maybe_unused]] const int fork_handlers =
     pthread_atfork(nullptr, nullptr, [] { detail::current.store(0, std::memory_order_relaxed); });
 
-thread_local constinit bool gone = false;  // the thread is ending
+thread_local constinit Record* mine = nullptr;  // own.record, found without a guard
+thread_local constinit bool gone = false;       // the thread is ending
 struct OwnRecord {
   std::shared_ptr<Record> record;
-  ~OwnRecord() { gone = true; }
+  ~OwnRecord() {
+    gone = true;
+    mine = nullptr;
+  }
 };
 thread_local OwnRecord own;
 
-// The calling thread's record of profile `number`; null if that is over, or without memory.
-Record* own_record(uint32_t number) {
-  if (gone) return nullptr;
-  if (own.record && own.record->profile == number) return own.record.get();
+[[gnu::noinline]] Record* make_record(uint32_t number) {
+  if (gone || number == 0) return nullptr;
   try {
     auto made = std::make_shared<Record>();
     made->profile = number;
@@ -128,7 +130,13 @@ Record* own_record(uint32_t number) {
   } catch (const std::bad_alloc&) {
     return nullptr;
   }
-  return own.record.get();
+  return mine = own.record.get();
+}
+
+// The calling thread's record of profile `number`; null if that is over, or without memory.
+inline Record* own_record(uint32_t number) {
+  Record* r = mine;
+  return r && r->profile == number ? r : make_record(number);
 }
 
 void Record::add(const Event& e) {
@@ -207,12 +215,12 @@ void Scope::enter(Phase p, bool noted) {
 
 void Scope::describe(uint32_t what, uint32_t location, uint16_t stream) {
   what_ = what, location_ = location, stream_ = stream;
-  Record* r = profile_ ? own_record(profile_) : nullptr;
-  if (r) r->what = what, r->location = location;
+  Record* r = mine;
+  if (r && r->profile == profile_) r->what = what, r->location = location;
 }
 
 void Scope::leave() {
-  Record* r = gone ? nullptr : own.record.get();
+  Record* r = mine;
   if (!r || r->profile != profile_) return;
   uint64_t now = ticks();
   auto phase = r->phase.load(std::memory_order_relaxed);
@@ -282,6 +290,8 @@ Recording stop() {
     uint64_t span = std::max<uint64_t>(found.end - found.begin, 1);
     found.ns_per_tick = static_cast<double>(nanoseconds() - p.begin_ns) / double(span);
   }
+  own.record.reset();  // so that its events go with the list's; other threads keep theirs
+  mine = nullptr;
   for (const auto& r : records) {
     found.threads.push_back(read(*r, found.end));
     found.dropped += r->dropped.load(std::memory_order_relaxed);

@@ -53,11 +53,11 @@ class StepScope {
 // While it lives, memory that its thread allocates belongs to a plan's temporaries, or to a task.
 class MemoryScope {
  public:
-  explicit MemoryScope(const Plan& plan) : scope_(profile::Phase::running, false) {
+  explicit MemoryScope(const Plan& plan) : scope_(profile::Phase::planning, false) {
     if (scope_) [[unlikely]]
       describe(plan);
   }
-  explicit MemoryScope(const Task& t) : scope_(profile::Phase::running, false) {
+  explicit MemoryScope(const Task& t) : scope_(profile::Phase::planning, false) {
     if (scope_) [[unlikely]]
       scope_.describe(0, t.location, 0);
   }

@@ -29,6 +29,7 @@ COMMANDS = {
     "bench": "measure how fast a language model runs here",
     "train-lm": "train a small language model on a text file",
     "train-images": "train a diffusion model on small images",
+    "profile": "run a program and show where its time goes",
     "doctor": "show what Olivine sees of this machine",
 }
 

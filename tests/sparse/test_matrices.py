@@ -141,6 +141,8 @@ def test_coo_of_any_order_multiplies_as_it_is(shape):
     x = rng.standard_normal(shape).astype(np.float32)
     a = sparse.COO(data, rows, columns, (5, 7))
     same(a @ mx.array(x), full @ x)
+    order = np.argsort(rows)
+    same(sparse.COO(data[order], rows[order], columns[order], (5, 7)) @ mx.array(x), full @ x)
     same(mx.compile(lambda a, x: a @ x)(a, mx.array(x)), full @ x)
     same(a.T @ mx.ones((5, 2)), full.T @ np.ones((5, 2)))
     gradient = mx.grad(lambda d: mx.sum(a.with_data(d) @ mx.array(x)))(a.data)
@@ -148,6 +150,8 @@ def test_coo_of_any_order_multiplies_as_it_is(shape):
     np.testing.assert_allclose(to_np(gradient), want, rtol=1e-5, atol=1e-5)
     with pytest.raises(IndexError, match=r"expected indices in \[0, 5\); got 5"):
         mx.eval(sparse.COO.of((5, 7), a.data, a.rows + 1, a.columns) @ mx.array(x))
+    with pytest.raises(IndexError, match=r"expected indices in \[0, 5\); got 5"):
+        mx.eval(sparse.COO.of((5, 7), a.data, mx.sort(a.rows) + 1, a.columns) @ mx.array(x))
 
 
 def test_rows_are_sliced():

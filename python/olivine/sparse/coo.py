@@ -67,9 +67,17 @@ class COO(Sparse):
         """A CSR with the same nonzeros, where places may repeat: cheaper than `to_csr`."""
         from .csr import CSR
 
+        if self.nnz and known(self._rows_rise()):
+            indptr = starts(self.rows, self.shape[0])
+            return CSR.of(self.shape, self.data, self.columns, indptr)
         one_row = mx.array([0, self.nnz])
         order, _, indptr = mx.csr_transpose(self.rows, one_row, self.shape[0])
         return CSR.of(self.shape, self.data[order], self.columns[order], indptr)
+
+    def _rows_rise(self) -> mx.array:
+        """Whether the rows are in order, and in range."""
+        inside = mx.logical_and(self.rows[0] >= 0, self.rows[-1] < self.shape[0])
+        return mx.logical_and(mx.all(self.rows[1:] >= self.rows[:-1]), inside)
 
     def to_dense(self) -> mx.array:
         zeros = mx.zeros(self.shape, dtype=self.dtype)

@@ -2,10 +2,9 @@
 //
 // A task is a range of rows and a strip of columns, whose sums stay in registers while all nonzeros
 // of a row pass. The strips of many columns are packed first, two lines of cache wide, so that what
-// all tasks read at a time stays in the caches. A block of R rows is up to four rows
-// that share what they read of the dense matrix. A complex matrix is a real one of twice the
-// columns, and each nonzero a block of two rows, its real and its imaginary part, that are put
-// together at the end.
+// all tasks read at a time stays in the caches. A block of R rows is up to four rows that share
+// what they read of the dense matrix. A complex matrix is a real one of twice the columns, and each
+// nonzero a block of two rows, its real and its imaginary part, that are put together at the end.
 #include "backends/cpu/kernels/sparse-inl.h"
 
 namespace olivine::cpu::OLIVINE_ISA {
@@ -42,6 +41,7 @@ Blocks<R> blocks_of(const CsrRows& m, const T* data, BlockShape shape, int64_t i
           m.begin[m.rows] - m.begin[i]};
 }
 
+// The lines of kCount elements.
 template <int kCount, class T>
 OLIVINE_INLINE void fetch(const T* x) {
 #pragma GCC unroll 8
@@ -191,9 +191,10 @@ void product_row(Blocks<T> b, const Strip<T>& d, int64_t rows, T* out) {
     for (; i + kMostRows <= rows; i += kMostRows, b.data += kMostRows * b.row) {
       product_of_rows<kMostRows, false, false>(b, d, out + i * d.out_width);
     }
-    for (; i < rows; ++i, b.data += b.row) {
-      product_of_rows<1, false, false>(b, d, out + i * d.out_width);
+    for (; i + 2 <= rows; i += 2, b.data += 2 * b.row) {
+      product_of_rows<2, false, false>(b, d, out + i * d.out_width);
     }
+    if (i < rows) product_of_rows<1, false, false>(b, d, out + i * d.out_width);
   }
 }
 

@@ -32,9 +32,10 @@ struct ScatterVector {
   // Adds row i of m, times its element of x.
   void single(int64_t i, A* sums) const {
     const A by = widen<A>(x[i]);
-    for (int64_t p = m.begin[i]; p < m.begin[i + 1]; ++p) {
-      sums[m.indices[p]] += by * widen<A>(data[p]);
-    }
+    const int32_t* indices = m.indices + m.begin[i];
+    const T* values = data + m.begin[i];
+    const int64_t count = m.count(i);
+    for (int64_t p = 0; p < count; ++p) sums[indices[p]] += by * widen<A>(values[p]);
   }
   void block(int64_t i, A* sums) const {
     constexpr int lanes = kLanes<T>;
@@ -125,12 +126,15 @@ OLIVINE_INLINE void scatter_row(const CsrRows& m, int64_t i, const R* data, cons
   for (int part = 0; part < kNumbers; ++part) {
     load_strip<R, kVectors>(x + i * n, at, n, part == 1, row[part]);
   }
-  for (int64_t p = m.begin[i]; p < m.begin[i + 1]; ++p) {
-    A* to = sums + int64_t{m.indices[p]} * width;
+  const int32_t* indices = m.indices + m.begin[i];
+  const R* values = data + m.begin[i] * kNumbers;
+  const int64_t count = m.count(i);
+  for (int64_t p = 0; p < count; ++p) {
+    A* to = sums + int64_t{indices[p]} * width;
     Native<A> by[kNumbers];
 #pragma GCC unroll 2
     for (int part = 0; part < kNumbers; ++part) {
-      by[part] = all_lanes<A>(widen<A>(data[p * kNumbers + part]));
+      by[part] = all_lanes<A>(widen<A>(values[p * kNumbers + part]));
     }
 #pragma GCC unroll 8
     for (int k = 0; k < kVectors; ++k) {

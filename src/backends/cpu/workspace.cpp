@@ -6,6 +6,7 @@
 #include <iterator>
 #include <string_view>
 
+#include "backends/cpu/attention_tiles.h"
 #include "backends/cpu/isa.h"
 #include "backends/cpu/workspace.h"
 #include "core/op.h"
@@ -16,30 +17,27 @@ namespace cpu {
 namespace {
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t whole_vectors(int64_t n) { return ceil_div(n, 16) * 16; }
 
-// Tiles of 64 queries by 64 keys in float32, some of which share packed keys
-// (kernels/attention.cpp, shared_tiles).
+using attention_tiles::kRows;
+
+attention_tiles::Depths depths_of(const View& q, const View& v) {
+  const int64_t lanes = cpu_isa() >= Isa::avx512 ? 16 : cpu_isa() >= Isa::avx2 ? 8 : 4;
+  return {ceil_div(q.shape.back(), lanes) * lanes, ceil_div(v.shape.back(), lanes) * lanes};
+}
+
 int64_t attention(const KernelCall& c) {
-  constexpr int64_t kTile = 64, kShare = 8, kShared = 1 << 16, kTasks = 64;
   const View &q = c.in[0], &v = c.in[2];
-  const int64_t d = whole_vectors(q.shape.back()), w = whole_vectors(v.shape.back());
+  const attention_tiles::Depths depths = depths_of(q, v);
   const int64_t heads = v.shape[0] * v.shape[1];
-  const int64_t tiles = ceil_div(q.shape[1] / v.shape[1] * q.shape[2], kTile);
-  const int64_t shared =
-      std::max<int64_t>(1, std::min({kShare, kShared / (kTile * (d + w)), heads * tiles / kTasks}));
-  const int64_t floats =
-      (kTile * shared + 2 * kTile) * d + (kTile * shared + kTile) * w + kTile * kTile;
+  const int64_t tiles = ceil_div(q.shape[1] / v.shape[1] * q.shape[2], kRows);
+  const int64_t shared = depths.shared(heads * tiles);
   return std::min<int64_t>(thread_count(), heads * ceil_div(tiles, shared)) *
-         counted_scratch(floats, sizeof(float));
+         counted_scratch(depths.forward_floats(shared), sizeof(float));
 }
 int64_t attention_vjp(const KernelCall& c) {
-  constexpr int64_t kTile = 64;
   const View &q = c.in[0], &k = c.in[1], &v = c.in[2];
-  const int64_t d = whole_vectors(q.shape.back()), w = whole_vectors(v.shape.back());
-  const int64_t floats = 4 * kTile * d + 3 * kTile * w + 2 * kTile * kTile + k.shape[2] * (d + w);
   return std::min<int64_t>(thread_count(), k.shape[0] * k.shape[1]) *
-         counted_scratch(floats, sizeof(float));
+         counted_scratch(depths_of(q, v).backward_floats(k.shape[2]), sizeof(float));
 }
 
 // Sums of 64 rows for the gradients of weight and bias (kernels/norm.cpp).

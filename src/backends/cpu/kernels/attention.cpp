@@ -8,6 +8,7 @@
 // no sums across lanes and only queries have to be transposed.
 #include <cstring>
 
+#include "backends/cpu/attention_tiles.h"
 #include "backends/cpu/kernels/attention_few-inl.h"
 #include "backends/cpu/kernels/shuffles-inl.h"
 #include "backends/cpu/kernels/tile_product-inl.h"
@@ -17,11 +18,9 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
-constexpr int64_t kRows = 64, kKeys = 64;  // of a tile
-constexpr int64_t kMostKeys = 96;          // of a tile that is the only one
-constexpr int64_t kStride = kRows + 16;    // of transposed rows: a power of two is kept in few sets
-constexpr int64_t kTask = 1 << 17;         // products of a task
-constexpr int64_t kShare = 8, kShared = 1 << 16, kTasks = 64;  // see shared_tiles
+using namespace attention_tiles;
+
+constexpr int64_t kTask = 1 << 17;  // products of a task
 
 // Packed rows to out[i * kStride + r], with zeros for the lanes up to a whole vector.
 void transpose(const float* rows, int64_t count, int64_t n, float* out) {
@@ -145,10 +144,8 @@ struct Attention : AttentionCall {
 
   // How many tiles of queries meet the same packed keys: reading and packing those costs as much as
   // the products of one tile. What the tiles remember stays in cache, and many tasks remain.
-  int64_t shared_tiles() const {
-    const int64_t fit = kShared / (kRows * (padded(depth) + padded(value_depth)));
-    return larger(1, smaller(smaller(kShare, fit), batches * key_heads * tiles / kTasks));
-  }
+  int64_t shared_tiles() const { return depths().shared(batches * key_heads * tiles); }
+  Depths depths() const { return {padded(depth), padded(value_depth)}; }
 
   // A tile of queries and what it remembers of the keys so far.
   struct Running {
@@ -156,11 +153,6 @@ struct Attention : AttentionCall {
     float *queries_t, *o;
     alignas(64) float top[kRows], sum[kRows];
   };
-
-  int64_t forward_floats(int64_t shared) const {
-    return (kStride * shared + kRows + kMostKeys) * padded(depth) +
-           (kRows * shared + kMostKeys) * padded(value_depth) + kRows * kMostKeys;
-  }
 
   // Tiles `index` to `index + count` of key head `unit`.
   void forward_tiles(int64_t unit, int64_t index, int64_t count, float* scratch, T* out,
@@ -226,7 +218,7 @@ struct Attention : AttentionCall {
     const int64_t work = shared * kRows * larger(1, a.keys) * larger(1, a.depth + a.value_depth);
     const int64_t grain = larger(1, kTask / work);
     parallel_for(a.batches * a.key_heads * groups, grain, [&](int64_t b, int64_t e) {
-      ScratchBytes scratch(a.forward_floats(shared), sizeof(float));
+      ScratchBytes scratch(a.depths().forward_floats(shared), sizeof(float));
       for (; b < e; ++b) {
         const int64_t index = b % groups * shared;
         a.forward_tiles(b / groups, index, smaller(shared, a.tiles - index),
@@ -241,11 +233,6 @@ struct Attention : AttentionCall {
   // Scratch of one task.
   struct Space {
     float *rows_q, *rows_qt, *rows_ct, *rows_ctt, *rows_k, *rows_v, *scores, *slopes, *dq, *dk, *dv;
-    static int64_t floats(const Attention& a) {
-      const int64_t d = padded(a.depth), w = padded(a.value_depth);
-      return (2 * kRows + kStride + kKeys) * d + (kRows + kStride + kKeys) * w + 2 * kRows * kKeys +
-             a.keys * (d + w);
-    }
     Space(const Attention& a, float* p) {
       const int64_t d = padded(a.depth), w = padded(a.value_depth);
       auto take = [&](int64_t n) {
@@ -338,7 +325,7 @@ struct Attention : AttentionCall {
     const int64_t work = a.rows * larger(1, a.keys) * larger(1, a.depth + a.value_depth);
     const int64_t grain = larger(1, kTask / larger(1, work));
     parallel_for(a.batches * a.key_heads, grain, [&](int64_t b, int64_t e) {
-      ScratchBytes scratch(Space::floats(a), sizeof(float));
+      ScratchBytes scratch(a.depths().backward_floats(a.keys), sizeof(float));
       const Space s(a, static_cast<float*>(scratch.data()));
       for (; b < e; ++b) {
         fill(s.dk, a.keys * padded(a.depth), 0.f);

@@ -22,8 +22,9 @@ int olivine_memory_plan(olivine_memory_totals* res, const olivine_closure fun,
                         const olivine_vector_array inputs) {
   return guarded([&] {
     const MemoryPlan p = memory_plan(get(fun), get(inputs));
-    *res = {p.peak,    p.arguments,   p.donated,   p.constants,
-            p.results, p.temporaries, p.workspace, p.recomputed};
+    const olivine_memory_totals totals{p.peak,    p.arguments,   p.donated,   p.constants,
+                                       p.results, p.temporaries, p.workspace, p.recomputed};
+    c::store(res, totals);
   });
 }
 int olivine_memory_plan_text(olivine_string* res, const olivine_closure fun,

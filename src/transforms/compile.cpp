@@ -44,7 +44,7 @@ std::shared_ptr<const Plan> compiled_plan(const ParamsRef& params, std::span<con
   return plan_for(planned, leaves, planned.traced->checked, true);
 }
 
-struct CompiledFunction::State {
+struct __attribute__((visibility("hidden"))) CompiledFunction::State {
   ArrayFn fn;
   bool shapeless;
   MemoryBudget budget;

@@ -292,7 +292,7 @@ ROUGH = {
         "mx.special.<xlogy|xlog1py|rel_entr|kl_div>({a}, {b})",
         "mx.special.<gammainc|gammaincc>(mx.abs({f}) + {t}, mx.abs({g}))",
         "mx.special.betainc(mx.abs({f}) + {t}, {t}, mx.sigmoid({g}))",
-        "mx.special.zeta(mx.abs({f}) + {t}, mx.abs({g}) + {t})",
+        "mx.special.zeta(mx.stop_gradient(mx.abs({f}) + {t}), mx.abs({g}) + {t})",
     ),
     "linalg": (
         "mx.linalg.<cond|matrix_rank|eigvalsh|det>(gram({m}))",

@@ -18,7 +18,8 @@ SUBMODULES = ("fast", "random", "linalg", "fft", "special")
 ELSEWHERE = {
     "tests/transforms": """grad value_and_grad vjp jvp vmap compile disable_compile enable_compile checkpoint
         custom_function jacobian hessian export_function import_function exporter FunctionExporter
-        scan fori_loop while_loop cond switch map debug_nonfinite set_debug_nonfinite""",
+        scan fori_loop while_loop cond switch map debug_nonfinite set_debug_nonfinite
+        memory_plan MemoryPlan MemoryPlanStep MemoryPlanValue""",
     "tests/utils": "export_to_dot",
     "tests/io": "save savez savez_compressed save_safetensors save_gguf load",
     "tests/runtime": """eval async_eval synchronize get_active_memory get_peak_memory reset_peak_memory

@@ -245,6 +245,9 @@ def test_the_values_at_the_peak_name_op_shape_and_line():
     assert any("test_memory_plan.py" in v.line for v in sorts)
     assert [v.bytes for v in plan.at_peak] == sorted((v.bytes for v in plan.at_peak), reverse=True)
     assert plan.peak_step < len(plan.steps)
+    assert all(isinstance(v, mx.MemoryPlanValue) for v in plan.at_peak)
+    assert all(isinstance(s, mx.MemoryPlanStep) for s in plan.steps)
+    assert isinstance(plan, mx.MemoryPlan)
 
 
 def test_a_plan_is_a_table_and_a_picture():

@@ -148,6 +148,7 @@ void place_nonzeros(const CsrRows& m, int64_t first, int64_t last, int32_t* next
 
 void transpose_structure(const CsrRows& m, int64_t* begin, int32_t* order, int32_t* rows) {
   const int64_t start = m.begin[0], nnz = m.begin[m.rows] - start;
+  if (nnz > INT32_MAX) fail("[", m.op, "] expected fewer than 2^31 nonzeros; got ", nnz);
   const int64_t slices =
       std::clamp<int64_t>(nnz / std::max<int64_t>(4 * m.columns, kNarrowGrain), 1, kMostSlices);
   auto first = [&](int64_t slice) { return start + nnz * slice / slices; };

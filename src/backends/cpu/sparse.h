@@ -47,8 +47,8 @@ class RowRanges {
 };
 
 // The transpose: begin[columns + 1], and for each of its nonzeros in order the position in m and
-// the row of m. Rows are in order within each column, whatever the number of threads. For fewer
-// than 2^31 nonzeros.
+// the row of m. Rows are in order within each column, whatever the number of threads. Throws from
+// 2^31 nonzeros on.
 void transpose_structure(const CsrRows& m, int64_t* begin, int32_t* order, int32_t* rows);
 
 }  // namespace olivine::cpu

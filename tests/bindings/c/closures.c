@@ -294,11 +294,42 @@ static void other_kinds_work_alike(void) {
   olivine_array_free(three);
 }
 
+static void memory_is_told_and_limited(void) {
+  olivine_closure f = olivine_closure_new_unary(square), g = {NULL};
+  olivine_vector_array in = scalar(3), out = {NULL};
+  olivine_memory_totals m;
+  OK(olivine_memory_plan(&m, f, in));
+  CHECK(m.arguments > 0 && m.results > 0 && m.peak == m.arguments + m.results);
+  CHECK(m.donated == 0 && m.constants == 0 && m.recomputed == 0);
+  olivine_string text = olivine_string_new();
+  OK(olivine_memory_plan_text(&text, f, in));
+  CHECK(strstr(olivine_string_data(text), "peak") != NULL);
+  OK(olivine_memory_plan_svg(&text, f, in));
+  CHECK(strncmp(olivine_string_data(text), "<svg", 4) == 0);
+
+  OK(olivine_compile_within(&g, f, false, m.peak, NULL, 0));
+  OK(olivine_closure_apply(&out, g, in));
+  CLOSE(element(out, 0, 0), 9);
+  int first = 0, second = 1;
+  OK(olivine_compile_within(&g, f, false, m.arguments, &first, 1)); /* in the input's memory */
+  OK(olivine_closure_apply(&out, g, in));
+  OK(olivine_compile_within(&g, f, false, 1, NULL, 0));
+  FAILS(olivine_closure_apply(&out, g, in), "memory_limit of at least");
+  OK(olivine_compile_within(&g, f, false, 0, &second, 1));
+  FAILS(olivine_closure_apply(&out, g, in), "donated inputs among the 1");
+  olivine_string_free(text);
+  olivine_vector_array_free(in);
+  olivine_vector_array_free(out);
+  olivine_closure_free(f);
+  olivine_closure_free(g);
+}
+
 int main(void) {
   functions_are_called();
   payloads_are_destroyed_once();
   failures_are_errors_of_the_call();
   handlers_hear_of_a_failure_once();
   other_kinds_work_alike();
+  memory_is_told_and_limited();
   return 0;
 }

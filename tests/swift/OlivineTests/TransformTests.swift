@@ -119,6 +119,19 @@ final class TransformTests: XCTestCase {
     XCTAssertEqual(traces, 4)
   }
 
+  func testMemoryIsToldAndLimited() {
+    let f = { (x: [MLXArray]) -> [MLXArray] in [(x[0] * 2).sum(axis: 0)] }
+    let x = MLXArray.ones([256, 1024])
+    let plan = memoryPlan([x], f)
+    XCTAssertEqual(plan.arguments, 1 << 20)
+    XCTAssertGreaterThanOrEqual(plan.peak, plan.arguments + plan.results)
+    XCTAssertTrue(plan.description.contains("peak"))
+    XCTAssertTrue(plan.svg.hasPrefix("<svg"))
+    let within = compile(memoryLimit: plan.peak, f)
+    assertEqual(within([x])[0].sum(), [524288])
+    XCTAssertThrowsError(try withError { _ = compile(memoryLimit: 1, f)([x]) })
+  }
+
   func testCompilationWithState() {
     let total = [MLXArray(0 as Float)]
     let step = compile(inputs: [total], outputs: [total]) { (x: MLXArray) -> MLXArray in

@@ -324,7 +324,7 @@ void sparse_product(const CsrRows& m, const T* data, BlockShape shape, const T* 
   const int64_t width = columns < kLanes<R> ? kLanes<R> : packed ? kStripWidth<R> : columns;
   const int64_t strips = (columns + width - 1) / width;
   const R* dense = reinterpret_cast<const R*>(x);
-  ScratchBytes memory(packed ? checked_mul(strips * rows, width) : 0, sizeof(R));
+  ScratchBytes memory(packed ? strips * rows : 0, static_cast<size_t>(width) * sizeof(R));
   if (packed) {
     pack_strips(dense, rows, columns, width, static_cast<R*>(memory.data()));
     dense = static_cast<const R*>(memory.data());

@@ -5,8 +5,6 @@
 // up in order. Matrices of blocks are transposed first, which is little work beside the product;
 // for single elements it would cost as much as hundreds of columns.
 #include "backends/cpu/kernels/sparse-inl.h"
-#include "core/error.h"
-#include "core/size.h"
 
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
@@ -70,7 +68,7 @@ void scatter_vector(const CsrRows& m, const T* data, BlockShape shape, const T* 
   const int64_t rows = m.columns * shape.columns;
   const RowRanges ranges(m, 1, most_ranges(m, 1, rows / shape.size()));
   const int64_t parts = larger(1, ranges.count());
-  ScratchBytes memory(checked_mul(parts, rows), sizeof(A));
+  ScratchBytes memory(parts, static_cast<size_t>(rows) * sizeof(A));
   A* sums = static_cast<A*>(memory.data());
   const ScatterVector<T> scatter{m, data, shape, x};
   parallel_for(parts, 1, [&](int64_t from, int64_t to) {
@@ -154,7 +152,7 @@ void scatter_strips(const CsrRows& m, const R* data, const R* x, int64_t n, R* o
   const int64_t rows = m.columns, strips = (n + width - 1) / width, size = rows * width;
   const RowRanges ranges(m, 1, most_ranges(m, strips, rows));
   const int64_t parts = ranges.count();
-  ScratchBytes memory(checked_mul(strips * parts, size), sizeof(A));
+  ScratchBytes memory(strips * parts, static_cast<size_t>(size) * sizeof(A));
   A* sums = static_cast<A*>(memory.data());
   parallel_for(strips * parts, 1, [&](int64_t from, int64_t to) {
     for (int64_t t = from; t < to; ++t) {
@@ -202,11 +200,9 @@ template <class T>
 void transpose_and_multiply(const CsrRows& m, const T* data, BlockShape shape, const T* x,
                             int64_t n, T* out) {
   const int64_t nnz = m.begin[m.rows] - m.begin[0];
-  if (nnz > INT32_MAX) {
-    fail("[", m.op, "] expected fewer than 2^31 blocks; got ", nnz);
-  }
   ScratchBytes begin_memory(m.columns + 1, sizeof(int64_t));
-  ScratchBytes places(2 * nnz, sizeof(int32_t)), values(checked_mul(nnz, shape.size()), sizeof(T));
+  ScratchBytes places(2 * nnz, sizeof(int32_t));
+  ScratchBytes values(nnz, static_cast<size_t>(shape.size()) * sizeof(T));
   int64_t* begin = static_cast<int64_t*>(begin_memory.data());
   int32_t *order = static_cast<int32_t*>(places.data()), *rows = order + nnz;
   T* moved = static_cast<T*>(values.data());

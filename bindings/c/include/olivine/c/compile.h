@@ -29,7 +29,14 @@ OLIVINE_C_API int olivine_compile_within(olivine_closure* res, const olivine_clo
  * inputs that they take over, temporaries, and workspace of kernels. `recomputed`: steps that
  * compute a value again. */
 typedef struct olivine_memory_totals_ {
-  size_t peak, arguments, donated, constants, results, temporaries, workspace, recomputed;
+  size_t peak;
+  size_t arguments;
+  size_t donated;
+  size_t constants;
+  size_t results;
+  size_t temporaries;
+  size_t workspace;
+  size_t recomputed;
 } olivine_memory_totals;
 /* Of a closure that olivine_compile made, or of another one as if it had. Traces it if that is new;
  * computes and allocates nothing of the call. */

@@ -209,7 +209,7 @@ def asan_steps(jobs):
     paths = [path for path in ASAN_TESTS if (ROOT / path).exists()]
     return [
         Step("asan-configure", configure, limit=120),
-        Step("asan-build", [cmake, "--build", ASAN, "-j", str(jobs)], limit=1800),
+        Step("asan-build", [cmake, "--build", ASAN, "-j", str(jobs)], limit=2400),
         Step("asan-ctest", [*ctest, "--no-tests=error", "--test-dir", ASAN], cxx_env, limit=900),
         Step("asan-pytest", pytest_command(jobs, *paths), python_env, limit=900),
     ]

@@ -52,12 +52,19 @@ final class CompiledFunction: @unchecked Sendable {
 
 /// `f`, compiled: its graph is made at the first call for given shapes and dtypes (only dtypes and
 /// dimensions if `shapeless`). State that it reads or changes must be in `inputs` or `outputs`.
-///
-/// `memoryLimit`: most bytes that may be active while it runs, as `MemoryPlan.peak` counts them; 0
-/// for any. Values are computed again where keeping them would take more, with the same results.
 public func compile(
   inputs: [any Updatable] = [], outputs: [any Updatable] = [], shapeless: Bool = false,
-  memoryLimit: Int = 0, _ f: @escaping ([NDArray]) -> [NDArray]
+  _ f: @escaping ([NDArray]) -> [NDArray]
+) -> @Sendable ([NDArray]) -> [NDArray] {
+  compile(memoryLimit: 0, inputs: inputs, outputs: outputs, shapeless: shapeless, f)
+}
+
+/// The same within `memoryLimit`: most bytes that may be active while it runs, as `MemoryPlan.peak`
+/// counts them; 0 for any. Values are computed again where keeping them would take more, with the
+/// same results.
+public func compile(
+  memoryLimit: Int, inputs: [any Updatable] = [], outputs: [any Updatable] = [],
+  shapeless: Bool = false, _ f: @escaping ([NDArray]) -> [NDArray]
 ) -> @Sendable ([NDArray]) -> [NDArray] {
   let function = CompiledFunction(
     inputs: inputs, outputs: outputs, shapeless: shapeless, memoryLimit: memoryLimit, f)

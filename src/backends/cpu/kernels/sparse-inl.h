@@ -77,5 +77,19 @@ T* matrix_of(const View& v, int64_t b) {
   return v.as<T>() + (v.shape[0] == 1 ? 0 : b * size);
 }
 
+// The kernels of an op for all dtypes: run_of.operator()<T>() is the one for elements T.
+template <class F>
+void add_kernels(KernelTable& table, const char* op, F run_of) {
+  const auto add = [&](Dtype dtype, auto run) {
+    table.add(op, dtype, {.run = run, .contiguous = 0b1111});
+  };
+  add(float16, run_of.template operator()<float16_t>());
+  add(bfloat16, run_of.template operator()<bfloat16_t>());
+  add(float32, run_of.template operator()<float>());
+  add(float64, run_of.template operator()<double>());
+  add(complex64, run_of.template operator()<complex64_t>());
+  add(complex128, run_of.template operator()<complex128_t>());
+}
+
 }  // namespace
 }  // namespace olivine::cpu::OLIVINE_ISA

@@ -244,21 +244,10 @@ void csr_matmul_transposed(const KernelCall& call) {
   }
 }
 
-template <class T>
-void add_kernel(KernelTable& table, Dtype dtype) {
-  table.add("csr_matmul_transposed", dtype,
-            {.run = csr_matmul_transposed<T>, .contiguous = 0b1111});
-}
-
 }  // namespace
 
 void register_sparse_transposed(KernelTable& table) {
-  add_kernel<float16_t>(table, float16);
-  add_kernel<bfloat16_t>(table, bfloat16);
-  add_kernel<float>(table, float32);
-  add_kernel<double>(table, float64);
-  add_kernel<complex64_t>(table, complex64);
-  add_kernel<complex128_t>(table, complex128);
+  add_kernels(table, "csr_matmul_transposed", []<class T>() { return &csr_matmul_transposed<T>; });
 }
 
 }  // namespace olivine::cpu::OLIVINE_ISA

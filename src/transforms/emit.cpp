@@ -262,8 +262,10 @@ void PlanBuilder::emit_region(int32_t root) {
     t.out.push_back(output_operand(slot, node->shape, node->dtype));
     give_value(m, slot, {node->shape, row_major(node->shape), 0});
   }
-  if (!draft) t.program = cpu_backend().prepare(program);
-  if (keeps_regions) t.region = trace_region(members, std::move(program));
+  if (!draft) {
+    t.program = cpu_backend().prepare(program);
+    if (keeps_regions) t.region = trace_region(members, std::move(program));
+  }
   plan.tasks.push_back(std::move(t));
 }
 

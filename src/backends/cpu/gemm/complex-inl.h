@@ -170,7 +170,9 @@ void dot_complex(const T* x, const T* m, int64_t count, T* y) {
   for (; p + unroll * lanes <= count; p += unroll * lanes) {
 #pragma GCC unroll 4
     for (int u = 0; u < unroll; ++u) {
-      __builtin_prefetch(m + p + u * lanes + kGemvAhead / static_cast<int64_t>(sizeof(T)));
+      if (kGemvAhead > 0) {
+        __builtin_prefetch(m + p + u * lanes + kGemvAhead / static_cast<int64_t>(sizeof(T)));
+      }
       add(u, load(x + p + u * lanes), load(m + p + u * lanes));
     }
   }

@@ -11,6 +11,7 @@ constexpr GemmKernels complex_kernels() {
   return {kMaxComplexRows,
           kMaxVectors * kLanes<T>,
           kKBlock<T>,
+          kGroupPanels,
           2,
           sizeof(T),
           pack_complex_a<T>,

@@ -53,9 +53,9 @@ struct MultiplyArgs {
   bool accumulate;  // else acc counts as zero
   void* out;        // in the dtype, or null
   int64_t out_stride;
-  // Memory to prefetch meanwhile, one cache line per kPrefetchSteps: the j-th panel of columns,
-  // while j < ahead_panels, starts j * ahead_panel bytes further, and each line is ahead_line after
-  // the last.
+  // Memory to prefetch meanwhile, one cache line per kPrefetchSteps: the j-th panel of rows or of
+  // columns, whichever are several, starts j * ahead_panel bytes further while j < ahead_panels,
+  // and each line is ahead_line after the last.
   const char* ahead;
   int64_t ahead_panels, ahead_panel, ahead_line;
   Fetch* fetch;           // more such memory, or null
@@ -103,10 +103,11 @@ struct GemvArgs {
 };
 
 struct GemmKernels {
-  int mr, nr;       // largest panels: rows of a, and packed elements of b
-  int k_block;      // steps that are summed before they are added to c
-  int parts;        // packed elements per element: 2 if complex
-  int packed_size;  // bytes of a packed element
+  int mr, nr;        // largest panels: rows of a, and packed elements of b
+  int k_block;       // steps that are summed before they are added to c
+  int group_panels;  // of a, packed at a time where that pays
+  int parts;         // packed elements per element: 2 if complex
+  int packed_size;   // bytes of a packed element
   void (*pack_a)(const PackArgs&);
   void (*pack_b)(const PackArgs&);
   void (*multiply)(const MultiplyArgs&);

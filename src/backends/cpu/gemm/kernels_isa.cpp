@@ -15,6 +15,7 @@ constexpr GemmKernels real_kernels() {
   return {kMaxRows,
           kMaxVectors * kLanes<T>,
           kKBlock<T>,
+          kGroupPanels,
           1,
           static_cast<int>(sizeof(T)),
           pack<S>,

@@ -20,6 +20,14 @@ constexpr int kMaxVectors = 2;
 template <class T>
 constexpr int kKBlock = 384 * 4 / static_cast<int>(sizeof(T));
 constexpr int kAhead = 8;  // steps that the panel of b is prefetched ahead
+// Panels of a that are packed at a time where that pays. With the long vectors came L2 caches that
+// hold all panels of b of a tile, which pass one panel of a in the L1 cache. Smaller ones hold
+// several of a's, past which one panel of b after the other comes from the L3 cache.
+#if defined(__AVX512F__)
+constexpr int kGroupPanels = 1;
+#else
+constexpr int kGroupPanels = 16;
+#endif
 
 // What one call reads ahead: lines `step` bytes apart, or nothing if null, and more. Passed by
 // reference: a copy would wait until the stores before it are done.
@@ -183,7 +191,7 @@ void add_columns(const Compute<S>* from, int64_t from_stride, const Target<S>& t
   }
 }
 
-// The panel of a stays in the L1 cache while those of b stream past it from the L2 cache.
+// Each panel of a stays in the L1 cache while those of b pass it.
 template <class S, class Panels = RealPanels<S>>
 void multiply(const MultiplyArgs& args) {
   using T = Compute<S>;
@@ -207,8 +215,8 @@ void multiply(const MultiplyArgs& args) {
       if (to.out) to.out += col;
       Ahead ahead{args.ahead, args.ahead_line, args.fetch};
       if (ahead.line) {
-        ahead.line =
-            col / nr < args.ahead_panels ? ahead.line + col / nr * args.ahead_panel : nullptr;
+        const int64_t panel = col / nr + i - args.row_begin;
+        ahead.line = panel < args.ahead_panels ? ahead.line + panel * args.ahead_panel : nullptr;
       }
       if (cols == width) {
         panels(a, b, b_step, args.k, to, ahead);

@@ -1,7 +1,7 @@
 // One product: tiles of c, each computed by one task from panels that it packs for itself.
 //
-// A task packs a block along k of its columns of b once, then group after group of its rows of a,
-// so that both are in the core's own caches when they are used; nothing waits for other tasks.
+// A task packs a block along k of its columns of b once, then panel after panel of its rows of a,
+// or group after group, so that what is used most is near; nothing waits for other tasks.
 // Every task packs anew what it shares with others, so tiles are as large as the caches and an
 // even load allow. If a has few rows and lines of b run along k, a is packed once for all tasks,
 // and b a few columns at a time: those to come are fetched meanwhile, which for more columns at
@@ -23,7 +23,11 @@ namespace {
 // In panels. Of f32 in AVX-512: a block of 512 columns of b takes 768 KiB, and 120 rows of a 180.
 constexpr int64_t kTileColPanels = 16;
 constexpr int64_t kTileRowPanels = 176;
-constexpr int64_t kSkinnyRowPanels = 4;  // rows of a so few that b is used as it lies
+// Where panels of a are packed in groups, b need not be near: in AVX2 1024 columns take 1.5 MiB.
+constexpr int64_t kGroupedColPanels = 64;
+constexpr int64_t kLeastGroups = 2;          // of a, that such a block of b is used for
+constexpr int64_t kLeastGroupedSteps = 192;  // along k: with fewer, c is most of the work
+constexpr int64_t kSkinnyRowPanels = 4;      // rows of a so few that b is used as it lies
 constexpr int64_t kMostWaves = 8;
 constexpr int64_t kFlatBytes = 1 << 19;  // of a block of a that is packed before all tiles
 constexpr int64_t kMostFlat = 1 << 24;   // elements of a
@@ -58,6 +62,7 @@ class Tiles {
   Scratch scratch_of(int64_t rows, int64_t cols) const;
   bool may_use_b_in_place() const;
   bool is_flat() const;
+  bool is_grouped() const;
   bool has_no_sums() const;
   void pack_all_rows();
   void choose_tiles();
@@ -82,7 +87,8 @@ class Tiles {
   const bool direct_;    // c itself holds the sums
   const bool in_place_;  // only the last columns of b are packed, if any
   const bool serial_;
-  const bool flat_;  // a is packed before all tiles
+  const bool flat_;     // a is packed before all tiles
+  const bool grouped_;  // several panels of a pass each panel of b
   BufferRef all_rows_;
   int64_t row_tiles_ = 1, col_tiles_ = 1;
   int64_t group_panels_ = 1;  // of a, packed at a time
@@ -109,8 +115,10 @@ Tiles::Tiles(const Product& product)
       direct_(plain_ && args_.dtype.size() >= 4),
       in_place_(may_use_b_in_place()),
       serial_(Product::is_small(product.flops())),
-      flat_(is_flat()) {
+      flat_(is_flat()),
+      grouped_(is_grouped()) {
   choose_tiles();
+  if (grouped_) group_panels_ = kernels_.group_panels;
   if (flat_) group_panels_ = row_panels_;
   // Skinny: every panel of b is used for all rows while it is near.
   if (in_place_ && row_panels_ <= kSkinnyRowPanels) group_panels_ = kSkinnyRowPanels;
@@ -131,11 +139,16 @@ bool Tiles::is_flat() const {
          checked_mul(args_.m, args_.k) <= kMostFlat;
 }
 
+bool Tiles::is_grouped() const {
+  return kernels_.group_panels > 1 && !flat_ && !in_place_ &&
+         row_panels_ >= kLeastGroups * kernels_.group_panels && args_.k >= kLeastGroupedSteps;
+}
+
 // The cheapest of some ways to give each thread `waves` tiles: packing one element costs as much as
 // kPackCost steps of products, and the last tiles keep some threads waiting.
 void Tiles::choose_tiles() {
   row_tiles_ = ceil_div(row_panels_, kTileRowPanels);
-  col_tiles_ = ceil_div(col_panels_, kTileColPanels);
+  col_tiles_ = ceil_div(col_panels_, grouped_ ? kGroupedColPanels : kTileColPanels);
   if (serial_) return;
   const int64_t threads = thread_count();
   if (flat_) {
@@ -335,16 +348,17 @@ Fetch Tiles::next_of_b(const Tile& tile, int64_t block) const {
   return fetch;
 }
 
-// The next panel of a is fetched to the L2 cache while this one is multiplied.
+// The next panels of a are fetched to the L2 cache while these are multiplied.
 void Tiles::read_ahead(MultiplyArgs& args, int64_t k_begin) const {
   const int64_t size = static_cast<int64_t>(args_.dtype.size());
   const int64_t first = row_of(args.row_end) * args_.a.row_stride + k_begin * args_.a.col_stride;
-  const int64_t lines = ceil_div(args.k, kPrefetchSteps);  // fetched per panel of columns
+  const int64_t lines = ceil_div(args.k, kPrefetchSteps);  // fetched per pair of panels
+  const int64_t next = std::min(args.row_end + group_panels_, row_panels_);
   args.ahead = product_.at.a + first * size;
   if (args.row_end >= args.row_panels || kernels_.parts != 1) {
     args.ahead = nullptr;
   } else if (args_.a.col_stride == 1) {
-    args.ahead_panels = row_of(args.row_end + 1) - row_of(args.row_end);
+    args.ahead_panels = row_of(next) - row_of(args.row_end);
     args.ahead_panel = args_.a.row_stride * size;
     args.ahead_line = kPrefetchSteps * size;
   } else {
@@ -356,14 +370,18 @@ void Tiles::read_ahead(MultiplyArgs& args, int64_t k_begin) const {
 
 // In a group of several panels each panel of b meets all of them while it is in the L1 cache.
 void Tiles::multiply_group(const MultiplyArgs& group) const {
-  if (flat_ || group.row_end - group.row_begin == 1) return kernels_.multiply(group);
+  const int64_t panels = group.row_end - group.row_begin;
+  if (flat_ || panels == 1) return kernels_.multiply(group);
   MultiplyArgs args = group;
+  const int64_t step = kernels_.nr * kernels_.packed_size;
   for (int64_t col = 0; col < group.cols; col += kernels_.nr) {
     args.cols = std::min<int64_t>(kernels_.nr, group.cols - col);
     kernels_.multiply(args);
-    args.b = static_cast<const char*>(args.b) + kernels_.nr * kernels_.packed_size;
-    if (args.acc) args.acc = static_cast<char*>(args.acc) + kernels_.nr * kernels_.packed_size;
+    args.b = static_cast<const char*>(args.b) + step * (group.b_step ? 1 : group.k);
+    if (args.acc) args.acc = static_cast<char*>(args.acc) + step;
     if (args.out) args.out = static_cast<char*>(args.out) + kernels_.nr * args_.dtype.size();
+    if (args.ahead) args.ahead += panels * args.ahead_panel;
+    args.ahead_panels -= panels;
   }
 }
 

@@ -35,9 +35,11 @@ constexpr int64_t kPackTask = 1 << 15;   // elements of a
 constexpr int64_t kLeastFlatPanels = 8;  // of b
 constexpr int64_t kFlatPanels = 2;       // of b, packed at a time
 constexpr double kPackCost = 20;
-constexpr int64_t kMostFetched = 8;         // cache lines in kPrefetchSteps steps
-constexpr double kWaiting = 0.05;           // of a tile
-constexpr int64_t kInPlaceBytes = 1 << 18;  // b is small enough to be used as it lies
+constexpr int64_t kMostFetched = 8;  // cache lines in kPrefetchSteps steps
+constexpr double kWaiting = 0.05;    // of a tile
+// b is small enough to be used as it lies; where panels are grouped, as caches are small, half of
+// it.
+constexpr int64_t kInPlaceBytes = 1 << 18;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // Whole cache lines, and one more for loads past the end.
@@ -128,8 +130,10 @@ bool Tiles::may_use_b_in_place() const {
   const int64_t size = static_cast<int64_t>(args_.dtype.size());
   if (kernels_.packed_size * kernels_.parts != size || args_.b.col_stride != 1) return false;
   if (args_.b.row_stride < args_.n) return false;
+  const int64_t most = kernels_.group_panels > 1 ? kInPlaceBytes / 2 : kInPlaceBytes;
   return row_panels_ <= kSkinnyRowPanels ||
-         static_cast<double>(args_.k) * static_cast<double>(args_.n * size) <= kInPlaceBytes;
+         static_cast<double>(args_.k) * static_cast<double>(args_.n * size) <=
+             static_cast<double>(most);
 }
 
 bool Tiles::is_flat() const {

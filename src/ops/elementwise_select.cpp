@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "core/checks.h"
+#include "core/node.h"
 #include "olivine/ops/creation.h"
 #include "olivine/ops/reduction.h"
 #include "ops/elementwise_common.h"
@@ -111,7 +112,10 @@ array allclose(const array& a, const array& b, double rtol, double atol, bool eq
 }
 
 array array_equal(const array& a, const array& b, bool equal_nan, StreamOrDevice s) {
-  if (!(a.shape() == b.shape())) return array(false);
+  if (!(a.shape() == b.shape())) {
+    for (const array& x : {a, b}) note_size_read(x, "a comparison of shapes");
+    return array(false);
+  }
   array same = equal(a, b, s);
   if (equal_nan && is_inexact(promote_types(a.dtype(), b.dtype()))) {
     same = logical_or(same, logical_and(isnan(a, s), isnan(b, s), s), s);

@@ -1,4 +1,5 @@
 // Triangular factorizations: Cholesky, LU and QR, with their derivatives.
+#include "core/node.h"
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/sort.h"
 #include "ops/linalg_common.h"
@@ -50,6 +51,7 @@ struct Triangles {
 // `a` below or beside an identity that makes it square.
 array continued(const array& a, int64_t size) {
   const int64_t rows = a.shape(-2), columns = a.shape(-1);
+  note_size_read(a, "the sides of a matrix");
   if (rows == columns) return a;
   const array unit = eye(static_cast<int>(size), a.dtype());
   Shape batch = batch_shape(a);

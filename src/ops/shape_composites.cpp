@@ -2,6 +2,7 @@
 #include <cstdlib>
 
 #include "core/error.h"
+#include "core/node.h"
 #include "core/op.h"
 #include "core/size.h"
 #include "olivine/ops/creation.h"
@@ -221,7 +222,10 @@ array roll(const array& a, const Shape& shift, const std::vector<int>& axes, Str
     int64_t n = a.shape()[axis];
     if (n == 0) continue;
     int64_t by = ((shift[i] % n) + n) % n;
-    if (by == 0) continue;
+    if (by == 0) {
+      if (shift[i] != 0) note_size_read(a, "a roll by the length of an axis");
+      continue;
+    }
     out = concatenate({slice_axis(out, axis, n - by, n, s), slice_axis(out, axis, 0, n - by, s)},
                       axis, s);
   }

@@ -317,6 +317,7 @@ array repeat(const array& a, const array& repeats, std::optional<int> axis,
     fail<TypeError>("[repeat] expected an integer or ", n, " of them for repeats; got ",
                     repeats.dtype(), " of shape ", repeats.shape());
   }
+  if (repeats.size() == n) note_size_read(a, "a repeat for each position of an axis");
   bool one = repeats.ndim() == 0 && !total_repeat_length && !awaits_input(repeats);
   if (one) {
     auto count = repeats.item<int64_t>();

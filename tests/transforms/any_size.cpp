@@ -1,5 +1,5 @@
-// C++ functions compiled for any sizes: where an op leaves something out for some sizes, others take
-// another trace.
+// C++ functions compiled for any sizes: where an op leaves something out for some sizes, others
+// take another trace.
 #include <gtest/gtest.h>
 
 #include "olivine/olivine.h"
@@ -26,6 +26,14 @@ TEST(AnySize, ShapesThatDifferAreComparedAnew) {
   EXPECT_FALSE(compiled({zeros({3}), zeros({4})})[0].item<bool>());
   EXPECT_TRUE(compiled({zeros({5}), zeros({5})})[0].item<bool>());
   EXPECT_FALSE(compiled({zeros({5}), zeros({6})})[0].item<bool>());
+}
+
+TEST(AnySize, RepeatsForEachPositionAreForAxesOfTheirLengthOnly) {
+  const array repeats({1, 2, 0});
+  const ArrayFn compiled =
+      compile([&](const Arrays& in) { return Arrays{repeat(in[0], repeats, 0, 4)}; }, true);
+  EXPECT_EQ(compiled({zeros({3, 2})})[0].shape(), (Shape{4, 2}));
+  EXPECT_THROW(compiled({zeros({5, 2})}), std::invalid_argument);
 }
 
 TEST(AnySize, FactorsOfSquareAndOfTallMatricesHaveTheirOwnGradients) {

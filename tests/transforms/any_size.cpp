@@ -28,6 +28,19 @@ TEST(AnySize, ShapesThatDifferAreComparedAnew) {
   EXPECT_FALSE(compiled({zeros({5}), zeros({6})})[0].item<bool>());
 }
 
+TEST(AnySize, AScalarThatFillsAnArrayIsBroadcastAnew) {
+  const ArrayFn fn = [](const Arrays& in) {
+    return Arrays{slice_update(in[0], array(1.5f), Shape{0, 0}, in[0].shape()),
+                  full_like(in[0], array(2.f))};
+  };
+  const ArrayFn compiled = compile(fn, true);
+  for (int n : {3, 4, 6}) {
+    const array x = ones({n, 2});
+    EXPECT_TRUE(same(compiled({x})[0], fn({x})[0])) << n;
+    EXPECT_TRUE(same(compiled({x})[1], fn({x})[1])) << n;
+  }
+}
+
 TEST(AnySize, RepeatsForEachPositionAreForAxesOfTheirLengthOnly) {
   const array repeats({1, 2, 0});
   const ArrayFn compiled =

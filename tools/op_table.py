@@ -19,7 +19,7 @@ Written by `python tools/op_table.py` from the op records; a test compares.
 | vjp, jvp | reverse and forward mode; `0`: the derivative is zero or there is none to speak of |
 | vmap | a batching rule; `each`: one run per element |
 | infer | shapes and dtypes follow from those of the inputs |
-| any size | no size among its parameters: shapeless traces may hold it |
+| any size | no size among its parameters: files of functions for any sizes may hold it |
 | export | can be written to a file and read back |
 | also | `view`: costs no copy; `composite`: works where there is no kernel |
 

@@ -10,6 +10,7 @@
 
 #include "../call.h"
 #include "object.h"
+#include "recording.h"
 
 namespace olivine::python {
 
@@ -111,7 +112,6 @@ class Arguments {
   std::vector<std::pair<int, array>> owned_;
 };
 
-using Function = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*);
 using Body = PyObject* (*)(Arguments&);
 
 // A function written by hand: binds the arguments and calls its body.
@@ -131,19 +131,22 @@ PyObject* overloaded(const char* name, std::initializer_list<Overload> forms, Py
                      PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames);
 
 // ---- Tables of a family, for generated code.
-// A module function gets no self.
-template <Function f>
-PyObject* without_self(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
-  return f(nullptr, args, nargs, kwnames);
-}
-template <Function f>
-PyMethodDef method_entry(const char* name, const char* doc) {
+inline PyMethodDef entry(Function f, const char* name, const char* doc) {
   return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(f)),
           METH_FASTCALL | METH_KEYWORDS, doc};
 }
 template <Function f>
+PyMethodDef method_entry(const char* name, const char* doc) {
+  return entry(recorded_call<f>, name, doc);
+}
+// A module function gets no self.
+template <Function f>
+PyObject* without_self(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
+  return recorded_call<f>(nullptr, args, nargs, kwnames);
+}
+template <Function f>
 PyMethodDef function_entry(const char* name, const char* doc) {
-  return method_entry<&without_self<f>>(name, doc);
+  return entry(without_self<f>, name, doc);
 }
 template <PyObject* (*get)(PyObject*)>
 PyGetSetDef property_entry(const char* name, const char* doc) {

@@ -12,6 +12,7 @@
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/reduction.h"
 #include "olivine/ops/shape.h"
+#include "recording.h"
 
 namespace olivine::python {
 
@@ -42,12 +43,15 @@ void dealloc(PyObject* o) {
 constexpr std::string_view new_names[] = {"val", "dtype"};
 constexpr Signature new_signature{"array", new_names, 2, 0, 2, false, 1u};
 
-// array(val, dtype), past __new__ and __init__.
-PyObject* construct(PyObject*, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+PyObject* new_array(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   return guarded([&] {
-    Arguments in(new_signature, nullptr, args, PyVectorcall_NARGS(nargsf), kwnames);
+    Arguments in(new_signature, nullptr, args, nargs, kwnames);
     return wrap(from_object(in.raw(0), in.maybe_dtype(1).value));
   });
+}
+// array(val, dtype), past __new__ and __init__.
+PyObject* construct(PyObject*, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+  return recorded_call<new_array>(nullptr, args, PyVectorcall_NARGS(nargsf), kwnames);
 }
 
 Py_hash_t identity_hash(PyObject* o) {
@@ -55,7 +59,7 @@ Py_hash_t identity_hash(PyObject* o) {
   return static_cast<Py_hash_t>((bits >> 4) | (bits << (8 * sizeof(bits) - 4))) >> 1;
 }
 
-PyObject* repr(PyObject* o) {
+PyObject* text_of_array(PyObject* o) {
   return guarded([&] {
     array a = value_of(o);
     evaluate(a);
@@ -64,11 +68,13 @@ PyObject* repr(PyObject* o) {
   });
 }
 
+PyObject* repr(PyObject* o) { return recorded<text_of_array>(o); }
+
 Py_ssize_t length(PyObject* o) {
   return guarded([&]() -> Py_ssize_t {
     const Shape& shape = value_of(o).shape();
-    note_size_read(value_of(o), "the length of an array");
     if (shape.empty()) fail<TypeError>("[len] expected at least 1 dimension; got 0");
+    guard_length(value_of(o));
     return static_cast<Py_ssize_t>(shape[0]);
   });
 }
@@ -84,7 +90,7 @@ PyTypeObject* rows_type = nullptr;
 PyObject* iterate(PyObject* o) {
   return guarded([&]() -> PyObject* {
     if (value_of(o).ndim() == 0) fail<TypeError>("[iter] expected at least 1 dimension; got 0");
-    note_size_read(value_of(o), "the length of an array");
+    guard_length(value_of(o));
     auto* it = PyObject_New(Rows, rows_type);
     if (!it) throw nb::python_error();
     new (&it->value) array(value_of(o));
@@ -95,7 +101,11 @@ PyObject* iterate(PyObject* o) {
 PyObject* next_row(PyObject* o) {
   auto* it = reinterpret_cast<Rows*>(o);
   if (it->next >= it->value.shape()[0]) return nullptr;
-  return guarded([&] { return wrap(row_of(it->value, it->next++)); });
+  return guarded([&] {
+    if (!running_recording()) return wrap(row_of(it->value, it->next++));
+    nb::object whole = nb::steal(wrap(it->value)), at = nb::int_(it->next++);
+    return recorded<get_item>(whole.ptr(), at.ptr());
+  });
 }
 void dealloc_rows(PyObject* o) {
   PyTypeObject* type = Py_TYPE(o);
@@ -129,7 +139,8 @@ void make_array_type(PyObject* module) {
   add(Py_tp_repr, repr);
   add(Py_tp_iter, iterate);
   add(Py_mp_length, length);
-  add(Py_mp_subscript, get_item);
+  add(
+      Py_mp_subscript, +[](PyObject* o, PyObject* index) { return recorded<get_item>(o, index); });
   add(Py_mp_ass_subscript, set_item);
   add(Py_bf_getbuffer, get_buffer);
   add(Py_bf_releasebuffer, release_buffer);
@@ -178,24 +189,28 @@ PyObject* to_python(const std::string& s) {
 namespace hand {
 
 PyObject* array_shape(PyObject* o) {
+  if (PyObject* sizes = followed_shape(value_of(o))) return sizes;
   note_size_read(value_of(o), "the shape of an array");
   return to_python(value_of(o).shape());
 }
-PyObject* array_ndim(PyObject* o) { return PyLong_FromLong(value_of(o).ndim()); }
+static PyObject* axis_count(PyObject* o) { return PyLong_FromLong(value_of(o).ndim()); }
+PyObject* array_ndim(PyObject* o) { return recorded<axis_count>(o); }
 PyObject* array_size(PyObject* o) {
+  if (PyObject* size = followed_size(value_of(o), false)) return size;
   note_size_read(value_of(o), "the size of an array");
   return PyLong_FromLongLong(value_of(o).size());
 }
 PyObject* array_dtype(PyObject* o) { return to_python(value_of(o).dtype()); }
 PyObject* array_itemsize(PyObject* o) { return PyLong_FromSize_t(value_of(o).itemsize()); }
 PyObject* array_nbytes(PyObject* o) {
+  if (PyObject* size = followed_size(value_of(o), true)) return size;
   note_size_read(value_of(o), "the size of an array");
   return PyLong_FromSize_t(value_of(o).nbytes());
 }
-PyObject* array_T(PyObject* o) { return wrap(transpose(value_of(o))); }
-PyObject* array_mT(PyObject* o) { return wrap(matrix_transpose(value_of(o))); }
-PyObject* array_real(PyObject* o) { return wrap(real(value_of(o))); }
-PyObject* array_imag(PyObject* o) { return wrap(imag(value_of(o))); }
+PyObject* array_T(PyObject* o) { return recorded<unary_call<transpose>>(o); }
+PyObject* array_mT(PyObject* o) { return recorded<unary_call<matrix_transpose>>(o); }
+PyObject* array_real(PyObject* o) { return recorded<unary_call<real>>(o); }
+PyObject* array_imag(PyObject* o) { return recorded<unary_call<imag>>(o); }
 PyObject* array_at(PyObject* o) { return make_array_at(o); }
 PyObject* array_device(PyObject*) { return nb::cast(default_device()).release().ptr(); }
 

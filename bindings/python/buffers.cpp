@@ -7,6 +7,7 @@
 #include "core/node.h"
 #include "dlpack.h"
 #include "olivine/ops/shape.h"
+#include "recording.h"
 
 namespace olivine::python {
 namespace {
@@ -318,6 +319,7 @@ void fill_view(Py_buffer* view, PyObject* self, int flags) {
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   view->obj = nullptr;
   return guarded([&] {
+    note_read(value_of(self), "the values of an array");
     fill_view(view, self, flags);
     return 0;
   });

@@ -20,6 +20,7 @@
 #include "dtype.h"
 #include "modules.h"
 #include "olivine/memory_plan.h"
+#include "recording.h"
 #include "tree.h"
 
 namespace olivine::python {
@@ -100,7 +101,9 @@ class KeyWriter {
     key_.append(text, static_cast<size_t>(size));
   }
   void write_constant(PyObject* o, bool strict) {
-    if (o == Py_None) {
+    if (is_size(o)) {
+      write_constant(as_number(o).ptr(), strict);
+    } else if (o == Py_None) {
       key_.push_back('N');
     } else if (PyBool_Check(o)) {
       key_.push_back(o == Py_True ? 'y' : 'n');
@@ -332,6 +335,7 @@ struct Compiled final : Behaviour {
 
   // Calls the Python function on the arrays of a trace; returns its arrays, those of state last.
   Arrays run(Trace& trace, const CallTree& tree, const Arrays& traced, size_t explicit_arrays) {
+    SizeScope sizes;
     nb::object user = fun;
     size_t at = 0;
     CallTree call = tree;
@@ -356,12 +360,13 @@ struct Compiled final : Behaviour {
       found = tree_arrays(result);
       trace.results = found.size();
       trace.single = is_array(result.ptr());
-      trace.result = map_tree(result, identity);
+      trace.result = map_tree(result, as_number);
       if (outputs.is_valid()) {
         Arrays state = tree_arrays(outputs);
-        trace.state = map_tree(outputs, identity);
+        trace.state = map_tree(outputs, as_number);
         found.insert(found.end(), state.begin(), state.end());
       }
+      sizes.settle();
     } catch (...) {
       undo();
       throw;

@@ -10,6 +10,7 @@
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/indexing.h"
 #include "olivine/ops/shape.h"
+#include "recording.h"
 #include "runtime/interrupt.h"
 
 namespace olivine::python {
@@ -131,7 +132,10 @@ array recent_scalar(PyObject* o, Dtype t) {
       uint64_t bits = 0;
       std::memcpy(&bits, &v, sizeof(T));
       Recent& r = recent[(bits * 0x9E3779B97F4A7C15u) >> 60];
-      if (!r.value || r.bits != bits || r.value->dtype() != t) r = {bits, array(&v, Shape{}, t)};
+      if (!r.value || r.bits != bits || r.value->dtype() != t) {
+        r = {bits, array(&v, Shape{}, t)};
+        settle(*r.value);  // it stays when the trace is over
+      }
       return *r.value;
     }
   });
@@ -260,6 +264,8 @@ std::optional<array> from_protocol(PyObject* o) {
 
 std::optional<array> from_operand(PyObject* o, std::optional<Dtype> like) {
   if (is_array(o)) return value_of(o);
+  if (is_size(o)) [[unlikely]]
+    return from_operand(as_number(o).ptr(), like);
   if (is_weak(o)) return recent_scalar(o, like ? weak_dtype(o, *like) : scalar_dtype(o));
   if (is_sequence(o) || PyUnicode_Check(o) || o == Py_None) return std::nullopt;
   if (std::optional<array> a = from_protocol(o)) return a;
@@ -270,6 +276,8 @@ std::optional<array> from_operand(PyObject* o, std::optional<Dtype> like) {
 }
 
 array from_object(PyObject* o, std::optional<Dtype> dtype) {
+  if (is_size(o)) [[unlikely]]
+    return from_object(as_number(o).ptr(), dtype);
   if (is_weak(o)) return from_scalar(o, dtype ? *dtype : scalar_dtype(o));
   if (is_sequence(o)) return from_sequence(o, dtype);
   std::optional<array> a;

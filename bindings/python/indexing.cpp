@@ -11,6 +11,7 @@
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/selection.h"
 #include "olivine/ops/shape.h"
+#include "recording.h"
 
 namespace olivine::python {
 namespace {
@@ -263,12 +264,32 @@ struct At {
   nb::object index;
 };
 
-nb::object at_update(const At& at, nb::handle value, const Update& u) {
+// x.at[index].add(value)
+template <const Update& u>
+PyObject* updated(PyObject* x, PyObject* o, PyObject* value) {
+  return guarded([&] {
+    const array& a = value_of(x);
+    Index index = read_index(a, o, u.op);
+    return wrap(update_array(a, index, operand(value, a, u.op), u));
+  });
+}
+template <const Update& u>
+nb::object at_update(const At& at, nb::handle value) {
   if (!at.index.is_valid()) {
     fail("[", u.op, "] expected an index, as in x.at[index]; got none");
   }
-  Index index = read_index(at.value, at.index.ptr(), u.op);
-  return nb::steal(wrap(update_array(at.value, index, operand(value.ptr(), at.value, u.op), u)));
+  nb::object x = nb::steal(wrap(at.value));
+  nb::object out = nb::steal(recorded<updated<u>>(x.ptr(), at.index.ptr(), value.ptr()));
+  if (!out.is_valid()) throw nb::python_error();
+  return out;
+}
+// The same with f of the value.
+template <const Update& u, array (*f)(const array&, StreamOrDevice)>
+nb::object at_update_by(const At& at, nb::handle value, const char* op) {
+  nb::object v = nb::steal(wrap(operand(as_number(value).ptr(), at.value, op)));
+  v = nb::steal(recorded<unary_call<f>>(v.ptr()));
+  if (!v.is_valid()) throw nb::python_error();
+  return at_update<u>(at, v);
 }
 
 }  // namespace
@@ -277,10 +298,17 @@ PyObject* get_item(PyObject* self, PyObject* index) {
   return guarded([&] { return wrap(index_array(value_of(self), index)); });
 }
 
+static PyObject* assign_item(PyObject* self, PyObject* index, PyObject* value) {
+  return guarded([&] {
+    set_value(self, assigned(value_of(self), index, value));
+    return Py_NewRef(Py_None);
+  });
+}
 int set_item(PyObject* self, PyObject* index, PyObject* value) {
   return guarded([&] {
     if (!value) fail<TypeError>("[delitem] expected an assignment; got a deletion");
-    set_value(self, assigned(value_of(self), index, value));
+    nb::object done = nb::steal(recorded<assign_item>(self, index, value));
+    if (!done.is_valid()) throw nb::python_error();
     return 0;
   });
 }
@@ -288,9 +316,6 @@ int set_item(PyObject* self, PyObject* index, PyObject* value) {
 PyObject* make_array_at(PyObject* self) { return nb::cast(At{value_of(self), {}}).release().ptr(); }
 
 void bind_array_at(nb::module_& m) {
-  auto method = [](const Update& u) {
-    return [&u](const At& at, nb::handle value) { return at_update(at, value, u); };
-  };
   nb::class_<At>(m, "ArrayAt")
       .def(
           "__getitem__",
@@ -298,15 +323,14 @@ void bind_array_at(nb::module_& m) {
             return At{at.value, index};
           },
           nb::arg("indices").none())
-      .def("add", method(kAdd), nb::arg("value"))
-      .def("multiply", method(kMultiply), nb::arg("value"))
-      .def("maximum", method(kMaximum), nb::arg("value"))
-      .def("minimum", method(kMinimum), nb::arg("value"))
+      .def("add", at_update<kAdd>, nb::arg("value"))
+      .def("multiply", at_update<kMultiply>, nb::arg("value"))
+      .def("maximum", at_update<kMaximum>, nb::arg("value"))
+      .def("minimum", at_update<kMinimum>, nb::arg("value"))
       .def(
           "subtract",
           [](const At& at, nb::handle value) {
-            nb::object v = nb::steal(wrap(negative(operand(value.ptr(), at.value, "at.subtract"))));
-            return at_update(at, v, kAdd);
+            return at_update_by<kAdd, negative>(at, value, "at.subtract");
           },
           nb::arg("value"))
       .def(
@@ -315,8 +339,7 @@ void bind_array_at(nb::module_& m) {
             if (!is_inexact(at.value.dtype())) {
               fail("[at.divide] expected a floating dtype; got ", at.value.dtype());
             }
-            nb::object v = nb::steal(wrap(reciprocal(operand(value.ptr(), at.value, "at.divide"))));
-            return at_update(at, v, kMultiply);
+            return at_update_by<kMultiply, reciprocal>(at, value, "at.divide");
           },
           nb::arg("value"));
 }

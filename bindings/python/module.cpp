@@ -10,6 +10,7 @@
 #include "modules.h"
 #include "olivine/debug.h"
 #include "random_state.h"
+#include "recording.h"
 #include "suggest.h"
 #include "transforms.h"
 
@@ -59,6 +60,7 @@ NB_MODULE(core, m) {
   bind_memory_plan(m);
   bind_profile(m);
   bind_array_like(m);
+  bind_sizes(m);
   add_families(m.ptr());
   add_cpp_interface(m.ptr());
   make_construction_fast();

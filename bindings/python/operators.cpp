@@ -4,12 +4,12 @@
 #include "core/error.h"
 #include "olivine/ops/elementwise.h"
 #include "olivine/ops/matmul.h"
+#include "recording.h"
 
 namespace olivine::python {
 namespace {
 
 using BinaryFn = array (*)(const array&, const array&, StreamOrDevice);
-using UnaryFn = array (*)(const array&, StreamOrDevice);
 
 PyObject* not_implemented() { return Py_NewRef(Py_NotImplemented); }
 
@@ -32,10 +32,6 @@ inline PyObject* apply(BinaryFn f, PyObject* x, PyObject* y) {
 template <BinaryFn f>
 PyObject* binary(PyObject* x, PyObject* y) {
   return guarded([&] { return apply(f, x, y); });
-}
-template <UnaryFn f>
-PyObject* unary(PyObject* x) {
-  return guarded([&] { return wrap(f(value_of(x), {})); });
 }
 
 // x += y changes what the object x means, for everybody who holds it.
@@ -69,33 +65,36 @@ PyObject* in_place_raise_to(PyObject* x, PyObject* y, PyObject* modulus) {
 PyObject* compare(PyObject* x, PyObject* y, int op) {
   switch (op) {
     case Py_LT:
-      return binary<less>(x, y);
+      return recorded<binary<less>>(x, y);
     case Py_LE:
-      return binary<less_equal>(x, y);
+      return recorded<binary<less_equal>>(x, y);
     case Py_EQ:
-      return binary<equal>(x, y);
+      return recorded<binary<equal>>(x, y);
     case Py_NE:
-      return binary<not_equal>(x, y);
+      return recorded<binary<not_equal>>(x, y);
     case Py_GT:
-      return binary<greater>(x, y);
+      return recorded<binary<greater>>(x, y);
     default:
-      return binary<greater_equal>(x, y);
+      return recorded<binary<greater_equal>>(x, y);
   }
 }
 
+PyObject* scalar(PyObject* x) {
+  return guarded([&] { return to_scalar(value_of(x)); });
+}
 int truth(PyObject* x) {
-  nb::object v = nb::steal(guarded([&] { return to_scalar(value_of(x)); }));
+  nb::object v = nb::steal(recorded<scalar>(x));
   return v.is_valid() ? PyObject_IsTrue(v.ptr()) : -1;
 }
 PyObject* to_int(PyObject* x) {
-  nb::object v = nb::steal(guarded([&] { return to_scalar(value_of(x)); }));
+  nb::object v = nb::steal(recorded<scalar>(x));
   return v.is_valid() ? PyNumber_Long(v.ptr()) : nullptr;
 }
 PyObject* to_float_object(PyObject* x) {
-  nb::object v = nb::steal(guarded([&] { return to_scalar(value_of(x)); }));
+  nb::object v = nb::steal(recorded<scalar>(x));
   return v.is_valid() ? PyNumber_Float(v.ptr()) : nullptr;
 }
-PyObject* to_index(PyObject* x) {
+PyObject* index_of(PyObject* x) {
   return guarded([&]() -> PyObject* {
     const array& a = value_of(x);
     if (a.ndim() != 0 || !is_integer(a.dtype())) {
@@ -106,45 +105,60 @@ PyObject* to_index(PyObject* x) {
   });
 }
 
+PyObject* to_index(PyObject* x) { return recorded<index_of>(x); }
+
 template <class F>
 PyType_Slot slot(int id, F* f) {
   return {id, reinterpret_cast<void*>(f)};
+}
+template <auto f>
+PyType_Slot recorded_slot(int id) {
+  if constexpr (std::is_invocable_v<decltype(f), PyObject*>) {
+    return slot(
+        id, +[](PyObject* x) { return recorded<f>(x); });
+  } else if constexpr (std::is_invocable_v<decltype(f), PyObject*, PyObject*>) {
+    return slot(
+        id, +[](PyObject* x, PyObject* y) { return recorded<f>(x, y); });
+  } else {
+    return slot(
+        id, +[](PyObject* x, PyObject* y, PyObject* z) { return recorded<f>(x, y, z); });
+  }
 }
 
 }  // namespace
 
 std::vector<PyType_Slot> operator_slots() {
   return {
-      slot(Py_nb_add, binary<add>),
-      slot(Py_nb_subtract, binary<subtract>),
-      slot(Py_nb_multiply, binary<multiply>),
-      slot(Py_nb_true_divide, binary<divide>),
-      slot(Py_nb_floor_divide, binary<floor_divide>),
-      slot(Py_nb_remainder, binary<remainder>),
-      slot(Py_nb_power, raise_to),
-      slot(Py_nb_matrix_multiply, binary<matmul>),
-      slot(Py_nb_lshift, binary<left_shift>),
-      slot(Py_nb_rshift, binary<right_shift>),
-      slot(Py_nb_and, binary<bitwise_and>),
-      slot(Py_nb_or, binary<bitwise_or>),
-      slot(Py_nb_xor, binary<bitwise_xor>),
-      slot(Py_nb_inplace_add, in_place<add>),
-      slot(Py_nb_inplace_subtract, in_place<subtract>),
-      slot(Py_nb_inplace_multiply, in_place<multiply>),
-      slot(Py_nb_inplace_true_divide, in_place_divide),
-      slot(Py_nb_inplace_floor_divide, in_place<floor_divide>),
-      slot(Py_nb_inplace_remainder, in_place<remainder>),
-      slot(Py_nb_inplace_power, in_place_raise_to),
-      slot(Py_nb_inplace_matrix_multiply, in_place<matmul>),
-      slot(Py_nb_inplace_lshift, in_place<left_shift>),
-      slot(Py_nb_inplace_rshift, in_place<right_shift>),
-      slot(Py_nb_inplace_and, in_place<bitwise_and>),
-      slot(Py_nb_inplace_or, in_place<bitwise_or>),
-      slot(Py_nb_inplace_xor, in_place<bitwise_xor>),
-      slot(Py_nb_negative, unary<negative>),
-      slot(Py_nb_positive, unary<positive>),
-      slot(Py_nb_absolute, unary<abs>),
-      slot(Py_nb_invert, unary<bitwise_invert>),
+      recorded_slot<binary<add>>(Py_nb_add),
+      recorded_slot<binary<subtract>>(Py_nb_subtract),
+      recorded_slot<binary<multiply>>(Py_nb_multiply),
+      recorded_slot<binary<divide>>(Py_nb_true_divide),
+      recorded_slot<binary<floor_divide>>(Py_nb_floor_divide),
+      recorded_slot<binary<remainder>>(Py_nb_remainder),
+      recorded_slot<raise_to>(Py_nb_power),
+      recorded_slot<binary<matmul>>(Py_nb_matrix_multiply),
+      recorded_slot<binary<left_shift>>(Py_nb_lshift),
+      recorded_slot<binary<right_shift>>(Py_nb_rshift),
+      recorded_slot<binary<bitwise_and>>(Py_nb_and),
+      recorded_slot<binary<bitwise_or>>(Py_nb_or),
+      recorded_slot<binary<bitwise_xor>>(Py_nb_xor),
+      recorded_slot<in_place<add>>(Py_nb_inplace_add),
+      recorded_slot<in_place<subtract>>(Py_nb_inplace_subtract),
+      recorded_slot<in_place<multiply>>(Py_nb_inplace_multiply),
+      recorded_slot<in_place_divide>(Py_nb_inplace_true_divide),
+      recorded_slot<in_place<floor_divide>>(Py_nb_inplace_floor_divide),
+      recorded_slot<in_place<remainder>>(Py_nb_inplace_remainder),
+      recorded_slot<in_place_raise_to>(Py_nb_inplace_power),
+      recorded_slot<in_place<matmul>>(Py_nb_inplace_matrix_multiply),
+      recorded_slot<in_place<left_shift>>(Py_nb_inplace_lshift),
+      recorded_slot<in_place<right_shift>>(Py_nb_inplace_rshift),
+      recorded_slot<in_place<bitwise_and>>(Py_nb_inplace_and),
+      recorded_slot<in_place<bitwise_or>>(Py_nb_inplace_or),
+      recorded_slot<in_place<bitwise_xor>>(Py_nb_inplace_xor),
+      recorded_slot<unary_call<negative>>(Py_nb_negative),
+      recorded_slot<unary_call<positive>>(Py_nb_positive),
+      recorded_slot<unary_call<abs>>(Py_nb_absolute),
+      recorded_slot<unary_call<bitwise_invert>>(Py_nb_invert),
       slot(Py_nb_bool, truth),
       slot(Py_nb_int, to_int),
       slot(Py_nb_float, to_float_object),

@@ -16,6 +16,7 @@ import math
 import re
 import string
 from collections.abc import Callable
+from numbers import Integral
 
 import olivine.core as mx
 
@@ -278,7 +279,7 @@ def _transform(op, tensor, pattern, reduction, lengths):
     for name, length in lengths.items():
         if name not in names and name not in wanted:
             raise ValueError(f"[{op}] expected sizes of axes in {pattern!r}; got one for {name!r}")
-        if not isinstance(length, int) or length < 0:
+        if not isinstance(length, Integral) or length < 0:
             raise ValueError(f"[{op}] expected a size for {name!r}; got {length!r}")
     sizes = _solve(op, groups, x.shape, numbered | lengths, pattern)
     missing = [name for name in wanted if name not in sizes]

@@ -57,16 +57,20 @@ void give_block(void* p) {
 
 thread_local constinit ShapelessTrace* ShapelessTrace::current = nullptr;
 
-bool ShapelessTrace::running() { return current != nullptr; }
+ShapelessTrace* ShapelessTrace::here() { return current; }
 
 void note_size_read(const array& a, const char* by) {
-  ShapelessTrace* trace = ShapelessTrace::current;
-  if (trace && a.node()->tracer && a.node()->of_shapeless_trace) trace->sizes_read = by;
+  ShapelessTrace* trace = ShapelessTrace::here();
+  if (!trace || trace->in_step) return;
+  if (a.node()->tracer && a.node()->of_shapeless_trace) trace->sizes_read = by;
 }
 
 Node* Node::create(Dtype t) {
   Node* n = new (take_block()) Node(t);
-  n->of_shapeless_trace = ShapelessTrace::running();
+  if (const ShapelessTrace* trace = ShapelessTrace::here()) [[unlikely]] {
+    n->of_shapeless_trace = true;
+    n->in_step = trace->in_step;
+  }
   return n;
 }
 
@@ -193,8 +197,6 @@ array make_placeholder(Shape shape, Dtype dtype) {
   return array(array::Adopt{}, n);
 }
 
-namespace {
-
 // The identity: gives a transformation's input a node of its own.
 const Op identity_op = structural(
     "identity", {.infer =
@@ -213,8 +215,6 @@ const Op identity_op = structural(
                      },
                  .check = check_unary,
                  .any_size = true});
-
-}  // namespace
 
 array make_tracer(const array& a) {
   array t = make_node(identity_op, {}, {a}, a.shape(), a.dtype());

@@ -29,6 +29,7 @@ struct Node {
   std::atomic<bool> tracer{false};  // depends on the input of a running transformation
   bool placeholder = false;         // stands for a value to come; evaluating it is an error
   bool of_shapeless_trace = false;  // made while a function was traced for any sizes
+  bool in_step = false;             // and within a step of its recording (transforms/replay.h)
   Dtype dtype;
   bool has_event = false;  // array::attach_event
   bool has_edits = false;  // array::inputs() and others gave references to write through
@@ -98,7 +99,8 @@ OLIVINE_API array make_done(BufferRef buffer, Shape shape, Strides strides, int6
 OLIVINE_API array make_done(BufferRef buffer, Shape shape, Dtype dtype);
 // Stands for an input while a function is traced.
 array make_placeholder(Shape shape, Dtype dtype);
-// An array that means `a` but is a fresh, marked input of a transformation.
+// An array that means `a` but is a fresh, marked input of a transformation: `identity` of it.
+extern const Op identity_op;
 array make_tracer(const array& a);
 
 inline array share(Node* n) {
@@ -144,18 +146,25 @@ inline bool keeps_graph(const Node* n) {
          Retention::running();
 }
 
+class Recording;
 // While a function is traced for any sizes: the ops that know a form without sizes take it, and
-// whoever turns a size into something else says so with note_size_read. One per thread, nested.
+// whoever turns a size into something else says so with note_size_read. Within a step of its
+// recording neither is needed, since the step runs again for other sizes. One per thread, nested.
 struct OLIVINE_API ShapelessTrace {
-  ShapelessTrace() : outer(current) { current = this; }
+  explicit ShapelessTrace(Recording* r = nullptr) : recording(r), outer(current) { current = this; }
   ~ShapelessTrace() { current = outer; }
   ShapelessTrace(const ShapelessTrace&) = delete;
+  Recording* const recording;        // transforms/replay.h; may be none
+  bool in_step = false;              // of the recording
   const char* sizes_read = nullptr;  // by what, once they were
 
-  static bool running();
+  static ShapelessTrace* here();
+  static bool running() {
+    const ShapelessTrace* trace = here();
+    return trace && !trace->in_step;
+  }
 
  private:
-  friend void note_size_read(const array& a, const char* by);
   ShapelessTrace* outer;
   static thread_local constinit ShapelessTrace* current;
 };

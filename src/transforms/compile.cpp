@@ -67,21 +67,6 @@ CompiledFunction::~CompiledFunction() = default;
 
 Arrays CompiledFunction::operator()(const Arrays& inputs) { return call(inputs, state_->fn); }
 
-namespace {
-
-// Sizes of which ops and rules may make a difference, 0 and 1, are so in both.
-bool alike(const TracedGraph& g, const Arrays& inputs) {
-  auto kind = [](int64_t d) { return std::min<int64_t>(d, 2); };
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!std::ranges::equal(g.placeholders[i].shape(), inputs[i].shape(), {}, kind, kind)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-}  // namespace
-
 // The plan for inputs that lie as these do; those without a value lie in row-major order.
 static std::shared_ptr<const Plan> plan_as_given(PlannedGraph& planned, const Arrays& inputs) {
   std::lock_guard lock(graph_lock());
@@ -113,12 +98,11 @@ std::shared_ptr<PlannedGraph> CompiledFunction::State::find(const Arrays& inputs
   }
   for (auto it = others.rbegin(); it != others.rend(); ++it) {
     const TracedGraph& g = *(*it)->traced;
-    if (g.checked != checked || !g.fixed_by.empty() || !same_signature(g, inputs, true) ||
-        !alike(g, inputs))
-      continue;
+    if (g.checked != checked || !g.fixed_by.empty() || !same_signature(g, inputs, true)) continue;
+    if (!g.recording && !alike(g, inputs)) continue;
     try {
       return keep(resized(g, inputs), inputs);
-    } catch (const std::invalid_argument&) {
+    } catch (const std::logic_error&) {
       // The function itself may know better, or has the better error.
     }
   }
@@ -148,7 +132,7 @@ std::shared_ptr<PlannedGraph> CompiledFunction::State::find_or_trace(const Array
   std::shared_ptr<PlannedGraph> planned = find(inputs);
   if (planned) return planned;
   profile::Scope tracing(profile::Phase::tracing);
-  return keep(trace(fn, inputs, shapeless), inputs);
+  return keep(trace(fn, inputs, shapeless ? Sizes::recorded : Sizes::given), inputs);
 }
 
 bool CompiledFunction::has_trace(const Arrays& inputs) { return state_->find(inputs) != nullptr; }

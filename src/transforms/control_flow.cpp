@@ -11,6 +11,7 @@
 #include "olivine/ops/random.h"
 #include "olivine/ops/shape.h"
 #include "transforms/loop.h"
+#include "transforms/replay.h"
 
 namespace olivine {
 namespace {
@@ -146,6 +147,21 @@ Arrays steps(const char* op, LoopParams p, const MaybeArray& index, const ArrayF
 
 std::pair<Arrays, Arrays> scan(const ScanFn& body, const Arrays& init, const Arrays& xs,
                                const LoopOptions& options) {
+  if (Recording* recording = Recording::running()) {
+    const size_t carries = init.size();
+    ArrayFn flat = [&](const Arrays& in) {
+      auto [carry, x] = parted(in, carries);
+      return joined(body(carry, x));
+    };
+    auto step = [=](const std::vector<ArrayFn>& fns, const Arrays& in) {
+      ScanFn again = [&](const Arrays& carry, const Arrays& x) {
+        return parted(fns[0](joined(carry, x)), carries);
+      };
+      auto [init, xs] = parted(in, carries);
+      return joined(scan(again, init, xs, options));
+    };
+    return parted(recording->follow({flat}, joined(init, xs), step), carries);
+  }
   LoopParams p;
   p.length = common_length("scan", xs, options.length);
   p.reverse = options.reverse;
@@ -163,6 +179,16 @@ std::pair<Arrays, Arrays> scan(const ScanFn& body, const Arrays& init, const Arr
 
 Arrays fori_loop(int64_t lower, int64_t upper, const CountFn& body, const Arrays& init,
                  const LoopOptions& options) {
+  if (Recording* recording = Recording::running()) {
+    ArrayFn flat = [&](const Arrays& in) { return body(in[0], Arrays(in.begin() + 1, in.end())); };
+    auto step = [=](const std::vector<ArrayFn>& fns, const Arrays& in) {
+      CountFn again = [&](const array& i, const Arrays& carry) {
+        return fns[0](joined({i}, carry));
+      };
+      return fori_loop(lower, upper, again, in, options);
+    };
+    return recording->follow({flat}, init, step);
+  }
   LoopParams p;
   p.first = lower;
   int64_t length;
@@ -204,6 +230,13 @@ Arrays fori_loop(const array& lower, const array& upper, const CountFn& body, co
 
 Arrays while_loop(const ScalarFn& condition, const ArrayFn& body, const Arrays& init,
                   const LoopOptions& options) {
+  if (Recording* recording = Recording::running()) {
+    ArrayFn test = [&](const Arrays& in) { return Arrays{condition(in)}; };
+    auto step = [options](const std::vector<ArrayFn>& fns, const Arrays& in) {
+      return while_loop([&](const Arrays& carry) { return fns[0](carry)[0]; }, fns[1], in, options);
+    };
+    return recording->follow({test, body}, init, step);
+  }
   if (options.length < 0) fail("[while_loop] expected max_steps >= 0; got ", options.length);
   auto test = [&](const Arrays& carry) {
     array goes_on = condition(carry);
@@ -268,6 +301,12 @@ std::vector<ArrayFn> alike(const char* op, const std::vector<ArrayFn>& branches,
 
 Arrays cond(const array& predicate, const ArrayFn& if_true, const ArrayFn& if_false,
             const Arrays& operands, const std::vector<std::string>& names) {
+  if (Recording* recording = Recording::running()) {
+    auto step = [names](const std::vector<ArrayFn>& fns, const Arrays& in) {
+      return cond(in[0], fns[0], fns[1], Arrays(in.begin() + 1, in.end()), names);
+    };
+    return recording->follow({if_true, if_false}, joined({predicate}, operands), step);
+  }
   if (predicate.ndim() != 0) {
     fail("[cond] expected a predicate that is one bool; got shape ", predicate.shape());
   }
@@ -278,6 +317,12 @@ Arrays cond(const array& predicate, const ArrayFn& if_true, const ArrayFn& if_fa
 
 Arrays switch_(const array& index, const std::vector<ArrayFn>& branches, const Arrays& operands,
                const std::vector<std::string>& names) {
+  if (Recording* recording = Recording::running()) {
+    auto step = [names](const std::vector<ArrayFn>& fns, const Arrays& in) {
+      return switch_(in[0], fns, Arrays(in.begin() + 1, in.end()), names);
+    };
+    return recording->follow(branches, joined({index}, operands), step);
+  }
   if (branches.empty()) fail("[switch] expected at least one branch; got none");
   if (index.ndim() != 0 || !is_integer(index.dtype())) {
     fail("[switch] expected an index that is one integer; got shape ", index.shape(), " of ",
@@ -289,6 +334,12 @@ Arrays switch_(const array& index, const std::vector<ArrayFn>& branches, const A
 }
 
 Arrays map(const ArrayFn& fn, const Arrays& xs, int64_t batch_size) {
+  if (Recording* recording = Recording::running()) {
+    auto step = [batch_size](const std::vector<ArrayFn>& fns, const Arrays& in) {
+      return map(fns[0], in, batch_size);
+    };
+    return recording->follow({fn}, xs, step);
+  }
   if (xs.empty()) fail("[map] expected at least one array to map over; got none");
   if (batch_size < 0) fail("[map] expected a batch_size >= 1; got ", batch_size);
   auto loop = [&](const ArrayFn& f, const Arrays& slices) {

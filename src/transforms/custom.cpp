@@ -14,6 +14,7 @@
 #include "olivine/transforms.h"
 #include "transforms/custom.h"
 #include "transforms/graph.h"
+#include "transforms/replay.h"
 
 namespace olivine {
 namespace {
@@ -209,28 +210,46 @@ bool is_checkpoint(const Node* n) {
 
 ArrayFn custom_function(ArrayFn fn, CustomRules rules) {
   return [fn = std::move(fn), rules = std::move(rules)](const Arrays& inputs) {
-    return call_custom(fn, rules, fn(inputs), inputs);
+    auto step = [fn, rules](const std::vector<ArrayFn>& fns, const Arrays& in) {
+      return call_custom(fn, rules, fns[0](in), in);
+    };
+    if (Recording* recording = Recording::running()) return recording->follow({fn}, inputs, step);
+    return step({fn}, inputs);
   };
 }
 
+namespace {
+
+// `outputs_of` computes the outputs now, `fn` again later.
+Arrays call_checkpoint(const ArrayFn& fn, const ArrayFn& outputs_of, const Arrays& inputs) {
+  random::Draws drawn;
+  Arrays outputs = outputs_of(inputs);
+  // With the random numbers that it had the first time, whatever other threads draw meanwhile.
+  // Their keys are inputs, since they may be values of a trace.
+  size_t count = inputs.size();
+  ArrayFn again = [fn, count](const Arrays& in) {
+    random::Draws replay(Arrays(in.begin() + count, in.end()));
+    return fn(Arrays(in.begin(), in.begin() + count));
+  };
+  Arrays primals = inputs;
+  primals.insert(primals.end(), drawn.keys().begin(), drawn.keys().end());
+  CustomRules rules;
+  rules.vjp = [again](const Arrays& primals, const Arrays& cotangents, const Arrays&) {
+    return recompute(again, primals, cotangents);
+  };
+  return call_custom(again, rules, outputs, primals, true);
+}
+
+}  // namespace
+
 ArrayFn checkpoint(ArrayFn fn) {
   return [fn = std::move(fn)](const Arrays& inputs) {
-    random::Draws drawn;
-    Arrays outputs = fn(inputs);
-    // With the random numbers that it had the first time, whatever other threads draw meanwhile.
-    // Their keys are inputs, since they may be values of a trace.
-    size_t count = inputs.size();
-    ArrayFn again = [fn, count](const Arrays& in) {
-      random::Draws replay(Arrays(in.begin() + count, in.end()));
-      return fn(Arrays(in.begin(), in.begin() + count));
+    Recording* recording = Recording::running();
+    if (!recording) return call_checkpoint(fn, fn, inputs);
+    auto step = [fn](const std::vector<ArrayFn>& fns, const Arrays& in) {
+      return call_checkpoint(fn, fns[0], in);
     };
-    Arrays primals = inputs;
-    primals.insert(primals.end(), drawn.keys().begin(), drawn.keys().end());
-    CustomRules rules;
-    rules.vjp = [again](const Arrays& primals, const Arrays& cotangents, const Arrays&) {
-      return recompute(again, primals, cotangents);
-    };
-    return call_custom(again, rules, outputs, primals, true);
+    return recording->follow({fn}, inputs, step);
   };
 }
 

@@ -300,7 +300,7 @@ Signature FunctionExporter::State::trace_call(const Args& args, const Kwargs& kw
     return fun(Args(x.begin(), x.begin() + static_cast<int64_t>(args.size())), named);
   };
   detail::InExportTracing exporting;
-  t.graph = trace(fn, inputs, shapeless);
+  t.graph = trace(fn, inputs, shapeless ? Sizes::any : Sizes::given);
   if (shapeless && !t.graph->fixed_by.empty()) {
     fail("[export_function] expected a function for any sizes (shapeless=True); ",
          t.graph->fixed_by);

@@ -5,6 +5,7 @@
 #include "olivine/ops/shape.h"
 #include "olivine/transforms.h"
 #include "transforms/argnums.h"
+#include "transforms/replay.h"
 
 namespace olivine {
 namespace {
@@ -97,6 +98,20 @@ struct Part {
   Arrays chosen;
 };
 
+Arrays flat(const std::vector<Arrays>& rows) {
+  Arrays out;
+  for (const Arrays& row : rows) out = joined(std::move(out), row);
+  return out;
+}
+std::vector<Arrays> rows_of(const Arrays& flat, size_t length) {
+  std::vector<Arrays> rows;
+  for (size_t i = 0; i < flat.size(); ++i) {
+    if (i % length == 0) rows.emplace_back();
+    rows.back().push_back(flat[i]);
+  }
+  return rows;
+}
+
 int64_t total_size(const Arrays& arrays) {
   int64_t n = 0;
   for (const array& a : arrays) n = checked_add(n, a.size());
@@ -106,6 +121,16 @@ int64_t total_size(const Arrays& arrays) {
 }  // namespace
 
 std::pair<Arrays, std::vector<Arrays>> jacobian(const ArrayFn& fn, const Arrays& inputs) {
+  if (Recording* recording = Recording::running()) {
+    auto step = [](const std::vector<ArrayFn>& fns, const Arrays& in) {
+      auto [outputs, rows] = jacobian(fns[0], in);
+      return joined(outputs, flat(rows));
+    };
+    // Each output has a row of as many arrays as there are inputs.
+    Arrays all = recording->follow({fn}, inputs, step);
+    auto [outputs, rows] = parted(all, all.size() / (inputs.size() + 1));
+    return {outputs, rows_of(rows, inputs.size())};
+  }
   check_real(inputs, "jacobian", "arguments");
   Arrays outputs = fn(inputs);
   check_real(outputs, "jacobian", "results");
@@ -120,6 +145,12 @@ std::pair<Arrays, std::vector<Arrays>> jacobian(const ArrayFn& fn, const Arrays&
 }
 
 std::vector<Arrays> hessian(const ArrayFn& fn, const Arrays& inputs) {
+  if (Recording* recording = Recording::running()) {
+    auto step = [](const std::vector<ArrayFn>& fns, const Arrays& in) {
+      return flat(hessian(fns[0], in));
+    };
+    return rows_of(recording->follow({fn}, inputs, step), inputs.size());
+  }
   check_real(inputs, "hessian", "arguments");
   Arrays outputs = fn(inputs);
   if (outputs.size() != 1 || outputs[0].ndim() != 0) {

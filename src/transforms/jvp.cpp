@@ -6,6 +6,7 @@
 #include "olivine/transforms_impl.h"
 #include "runtime/profile.h"
 #include "transforms/graph.h"
+#include "transforms/replay.h"
 
 namespace olivine {
 namespace {
@@ -47,6 +48,14 @@ MaybeArrays push_forward(const WalkEntry& e, const std::vector<MaybeArrays>& tan
 std::pair<Arrays, Arrays> jvp(const ArrayFn& fn, const Arrays& primals, const Arrays& tangents) {
   if (primals.size() != tangents.size()) {
     fail("[jvp] expected one tangent per primal (", primals.size(), "); got ", tangents.size());
+  }
+  if (Recording* recording = Recording::running()) {
+    auto step = [n = primals.size()](const std::vector<ArrayFn>& fns, const Arrays& in) {
+      auto [primals, tangents] = parted(in, n);
+      return joined(jvp(fns[0], primals, tangents));
+    };
+    Arrays all = recording->follow({fn}, joined(primals, tangents), step);
+    return parted(all, all.size() / 2);
   }
   profile::Scope transforming(profile::Phase::transforming);
   detail::InTracing tracing(false, true);

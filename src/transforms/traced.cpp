@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "transforms/control.h"
 #include "transforms/nonfinite.h"
+#include "transforms/replay.h"
 
 namespace olivine {
 namespace {
@@ -53,6 +54,10 @@ class Rebuild {
       int32_t from = walk_[i].inputs[k];
       in.push_back(from >= 0 ? *made_[from] : outside(n->inputs[k]));
       hash = hash * 1000003 + in.back().id();
+    }
+    if (merge_ && n->op == &identity_op) {  // a mark of a transformation that is over
+      made_[i] = in[0];
+      return;
     }
     if (merge_ && !n->op->opaque) {
       auto [begin, end] = seen_.equal_range(hash);
@@ -155,7 +160,21 @@ std::string fixed_by(const ShapelessTrace& running, const std::vector<WalkEntry>
   return {};
 }
 
-// The node's op on other inputs, of other sizes maybe.
+// The recorded function on other inputs.
+std::shared_ptr<TracedGraph> replayed(const TracedGraph& g, const Arrays& inputs) {
+  ArrayFn again = [&](const Arrays& now) {
+    Replay replay;
+    for (size_t i = 0; i < now.size(); ++i) replay.set(g.placeholders[i], now[i]);
+    replay.run(g.recording->steps());
+    Arrays outputs = replay.at(g.results);
+    if (replay.inferred() && !alike(g, inputs)) throw OtherOutcome("sizes 0 and 1 are others");
+    return outputs;
+  };
+  return trace(again, inputs, Sizes::given);
+}
+
+}  // namespace
+
 array remake(Node* n, const Arrays& in) {
   const Op& op = *n->op;
   if (&op == &output_op) {
@@ -168,8 +187,6 @@ array remake(Node* n, const Arrays& in) {
   if (n->tuple) return remake_tuple(n, params, in, std::move(specs));
   return make_node(op, params, in, std::move(specs[0].shape), specs[0].dtype);
 }
-
-}  // namespace
 
 void check_op(const Op& op, const ParamsRef& params, std::span<const array> in) {
   CheckCall c{op, params, in};
@@ -217,14 +234,17 @@ void finish_graph(TracedGraph& g) {
   g.walk = walk_tracers(g.computed, g.placeholders);
 }
 
-std::shared_ptr<TracedGraph> trace(const ArrayFn& fn, const Arrays& inputs, bool any_size) {
+std::shared_ptr<TracedGraph> trace(const ArrayFn& fn, const Arrays& inputs, Sizes sizes) {
   Tracing tracing;
-  std::optional<ShapelessTrace> running;
-  if (any_size) running.emplace();
   auto g = std::make_shared<TracedGraph>();
+  if (sizes == Sizes::recorded) g->recording = std::make_shared<Recording>();
+  std::optional<ShapelessTrace> running;
+  if (sizes != Sizes::given) running.emplace(g->recording.get());
   g->checked = nonfinite_wanted();
   for (const array& a : inputs) g->placeholders.push_back(make_placeholder(a.shape(), a.dtype()));
   Arrays outputs = fn(g->placeholders);
+  if (g->recording) g->recording->finish();
+  if (g->recording && g->recording->steps().empty()) g->recording.reset();
 
   auto walk = walk_tracers(outputs, g->placeholders);
   auto at = positions(walk, g->placeholders);
@@ -232,7 +252,13 @@ std::shared_ptr<TracedGraph> trace(const ArrayFn& fn, const Arrays& inputs, bool
   auto sources = at;
   add_sources(walk, sources);
   auto depends = depends_on(walk, sources, true);
-  if (any_size) g->fixed_by = fixed_by(*running, walk, depends, outputs, out_at);
+  if (g->recording) {
+    g->results = outputs;
+    g->fixed_by = g->recording->fixed_by();
+    if (running->sizes_read) g->fixed_by = message("it uses ", running->sizes_read);
+  } else if (running) {
+    g->fixed_by = fixed_by(*running, walk, depends, outputs, out_at);
+  }
   running.reset();
   compute_constants(walk, depends);
   Rebuild rebuild(walk, true);
@@ -311,6 +337,7 @@ std::shared_ptr<TracedGraph> close_graph(const Arrays& inputs, const Arrays& out
 }
 
 std::shared_ptr<TracedGraph> resized(const TracedGraph& g, const Arrays& inputs) {
+  if (g.recording) return replayed(g, inputs);
   auto out = std::make_shared<TracedGraph>();
   std::vector<MaybeArray> made(g.walk.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -349,6 +376,16 @@ bool same_signature(const TracedGraph& g, const Arrays& inputs, bool any_size) {
     const array& p = g.placeholders[i];
     if (p.dtype() != inputs[i].dtype() || p.ndim() != inputs[i].ndim()) return false;
     if (!any_size && !(p.shape() == inputs[i].shape())) return false;
+  }
+  return true;
+}
+
+bool alike(const TracedGraph& g, const Arrays& inputs) {
+  auto kind = [](int64_t d) { return std::min<int64_t>(d, 2); };
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!std::ranges::equal(g.placeholders[i].shape(), inputs[i].shape(), {}, kind, kind)) {
+      return false;
+    }
   }
   return true;
 }

@@ -7,6 +7,7 @@
 #include "runtime/profile.h"
 #include "transforms/argnums.h"
 #include "transforms/graph.h"
+#include "transforms/replay.h"
 
 namespace olivine {
 namespace {
@@ -113,6 +114,14 @@ Arrays make_tracers(const Arrays& inputs) {
 }  // namespace
 
 std::pair<Arrays, Arrays> vjp(const ArrayFn& fn, const Arrays& primals, const Arrays& cotangents) {
+  if (Recording* recording = Recording::running()) {
+    auto step = [n = primals.size()](const std::vector<ArrayFn>& fns, const Arrays& in) {
+      auto [primals, cotangents] = parted(in, n);
+      return joined(vjp(fns[0], primals, cotangents));
+    };
+    Arrays all = recording->follow({fn}, joined(primals, cotangents), step);
+    return parted(all, all.size() - primals.size());
+  }
   profile::Scope transforming(profile::Phase::transforming);
   detail::InTracing tracing(false, true);
   Arrays tracers = make_tracers(primals);
@@ -134,6 +143,13 @@ std::pair<Arrays, Arrays> vjp(const ArrayFn& fn, const Arrays& primals, const Ar
 
 std::pair<Arrays, Arrays> value_and_grad(const ArrayFn& fn, const Arrays& inputs,
                                          const std::vector<int>& argnums) {
+  if (Recording* recording = Recording::running()) {
+    auto step = [argnums](const std::vector<ArrayFn>& fns, const Arrays& in) {
+      return joined(value_and_grad(fns[0], in, argnums));
+    };
+    Arrays all = recording->follow({fn}, inputs, step);
+    return parted(all, all.size() - argument_positions(argnums, inputs.size(), "grad").size());
+  }
   profile::Scope transforming(profile::Phase::transforming);
   std::vector<int> args = argument_positions(argnums, inputs.size(), "grad");
   Arrays primals;

@@ -7,6 +7,7 @@
 #include "olivine/transforms_impl.h"
 #include "runtime/profile.h"
 #include "transforms/graph.h"
+#include "transforms/replay.h"
 
 namespace olivine {
 namespace {
@@ -161,6 +162,12 @@ Arrays batched(const Arrays& inputs, const Arrays& arguments, const Arrays& outp
 
 Arrays run_vmap(const ArrayFn& fn, const std::vector<int>& in_axes,
                 const std::vector<int>& out_axes, const Arrays& inputs) {
+  if (Recording* recording = Recording::running()) {
+    auto step = [in_axes, out_axes](const std::vector<ArrayFn>& fns, const Arrays& in) {
+      return run_vmap(fns[0], in_axes, out_axes, in);
+    };
+    return recording->follow({fn}, inputs, step);
+  }
   profile::Scope transforming(profile::Phase::transforming);
   std::vector<int> axes;
   int64_t batch = batch_size(inputs, in_axes, axes);

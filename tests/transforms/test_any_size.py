@@ -1,9 +1,11 @@
-"""One trace for a thousand shapes, for every family of ops whose parameters hold no sizes."""
+"""One trace for a thousand shapes: every family of ops, a transformer and a convolutional network."""
 
 import numpy as np
 import pytest
 
 import olivine.core as mx
+import olivine.nn as nn
+import olivine.optimizers as optim
 from olivine import sparse
 from tests.support import ROOT, assert_close, dtype_name, flat, to_np
 from tests.transforms.test_compile import counted
@@ -11,6 +13,7 @@ from tests.transforms.test_compile import counted
 RNG = np.random.default_rng(5)
 W = mx.array(RNG.standard_normal((3, 5)).astype(np.float32))
 KERNEL = mx.array(RNG.standard_normal((4, 3, 1)).astype(np.float32))
+KEY = mx.random.key(7)
 MATRIX = tuple(sparse.random((7, 9), 0.4, key=mx.random.key(1)).to_csr())
 ONE, ROW, COLUMN = mx.array(1.0), mx.ones((64,)), mx.arange(9.0)[:, None]
 
@@ -19,7 +22,10 @@ FAMILIES = {
     "elementwise": lambda x: mx.where(x > 0, mx.exp(-x) + 1, mx.maximum(x, -1) * 2).astype(mx.float16),
     "reduction": lambda x: (mx.mean(x, 0), mx.var(x, 1), mx.argmax(x, 1), mx.logsumexp(x), mx.softmax(x, 0)),
     "shape": lambda x: (mx.concatenate([x.T, x.T * 2], 0), mx.stack([x, -x]), mx.flatten(x)),
-    "indexing": lambda x: mx.take_along_axis(x, mx.argsort(x, axis=1), axis=1),
+    "indexing": lambda x: (
+        mx.take_along_axis(x, mx.argsort(x, axis=1), axis=1), x[1:, :-1] * x[:-1, 1:], x[::-1, -2:], x[-1, None],
+        x[mx.argmax(x, axis=0)], x.at[:2].add(x[-2:]), mx.put_along_axis(x, mx.argmax(x, 1)[:, None], 0.0, axis=1),
+    ),
     "selection": lambda x: (mx.extract(x > 0, x, size=9), mx.argwhere(x > 1, size=4)),
     "matmul": lambda x: (x @ x.T, mx.addmm(ONE, x, x.T)),
     "conv": lambda x: mx.conv1d(x[..., None], KERNEL, padding=1),
@@ -40,18 +46,24 @@ FAMILIES = {
         mx.switch(mx.argmax(x) % 3, [mx.sin, mx.cos, mx.abs], x),
         mx.scan(lambda c, r: (mx.fori_loop(0, 2, lambda i, d: mx.cos(d + r), c), None), mx.max(x, axis=0), x)[0],
     ),
+    "creation": lambda x: (
+        mx.zeros_like(x) + mx.full(x.shape, 2.0), mx.arange(x.shape[0])[:, None] < mx.arange(x.shape[1]),
+        mx.eye(*x.shape), mx.tri(x.shape[0]), mx.linspace(0, 1, x.shape[1]), mx.tril(x), mx.triu(x, 1), mx.diag(x[0]),
+    ),
+    "einsum": lambda x: (
+        mx.einsum("ij,kj->ik", x, x), mx.einsum("ij,ij->", x, x), mx.einsum("ij->ji", x), mx.einsum("ij,kl->ijkl", x, x[:2]),
+    ),
+    "fft": lambda x: (mx.real(mx.fft.fft2(x)), mx.fft.irfft(mx.fft.rfft(x)), mx.abs(mx.fft.fft(x, n=7)), mx.fft.fftshift(x)),
+    "random": lambda x: (
+        mx.random.uniform(shape=x.shape, key=KEY), mx.random.categorical(x, key=KEY), mx.random.permutation(x, key=KEY),
+    ),
+    "norm": lambda x: (mx.linalg.norm(x), mx.linalg.norm(x, ord="nuc")),
     "transforms": lambda x: (mx.grad(lambda x: mx.sum(mx.tanh(x @ x.T)))(x)),
 }  # fmt: skip
-# Not functions on arrays, or their parameters are sizes: a trace for each size, as MANY_TRACES of
-# test_shapeless.py checks.
+# Not functions on arrays.
 OTHERS = {
     "array": "methods of the families",
     "cuda metal debug device distributed dtype export io": "no ops of a graph",
-    "norm": "in linalg",
-    "creation": "masks and the like are made of sizes",
-    "einsum": "axes are joined by reshapes to sizes",
-    "fft": "lengths of transforms are parameters",
-    "random": "shapes of draws are parameters",
 }
 
 
@@ -91,6 +103,121 @@ def test_a_carry_that_changes_its_shape_at_other_sizes_is_the_functions_own_erro
     assert c(mx.ones((2, 5)), mx.ones((5, 5))).shape == (2, 5)
     with pytest.raises(ValueError, match="expected the body to return"):
         c(mx.ones((3, 4)), mx.ones((4, 5)))
+
+
+class Block(nn.Module):
+    """One layer of a transformer, as users write them: sizes unpacked, heads by reshapes, a mask."""
+
+    def __init__(self, dims, heads):
+        super().__init__()
+        self.heads = heads
+        self.norm, self.mlp_norm = nn.LayerNorm(dims), nn.RMSNorm(dims)
+        self.project = nn.Linear(dims, 3 * dims)
+        self.out = nn.Linear(dims, dims)
+        self.mlp = nn.Sequential(nn.Linear(dims, 2 * dims), nn.GELU(), nn.Linear(2 * dims, dims))
+        self.positions = nn.SinusoidalPositionalEncoding(dims)
+
+    def __call__(self, x):
+        B, L, D = x.shape
+        x = x + self.positions(mx.arange(L))
+        q, k, v = mx.split(self.project(self.norm(x)), 3, axis=-1)
+        q, k, v = (a.reshape(B, L, self.heads, -1).transpose(0, 2, 1, 3) for a in (q, k, v))
+        mask = mx.where(mx.arange(L)[:, None] >= mx.arange(L), 0.0, -1e9)
+        scores = (q @ k.transpose(0, 1, 3, 2)) * (D // self.heads) ** -0.5 + mask
+        y = (mx.softmax(scores, axis=-1) @ v).transpose(0, 2, 1, 3).reshape(B, L, D)
+        x = x + self.out(y)
+        return x + self.mlp(self.mlp_norm(x))
+
+
+class Classifier(nn.Module):
+    """Convolutions with norms and pooling, then a mean over positions."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.GroupNorm(2, 8)
+        self.down = nn.Conv2d(8, 8, 3, stride=2, padding=1)
+        self.pool, self.up = nn.MaxPool2d(2), nn.Upsample(2.0)
+        self.head = nn.Linear(8, 5)
+
+    def __call__(self, x):
+        x = nn.relu(self.norm(self.stem(x)))
+        x = self.pool(self.down(x))
+        x = self.up(x)
+        return self.head(x.reshape(x.shape[0], -1, x.shape[-1]).mean(axis=1))
+
+
+def block():
+    mx.random.seed(1)
+    return Block(8, 2), lambda rng: (int(rng.integers(1, 5)), int(rng.integers(1, 40)), 8)
+
+
+def encoder():
+    mx.random.seed(2)
+    layer = nn.TransformerEncoder(1, 8, 2, mlp_dims=16)
+    return (
+        lambda x: layer(x, nn.MultiHeadAttention.create_additive_causal_mask(x.shape[1])),
+        lambda rng: (int(rng.integers(1, 5)), int(rng.integers(2, 40)), 8),
+    )
+
+
+def classifier():
+    mx.random.seed(3)
+    return Classifier(), lambda rng: (int(rng.integers(1, 4)), *(int(n) for n in rng.integers(8, 30, 2)), 3)
+
+
+def check_model(make, count):
+    """Values and gradients of a model for `count` shapes, eager and by one trace of each."""
+    model, random_shape = make()
+    value, gradient = model, mx.grad(lambda x: mx.mean(mx.square(model(x))))
+    (f, traces), (g, more) = counted(value), counted(gradient)
+    c, d = mx.compile(f, shapeless=True), mx.compile(g, shapeless=True)
+    rng = np.random.default_rng(4)
+    shapes = set()
+    while len(shapes) < count:
+        shapes.add(random_shape(rng))
+    for shape in sorted(shapes, key=lambda _: rng.uniform()):
+        x = mx.array(rng.standard_normal(shape).astype(np.float32))
+        for got, want in ((c(x), value(x)), (d(x), gradient(x))):
+            np.testing.assert_allclose(to_np(got), to_np(want), rtol=2e-4, atol=2e-5, err_msg=str(shape))
+    assert len(traces) == len(more) == 1
+
+
+@pytest.mark.parametrize("make", (block, encoder, classifier))
+def test_models_take_one_trace_for_all_batches_and_lengths(make):
+    check_model(make, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", (block, encoder))
+def test_models_take_one_trace_for_many_shapes(make):
+    check_model(make, 100)
+
+
+def test_a_training_step_of_any_batch_and_length_is_one_trace():
+    model, random_shape = block()
+    optimizer = optim.Adam(1e-3)
+    loss_and_grad = nn.value_and_grad(model, lambda x: mx.mean(mx.square(model(x))))
+
+    def step(x):
+        loss, grads = loss_and_grad(x)
+        optimizer.update(model, grads)
+        return loss
+
+    def run(step):
+        mx.random.seed(1)
+        model.update(block()[0].parameters())
+        optimizer.state.clear()
+        optimizer.init(model.trainable_parameters())
+        rng = np.random.default_rng(6)
+        return [step(mx.array(rng.standard_normal(random_shape(rng)).astype(np.float32))).item() for _ in range(6)]
+
+    want = run(step)
+    f, traces = counted(step)
+    state = [model.state, optimizer.state]
+    got = run(mx.compile(f, inputs=state, outputs=state, shapeless=True))
+    np.testing.assert_allclose(got, want, rtol=1e-4)
+    assert len(traces) == 1
 
 
 def test_every_family_is_here():

@@ -1,5 +1,7 @@
 """Creation functions of the array API standard."""
 
+from numbers import Integral
+
 import olivine.core as mx
 from olivine.array_api._common import SCALARS, cast, is_complex, on_device, real_dtype
 
@@ -76,7 +78,7 @@ def full(shape, fill_value, *, dtype=None, device=None):
     with on_device(device):
         if isinstance(fill_value, SCALARS):  # in its dtype at once, with all digits
             fill_value = mx.array(fill_value, dtype=dtype)
-        shape = shape if isinstance(shape, int) else tuple(shape)
+        shape = shape if isinstance(shape, Integral) else tuple(shape)
         return mx.full(shape, fill_value, dtype=dtype or fill_value.dtype)
 
 

@@ -1,5 +1,7 @@
 """Functions of the array API standard that move elements: shapes, dtypes, selections."""
 
+from numbers import Integral
+
 import olivine.core as mx
 from olivine.array_api._common import array, axes_of, cast, on_device, together
 
@@ -69,7 +71,7 @@ def permute_dims(x, /, axes):
 
 def repeat(x, repeats, /, *, axis=None):
     """Every element that many times; an array of counts says it for each one."""
-    if not isinstance(repeats, int):
+    if not isinstance(repeats, Integral):
         counts = array(repeats)
         repeats = int(counts.item()) if counts.size == 1 else counts
     return mx.repeat(x, repeats, axis=axis)

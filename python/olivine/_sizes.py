@@ -125,7 +125,9 @@ def _derived(function, *operands):
         for size in sizes:
             size._read()
         raise
-    if type(value) not in (bool, int, float) or any(s._source is not sizes[0]._source for s in sizes):
+    if type(value) not in (bool, int, float) or any(
+        s._source is not sizes[0]._source for s in sizes
+    ):
         for size in sizes:
             size._read()
         return value

@@ -33,6 +33,7 @@ def assigned(x):
     y *= 2
     return y
 
+
 ONE_TRACE = {
     "element-wise": lambda x: mx.exp(x) * 2 + mx.maximum(x, 0),
     "casts": lambda x: x.astype(mx.float16).astype(mx.float32),
@@ -310,7 +311,9 @@ def test_a_rule_that_captured_a_size_is_right_for_every_size():
     c = mx.compile(f, shapeless=True)
     for n in (2, 3, 2):
         assert c(mx.ones((n,))).tolist() == [n] * n
-    inner = mx.compile(lambda x: mx.custom_function(lambda y: y * 1)(x) * x.shape[0], shapeless=True)
+    inner = mx.compile(
+        lambda x: mx.custom_function(lambda y: y * 1)(x) * x.shape[0], shapeless=True
+    )
     for n in (2, 3):
         assert mx.grad(lambda x: mx.sum(inner(x)))(mx.ones((n,))).tolist() == [n] * n
 
@@ -336,13 +339,25 @@ def test_numbers_of_a_trace_behave_as_numbers():
         assert isinstance(n, numbers.Integral) and isinstance(n / m, numbers.Real)
         assert (n + 1, 1 + n, n - m, 10 - n, n * m, n // m, n % m, -n, +n, abs(n)) == (
             7, 7, 2, 4, 24, 1, 2, -6, 6, 6)  # fmt: skip
-        assert (n / m, 3 / n, 2**m, n**2, pow(n, 2, 5), divmod(n, m)) == (1.5, 0.5, 16, 36, 1, (1, 2))
+        assert (n / m, 3 / n, 2**m, n**2, pow(n, 2, 5), divmod(n, m)) == (
+            1.5,
+            0.5,
+            16,
+            36,
+            1,
+            (1, 2),
+        )
         assert (n << 1, n >> 1, n & 3, n | 1, n ^ 1, ~n, n.bit_length()) == (12, 3, 2, 7, 7, -7, 3)
         assert (round(n / m), math.floor(n / m), math.ceil(n / m), int(n / m)) == (2, 1, 2, 1)
         assert "ab" * m == "abababab" and [0] * m == [0] * 4 and (1,) * m == (1,) * 4
-        assert list(range(m)) == [0, 1, 2, 3] and "abcdef"[m] == "e" and [*"abcdef"][:m] == [*"abcd"]
-        assert f"{n:03d} {n!r} {n}" == "006 6 6" and "%d" % n == "6" and {6: 1}[n] == 1
-        assert np.zeros((n, m)).shape == (6, 4) and np.int64(2) * n == 12 and n * np.float64(2) == 12.0
+        assert (
+            list(range(m)) == [0, 1, 2, 3] and "abcdef"[m] == "e" and [*"abcdef"][:m] == [*"abcd"]
+        )
+        assert f"{n:03d} {n!r} {n}" == "006 6 6" and "%d" % n == "6"  # noqa: UP031
+        assert {6: 1}[n] == 1
+        assert (
+            np.zeros((n, m)).shape == (6, 4) and np.int64(2) * n == 12 and n * np.float64(2) == 12.0
+        )
         assert np.asarray(x.shape).dtype.kind == "i" and complex(n) == 6 + 0j and 1j * n == 6j
         assert pickle.loads(pickle.dumps(n)) == 6 and copy.deepcopy(n) == 6 and hash(n) == hash(6)
         assert (n == None) is False and (n == "6") is False  # noqa: E711

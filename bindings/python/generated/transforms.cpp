@@ -164,10 +164,10 @@ A function that traces `fun` once per structure, shapes and dtypes, then runs it
 inputs: trees of arrays, besides the arguments, that `fun` reads. outputs: trees whose arrays
 `fun` replaces. Constants (int, float, bool, str, None) among the arguments are part of the key.
 shapeless: a trace also serves other sizes of the same ranks. Sizes that `fun` reads (``x.shape``)
-are numbers that this knows: arithmetic with them, and arguments of functions, hold for any sizes.
-Where `fun` looks at the number itself (a comparison, ``range``, ``len``, ``float``), the trace
-serves those sizes for which the answer is the same; for others `fun` is traced again, so that
-results are the same either way.
+are then numbers with an origin (``numbers.Integral``, but not ``int``): arithmetic with them, and
+arguments of functions, hold for any sizes. Where `fun` looks at the number itself (a comparison,
+``range``, ``len``, ``float``), the trace serves those sizes for which the answer is the same; for
+others `fun` is traced again, so that results are the same either way.
 
 memory_limit: most bytes that may be active while it runs, as ``memory_plan`` counts its `peak`.
 Values are computed again where keeping them would take more; results are the same bits. Under

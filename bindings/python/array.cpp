@@ -45,6 +45,7 @@ constexpr Signature new_signature{"array", new_names, 2, 0, 2, false, 1u};
 
 PyObject* new_array(PyObject*, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
   return guarded([&] {
+    Building noted;
     Arguments in(new_signature, nullptr, args, nargs, kwnames);
     return wrap(from_object(in.raw(0), in.maybe_dtype(1).value));
   });
@@ -63,6 +64,7 @@ PyObject* text_of_array(PyObject* o) {
   return guarded([&] {
     array a = value_of(o);
     evaluate(a);
+    Building noted;
     std::string text = to_string(a);
     return PyUnicode_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
   });
@@ -296,6 +298,7 @@ PyObject* array___dlpack__(Arguments& in) {
 }
 
 PyObject* array___array__(Arguments& in) {
+  Building noted;
   nb::module_ numpy = nb::module_::import_("numpy");
   array a = in.ref(0);
   nb::object result;
@@ -329,6 +332,7 @@ PyObject* array___array__(Arguments& in) {
 }
 
 PyObject* array___bytes__(Arguments& in) {
+  Building noted;
   array a = contiguous(in.ref(0));
   evaluate(a);
   const char* data = a.size() ? a.data<char>() : "";
@@ -359,6 +363,7 @@ PyObject* array___format__(Arguments& in) {
 }
 
 PyObject* array___getstate__(Arguments& in) {
+  Building noted;
   nb::object data = nb::steal(array___bytes__(in));
   if (!data.is_valid()) throw nb::python_error();
   nb::object shape = nb::steal(to_python(in.ref(0).shape()));
@@ -366,6 +371,7 @@ PyObject* array___getstate__(Arguments& in) {
   return nb::make_tuple(data, shape, dtype).release().ptr();
 }
 PyObject* array___setstate__(Arguments& in) {
+  Building noted;
   PyObject *data, *shape;
   const char* type;
   if (!PyTuple_Check(in.raw(1)) ||
@@ -421,6 +427,7 @@ PyObject* asarray(Arguments& in) {
 }
 
 PyObject* from_dlpack(Arguments& in) {
+  Building noted;
   std::optional<bool> copy = in.maybe_boolean(1).value;
   std::optional<array> a = olivine::python::from_dlpack(in.raw(0), copy);
   if (!a) in.mismatch(0, "an object with __dlpack__");

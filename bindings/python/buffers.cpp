@@ -147,6 +147,7 @@ nb::object bfloat16_bits(PyObject* o) {
 
 std::optional<array> from_buffer(PyObject* o, bool copy) {
   if (!PyObject_CheckBuffer(o)) return std::nullopt;
+  Building noted;
   auto held = std::make_unique<HeldView>();
   std::optional<Dtype> dtype;
   if (PyObject_GetBuffer(o, &held->view, PyBUF_RECORDS_RO) != 0) {

@@ -22,6 +22,7 @@ CallableObject* self_of(PyObject* o) { return reinterpret_cast<CallableObject*>(
 
 PyObject* call(PyObject* o, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   return guarded([&]() -> PyObject* {
+    Building noted;
     nb::object held = nb::borrow(o);
     if (!self_of(o)->behaviour->fun.is_valid()) fail<std::runtime_error>("[call] function is gone");
     return self_of(o)->behaviour->call(args, PyVectorcall_NARGS(nargsf), kwnames);

@@ -388,6 +388,7 @@ PyObject* to_scalar(const array& a) {
 
 PyObject* to_list(const array& a) {
   evaluate(a);
+  Building noted;
   return visit_dtype(a.dtype(), [&]<class T>() {
     return nested(a.data<T>(), a.shape(), a.strides(), 0).release().ptr();
   });

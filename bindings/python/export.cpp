@@ -274,11 +274,13 @@ nb::object make_exporter(Arguments& in, int shapeless) {
 }  // namespace
 
 PyObject* exporter(Arguments& in) {
+  Building noted;
   if (!is_path(in.raw(0))) in.mismatch(0, "a path");
   return make_exporter(in, 2).release().ptr();
 }
 
 PyObject* export_function(Arguments& in) {
+  Building noted;
   nb::object made = make_exporter(in, 3);
   Exporter& e = *nb::inst_ptr<Exporter>(made);
   try {
@@ -292,6 +294,7 @@ PyObject* export_function(Arguments& in) {
 }
 
 PyObject* import_function(Arguments& in) {
+  Building noted;
   if (!is_path(in.raw(0))) in.mismatch(0, "a path");
   std::string path = path_of(in.raw(0));
   ImportedFunction f = [&] {

@@ -139,6 +139,7 @@ GGUFMetaData to_metadata(const std::string& key, PyObject* o) {
 }  // namespace
 
 PyObject* load(Arguments& in) {
+  Building noted;
   PyObject* file = in.raw(0);
   if (!is_path(file) && !PyObject_HasAttrString(file, "read")) {
     in.mismatch(0, "a path or a file object");
@@ -156,16 +157,24 @@ PyObject* load(Arguments& in) {
 }
 
 PyObject* save(Arguments& in) {
+  Building noted;
   array a = in.ref(1);
   evaluate(a);
   write_to(in.raw(0), ".npy", "save", [&](const ByteSink& sink) { write_npy(sink, a); });
   Py_RETURN_NONE;
 }
 
-PyObject* savez(Arguments& in) { return save_npz(in, 0); }
-PyObject* savez_compressed(Arguments& in) { return save_npz(in, 8); }
+PyObject* savez(Arguments& in) {
+  Building noted;
+  return save_npz(in, 0);
+}
+PyObject* savez_compressed(Arguments& in) {
+  Building noted;
+  return save_npz(in, 8);
+}
 
 PyObject* save_safetensors(Arguments& in) {
+  Building noted;
   NamedArrays arrays = named_arrays(in, 1);
   Metadata metadata;
   if (!in.none(2)) {
@@ -183,6 +192,7 @@ PyObject* save_safetensors(Arguments& in) {
 }
 
 PyObject* save_gguf(Arguments& in) {
+  Building noted;
   NamedArrays arrays = named_arrays(in, 1);
   GGUFMetadataMap metadata;
   if (!in.none(2)) {

@@ -85,11 +85,16 @@ PyObject* to_tuple(const T& v) {
 // Sets the Python error that the exception in flight means. For catch (...) blocks.
 void set_error();
 
+// In a function that may take longer than making an op does: its time is noted in profiles.
+struct Building {
+  profile::Scope scope{profile::Phase::building, false};
+};
+
 // f() with C++ exceptions turned into Python ones.
 template <class F>
 auto guarded(F&& f) noexcept -> decltype(f()) {
   using R = decltype(f());
-  profile::Scope building(profile::Phase::building, false);
+  profile::BriefScope building;
   try {
     return f();
   } catch (...) {

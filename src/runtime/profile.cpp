@@ -29,6 +29,7 @@
 namespace olivine::profile {
 
 std::atomic<uint32_t> detail::current{0};
+std::atomic<int32_t> detail::until_timed{1};
 
 namespace {
 
@@ -55,6 +56,19 @@ inline uint64_t ticks() {
   return nanoseconds();
 }
 
+constexpr uint64_t kLongestBrief = 100'000;  // some 40 us
+
+// Of the time that a scope measures, what reading the clock takes.
+uint64_t clock_ticks = 0;
+void measure_clock() {
+  uint64_t least = kLongestBrief;
+  for (int i = 0; i < 32; ++i) {
+    uint64_t begin = ticks();
+    least = std::min(least, ticks() - begin);
+  }
+  clock_ticks = least;
+}
+
 // ---- Records.
 constexpr size_t kChunk = 2048;
 
@@ -64,6 +78,11 @@ struct Chunk {
   std::atomic<Chunk*> next{nullptr};
 };
 
+// A counter that one thread writes.
+inline void count(std::atomic<uint64_t>& c, uint64_t more = 1) {
+  c.store(c.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+}
+
 struct Record {
   uint32_t profile = 0;
   uint64_t id = 0;
@@ -72,6 +91,10 @@ struct Record {
   std::atomic<uint64_t> since{0};  // in this phase
   std::atomic<uint64_t> in_phase[kPhases] = {};
   uint32_t what = 0, location = 0;  // of the step that runs
+  uint32_t scopes = 0;              // that were entered
+  // A plan's step has just ended: the next one begins there, without reading the clock again.
+  bool after_step = false;
+  std::atomic<uint64_t> untimed{0};  // ticks of brief scopes that were not timed, as it seems
   std::atomic<uint64_t> dropped{0};
   Chunk* last = nullptr;
   std::atomic<Chunk*> first{nullptr};
@@ -80,9 +103,8 @@ struct Record {
     for (Chunk* c = first.load(); c;) delete std::exchange(c, c->next.load());
   }
   void enter(Phase p, uint64_t now) {
-    auto& sum = in_phase[phase.load(std::memory_order_relaxed)];
     uint64_t begin = since.load(std::memory_order_relaxed);
-    sum.store(sum.load(std::memory_order_relaxed) + now - begin, std::memory_order_relaxed);
+    count(in_phase[phase.load(std::memory_order_relaxed)], now - begin);
     since.store(now, std::memory_order_relaxed);
     phase.store(static_cast<uint8_t>(p), std::memory_order_relaxed);
   }
@@ -144,7 +166,7 @@ void Record::add(const Event& e) {
     bool room = shared.chunks_left.fetch_sub(1, std::memory_order_relaxed) > 0;
     Chunk* c = room ? new (std::nothrow) Chunk : nullptr;
     if (!c) {
-      dropped.store(dropped.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+      count(dropped);
       return;
     }
     (last ? last->next : first).store(c, std::memory_order_release);
@@ -191,6 +213,10 @@ ThreadRecording read(const Record& r, uint64_t now) {
   }
   uint64_t since = r.since.load(std::memory_order_relaxed);
   if (now > since) t.phase_ticks[r.phase.load(std::memory_order_relaxed)] += now - since;
+  uint64_t& outside = t.phase_ticks[static_cast<int>(Phase::outside)];
+  uint64_t building = std::min(r.untimed.load(std::memory_order_relaxed), outside);
+  outside -= building;
+  t.phase_ticks[static_cast<int>(Phase::building)] += building;
   for (const Chunk* c = r.first.load(std::memory_order_acquire); c;
        c = c->next.load(std::memory_order_acquire)) {
     uint32_t n = c->count.load(std::memory_order_acquire);
@@ -207,10 +233,16 @@ void Scope::enter(Phase p, bool noted) {
   if (!r) return;
   profile_ = number;
   noted_ = noted;
+  ++r->scopes;
   before_ = static_cast<Phase>(r->phase.load(std::memory_order_relaxed));
   what_before_ = r->what, location_before_ = r->location;
-  begin_ = ticks();
+  if (p == Phase::step && r->after_step) {
+    begin_ = r->since.load(std::memory_order_relaxed);
+  } else {
+    begin_ = ticks();
+  }
   r->enter(p, begin_);
+  r->after_step = false;
 }
 
 void Scope::describe(uint32_t what, uint32_t location, uint16_t stream) {
@@ -223,15 +255,47 @@ void Scope::leave() {
   Record* r = mine;
   if (!r || r->profile != profile_) return;
   uint64_t now = ticks();
-  auto phase = r->phase.load(std::memory_order_relaxed);
+  auto p = static_cast<Phase>(r->phase.load(std::memory_order_relaxed));
   r->enter(before_, now);
+  r->after_step = p == Phase::step && before_ == Phase::running;
   r->what = what_before_, r->location = location_before_;
   if (!noted_) return;
-  Event e{begin_, now, what_, location_, phase, stream_};
+  Event e{begin_, now, what_, location_, static_cast<uint8_t>(p), stream_};
   e.bytes = static_cast<int64_t>(get_active_memory());
   e.address = get_cache_memory();
   r->add(e);
-  if (phase == static_cast<uint8_t>(Phase::running)) sample_resident(*r, now);
+  if (p == Phase::running) sample_resident(*r, now);
+}
+
+void BriefScope::enter() {
+  static constinit std::atomic<uint32_t> random{0x9E3779B9}, distance{1};
+  // 8 to 23, so that no period of the program's falls together with it (Marsaglia's xorshift).
+  uint32_t bits = random.load(std::memory_order_relaxed);
+  bits ^= bits << 13, bits ^= bits >> 17, bits ^= bits << 5;
+  random.store(bits, std::memory_order_relaxed);
+  const uint32_t next = 8 + (bits >> 28);
+  detail::until_timed.store(static_cast<int32_t>(next), std::memory_order_relaxed);
+  others_ = distance.exchange(next, std::memory_order_relaxed) - 1;
+
+  uint32_t number = current();
+  Record* r = own_record(number);
+  constexpr auto kOutside = static_cast<uint8_t>(Phase::outside);
+  if (!r || r->phase.load(std::memory_order_relaxed) != kOutside) return;
+  profile_ = number;
+  scopes_ = r->scopes;
+  begin_ = ticks();
+  r->enter(Phase::building, begin_);
+}
+
+void BriefScope::leave() {
+  Record* r = mine;
+  if (!r || r->profile != profile_) return;
+  uint64_t now = ticks();
+  r->enter(Phase::outside, now);
+  // What ran inside has scopes of its own, and a pause of the thread is no part of an op.
+  if (r->scopes != scopes_) return;
+  uint64_t spent = std::min(now - begin_, kLongestBrief);
+  count(r->untimed, others_ * (spent - std::min(spent, clock_ticks)));
 }
 
 void note_memory(const void* address, int64_t bytes) {
@@ -247,6 +311,19 @@ void note_memory(const void* address, int64_t bytes) {
   if (bytes > 0) sample_resident(*r, now);
 }
 
+namespace {
+// What is live and resident when the profile begins and ends.
+void note_now(Record& r) {
+  Event e;
+  e.begin = e.end = ticks();
+  e.bytes = static_cast<int64_t>(get_active_memory());
+  e.address = get_cache_memory();
+  r.add(e);
+  next_sample.store(0, std::memory_order_relaxed);
+  sample_resident(r, e.end);
+}
+}  // namespace
+
 void start(size_t max_events) {
   Profile& p = shared;
   uint32_t number;
@@ -257,8 +334,9 @@ void start(size_t max_events) {
           "[profiler] expected one profile at a time; got a second while the first is running");
     }
     p.records.clear();
+    measure_clock();
     number = ++p.last;
-    p.chunks_left = static_cast<int64_t>((max_events + kChunk - 1) / kChunk);
+    p.chunks_left = static_cast<int64_t>(max_events / kChunk + (max_events % kChunk != 0));
     p.begin = ticks();
     p.begin_ns = nanoseconds();
     next_sample.store(0, std::memory_order_relaxed);
@@ -266,17 +344,14 @@ void start(size_t max_events) {
   }
   if (Record* r = own_record(number)) {
     r->since.store(p.begin, std::memory_order_relaxed);
-    sample_resident(*r, ticks());
+    note_now(*r);
   }
 }
 
 Recording stop() {
   Profile& p = shared;
   Recording found;
-  if (Record* r = is_running() ? own_record(current()) : nullptr) {
-    next_sample.store(0, std::memory_order_relaxed);
-    sample_resident(*r, ticks());
-  }
+  if (Record* r = is_running() ? own_record(current()) : nullptr) note_now(*r);
   std::vector<std::shared_ptr<Record>> records;
   {
     std::lock_guard lock(profile_lock());

@@ -130,7 +130,7 @@ uint64_t hash_of(const Node* n, Dtype key) {
   Hash h;
   h.add(uint64_t{9} << 40 | static_cast<uint64_t>(key.index()) << 32 |
         static_cast<uint32_t>(n->op->id()));
-  h.add(shown_name(*n->op, n->params));
+  h.add(std::string_view(n->op->label ? n->op->label(n->params) : ""));
   for (const Node* i : n->inputs) h.add(i->dtype, i->shape, i->strides);
   h.add(n->dtype, n->shape, {});
   return h.value();

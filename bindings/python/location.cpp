@@ -159,7 +159,9 @@ Layers& layers() {
   return *all;
 }
 
-// The site together with the layer that is running; the site alone where there is none.
+// The site together with the layer that is running; the site alone where there is none. Runs code
+// of Python, which may wait for other threads: what makes nodes under a lock of the library's names
+// their location itself (LocationScope).
 uint32_t ask_layer(uint32_t site) {
   static thread_local bool asking = false;  // the hook may make arrays
   if (!layer_hook || asking) return site;
@@ -184,22 +186,53 @@ uint32_t ask_layer(uint32_t site) {
 
 #if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030D0000
 #define OLIVINE_READS_LOCALS 1
+// Whether a class is one of layers. Classes are kept, so that an address means one class.
+bool is_module_type(PyTypeObject* type) {
+  struct Known {
+    PyTypeObject* type = nullptr;
+    bool is_module = false;
+  };
+  static Known known[256];  // the GIL guards it
+  Known& k = known[(reinterpret_cast<uintptr_t>(type) >> 6) % std::size(known)];
+  if (k.type == type) return k.is_module;
+  bool is_module = PyType_IsSubtype(type, module_type);
+  if (!k.type) k = {reinterpret_cast<PyTypeObject*>(Py_NewRef(type)), is_module};
+  return is_module;
+}
+
+PyObject* call_name = nullptr;  // "__call__", interned as the names of code objects are
+
 // Whose __call__ the frame runs; null if that is no layer.
-PyObject* called_module(Frame f) {
-  static PyObject* name = PyUnicode_InternFromString("__call__");
-  if (f->f_code->co_name != name || f->f_code->co_argcount == 0) return nullptr;
+inline PyObject* called_module(Frame f) {
+  if (f->f_code->co_name != call_name || f->f_code->co_argcount == 0) return nullptr;
   PyObject* self = f->localsplus[0];
   if (self && PyCell_Check(self)) self = PyCell_GET(self);
-  return self && module_type && PyObject_TypeCheck(self, module_type) ? self : nullptr;
+  return self && is_module_type(Py_TYPE(self)) ? self : nullptr;
 }
 
 // What the hook said for a site inside these layers: asking it for every op of a profile would take
-// as long as many ops do. The GIL guards it.
-struct KnownLayer {
-  uint32_t site = 0, number = 0;
+// as long as many ops do. A small table stands before the map of all. The GIL guards both.
+struct InLayers {
+  uint32_t site = 0;
   PyObject *inner = nullptr, *outer = nullptr;
+  bool operator==(const InLayers&) const = default;
 };
-KnownLayer known_layers[1024];
+struct InLayersHash {
+  size_t operator()(const InLayers& k) const {
+    return (k.site * size_t{31} + (reinterpret_cast<uintptr_t>(k.inner) >> 4)) * size_t{31} +
+           (reinterpret_cast<uintptr_t>(k.outer) >> 4);
+  }
+};
+std::pair<InLayers, uint32_t> recent_layers[1024];
+auto& known_layers = *new std::unordered_map<InLayers, uint32_t, InLayersHash>;
+
+uint32_t known_layer(const InLayers& key) {
+  auto it = known_layers.find(key);
+  if (it != known_layers.end()) return it->second;
+  uint32_t number = ask_layer(key.site);  // may come here again
+  known_layers.insert_or_assign(key, number);
+  return number;
+}
 
 uint32_t find_layer(uint32_t site, Frame f) {
   PyObject *inner = nullptr, *outer = nullptr;
@@ -210,12 +243,13 @@ uint32_t find_layer(uint32_t site, Frame f) {
     }
   }
   if (!inner) return site;
-  size_t at = site * 31 + (reinterpret_cast<uintptr_t>(inner) >> 4);
-  KnownLayer& k = known_layers[at % std::size(known_layers)];
-  if (k.site != site || k.inner != inner || k.outer != outer) {
-    k = {site, ask_layer(site), inner, outer};
+  const InLayers key{site, inner, outer};
+  auto& [recent, number] = recent_layers[InLayersHash()(key) % std::size(recent_layers)];
+  if (!(recent == key)) {
+    uint32_t found = known_layer(key);
+    recent = key, number = found;
   }
-  return k.number;
+  return number;
 }
 #endif
 
@@ -237,7 +271,7 @@ uint32_t capture() {
   done(f);
   if (number == kSkip) number = 0;
   if (debugs_nonfinite()) return ask_layer(number);
-  if (!profile::is_running()) return number;
+  if (!profile::is_running() || !module_type) return number;
 #ifdef OLIVINE_READS_LOCALS
   return find_layer(number, current_frame(state));
 #else
@@ -253,33 +287,7 @@ int line_of(const Site& site) {
 #endif
 }
 
-std::string describe(uint32_t number) {
-  Place place;
-  if (!find_place(number, place)) return {};
-  std::string text;
-  if (!place.file.empty()) {
-    std::string base = place.file.substr(place.file.rfind('/') + 1);
-    text = base + ":" + std::to_string(place.line) + " in " + place.function;
-  }
-  if (place.layer.empty()) return text;
-  return text + (text.empty() ? "" : ", ") + "layer " + place.layer;
-}
-
-}  // namespace
-
-void set_layer_hook(PyObject* hook, PyObject* type) {
-  Py_XINCREF(hook);
-  Py_XDECREF(std::exchange(layer_hook, hook));
-  module_type = reinterpret_cast<PyTypeObject*>(Py_XNewRef(type));  // lives as long as the process
-}
-
-void forget_layers() {
-#ifdef OLIVINE_READS_LOCALS
-  for (KnownLayer& k : known_layers) k = {};
-#endif
-}
-
-bool find_place(uint32_t number, Place& place) {
+bool find(uint32_t number, Place& place) {
   if (!Py_IsInitialized()) return false;
   if (number & kInLayer) {
     Layers& all = layers();
@@ -310,9 +318,27 @@ bool find_place(uint32_t number, Place& place) {
   return true;
 }
 
+}  // namespace
+
+void set_layer_hook(PyObject* hook, PyObject* type) {
+  Py_XINCREF(hook);
+  Py_XDECREF(std::exchange(layer_hook, hook));
+  module_type = reinterpret_cast<PyTypeObject*>(Py_XNewRef(type));  // lives as long as the process
+#ifdef OLIVINE_READS_LOCALS
+  call_name = PyUnicode_InternFromString("__call__");
+#endif
+}
+
+void forget_layers() {
+#ifdef OLIVINE_READS_LOCALS
+  for (auto& recent : recent_layers) recent = {};
+  known_layers.clear();
+#endif
+}
+
 void install_locations(const std::string& package) {
   sites().package = package;
-  set_location_hooks(capture, describe);
+  set_location_hooks(capture, find);
 }
 
 }  // namespace olivine::python

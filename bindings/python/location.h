@@ -16,11 +16,4 @@ void set_layer_hook(PyObject* hook, PyObject* module_type);
 // Forgets which layers were seen: their addresses may be those of others now.
 void forget_layers();
 
-struct Place {
-  std::string file, function, layer;
-  int line = 0;
-};
-// Where the op with this number was made; false: unknown.
-bool find_place(uint32_t number, Place& place);
-
 }  // namespace olivine::python

@@ -41,6 +41,7 @@
 #include "olivine/parallel.h"
 #include "olivine/primitive.h"
 #include "olivine/print.h"
+#include "olivine/profiler.h"
 #include "olivine/scheduler.h"
 #include "olivine/threadpool.h"
 #include "olivine/transforms.h"

@@ -8,11 +8,20 @@
 
 namespace olivine {
 
-// A binding installs how to capture (must be cheap) and how to describe ("train.py:12 in step").
-OLIVINE_API void set_location_hooks(uint32_t (*capture)(), std::string (*describe)(uint32_t));
+struct Place {
+  std::string file, function;  // the file with its folders
+  std::string layer;           // the path of the layer that ran, if any
+  int line = 0;
+};
+// A binding installs how to capture (must be cheap) and how to find the place of a number again
+// (false: unknown).
+OLIVINE_API void set_location_hooks(uint32_t (*capture)(), bool (*find)(uint32_t, Place&));
 uint32_t capture_location();
+bool captures_locations();  // a binding has installed how
 // While one lives, what is made on its thread was made at `location`: what a transformation derives
-// of an op belongs to the user's line of that op. With 0 it is captured as usual.
+// of an op belongs to the user's line of that op. With 0 it is captured as usual. With kNowhere it
+// has no location: capturing may run code of the program, which must not happen under a lock.
+inline constexpr uint32_t kNowhere = UINT32_MAX;
 class LocationScope {
  public:
   explicit LocationScope(uint32_t location) : outer_(forced) { forced = location; }
@@ -25,6 +34,8 @@ class LocationScope {
   uint32_t outer_;
   inline static thread_local constinit uint32_t forced = 0;
 };
+OLIVINE_API bool find_place(uint32_t location, Place& place);
+// "train.py:12 in step, layer Model.blocks.0"; empty if unknown.
 std::string describe_location(uint32_t location);
 
 }  // namespace olivine

@@ -42,9 +42,11 @@ def test_a_program_runs_as_ever_and_the_table_goes_to_stderr(tmp_path):
 
 def test_files_are_written(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
-    call("--html", "a.html", "--trace", "a.json", "--by", "line", "program.py", "8", cwd=tmp_path)
+    files = ("--html", "a.html", "--trace", "trace.json", "--json", "a.json")
+    call(*files, "--by", "line", "program.py", "8", cwd=tmp_path)
     assert "<svg" in (tmp_path / "a.html").read_text()
-    assert json.loads((tmp_path / "a.json").read_text())["traceEvents"]
+    assert json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    assert json.loads((tmp_path / "a.json").read_text())["rows"]["op"]
 
 
 def test_a_program_that_fails_keeps_its_status_and_its_profile(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 import olivine.core as mx
 from olivine.profiler import profile
-from olivine.profiler.table import amount, duration
+from olivine.profiler.quantities import amount, duration, percent
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,23 @@ def test_the_trace_is_json_whose_spans_nest(recorded, tmp_path):
             open_until.append(end)
 
 
+def test_json_has_all_figures_and_rows(recorded, tmp_path):
+    recorded.save_json(tmp_path / "profile.json")
+    found = json.loads((tmp_path / "profile.json").read_text())
+    assert found["title"] == "a <program> & more"
+    assert found["wall"] == pytest.approx(recorded.wall)
+    assert found["attributed"] == pytest.approx(recorded.attributed)
+    assert set(found["rows"]) == {"op", "kernel", "shape", "line", "layer", "stream"}
+    product = next(r for r in found["rows"]["op"] if r["name"] == "matmul")
+    assert (product["count"], product["flops"]) == (3, 3 * 2 * 256**3)
+    assert sum(found["threads"][0]["phases"].values()) == pytest.approx(found["wall"], rel=1e-3)
+
+
+def test_a_trace_that_cannot_be_written_is_one_sentence(recorded, tmp_path):
+    with pytest.raises(RuntimeError, match=r"^\[profiler\] expected a file to write to; got "):
+        recorded.save_trace(tmp_path / "no" / "trace.json")
+
+
 def test_the_page_is_well_formed_and_needs_no_network(recorded, tmp_path):
     recorded.save_html(tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text()
@@ -84,3 +101,4 @@ def test_numbers_have_three_digits():
     assert duration(0.00123) == "1.23 ms"
     assert duration(4.2e-6) == "4.2 us"
     assert duration(3e-8) == "30 ns"
+    assert percent(0.98765) == "98.8 %"

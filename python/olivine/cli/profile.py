@@ -30,6 +30,7 @@ GROUPS = ("op", "kernel", "shape", "line", "layer", "stream")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description, parser.epilog = DESCRIPTION, EXAMPLES
     parser.add_argument("--html", metavar="FILE", help="write a page with pictures")
+    parser.add_argument("--json", metavar="FILE", help="write all figures and rows as JSON")
     parser.add_argument("--trace", metavar="FILE", help="write a trace for Perfetto and Chrome")
     parser.add_argument("--by", choices=GROUPS, default="op", help="what the table adds up (op)")
     parser.add_argument("--rows", type=whole(1), default=15, metavar="N", help="of the table (15)")
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the program, then print the table and write the files; returns the program's status."""
     if not options.module and not os.path.isfile(options.program):
         raise UsageError(f"no file {options.program}")
-    for path in (options.html, options.trace):
+    for path in (options.html, options.json, options.trace):
         folder = os.path.dirname(path or "") or "."
         if not os.path.isdir(folder):
             raise UsageError(f"no folder {folder}")
@@ -54,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
     print(p.table(options.by, options.rows), file=sys.stderr)
     if options.trace:
         p.save_trace(options.trace)
+    if options.json:
+        p.save_json(options.json)
     if options.html:
         p.save_html(options.html)
     return status

@@ -12,8 +12,7 @@ from olivine._lazy import lazy_names
 
 _HOMES = {
     "Profile": "recording",
-    "Row": "rows",
-    "measure_limits": "machine",
+    "measure_limits": "recording",
     "profile": "recording",
     "start": "recording",
     "stop": "recording",

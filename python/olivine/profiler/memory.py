@@ -37,6 +37,7 @@ class Memory:
     Attributes:
         times: seconds since the profile began, where `live` was noted.
         live: bytes of live arrays.
+        cached: bytes that the allocator keeps for the next arrays.
         resident_times, resident: bytes that the system counts as the process's, now and then.
     """
 
@@ -47,6 +48,7 @@ class Memory:
         noted = events[events["kind"] < ALLOCATED]
         self.times = noted["end"] / 1e9
         self.live = noted["bytes"].astype(np.int64)
+        self.cached = noted["address"].astype(np.int64)
         held = events[events["kind"] == RESIDENT]
         self.resident_times, self.resident = held["end"] / 1e9, held["bytes"].astype(np.int64)
         self.changes = self._changes(events)
@@ -60,6 +62,11 @@ class Memory:
     def live_growth(self) -> int:
         """Bytes of live arrays at the end less those at the first note."""
         return int(self.live[-1] - self.live[0]) if len(self.live) else 0
+
+    @property
+    def cached_growth(self) -> int:
+        """The same of what the allocator keeps."""
+        return int(self.cached[-1] - self.cached[0]) if len(self.cached) else 0
 
     @property
     def resident_growth(self) -> int:
@@ -119,9 +126,9 @@ class Memory:
         step = profile.steps.get(what)
         if step is None or step.kind != "arena" or not step.parts:
             return [(self._line(location), float(size))]
-        used = sum(part for _, _, part in step.parts)
+        used = sum(part for _, part in step.parts)
         lines: dict[str, float] = defaultdict(float)
-        for _, place, part in step.parts:
+        for place, part in step.parts:
             lines[self._line(place)] += part * size / used
         return list(lines.items())
 

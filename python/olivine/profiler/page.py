@@ -6,8 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from olivine.profiler import svg
-from olivine.profiler.rows import Row
-from olivine.profiler.table import amount, duration, percent, summary
+from olivine.profiler.quantities import amount, duration, percent
 
 if TYPE_CHECKING:
     from olivine.profiler.recording import Profile
@@ -38,7 +37,7 @@ def _cells(cells: list[str], tag: str = "td") -> str:
     return "<tr>" + "".join(f"<{tag}>{escape(c)}</{tag}>" for c in cells) + "</tr>"
 
 
-def _row(row: Row, wall: float, limits) -> str:
+def _row(row, wall: float, limits) -> str:
     return _cells(
         [
             row.name,
@@ -89,7 +88,7 @@ def page(profile: Profile) -> str:
     title = f"Profile of {profile.title}" if profile.title else "Profile"
     limits = profile.limits
     ops = profile.rows("op")
-    facts = "".join(f"<p>{escape(line)}</p>" for line in summary(profile))
+    facts = "".join(f"<p>{escape(line)}</p>" for line in profile.summary())
     parts = [
         f"<h1>{escape(title)}</h1>{facts}{svg.phases(profile.phases, profile.wall)}",
         f"<h2>Arithmetic and memory traffic</h2>{svg.roofline(profile, ops)}"

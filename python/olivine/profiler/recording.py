@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from functools import cached_property
 from pathlib import Path
 
-from olivine.profiler.events import PHASES, Place, Thread, read_step, read_thread
-from olivine.profiler.machine import Limits, measure_limits
+from olivine.profiler.events import Place, Step, Thread, read_thread
 from olivine.profiler.memory import Memory
-from olivine.profiler.rows import Row, Total, group, totals
 
 MAX_EVENTS = 10_000_000  # 48 bytes each
 
@@ -18,15 +17,12 @@ class Profile:
     """What was recorded, once the recording has ended.
 
     Attributes:
-        wall: seconds from begin to end.
-        threads: the threads that used the library, first the one that began.
-        dropped: events beyond the limit, which are missing in everything but `phases`.
         title: the heading of the page and of the trace.
     """
 
     def __init__(self, limit: int = MAX_EVENTS):
         self._limit = limit
-        self._has_ended = False
+        self._found = None
         self.title = ""
 
     # ---- Recording.
@@ -34,7 +30,7 @@ class Profile:
     def __enter__(self) -> Profile:
         import olivine.core as mx
 
-        if self._has_ended:
+        if self._found is not None:
             raise RuntimeError("[profiler] expected a new profile; got one that has ended")
         mx._profile_start(self._limit)
         return self
@@ -42,109 +38,137 @@ class Profile:
     def __exit__(self, *_) -> None:
         import olivine.core as mx
 
-        self._read(mx._profile_stop())
+        self._found = mx._profile_stop()
+        for thread in threading.enumerate():
+            self._found.name_thread(thread.native_id or 0, thread.name)
 
-    def _read(self, raw: dict) -> None:
-        scale = raw["ns_per_tick"]
-        self.wall = (raw["end"] - raw["begin"]) * scale / 1e9
-        self.dropped = raw["dropped"]
-        self.steps = {number: read_step(step) for number, step in raw["steps"].items()}
-        self.places = {number: Place(*place) for number, place in raw["places"].items()}
-        self.threads = [read_thread(t, raw["begin"], scale) for t in raw["threads"]]
-        _name_threads(self.threads)
-        self._has_ended = True
-
-    def _ended(self) -> None:
-        if not self._has_ended:
+    @property
+    def _ended(self):
+        """What was recorded, as the core keeps it."""
+        if self._found is None:
             raise RuntimeError("[profiler] expected a recording that has ended; got one that runs")
+        return self._found
 
     # ---- Where time went.
 
     @property
+    def wall(self) -> float:
+        """Seconds from begin to end."""
+        return self._ended.wall
+
+    @property
+    def dropped(self) -> int:
+        """Events beyond the limit, which are missing in everything but `phases`."""
+        return self._ended.dropped
+
+    @property
     def phases(self) -> dict[str, float]:
         """Seconds of each phase on the thread that began; they add up to `wall`."""
-        self._ended()
-        return self.threads[0].phases
+        return dict(self._ended.phases())
 
     @property
     def attributed(self) -> float:
-        """The share of `wall` whose cause is known: all but the time between steps of a plan."""
-        return 1 - self.phases["running"] / self.wall
+        """The share of all threads' time whose cause is known.
+
+        That between the steps of a plan is not. The library's own threads count where they are
+        not idle.
+        """
+        return self._ended.attributed
 
     @cached_property
-    def _totals(self) -> list[Total]:
-        self._ended()
-        return totals(self.threads, self.steps, self.places)
+    def threads(self) -> list[Thread]:
+        """The threads that used the library, first the one that began."""
+        return [read_thread(thread) for thread in self._ended.threads()]
 
-    def rows(self, by: str = "op") -> list[Row]:
+    def rows(self, by: str = "op") -> list:
         """Steps added up, the longest first.
+
+        Each row has `name`, `count`, `seconds` (without the steps inside), `bytes` (read and
+        written, each operand once), `flops`, `flops_per_second`, `bytes_per_second` and
+        `share(limits)`, how near it comes to what the machine can do.
 
         Args:
             by: "op" (a fused region is one op), "kernel", "shape", "line", "layer" or "stream". A
                 region's time belongs in equal parts to the lines of its ops.
+
+        Raises:
+            ValueError: for another `by`.
         """
-        return group(self._totals, self.places, by)
+        return self._ended.rows(by)
 
     @property
     def flops(self) -> float:
-        """Floating-point operations of all steps; see olivine/profiler/flops.py."""
-        return sum(t.row.flops for t in self._totals)
+        """Floating-point operations of all steps; see src/profiler/operations.cpp."""
+        return self._ended.flops
 
     @property
     def bytes(self) -> float:
         """Bytes that all steps read and wrote, each operand once."""
-        return sum(t.row.bytes for t in self._totals)
+        return self._ended.bytes
 
-    @cached_property
-    def limits(self) -> Limits:
-        """What the machine can do; measured when it is first asked for."""
+    @property
+    def limits(self):
+        """What the machine can do; see `measure_limits`."""
         return measure_limits()
 
     @cached_property
     def memory(self) -> Memory:
         """Live bytes over time, by source line."""
-        self._ended()
         return Memory(self)
+
+    @cached_property
+    def steps(self) -> dict[int, Step]:
+        """What events' `what` means."""
+        return {n: Step(kind, tuple(parts)) for n, (kind, parts) in self._ended.steps().items()}
+
+    @cached_property
+    def places(self) -> dict[int, Place]:
+        """What events' `location` means."""
+        return {number: Place(*place) for number, place in self._ended.places().items()}
 
     # ---- Showing it.
 
+    def summary(self) -> list[str]:
+        """Lines about the whole: time by phase, arithmetic, memory."""
+        return self._ended.summary()
+
     def table(self, by: str = "op", rows: int = 15, limits: bool = True) -> str:
         """Text for a terminal: phases, then the longest rows of `rows(by)`."""
-        from olivine.profiler.table import table
-
-        return table(self, by, rows, limits)
+        return self._ended.table(by, rows, limits)
 
     def __str__(self) -> str:
         return self.table()
 
+    def json(self) -> str:
+        """All figures, all threads' phases and the rows of every kind, as a JSON object."""
+        self._ended.set_title(self.title or "olivine")
+        return self._ended.json()
+
+    def save_json(self, path: str | os.PathLike) -> None:
+        """Write what `json()` returns."""
+        Path(path).write_text(self.json(), encoding="utf-8")
+
     def save_trace(self, path: str | os.PathLike) -> None:
         """Write a trace for https://ui.perfetto.dev and chrome://tracing."""
-        from olivine.profiler.trace import write_trace
-
-        self._ended()
-        write_trace(self, Path(path))
+        self._ended.set_title(self.title or "olivine")
+        self._ended.save_trace(os.fspath(path))
 
     def save_html(self, path: str | os.PathLike) -> None:
         """Write a page with pictures that needs nothing else."""
         from olivine.profiler.page import page
 
-        self._ended()
-        Path(path).write_text(page(self), encoding="utf-8")
+        text = page(self)
+        Path(path).write_text(text, encoding="utf-8")
 
 
-def _name_threads(threads: list[Thread]) -> None:
-    """Python's names for its threads; the library's own are named by their stream."""
-    import threading
+def measure_limits():
+    """The best that this machine does: `flops` a second, and `bandwidth` in bytes a second.
 
-    names = {t.native_id: t.name for t in threading.enumerate()}
-    for thread in threads:
-        if thread.id in names:
-            thread.name = names[thread.id]
-        elif thread.name == "olivine-stream":
-            streams = thread.events["stream"][thread.events["kind"] == PHASES.index("steps")]
-            thread.name = f"stream {streams[0]}" if len(streams) else "stream"
-        if thread.id not in names:
-            thread.phases["idle"] = thread.phases.pop("Python")
+    Of float32 products of 768 x 768 and of negating 64 MB, five times each; measured once.
+    """
+    import olivine.core as mx
+
+    return mx._profile_limits()
 
 
 def profile(max_events: int = MAX_EVENTS) -> Profile:

@@ -7,7 +7,7 @@ from html import escape
 
 import numpy as np
 
-from olivine.profiler.table import amount, duration, percent
+from olivine.profiler.quantities import amount, duration, percent
 
 COLORS = (
     "#3f7d4e", "#4c78a8", "#f2a541", "#b65fa3", "#c8553d", "#72b7b2", "#9d755d", "#8a8f98",

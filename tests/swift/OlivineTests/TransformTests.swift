@@ -132,6 +132,35 @@ final class TransformTests: XCTestCase {
     XCTAssertThrowsError(try withError { _ = compile(memoryLimit: 1, f)([x]) })
   }
 
+  func testARegionIsProfiled() throws {
+    let x = exp(MLXArray.ones([64, 64]))
+    x.eval()
+    let (y, p) = profile { () -> MLXArray in
+      let y = matmul(x, x)
+      y.eval()
+      return y
+    }
+    XCTAssertEqual(y.shape, [64, 64])
+    XCTAssertEqual(p.flops, Double(2 * 64 * 64 * 64))
+    XCTAssertEqual(p.bytes, Double(3 * 4 * 64 * 64))
+    XCTAssertTrue(p.wall > 0 && p.attributed > 0 && p.attributed <= 1)
+    XCTAssertTrue(p.peakMemory > 0 && p.dropped == 0)
+    XCTAssertTrue(p.description.contains("matmul"))
+    XCTAssertTrue(p.table(by: .shape, count: 3).contains("matmul 64x64, 64x64"))
+    XCTAssertTrue(p.json.hasPrefix("{\"title\""))
+    let url = FileManager.default.temporaryDirectory.appendingPathComponent("olivine-trace.json")
+    try p.saveTrace(to: url)
+    XCTAssertTrue(try String(contentsOf: url, encoding: .utf8).contains("\"matmul\""))
+    try FileManager.default.removeItem(at: url)
+    XCTAssertThrowsError(try p.saveTrace(to: URL(fileURLWithPath: "/no/such/trace.json")))
+    startProfile()
+    XCTAssertThrowsError(try withError { startProfile() })
+    XCTAssertEqual(stopProfile().flops, 0)
+    struct Mine: Error {}
+    XCTAssertThrowsError(try profile { () throws -> Int in throw Mine() })
+    XCTAssertThrowsError(try withError { _ = stopProfile() })
+  }
+
   func testCompilationWithState() {
     let total = [MLXArray(0 as Float)]
     let step = compile(inputs: [total], outputs: [total]) { (x: MLXArray) -> MLXArray in

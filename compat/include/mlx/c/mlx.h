@@ -593,6 +593,17 @@
 #define mlx_prod olivine_prod
 #define mlx_prod_axes olivine_prod_axes
 #define mlx_prod_axis olivine_prod_axis
+#define mlx_profile olivine_profile
+#define mlx_profile_ olivine_profile_
+#define mlx_profile_free olivine_profile_free
+#define mlx_profile_get_totals olivine_profile_get_totals
+#define mlx_profile_json olivine_profile_json
+#define mlx_profile_save_trace olivine_profile_save_trace
+#define mlx_profile_start olivine_profile_start
+#define mlx_profile_stop olivine_profile_stop
+#define mlx_profile_table olivine_profile_table
+#define mlx_profile_totals olivine_profile_totals
+#define mlx_profile_totals_ olivine_profile_totals_
 #define mlx_promote_types olivine_promote_types
 #define mlx_put_along_axis olivine_put_along_axis
 #define mlx_qqmm olivine_qqmm

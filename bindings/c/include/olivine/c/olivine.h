@@ -38,6 +38,7 @@
 #include "olivine/c/io_types.h"
 #include "olivine/c/map.h"
 #include "olivine/c/metal.h"
+#include "olivine/c/profiler.h"
 #include "olivine/c/string.h"
 #include "olivine/c/transforms.h"
 #include "olivine/c/transforms_impl.h"

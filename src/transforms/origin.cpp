@@ -56,7 +56,8 @@ std::string describe_origin(const Node* n) {
     if (!where.empty()) text += ", made at " + where;
     located |= !where.empty();
   }
-  return located ? text : std::string();  // names alone tell little
+  // Names alone tell little beside a line of the program. Without a binding they are all there is.
+  return located || !captures_locations() ? text : std::string();
 }
 
 }  // namespace olivine

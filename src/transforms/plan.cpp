@@ -2,6 +2,7 @@
 #include "transforms/plan.h"
 
 #include "core/error.h"
+#include "core/location.h"
 #include "transforms/control.h"
 
 namespace olivine {
@@ -61,6 +62,7 @@ PlanEntry::Kind PlanBuilder::classify(Node* n) {
   if (!op.composite) no_kernel(n, key);
   Arrays in;
   for (Node* i : n->inputs) in.push_back(share(i));
+  LocationScope of_the_op(n->location ? n->location : kNowhere);
   composites.push_back(op.composite(n->params, in));
   return Kind::alias;
 }

@@ -70,7 +70,8 @@ class Rebuild {
     }
     made_[i] = n->tuple ? remake_tuple(n, n->params, in, specs_of(n))
                         : make_node(*n->op, n->params, in, n->shape, n->dtype);
-    made_[i]->node()->location = n->location;
+    // What comes from a file has no place of its own: it belongs to the line that calls it.
+    if (n->location) made_[i]->node()->location = n->location;
     if (in.empty()) made_[i]->node()->tracer = true;  // to be run in outer traces as well
     if (merge_ && !n->op->opaque) seen_.emplace(hash, *made_[i]);
   }

@@ -71,7 +71,11 @@ std::string unclear(const std::string& text) {
     return "an error that does not say whose it is: ";
   }
   if (text.size() > 2000) return "an error of more than 2000 bytes: ";
-  bool control = std::ranges::any_of(text, [](char c) { return c >= 0 && c < ' '; });
+  // Below what an evaluation says, lines may tell how the operands came to be.
+  std::string sentence = text.substr(0, text.find("\n  from "));
+  auto breaks = [](char c) { return c >= 0 && c < ' '; };
+  bool control = std::ranges::any_of(sentence, breaks) ||
+                 std::ranges::any_of(text, [&](char c) { return breaks(c) && c != '\n'; });
   if (control || !is_utf8(text)) return "an error that is not one line of text: ";
   return {};
 }

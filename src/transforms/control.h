@@ -70,8 +70,15 @@ struct BodyError : std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
 
-// ---- Running (control_run.cpp): `in` and `out` are where the operands begin.
-void run_loop(const Task& t, std::span<const LeafBinding> in, std::span<const LeafBinding> out);
-void run_branch(const Task& t, std::span<const LeafBinding> in, std::span<const LeafBinding> out);
+// ---- Running (control_run.cpp).
+// A loop or branch that may run many times; it holds no memory of arrays meanwhile.
+class ControlRun {
+ public:
+  virtual ~ControlRun() = default;
+  // Where the task's operands begin.
+  virtual void run(std::span<const LeafBinding> in, std::span<const LeafBinding> out) = 0;
+};
+// Refers to the task.
+std::unique_ptr<ControlRun> make_control_run(const Task& t);
 
 }  // namespace olivine

@@ -4,6 +4,9 @@
 // the body may overwrite once the next carry needs no other part of it; the first carry belongs to
 // somebody else and is only read. Slices of the xs are read where they lie, and ys are written, or
 // copied where that is not possible, to their place in the stacked output.
+//
+// What does not change between steps is found out once, so that a step costs little more than its
+// kernels; of a loop inside another loop, once for all its runs.
 #include <cstring>
 
 #include "core/error.h"
@@ -14,6 +17,10 @@ namespace olivine {
 namespace {
 
 using Source = TracedGraph::Source;
+using Places = std::span<const LeafBinding>;
+
+// Steps of a loop between two questions whether to stop; the tasks of a body ask by their work.
+constexpr int64_t kPollSteps = 64;
 
 char* address(const LeafBinding& b) {
   return b.buffer ? static_cast<char*>(b.buffer->data) + b.byte_offset : nullptr;
@@ -29,6 +36,11 @@ void copy(const View& from, const View& to) {
   }
 }
 
+View slice_of(View v) {
+  v.shape.erase(v.shape.begin()), v.strides.erase(v.strides.begin());
+  return v;
+}
+
 // One body: where its outputs are after a run, and which of them it can write to a given place.
 class BodyRun {
  public:
@@ -42,37 +54,36 @@ class BodyRun {
       bool computed = s.kind == Source::Kind::computed;
       alone_.push_back(computed && is_alone(static_cast<size_t>(s.index)));
     }
+    for (size_t l = 0; l < leaves_.size(); ++l) {
+      if (plan.sources[l].input < 0) leaves_[l] = {plan.sources[l].constant.get()};
+    }
   }
 
   const Source& source(size_t output) const { return graph_.sources[output]; }
   // Whether an output has memory of its own, and that in row-major order.
   bool alone(size_t output) const { return alone_[output]; }
-  // Calls bind(leaf, input) for the inputs that the plan reads.
-  template <class F>
-  void bind_leaves(F&& bind) {
-    for (size_t l = 0; l < leaves_.size(); ++l) {
-      const LeafSource& s = plan_.sources[l];
-      if (s.input >= 0) bind(leaves_[l], s.input);
-      if (s.input < 0) leaves_[l] = {s.constant.get()};
-    }
-  }
-  void start() {
-    run_.buffers.assign(plan_.slots.size(), {});
-    run_.byte_offset.assign(plan_.slots.size(), 0);
-    run_.done = 0;
-  }
+  // The inputs that the plan reads: number of an input, or -1, by leaf.
+  int32_t input_of(size_t leaf) const { return plan_.sources[leaf].input; }
+  std::vector<LeafBinding>& leaves() { return leaves_; }
+
+  void start() { repeated_.drop_outputs(); }
   void place(size_t output, Buffer* buffer, int64_t byte_offset) {
     int32_t slot = result(output).slot;
     run_.buffers[slot] = BufferRef(buffer);
     run_.byte_offset[slot] = byte_offset;
   }
   void run() { repeated_(); }
-  // Of a computed output.
-  View value(size_t output) const {
+  void end() { repeated_.drop_memory(); }
+
+  // Of a computed output: how it lies, and where.
+  View layout(size_t output) const {
+    const PlanResult& r = result(output);
+    return {nullptr, r.dtype, r.layout.shape, r.layout.strides};
+  }
+  char* begin(size_t output) const {
     const PlanResult& r = result(output);
     char* begin = static_cast<char*>(run_.buffers[r.slot]->data) + run_.byte_offset[r.slot];
-    return {begin + r.layout.offset * static_cast<int64_t>(r.dtype.size()), r.dtype, r.layout.shape,
-            r.layout.strides};
+    return begin + r.layout.offset * static_cast<int64_t>(r.dtype.size());
   }
   BufferRef take(size_t output) { return std::move(run_.buffers[result(output).slot]); }
 
@@ -99,195 +110,310 @@ class BodyRun {
   RepeatedRun repeated_;
 };
 
-class Loop {
+class LoopRun final : public ControlRun {
  public:
-  Loop(const Task& t, std::span<const LeafBinding> in, std::span<const LeafBinding> out)
-      : t_(t), p_(t.params.as<LoopParams>()), in_(in), out_(out), body_(*p_.body, *t.plan) {
-    ys_ = p_.ys();
-    first_carry_ = p_.constants + p_.counts + p_.xs;
-    for (int32_t j = 0; j < p_.carry; ++j) {
-      const Operand& o = t.in[p_.constants + p_.xs + j];
-      carries_.push_back({in[p_.constants + p_.xs + j], {}, o.view});
-      carries_.back().view.data = address(carries_.back().at);
-    }
-    handed_on_.resize(p_.carry, false);
-    for (int32_t k = 0; k < ys_ + p_.carry; ++k) {
-      const Source& s = body_.source(k);
-      bool carried = s.kind == Source::Kind::input && s.index >= first_carry_;
-      if (carried) handed_on_[s.index - first_carry_] = true;
-    }
-    if (p_.counts) index_ = allocate(sizeof(int64_t));
-  }
-
-  void run() {
-    int64_t most = p_.until && p_.length == 0 ? INT64_MAX : p_.length;
-    for (int64_t step = 0; step < most; ++step) {
-      if (p_.until && !*static_cast<const bool*>(carries_[0].view.data)) break;
-      poll_interrupt();
-      one_step(p_.reverse ? p_.length - 1 - step : step);
-    }
-    for (int32_t j = 0; j < p_.carry; ++j) copy(carries_[j].view, output(ys_ + j));
-  }
+  explicit LoopRun(const Task& t);
+  void run(Places in, Places out) override;
 
  private:
   struct Carry {
     LeafBinding at;
     BufferRef own;  // null: somebody else's
-    View view;      // row-major
+    char* data = nullptr;
   };
+  // A leaf of the body's plan that changes from step to step: a carry, or a slice of an input.
+  struct Leaf {
+    size_t leaf;
+    int32_t carry, x;  // one of them is -1
+    int64_t step;      // of a slice: bytes from one to the next
+  };
+  // An output of the body that is copied after each step.
+  struct Copied {
+    int32_t output;
+    View from, to;  // without addresses
+  };
+  // Where the next carry comes from: a carry of this step (>= 0), a copy, or the body's output.
+  static constexpr int32_t kTaken = -1, kCopied = -2;
 
-  void one_step(int64_t position) {
-    if (p_.counts) write_index(position);
-    for (int32_t j = 0; p_.stacks && j < p_.carry; ++j) {
-      copy(carries_[j].view, slice(ys_ + p_.carry + j, position));
-    }
-    body_.start();
-    body_.bind_leaves([&](LeafBinding& leaf, int32_t input) { leaf = binding(input, position); });
-    for (int32_t k = 0; k < ys_; ++k) {
-      if (placed(k)) body_.place(k, out_[k].buffer, slice_offset(k, position));
-    }
-    body_.run();
-    for (int32_t k = 0; k < ys_; ++k) {
-      if (!placed(k)) copy(value(k, position), slice(k, position));
-    }
-    next_carries(position);
-  }
+  void find_leaves();
+  void find_slices();
+  void find_carries();
+  void begin(Places in, Places out);
+  void end();
+  void one_step(int64_t position);
+  void write_index(int64_t position);
+  void bind_leaves(int64_t position);
+  void next_carries(int64_t position);
+  void replace_carry(int32_t j, int64_t position, Carry& c);
 
-  void write_index(int64_t position) {
-    int64_t i = p_.first + position;
-    bool wide = p_.body->traced->placeholders[p_.constants].dtype() == int64;
-    if (wide) {
-      std::memcpy(index_->data, &i, sizeof(i));
-    } else {
-      int32_t narrow = static_cast<int32_t>(i);
-      std::memcpy(index_->data, &narrow, sizeof(narrow));
-    }
+  View view_of(int32_t output) const;
+  char* address_of(int32_t output, int64_t position) const;
+  void copy_to(const Copied& c, int64_t position, char* to) const {
+    View from = c.from, out = c.to;
+    from.data = address_of(c.output, position);
+    out.data = to;
+    copy(from, out);
   }
-
-  LeafBinding binding(int32_t input, int64_t position) {
-    if (input < p_.constants) return in_[input];
-    if (p_.counts && input == p_.constants) return {index_.get()};
-    if (input < first_carry_) {
-      int32_t x = input - p_.counts;
-      const View& v = t_.in[x].view;
-      LeafBinding b = in_[x];
-      b.byte_offset += position * v.strides[0] * static_cast<int64_t>(v.dtype.size());
-      return b;
-    }
-    Carry& c = carries_[input - first_carry_];
-    LeafBinding b = c.at;
-    if (c.own && c.own->unique() && !handed_on_[input - first_carry_]) {
-      b.donatable = true;
-      b.owner = &c.own;
-    }
-    return b;
-  }
-
-  // What output k of the body is after a step.
-  View value(int32_t k, int64_t position) {
-    const Source& s = body_.source(k);
-    if (s.kind == Source::Kind::computed) return body_.value(k);
-    if (s.index >= first_carry_) return carries_[s.index - first_carry_].view;
-    LeafBinding at = binding(s.index, position);
-    if (p_.counts && s.index == p_.constants) {
-      return {address(at), p_.body->traced->placeholders[s.index].dtype(), {}, {}};
-    }
-    bool constant = s.index < p_.constants;
-    View v = t_.in[constant ? s.index : s.index - p_.counts].view;
-    if (!constant) v.shape.erase(v.shape.begin()), v.strides.erase(v.strides.begin());
-    v.data = address(at);
-    return v;
-  }
-
-  void next_carries(int64_t position) {
-    for (int32_t j = 0; j < p_.carry; ++j) {
-      const Source& s = body_.source(ys_ + j);
-      if (s.kind == Source::Kind::input && s.index >= first_carry_) {
-        next_.push_back(carries_[s.index - first_carry_]);
-        continue;
-      }
-      Carry c{{}, {}, carries_[j].view};
-      View now = value(ys_ + j, position);
-      if (body_.alone(ys_ + j)) {
-        c.own = body_.take(ys_ + j);
-      } else {
-        c.own = allocate(bytes_of(c.view));
-        c.view.data = c.own->data;
-        copy(now, c.view);
-      }
-      c.at = {c.own.get()};
-      c.view.data = c.own->data;
-      next_.push_back(std::move(c));
-    }
-    std::swap(carries_, next_);
-    next_.clear();  // lets go of buffers, so that they may be overwritten
-  }
-
-  bool placed(int32_t k) const {
-    return body_.alone(k) && slice_bytes(k) > 0 && slice_bytes(k) % 64 == 0;
-  }
-  size_t slice_bytes(int32_t k) const {
-    return p_.length == 0 ? 0 : bytes_of(t_.out[k].view) / static_cast<size_t>(p_.length);
-  }
-  int64_t slice_offset(int32_t k, int64_t position) const {
-    return out_[k].byte_offset + position * static_cast<int64_t>(slice_bytes(k));
-  }
-  View output(int32_t k) const {
-    View v = t_.out[k].view;
-    v.data = address(out_[k]);
-    return v;
-  }
-  View slice(int32_t k, int64_t position) const {
-    View v = t_.out[k].view;
-    v.shape.erase(v.shape.begin()), v.strides.erase(v.strides.begin());
-    v.data = address(out_[k]) + position * static_cast<int64_t>(slice_bytes(k));
-    return v;
+  int64_t slice_offset(int32_t output, int64_t position) const {
+    return position * static_cast<int64_t>(slice_bytes_[output]);
   }
 
   const Task& t_;
   const LoopParams& p_;
-  std::span<const LeafBinding> in_, out_;
+  Places in_, out_;
   BodyRun body_;
-  int32_t ys_, first_carry_;
+  const int32_t ys_, first_carry_;
+  std::vector<Leaf> leaves_;
+  std::vector<size_t> slice_bytes_, carry_bytes_;  // by output of the op; by carry
+  std::vector<int32_t> placed_;                    // ys that the body writes where they belong
+  std::vector<Copied> copied_ys_, copied_carries_;
+  std::vector<int32_t> next_from_;  // by carry
+  std::vector<bool> handed_on_;     // carries that an output of the body is, so that they must stay
+  bool moves_ = false;              // some carry becomes another
   std::vector<Carry> carries_, next_;
-  std::vector<bool> handed_on_;  // carries that an output of the body is, so that they must stay
   BufferRef index_;
+  bool wide_index_;
+};
+
+LoopRun::LoopRun(const Task& t)
+    : t_(t),
+      p_(t.params.as<LoopParams>()),
+      body_(*p_.body, *t.plan),
+      ys_(p_.ys()),
+      first_carry_(p_.constants + p_.counts + p_.xs),
+      carries_(static_cast<size_t>(p_.carry)),
+      wide_index_(p_.counts && p_.body->traced->placeholders[p_.constants].dtype() == int64) {
+  find_leaves();
+  find_slices();
+  find_carries();
+}
+
+void LoopRun::find_leaves() {
+  for (size_t l = 0; l < body_.leaves().size(); ++l) {
+    const int32_t input = body_.input_of(l);
+    if (input >= first_carry_) {
+      leaves_.push_back({l, input - first_carry_, -1, 0});
+    } else if (input >= p_.constants + p_.counts) {
+      const View& v = t_.in[input - p_.counts].view;
+      leaves_.push_back({l, -1, input - p_.counts, v.strides[0] * int64_t(v.dtype.size())});
+    }
+  }
+}
+
+void LoopRun::find_slices() {
+  for (int32_t k = 0; k < static_cast<int32_t>(t_.out.size()); ++k) {
+    const bool stacked = k < ys_ || k >= ys_ + p_.carry;
+    const size_t all = bytes_of(t_.out[k].view);
+    slice_bytes_.push_back(!stacked || all == 0 ? 0 : all / static_cast<size_t>(p_.length));
+  }
+  for (int32_t k = 0; k < ys_; ++k) {
+    if (slice_bytes_[k] == 0) continue;
+    if (body_.alone(k) && slice_bytes_[k] % 64 == 0) {
+      placed_.push_back(k);
+    } else {
+      copied_ys_.push_back({k, view_of(k), slice_of(t_.out[k].view)});
+    }
+  }
+}
+
+void LoopRun::find_carries() {
+  handed_on_.resize(static_cast<size_t>(p_.carry), false);
+  for (int32_t k = 0; k < ys_ + p_.carry; ++k) {
+    const Source& s = body_.source(k);
+    const bool carried = s.kind == Source::Kind::input && s.index >= first_carry_;
+    if (carried) handed_on_[s.index - first_carry_] = true;
+    if (k < ys_) continue;
+    const int32_t j = k - ys_, from = s.index - first_carry_;
+    next_from_.push_back(carried ? from : body_.alone(k) ? kTaken : kCopied);
+    moves_ |= carried && from != j;
+    carry_bytes_.push_back(bytes_of(t_.out[k].view));
+    copied_carries_.push_back({k, view_of(k), t_.out[k].view});
+  }
+}
+
+void LoopRun::run(Places in, Places out) {
+  begin(in, out);
+  const int64_t most = p_.until && p_.length == 0 ? INT64_MAX : p_.length;
+  for (int64_t step = 0; step < most; ++step) {
+    if (p_.until && !*reinterpret_cast<const bool*>(carries_[0].data)) break;
+    if (step % kPollSteps == 0) poll_interrupt();
+    one_step(p_.reverse ? p_.length - 1 - step : step);
+  }
+  for (int32_t j = 0; j < p_.carry; ++j) {
+    if (carry_bytes_[j]) std::memcpy(address(out[ys_ + j]), carries_[j].data, carry_bytes_[j]);
+  }
+  end();
+}
+
+void LoopRun::begin(Places in, Places out) {
+  in_ = in;
+  out_ = out;
+  for (int32_t j = 0; j < p_.carry; ++j) {
+    const LeafBinding& first = in[p_.constants + p_.xs + j];
+    carries_[j] = {first, {}, address(first)};
+  }
+  if (p_.counts) index_ = allocate(sizeof(int64_t));
+  for (size_t l = 0; l < body_.leaves().size(); ++l) {
+    const int32_t input = body_.input_of(l);
+    if (input >= 0 && input < p_.constants) body_.leaves()[l] = in[input];
+    if (p_.counts && input == p_.constants) body_.leaves()[l] = {index_.get()};
+  }
+}
+
+void LoopRun::end() {
+  for (Carry& c : carries_) c = {};
+  index_ = {};
+  body_.end();
+}
+
+void LoopRun::one_step(int64_t position) {
+  if (p_.counts) write_index(position);
+  for (int32_t j = 0; p_.stacks && j < p_.carry; ++j) {
+    const int32_t k = ys_ + p_.carry + j;
+    char* to = address(out_[k]) + slice_offset(k, position);
+    if (carry_bytes_[j]) std::memcpy(to, carries_[j].data, carry_bytes_[j]);
+  }
+  body_.start();
+  bind_leaves(position);
+  for (int32_t k : placed_) {
+    body_.place(k, out_[k].buffer, out_[k].byte_offset + slice_offset(k, position));
+  }
+  body_.run();
+  for (const Copied& c : copied_ys_) {
+    copy_to(c, position, address(out_[c.output]) + slice_offset(c.output, position));
+  }
+  next_carries(position);
+}
+
+void LoopRun::write_index(int64_t position) {
+  const int64_t i = p_.first + position;
+  if (wide_index_) {
+    std::memcpy(index_->data, &i, sizeof(i));
+  } else {
+    const int32_t narrow = static_cast<int32_t>(i);
+    std::memcpy(index_->data, &narrow, sizeof(narrow));
+  }
+}
+
+void LoopRun::bind_leaves(int64_t position) {
+  for (const Leaf& l : leaves_) {
+    LeafBinding& b = body_.leaves()[l.leaf];
+    if (l.carry < 0) {
+      b = in_[l.x];
+      b.byte_offset += position * l.step;
+      continue;
+    }
+    Carry& c = carries_[l.carry];
+    b = c.at;
+    if (c.own && !handed_on_[l.carry] && c.own->unique()) {
+      b.donatable = true;
+      b.owner = &c.own;
+    }
+  }
+}
+
+// How output k of the body lies.
+View LoopRun::view_of(int32_t k) const {
+  const Source& s = body_.source(k);
+  if (s.kind == Source::Kind::computed) return body_.layout(k);
+  const array& input = p_.body->traced->placeholders[s.index];
+  View v{nullptr, input.dtype(), input.shape(), row_major(input.shape())};
+  const bool counter = p_.counts && s.index == p_.constants;
+  if (counter || s.index >= first_carry_) return v;
+  if (s.index < p_.constants) return t_.in[s.index].view;
+  return slice_of(t_.in[s.index - p_.counts].view);
+}
+
+// Where it is after a step.
+char* LoopRun::address_of(int32_t k, int64_t position) const {
+  const Source& s = body_.source(k);
+  if (s.kind == Source::Kind::computed) return body_.begin(k);
+  if (s.index >= first_carry_) return carries_[s.index - first_carry_].data;
+  if (s.index < p_.constants) return address(in_[s.index]);
+  if (p_.counts && s.index == p_.constants) return static_cast<char*>(index_->data);
+  const int32_t x = s.index - p_.counts;
+  const View& v = t_.in[x].view;
+  return address(in_[x]) + position * v.strides[0] * static_cast<int64_t>(v.dtype.size());
+}
+
+void LoopRun::next_carries(int64_t position) {
+  if (!moves_) {
+    for (int32_t j = 0; j < p_.carry; ++j) {
+      if (next_from_[j] < 0) replace_carry(j, position, carries_[j]);
+    }
+    return;
+  }
+  for (int32_t j = 0; j < p_.carry; ++j) {
+    if (next_from_[j] >= 0) {
+      next_.push_back(carries_[next_from_[j]]);
+    } else {
+      replace_carry(j, position, next_.emplace_back());
+    }
+  }
+  std::swap(carries_, next_);
+  next_.clear();  // lets go of buffers, so that they may be overwritten
+}
+
+void LoopRun::replace_carry(int32_t j, int64_t position, Carry& c) {
+  if (next_from_[j] == kTaken) {
+    c.own = body_.take(ys_ + j);
+  } else {
+    BufferRef copy = allocate(carry_bytes_[j]);
+    copy_to(copied_carries_[j], position, static_cast<char*>(copy->data));
+    c.own = std::move(copy);
+  }
+  c.at = {c.own.get()};
+  c.data = static_cast<char*>(c.own->data);
+}
+
+class BranchRun final : public ControlRun {
+ public:
+  explicit BranchRun(const Task& t) : t_(t), bodies_(t.branches.size()) {}
+
+  void run(Places in, Places out) override {
+    int32_t index;
+    std::memcpy(&index, address(in[0]), sizeof(index));
+    const auto last = static_cast<int64_t>(bodies_.size()) - 1;
+    const auto taken = static_cast<size_t>(std::clamp<int64_t>(index, 0, last));
+    if (!bodies_[taken]) {
+      const auto& branches = t_.params.as<BranchParams>().branches;
+      bodies_[taken] = std::make_unique<BodyRun>(*branches[taken], *t_.branches[taken]);
+    }
+    run(*bodies_[taken], in, out);
+  }
+
+ private:
+  void run(BodyRun& body, Places in, Places out) const {
+    body.start();
+    for (size_t l = 0; l < body.leaves().size(); ++l) {
+      if (const int32_t input = body.input_of(l); input >= 0) body.leaves()[l] = in[input + 1];
+    }
+    const auto placed = [&](size_t k) { return body.alone(k) && bytes_of(t_.out[k].view) > 0; };
+    for (size_t k = 0; k < out.size(); ++k) {
+      if (placed(k)) body.place(k, out[k].buffer, out[k].byte_offset);
+    }
+    body.run();
+    for (size_t k = 0; k < out.size(); ++k) {
+      if (placed(k)) continue;
+      const Source& s = body.source(k);
+      const bool computed = s.kind == Source::Kind::computed;
+      View from = computed ? body.layout(k) : t_.in[s.index + 1].view, to = t_.out[k].view;
+      from.data = computed ? body.begin(k) : address(in[s.index + 1]);
+      to.data = address(out[k]);
+      copy(from, to);
+    }
+    body.end();
+  }
+
+  const Task& t_;
+  std::vector<std::unique_ptr<BodyRun>> bodies_;  // null: not taken yet
 };
 
 }  // namespace
 
-void run_loop(const Task& t, std::span<const LeafBinding> in, std::span<const LeafBinding> out) {
-  Loop(t, in, out).run();
-}
-
-void run_branch(const Task& t, std::span<const LeafBinding> in, std::span<const LeafBinding> out) {
-  const auto& branches = t.params.as<BranchParams>().branches;
-  int32_t index;
-  std::memcpy(&index, address(in[0]), sizeof(index));
-  size_t taken =
-      static_cast<size_t>(std::clamp<int64_t>(index, 0, static_cast<int64_t>(branches.size()) - 1));
-  BodyRun body(*branches[taken], *t.branches[taken]);
-  body.start();
-  body.bind_leaves([&](LeafBinding& leaf, int32_t input) { leaf = in[input + 1]; });
-  auto placed = [&](size_t k) { return body.alone(k) && bytes_of(t.out[k].view) > 0; };
-  for (size_t k = 0; k < out.size(); ++k) {
-    if (placed(k)) body.place(k, out[k].buffer, out[k].byte_offset);
-  }
-  body.run();
-  for (size_t k = 0; k < out.size(); ++k) {
-    if (placed(k)) continue;
-    const Source& s = body.source(k);
-    View from;
-    if (s.kind == Source::Kind::computed) {
-      from = body.value(k);
-    } else {
-      from = t.in[s.index + 1].view;
-      from.data = address(in[s.index + 1]);
-    }
-    View to = t.out[k].view;
-    to.data = address(out[k]);
-    copy(from, to);
-  }
+std::unique_ptr<ControlRun> make_control_run(const Task& t) {
+  if (t.kind == Task::Kind::loop) return std::make_unique<LoopRun>(t);
+  return std::make_unique<BranchRun>(t);
 }
 
 }  // namespace olivine

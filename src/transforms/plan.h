@@ -237,12 +237,16 @@ struct PlanRun {
 // emptied had no unfinished user.
 void run_plan(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& run);
 
-// A plan that runs many times on leaves that change. Before each time, `run` is emptied.
+// A plan that runs many times on leaves that change. What can be found out once is.
 class RepeatedRun {
  public:
   RepeatedRun(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& run);
   ~RepeatedRun();
+  // Lets go of what the last time left in `run`; to be called before each time.
+  void drop_outputs();
   void operator()();
+  // Lets go of all memory. It may run again.
+  void drop_memory();
 
  private:
   std::unique_ptr<class Runner> runner_;

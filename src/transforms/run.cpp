@@ -1,6 +1,7 @@
 // Running a plan: bind memory, call kernels in order, attach the user's line to errors.
 #include <algorithm>
 
+#include "backends/bound_program.h"
 #include "core/error.h"
 #include "core/location.h"
 #include "olivine/debug.h"
@@ -40,21 +41,53 @@ void rethrow_with_location(const Task& t) {
   }
 }
 
+namespace {
+
+// Elements of element-wise work, times ops, after which interrupts are asked for again.
+constexpr int64_t kPollWork = 1 << 17;
+// Times that a plan runs before it is worth binding programs to operands.
+constexpr int64_t kRunsBeforeBinding = 2;
+
+bool is_half(Dtype t) { return t == float16 || t == bfloat16; }
+
+std::unique_ptr<PreparedProgram> program_of(const Task& t) {
+  Program program;
+  Instr instr{t.op, t.key, t.out[0].view.dtype, static_cast<uint8_t>(t.in.size()), {}};
+  for (size_t k = 0; k < t.in.size(); ++k) {
+    program.leaves.push_back(t.in[k].view.dtype);
+    instr.src[k] = static_cast<uint16_t>(k);
+  }
+  program.code.push_back(instr);
+  program.outputs.push_back(static_cast<uint16_t>(t.in.size()));
+  return cpu_backend().prepare(program);
+}
+
+// About how much a task does, at least; kPollWork where that is not known.
+int64_t work_of(const Task& t) {
+  constexpr int64_t kTask = 256;
+  const int64_t elements = t.out.empty() ? 0 : t.out[0].view.size();
+  if (t.kind == Task::Kind::elementwise || t.kind == Task::Kind::copy) return kTask + elements;
+  if (t.kind != Task::Kind::fused || !t.region) return kPollWork;
+  return kTask + elements * static_cast<int64_t>(t.region->program.code.size());
+}
+
+}  // namespace
+
 class Runner {
  public:
-  // `again`: it will run many times, so that what operands look like is kept for the next time.
+  // `again`: it will run many times, so that what is found out about tasks is kept.
   Runner(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& run, bool again)
       : plan_(plan),
         leaves_(leaves),
         run_(run),
         base_(plan.slots.size(), nullptr),
         again_(again),
-        operands_(again ? plan.tasks.size() : 1) {
+        kept_(again ? plan.tasks.size() : 1) {
     run_.buffers.resize(plan.slots.size());
     run_.byte_offset.resize(plan.slots.size(), 0);
-    if (plan.arena_bytes) {
-      MemoryScope temporaries(plan);
-      arena_ = allocate_arena(plan.arena_bytes);
+    for (size_t i = 0; i < plan.slots.size(); ++i) {
+      const bool temp = plan.slots[i].kind == Slot::Kind::temp;
+      (temp ? temps_ : moving_).push_back(static_cast<int32_t>(i));
     }
   }
 
@@ -74,27 +107,67 @@ class Runner {
     for (int32_t i = tail; i < count; ++i) guarded_step(i);
   }
 
+  // Lets go of what the last run left in outputs.
+  void drop_outputs() {
+    for (int32_t i : moving_) {
+      run_.buffers[i] = {};
+      run_.byte_offset[i] = 0;
+    }
+  }
+  // Lets go of all memory, until it runs again.
+  void drop_memory() {
+    drop_outputs();
+    for (int32_t i : temps_) run_.buffers[i] = {};
+    arena_ = {};
+  }
+
  private:
-  // The operands of a task as its kernel sees them.
-  struct Operands {
+  // What is known of a task.
+  struct Kept {
+    bool looked_at = false, empty = false;
+    int64_t work = kPollWork;
     std::vector<View> in, out;
+    std::unique_ptr<PreparedProgram> program;  // of a single op
+    std::unique_ptr<BoundProgram> bound;
+    std::unique_ptr<ControlRun> control;
+    std::vector<LeafBinding> places_in, places_out;
   };
 
   static char* data(Buffer* b) { return static_cast<char*>(b->data); }
 
   void begin() {
-    for (size_t i = 0; i < plan_.slots.size(); ++i) {
+    if (!arena_ && plan_.arena_bytes) place_temps();
+    for (int32_t i : moving_) {
       const Slot& s = plan_.slots[i];
       base_[i] = nullptr;
-      if (s.kind == Slot::Kind::leaf) {
-        const LeafBinding& leaf = leaves_[s.leaf];
-        base_[i] = leaf.buffer ? data(leaf.buffer) + leaf.byte_offset : nullptr;
+      if (s.kind != Slot::Kind::leaf) continue;
+      const LeafBinding& leaf = leaves_[s.leaf];
+      base_[i] = leaf.buffer ? data(leaf.buffer) + leaf.byte_offset : nullptr;
+    }
+    run_.done = 0;
+    if (again_ && runs_ < kRunsBeforeBinding && ++runs_ == kRunsBeforeBinding) bind_programs();
+  }
+
+  void place_temps() {
+    MemoryScope temporaries(plan_);
+    arena_ = allocate_arena(plan_.arena_bytes);
+    for (int32_t i : temps_) {
+      const size_t offset = plan_.slots[i].arena_offset;
+      base_[i] = data(arena_.get()) + offset;
+      run_.buffers[i] = arena_;
+      run_.byte_offset[i] = static_cast<int64_t>(offset);
+    }
+  }
+
+  void bind_programs() {
+    for (size_t i = 0; i < kept_.size(); ++i) {
+      const Task& t = plan_.tasks[i];
+      Kept& k = kept_[i];
+      const PreparedProgram* program = t.program.get();
+      if (t.kind == Task::Kind::elementwise && !is_half(t.key)) {
+        program = (k.program = program_of(t)).get();
       }
-      if (s.kind == Slot::Kind::temp) {
-        base_[i] = arena_ ? data(arena_.get()) + s.arena_offset : nullptr;
-        run_.buffers[i] = arena_;
-        run_.byte_offset[i] = static_cast<int64_t>(s.arena_offset);
-      }
+      if (const auto* p = dynamic_cast<const BindableProgram*>(program)) k.bound = p->bind();
     }
   }
 
@@ -102,7 +175,7 @@ class Runner {
     const Task& t = plan_.tasks[i];
     try {
       StepScope noted(t);
-      step(t, operands_[again_ ? i : 0]);
+      step(t, kept_[again_ ? i : 0]);
     } catch (...) {
       rethrow_with_location(t);
     }
@@ -110,29 +183,42 @@ class Runner {
     for (int32_t slot : t.releases) release(slot);
   }
 
-  void step(const Task& t, Operands& o) {
-    poll_interrupt();
+  void step(const Task& t, Kept& k) {
+    if (!again_ || !k.looked_at) look_at(t, k);
+    if ((since_poll_ += k.work) >= kPollWork) {
+      since_poll_ = 0;
+      poll_interrupt();
+    }
     claim_outputs(t);
     if (t.kind == Task::Kind::plan) return run_nested(t);
-    if (t.kind == Task::Kind::loop) return run_loop(t, places(t.in), places(t.out));
-    if (t.kind == Task::Kind::branch) return run_branch(t, places(t.in), places(t.out));
-    bind(t.in, o.in);
-    bind(t.out, o.out);
+    if (t.kind == Task::Kind::loop || t.kind == Task::Kind::branch) return run_control(t, k);
+    bind(t.in, k.in);
+    bind(t.out, k.out);
     if (t.kernel && t.kernel->make) {
-      make(t, o);
+      make(t, k);
     } else if (t.in_place) {
       Uninterruptible guard;
-      call(t, o);
+      call(t, k);
     } else {
-      call(t, o);
+      call(t, k);
     }
     if (plan_.checked) [[unlikely]]
-      check(t, o);
+      check(t, k);
   }
 
-  void check(const Task& t, Operands& o) {
-    for (size_t i = 0; i < t.out.size(); ++i) o.out[i].data = base_[t.out[i].slot];
-    check_finite(t, o.in, o.out, plan_.checked);
+  void look_at(const Task& t, Kept& k) {
+    k.looked_at = true;
+    k.in.resize(t.in.size());
+    k.out.resize(t.out.size());
+    for (size_t i = 0; i < t.in.size(); ++i) k.in[i] = t.in[i].view;
+    for (size_t i = 0; i < t.out.size(); ++i) k.out[i] = t.out[i].view;
+    k.empty = std::ranges::all_of(k.out, [](const View& v) { return v.size() == 0; });
+    if (again_) k.work = work_of(t);
+  }
+
+  void check(const Task& t, Kept& k) {
+    for (size_t i = 0; i < t.out.size(); ++i) k.out[i].data = base_[t.out[i].slot];
+    check_finite(t, k.in, k.out, plan_.checked);
   }
 
   void claim_outputs(const Task& t) {
@@ -156,42 +242,45 @@ class Runner {
     base_[slot] = data(run_.buffers[slot].get()) + run_.byte_offset[slot];
   }
 
+  void run_control(const Task& t, Kept& k) {
+    if (!k.control) k.control = make_control_run(t);
+    find_places(t.in, k.places_in);
+    find_places(t.out, k.places_out);
+    k.control->run(k.places_in, k.places_out);
+    if (!again_) k.control.reset();
+  }
+
   // Where operands begin, for those who run plans on them.
-  std::vector<LeafBinding> places(const std::vector<Operand>& operands) {
-    std::vector<LeafBinding> found;
+  void find_places(const std::vector<Operand>& operands, std::vector<LeafBinding>& places) {
+    places.clear();
     for (const Operand& o : operands) {
       const Slot& s = plan_.slots[o.slot];
       Buffer* b = s.kind == Slot::Kind::leaf ? leaves_[s.leaf].buffer : run_.buffers[o.slot].get();
-      found.push_back({b, b ? base_[o.slot] + o.byte_offset - data(b) : 0});
+      places.push_back({b, b ? base_[o.slot] + o.byte_offset - data(b) : 0});
     }
-    return found;
   }
 
   void bind(const std::vector<Operand>& operands, std::vector<View>& views) {
-    bool known = again_ && views.size() == operands.size();
-    views.resize(operands.size());
     for (size_t i = 0; i < operands.size(); ++i) {
-      if (!known) views[i] = operands[i].view;
       views[i].data = base_[operands[i].slot] + operands[i].byte_offset;
     }
   }
 
-  void call(const Task& t, const Operands& o) {
-    bool empty = true;
-    for (const View& v : o.out) empty &= v.size() == 0;
-    if (empty) return;
+  void call(const Task& t, const Kept& k) {
+    if (k.empty) return;
+    if (k.bound) return k.bound->run(k.in, k.out);
     switch (t.kind) {
       case Task::Kind::kernel:
-        t.kernel->run({o.in, o.out, t.params.raw()});
+        t.kernel->run({k.in, k.out, t.params.raw()});
         break;
       case Task::Kind::elementwise:
-        cpu_backend().run_elementwise(t.op, t.key, o.in, o.out[0]);
+        cpu_backend().run_elementwise(t.op, t.key, k.in, k.out[0]);
         break;
       case Task::Kind::fused:
-        t.program->run(o.in, o.out);
+        t.program->run(k.in, k.out);
         break;
       case Task::Kind::copy:
-        cpu_backend().copy(o.in[0], o.out[0]);
+        cpu_backend().copy(k.in[0], k.out[0]);
         break;
       case Task::Kind::plan:
       case Task::Kind::loop:
@@ -201,16 +290,14 @@ class Runner {
   }
 
   // A kernel that brings the memory of its outputs along; it may take that of inputs that die here.
-  void make(const Task& t, const Operands& o) {
+  void make(const Task& t, const Kept& k) {
     std::vector<BufferRef> in, out(t.out.size());
-    bool empty = true;
-    for (const View& v : o.out) empty &= v.size() == 0;
-    if (empty) {
+    if (k.empty) {
       for (BufferRef& b : out) b = allocate(0);
     } else {
       for (size_t i = 0; i < t.in.size(); ++i) in.push_back(lend(t, t.in[i].slot));
       try {
-        t.kernel->make({o.in, o.out, t.params.raw()}, in, out);
+        t.kernel->make({k.in, k.out, t.params.raw()}, in, out);
       } catch (...) {
         for (size_t i = 0; i < in.size(); ++i) give_back(t.in[i].slot, std::move(in[i]));
         throw;
@@ -294,8 +381,10 @@ class Runner {
   PlanRun& run_;
   BufferRef arena_;
   std::vector<char*> base_;
+  std::vector<int32_t> temps_, moving_;  // slots of the arena, and others
   bool again_;
-  std::vector<Operands> operands_;  // by task if it runs again
+  int64_t runs_ = 0, since_poll_ = 0;
+  std::vector<Kept> kept_;  // by task if it runs again
 };
 
 void run_plan(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& run) {
@@ -305,6 +394,8 @@ void run_plan(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& ru
 RepeatedRun::RepeatedRun(const Plan& plan, std::span<const LeafBinding> leaves, PlanRun& run)
     : runner_(std::make_unique<Runner>(plan, leaves, run, true)) {}
 RepeatedRun::~RepeatedRun() = default;
+void RepeatedRun::drop_outputs() { runner_->drop_outputs(); }
+void RepeatedRun::drop_memory() { runner_->drop_memory(); }
 void RepeatedRun::operator()() { runner_->run(); }
 
 }  // namespace olivine

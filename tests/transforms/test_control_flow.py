@@ -618,6 +618,63 @@ def test_an_error_of_the_function_is_its_own():
         mx.scan(lambda c, x: (c, 1 / 0), H, XS)
 
 
+# ---- Steps that find what earlier ones kept.
+
+
+def same(a, b):
+    for x, y in zip(mx_leaves(a), mx_leaves(b), strict=True):
+        assert np.array_equal(np.array(x), np.array(y), equal_nan=True)
+
+
+BODIES = {
+    "arithmetic": lambda c, x: (c * 0.5 + x * c - 0.25, c),
+    "functions": lambda c, x: (mx.where(c > x, mx.tanh(c), mx.clip(c + x, -1.0, 1.0)), mx.sum(c)),
+    "views": lambda c, x: (mx.flip(c, -1) * 0.5 + x, mx.transpose(c)[1:]),
+    "columns": lambda c, x: ((c + mx.sum(c, axis=1, keepdims=True) * 0.1) * 0.5, c[:, :1] * x),
+    "products": lambda c, x: (mx.tanh(mx.transpose(c) @ c)[:1] + c * 0.1 + x, c[0]),
+    "halves": lambda c, x: ((c.astype(mx.bfloat16) * 0.5 + 0.3).astype(mx.float32), c),
+    "a loop": lambda c, x: (mx.fori_loop(0, 3, lambda i, d: d * 0.5 + x * i, c), c),
+    "a branch": lambda c, x: (mx.cond(mx.sum(c) > 0, lambda c: c * 0.5 - 1, mx.cos, c), c),
+    "sorted": lambda c, x: (mx.sort(c * -0.9 + x, axis=-1), mx.argmax(c)),
+}
+
+
+@pytest.mark.parametrize("shape", [(4, 8), (3, 700)])
+@pytest.mark.parametrize("body", BODIES)
+def test_many_steps_give_the_bits_of_as_many_evaluations(body, shape):
+    """Enough of them that programs are bound to their operands and machine code is written."""
+    steps = 300
+    start = mx.array(rng.normal(size=shape).astype(np.float32))
+    xs = mx.array(rng.normal(size=(steps,)).astype(np.float32))
+    carry, ys = start, []
+    for k in range(steps):
+        carry, y = BODIES[body](carry, xs[k])
+        mx.eval(carry, y)
+        ys.append(y)
+    same(mx.scan(BODIES[body], start, xs), (carry, mx.stack(ys)))
+
+
+def test_a_loop_inside_a_loop_starts_anew_in_each_step():
+    def inner(i, c):
+        def step(d, x):
+            return mx.where(x > i, d + x, d * 0.5), mx.stack([d, d])
+
+        d, ys = mx.scan(step, mx.full((3,), i.astype(mx.float32)), mx.arange(5.0))
+        return c + mx.sum(ys) + d[0]
+
+    def in_numpy():
+        c = np.float32(0)
+        for i in range(20):
+            d, total = np.float32(i), np.float32(0)
+            for x in range(5):
+                total += 6 * d
+                d = d + x if x > i else d * np.float32(0.5)
+            c += total + d
+        return c
+
+    assert mx.fori_loop(0, 20, inner, mx.array(0.0)).item() == pytest.approx(in_numpy(), rel=1e-5)
+
+
 # ---- Memory, interrupts, threads.
 
 

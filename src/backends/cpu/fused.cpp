@@ -24,7 +24,9 @@
 #include <atomic>
 #include <cstring>
 #include <new>
+#include <utility>
 
+#include "backends/bound_program.h"
 #include "backends/cpu/arithmetic_run.h"
 #include "backends/cpu/half_chain.h"
 #include "backends/cpu/half_table.h"
@@ -43,6 +45,8 @@ constexpr int64_t kSlotBytes = 3072;
 constexpr int64_t kFetchFrom = 2 << 20;
 // Elements of a program that are worth looking for machine code of its runs.
 constexpr int64_t kRunsFrom = 1 << 15;
+// The same of a program that runs again and again.
+constexpr int64_t kKeptRunsFrom = 64;
 // Elements of a program that are worth looking for chains of 16-bit floats.
 constexpr int64_t kChainsFrom = 1 << 14;
 constexpr int64_t kLine = 64;
@@ -81,10 +85,11 @@ struct Value {
 
 using Tables = std::vector<std::shared_ptr<ChainResults>>;  // of a program's chains
 
-class FusedProgram final : public PreparedProgram {
+class FusedProgram final : public BindableProgram {
  public:
   FusedProgram(const Program& program, const KernelTable& table);
   void run(std::span<const View> in, std::span<const View> out) const override { run(in, out, {}); }
+  std::unique_ptr<BoundProgram> bind() const override;
   void run(std::span<const View> in, std::span<const View> out, const Tables& tables) const;
 
   size_t leaves = 0;
@@ -102,8 +107,12 @@ class FusedProgram final : public PreparedProgram {
 
 // A program bound to operands, read by all threads of a run.
 struct Binding {
+  // `runs_from`: elements that are worth looking for machine code.
   Binding(const FusedProgram& p, std::span<const View> in, std::span<const View> out,
-          const Tables& chain_tables);
+          const Tables& chain_tables, int64_t runs_from = kRunsFrom);
+  // To operands of other addresses, equal where those were.
+  void move(std::span<const View> in, std::span<const View> out);
+  int64_t grain() const;
 
   const FusedProgram& program;
   const Tables& tables;
@@ -117,6 +126,8 @@ struct Binding {
   uint16_t slots;
   SmallVector<Value, 24> values;  // of the program, then temporaries
   SmallVector<uint16_t, 12> moving;
+  SmallVector<uint16_t, 4> written;  // where the outputs lie
+  bool one_tile = false;             // that reads and writes operands where they are
   SmallVector<uint16_t, 8> fetched;  // values read or written in order, fetched ahead
   SmallVector<Exec, 8> prologue;     // once per chunk
   SmallVector<Exec, 16> body;        // once per tile
@@ -168,16 +179,44 @@ class Worker {
  public:
   explicit Worker(const Binding& b);
   void run(int64_t begin, int64_t end);
+  // After the binding moved, or another program ran on this thread.
+  void renew();
+  // All there is, of a binding of one tile.
+  void run_tile();
 
  private:
+  void place(char* scratch);
+  void run_prologue();
   void lay_out(const Value& value, char* to) const;
   void set_row(int64_t row, int64_t row_end, int64_t column, int64_t n);
   void fetch_share(size_t step, int64_t n) const;
   void execute(const Exec& e, int64_t n) const;
 
   const Binding& b_;
-  char* scratch_;
+  char* scratch_ = nullptr;
   SmallVector<char*, 24> p_;
+};
+
+// A binding that is kept while nothing but addresses change.
+class KeptBinding final : public BoundProgram {
+ public:
+  explicit KeptBinding(const FusedProgram& program) : program_(program) {}
+  void run(std::span<const View> in, std::span<const View> out) override;
+
+ private:
+  bool is_aliased_as_before(std::span<const View> in, std::span<const View> out);
+  void bind(std::span<const View> in, std::span<const View> out);
+
+  // A run of machine code takes about 0.1 ms to write.
+  static constexpr int kRunsBeforeCode = 256;
+
+  const FusedProgram& program_;
+  const Tables no_tables_;
+  std::unique_ptr<Binding> binding_;
+  std::unique_ptr<Worker> worker_;
+  uint64_t aliases_ = 0;  // bit k + i * outputs: input i is where output k is
+  int64_t grain_ = 0;
+  int runs_ = 0;
 };
 
 FusedProgram::FusedProgram(const Program& program, const KernelTable& table)
@@ -219,7 +258,7 @@ void FusedProgram::assign_slots() {
 }
 
 Binding::Binding(const FusedProgram& p, std::span<const View> in, std::span<const View> out,
-                 const Tables& chain_tables)
+                 const Tables& chain_tables, int64_t runs_from)
     : program(p),
       tables(chain_tables),
       walk(collapse(out[0].shape, in)),
@@ -235,10 +274,24 @@ Binding::Binding(const FusedProgram& p, std::span<const View> in, std::span<cons
   }
   place_leaves(in);
   place_outputs(in, out);
-  if (rows * inner >= kRunsFrom) join_runs();
+  if (rows * inner >= runs_from) join_runs();
   choose_fetched();
   pieces = (inner + p.tile - 1) / p.tile;
   units = (rows + row_block - 1) / row_block * pieces;
+  one_tile = units == 1 && std::all_of(moving.begin(), moving.end(), [&](uint16_t v) {
+               return values[v].place == Place::direct || values[v].place == Place::uniform;
+             });
+}
+
+void Binding::move(std::span<const View> in, std::span<const View> out) {
+  for (size_t k = 0; k < in.size(); ++k) values[k].base = static_cast<char*>(in[k].data);
+  for (size_t o = 0; o < out.size(); ++o) values[written[o]].base = static_cast<char*>(out[o].data);
+}
+
+// Units of a parallel task.
+int64_t Binding::grain() const {
+  const int64_t per_unit = std::min(program.tile, inner) * row_block;
+  return std::max<int64_t>(1, elementwise_grain(program.steps.size()) / per_unit);
 }
 
 void Binding::place_leaves(std::span<const View> in) {
@@ -321,12 +374,13 @@ void Binding::place_outputs(std::span<const View> in, std::span<const View> out)
     place.base = static_cast<char*>(out[o].data);
     if (direct) {
       values[v] = place;
-      moving.push_back(v);
+      written.push_back(v);
     } else {
       const uint16_t to = add_temporary(place);
       copies.push_back({Form::copy, false, place.itemsize, to, {v}, nullptr});
-      moving.push_back(to);
+      written.push_back(to);
     }
+    moving.push_back(written.back());
   }
   for (size_t i = 0; i < program.steps.size(); ++i) add_step(i);
   for (Exec e : copies) {
@@ -499,18 +553,31 @@ uint16_t Binding::add_temporary(Value v) {
 }
 
 Worker::Worker(const Binding& b) : b_(b) {
-  const size_t n = b.values.size();
-  scratch_ = arena.get(static_cast<size_t>(b.slots) * kSlotBytes + n * kCellBytes);
-  char* cells = scratch_ + static_cast<size_t>(b.slots) * kSlotBytes;
-  p_.resize(n);
-  for (size_t v = 0; v < n; ++v) {
-    const Value& value = b.values[v];
+  p_.resize(b.values.size());
+  renew();
+}
+
+void Worker::renew() {
+  const size_t n = b_.values.size();
+  char* scratch = arena.get(static_cast<size_t>(b_.slots) * kSlotBytes + n * kCellBytes);
+  if (scratch != scratch_) place(scratch);
+  for (uint16_t v : b_.moving) {
+    const Value& value = b_.values[v];
+    if (value.place == Place::direct || value.place == Place::uniform) p_[v] = value.base;
+    if (value.place == Place::periodic && value.is_leaf) lay_out(value, p_[v]);
+  }
+}
+
+void Worker::place(char* scratch) {
+  scratch_ = scratch;
+  char* cells = scratch + static_cast<size_t>(b_.slots) * kSlotBytes;
+  for (size_t v = 0; v < p_.size(); ++v) {
+    const Value& value = b_.values[v];
     const bool in_slot = value.place == Place::slot || value.place == Place::strided ||
                          value.place == Place::packed || value.place == Place::periodic;
-    p_[v] = in_slot                      ? scratch_ + value.slot * kSlotBytes
+    p_[v] = in_slot                      ? scratch + value.slot * kSlotBytes
             : value.place == Place::cell ? cells + v * kCellBytes
                                          : value.base;
-    if (value.place == Place::periodic && value.is_leaf) lay_out(value, p_[v]);
   }
 }
 
@@ -522,12 +589,22 @@ void Worker::lay_out(const Value& value, char* to) const {
   for (; done < all; done *= 2) std::memcpy(to + done, to, std::min(done, all - done));
 }
 
-void Worker::run(int64_t begin, int64_t end) {
-  const int64_t tile = b_.program.tile;
+void Worker::run_prologue() {
+  const int64_t longest = std::min(b_.program.tile, b_.inner);
   for (const Exec& e : b_.prologue) {
     const Value& dst = b_.values[e.dst];
-    execute(e, dst.place == Place::periodic ? b_.periodic_elements(dst) : tile);
+    execute(e, dst.place == Place::periodic ? b_.periodic_elements(dst) : longest);
   }
+}
+
+void Worker::run_tile() {
+  run_prologue();
+  for (const Exec& e : b_.body) execute(e, b_.inner);
+}
+
+void Worker::run(int64_t begin, int64_t end) {
+  const int64_t tile = b_.program.tile;
+  run_prologue();
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t row = unit / b_.pieces * b_.row_block;
     const int64_t column = unit % b_.pieces * tile;
@@ -637,15 +714,55 @@ void FusedProgram::run(std::span<const View> in, std::span<const View> out,
                        const Tables& tables) const {
   if (out.empty() || out[0].size() == 0) return;
   const Binding binding(*this, in, out, tables);
-  const int64_t per_unit = std::min(tile, binding.inner) * binding.row_block;
-  const int64_t grain = std::max<int64_t>(1, elementwise_grain(steps.size()) / per_unit);
-  parallel_for(binding.units, grain,
+  parallel_for(binding.units, binding.grain(),
                [&](int64_t begin, int64_t end) { Worker(binding).run(begin, end); });
+}
+
+std::unique_ptr<BoundProgram> FusedProgram::bind() const {
+  return std::make_unique<KeptBinding>(*this);
+}
+
+void KeptBinding::run(std::span<const View> in, std::span<const View> out) {
+  const bool fits = in.size() * out.size() <= 64;
+  if (!fits || out.empty() || out[0].size() == 0) return program_.run(in, out);
+  if (!is_aliased_as_before(in, out) || !binding_ || runs_ == kRunsBeforeCode) {
+    bind(in, out);
+  } else {
+    binding_->move(in, out);
+  }
+  ++runs_;
+  if (grain_ < binding_->units) {
+    return parallel_for(binding_->units, grain_,
+                        [&](int64_t begin, int64_t end) { Worker(*binding_).run(begin, end); });
+  }
+  if (worker_) {
+    worker_->renew();
+  } else {
+    worker_ = std::make_unique<Worker>(*binding_);
+  }
+  binding_->one_tile ? worker_->run_tile() : worker_->run(0, binding_->units);
+}
+
+bool KeptBinding::is_aliased_as_before(std::span<const View> in, std::span<const View> out) {
+  uint64_t aliases = 0;
+  for (size_t k = 0, bit = 0; k < in.size(); ++k) {
+    for (size_t o = 0; o < out.size(); ++o, ++bit) {
+      aliases |= static_cast<uint64_t>(in[k].data == out[o].data) << bit;
+    }
+  }
+  return std::exchange(aliases_, aliases) == aliases;
+}
+
+void KeptBinding::bind(std::span<const View> in, std::span<const View> out) {
+  worker_.reset();
+  const int64_t runs_from = runs_ < kRunsBeforeCode ? kRunsFrom : kKeptRunsFrom;
+  binding_ = std::make_unique<Binding>(program_, in, out, no_tables_, runs_from);
+  grain_ = binding_->grain();
 }
 
 // A program that may have chains of 16-bit floats. What they are is found at the first run that is
 // worth it, when it is known which operands are numbers.
-class ChainingProgram final : public PreparedProgram {
+class ChainingProgram final : public BindableProgram {
  public:
   ChainingProgram(const Program& program, const KernelTable& table)
       : program_(program), table_(table), plain_(program, table) {}
@@ -654,6 +771,7 @@ class ChainingProgram final : public PreparedProgram {
     const FusedProgram* chained = find(in, out, tables);
     chained ? chained->run(in, out, tables) : plain_.run(in, out);
   }
+  std::unique_ptr<BoundProgram> bind() const override;
   ~ChainingProgram() override { delete chained_.load(); }
 
  private:
@@ -673,6 +791,25 @@ class ChainingProgram final : public PreparedProgram {
   const FusedProgram plain_;
   mutable std::atomic<const Chained*> chained_{nullptr};
 };
+
+// Arrays too small for chains run by the binding of the plain program.
+class KeptChaining final : public BoundProgram {
+ public:
+  KeptChaining(const ChainingProgram& program, std::unique_ptr<BoundProgram> plain)
+      : program_(program), plain_(std::move(plain)) {}
+  void run(std::span<const View> in, std::span<const View> out) override {
+    const bool large = !out.empty() && out[0].size() >= kChainsFrom;
+    large ? program_.run(in, out) : plain_->run(in, out);
+  }
+
+ private:
+  const ChainingProgram& program_;
+  std::unique_ptr<BoundProgram> plain_;
+};
+
+std::unique_ptr<BoundProgram> ChainingProgram::bind() const {
+  return std::make_unique<KeptChaining>(*this, plain_.bind());
+}
 
 std::vector<bool> ChainingProgram::numbers_among(std::span<const View> in) {
   std::vector<bool> numbers;

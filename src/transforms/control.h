@@ -77,6 +77,9 @@ class ControlRun {
   virtual ~ControlRun() = default;
   // Where the task's operands begin.
   virtual void run(std::span<const LeafBinding> in, std::span<const LeafBinding> out) = 0;
+  // Bytes that a loop allocates once for all that its steps write beside temporaries; -1: others
+  // allocate in every step.
+  virtual int64_t placed_bytes() const { return -1; }
 };
 // Refers to the task.
 std::unique_ptr<ControlRun> make_control_run(const Task& t);

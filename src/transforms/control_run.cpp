@@ -6,7 +6,9 @@
 // copied where that is not possible, to their place in the stacked output.
 //
 // What does not change between steps is found out once, so that a step costs little more than its
-// kernels; of a loop inside another loop, once for all its runs.
+// kernels; of a loop inside another loop, once for all its runs. Where all that a step writes is
+// small, it is allocated once too: carries lie in two places by turns, or in one that is
+// overwritten (the placed steps of LoopRun).
 #include <cstring>
 
 #include "core/error.h"
@@ -21,6 +23,8 @@ using Places = std::span<const LeafBinding>;
 
 // Steps of a loop between two questions whether to stop; the tasks of a body ask by their work.
 constexpr int64_t kPollSteps = 64;
+// Most bytes that steps write beside their temporaries if they are placed.
+constexpr int64_t kPlacedBytes = 32 << 10;
 
 char* address(const LeafBinding& b) {
   return b.buffer ? static_cast<char*>(b.buffer->data) + b.byte_offset : nullptr;
@@ -75,6 +79,13 @@ class BodyRun {
   void run() { repeated_(); }
   void end() { repeated_.drop_memory(); }
 
+  // For runs whose slots are placed one by one.
+  const Plan& plan() const { return plan_; }
+  RepeatedRun& repeated() { return repeated_; }
+  const RepeatedRun& repeated() const { return repeated_; }
+  // Of a computed output.
+  int32_t slot(size_t output) const { return result(output).slot; }
+
   // Of a computed output: how it lies, and where.
   View layout(size_t output) const {
     const PlanResult& r = result(output);
@@ -82,8 +93,7 @@ class BodyRun {
   }
   char* begin(size_t output) const {
     const PlanResult& r = result(output);
-    char* begin = static_cast<char*>(run_.buffers[r.slot]->data) + run_.byte_offset[r.slot];
-    return begin + r.layout.offset * static_cast<int64_t>(r.dtype.size());
+    return repeated_.bases()[r.slot] + r.layout.offset * static_cast<int64_t>(r.dtype.size());
   }
   BufferRef take(size_t output) { return std::move(run_.buffers[result(output).slot]); }
 
@@ -114,6 +124,7 @@ class LoopRun final : public ControlRun {
  public:
   explicit LoopRun(const Task& t);
   void run(Places in, Places out) override;
+  int64_t placed_bytes() const override { return is_placed_ ? memory_bytes_ : -1; }
 
  private:
   struct Carry {
@@ -132,6 +143,13 @@ class LoopRun final : public ControlRun {
     int32_t output;
     View from, to;  // without addresses
   };
+  // A carry of placed steps.
+  struct Placed {
+    int32_t carry;
+    int32_t leaf, out;                      // slots; -1: the body does not read it; it is copied
+    int64_t first, second;                  // offsets of its places
+    char *next = nullptr, *then = nullptr;  // its places, the one to be written first
+  };
   // Where the next carry comes from: a carry of this step (>= 0), a copy, or the body's output.
   static constexpr int32_t kTaken = -1, kCopied = -2;
 
@@ -143,6 +161,11 @@ class LoopRun final : public ControlRun {
   void one_step(int64_t position);
   void write_index(int64_t position);
   void bind_leaves(int64_t position);
+  void write_stacks(int64_t position);
+  void place_slots();
+  bool is_overwritten(int32_t carry, int32_t leaf_slot, int32_t out_slot) const;
+  void begin_placed();
+  void placed_step(int64_t position);
   void next_carries(int64_t position);
   void replace_carry(int32_t j, int64_t position, Carry& c);
 
@@ -173,6 +196,13 @@ class LoopRun final : public ControlRun {
   std::vector<Carry> carries_, next_;
   BufferRef index_;
   bool wide_index_;
+
+  bool is_placed_ = false;
+  int64_t memory_bytes_ = 0;
+  BufferRef memory_;
+  std::vector<int32_t> leaf_slots_;  // by leaf
+  std::vector<Placed> placed_carries_;
+  std::vector<std::pair<int32_t, int64_t>> own_places_;  // slots that are copied, and offsets
 };
 
 LoopRun::LoopRun(const Task& t)
@@ -186,6 +216,7 @@ LoopRun::LoopRun(const Task& t)
   find_leaves();
   find_slices();
   find_carries();
+  if (!moves_ && body_.repeated().can_be_placed()) place_slots();
 }
 
 void LoopRun::find_leaves() {
@@ -237,7 +268,8 @@ void LoopRun::run(Places in, Places out) {
   for (int64_t step = 0; step < most; ++step) {
     if (p_.until && !*reinterpret_cast<const bool*>(carries_[0].data)) break;
     if (step % kPollSteps == 0) poll_interrupt();
-    one_step(p_.reverse ? p_.length - 1 - step : step);
+    const int64_t position = p_.reverse ? p_.length - 1 - step : step;
+    is_placed_ ? placed_step(position) : one_step(position);
   }
   for (int32_t j = 0; j < p_.carry; ++j) {
     if (carry_bytes_[j]) std::memcpy(address(out[ys_ + j]), carries_[j].data, carry_bytes_[j]);
@@ -253,6 +285,7 @@ void LoopRun::begin(Places in, Places out) {
     carries_[j] = {first, {}, address(first)};
   }
   if (p_.counts) index_ = allocate(sizeof(int64_t));
+  if (is_placed_) return begin_placed();
   for (size_t l = 0; l < body_.leaves().size(); ++l) {
     const int32_t input = body_.input_of(l);
     if (input >= 0 && input < p_.constants) body_.leaves()[l] = in[input];
@@ -262,17 +295,13 @@ void LoopRun::begin(Places in, Places out) {
 
 void LoopRun::end() {
   for (Carry& c : carries_) c = {};
-  index_ = {};
+  index_ = memory_ = {};
   body_.end();
 }
 
 void LoopRun::one_step(int64_t position) {
   if (p_.counts) write_index(position);
-  for (int32_t j = 0; p_.stacks && j < p_.carry; ++j) {
-    const int32_t k = ys_ + p_.carry + j;
-    char* to = address(out_[k]) + slice_offset(k, position);
-    if (carry_bytes_[j]) std::memcpy(to, carries_[j].data, carry_bytes_[j]);
-  }
+  write_stacks(position);
   body_.start();
   bind_leaves(position);
   for (int32_t k : placed_) {
@@ -283,6 +312,14 @@ void LoopRun::one_step(int64_t position) {
     copy_to(c, position, address(out_[c.output]) + slice_offset(c.output, position));
   }
   next_carries(position);
+}
+
+void LoopRun::write_stacks(int64_t position) {
+  for (int32_t j = 0; p_.stacks && j < p_.carry; ++j) {
+    const int32_t k = ys_ + p_.carry + j;
+    char* to = address(out_[k]) + slice_offset(k, position);
+    if (carry_bytes_[j]) std::memcpy(to, carries_[j].data, carry_bytes_[j]);
+  }
 }
 
 void LoopRun::write_index(int64_t position) {
@@ -364,6 +401,88 @@ void LoopRun::replace_carry(int32_t j, int64_t position, Carry& c) {
   }
   c.at = {c.own.get()};
   c.data = static_cast<char*>(c.own->data);
+}
+
+// ---- Placed steps.
+
+// Finds a place for each output that belongs to no y.
+void LoopRun::place_slots() {
+  const std::vector<Slot>& slots = body_.plan().slots;
+  leaf_slots_.resize(body_.leaves().size(), -1);
+  std::vector<bool> is_placed(slots.size(), true);
+  for (size_t s = 0; s < slots.size(); ++s) {
+    if (slots[s].kind == Slot::Kind::leaf) leaf_slots_[slots[s].leaf] = static_cast<int32_t>(s);
+    is_placed[s] = slots[s].kind != Slot::Kind::output;
+  }
+  auto take = [&](size_t bytes) {
+    return std::exchange(memory_bytes_, memory_bytes_ + static_cast<int64_t>((bytes + 63) & ~63u));
+  };
+  for (int32_t k : placed_) is_placed[body_.slot(k)] = true;
+  for (int32_t j = 0; j < p_.carry; ++j) {
+    if (next_from_[j] >= 0) continue;
+    Placed& c = placed_carries_.emplace_back(Placed{j, -1, -1, 0, 0});
+    for (const Leaf& l : leaves_) {
+      if (l.carry == j) c.leaf = leaf_slots_[l.leaf];
+    }
+    if (next_from_[j] == kTaken) is_placed[c.out = body_.slot(ys_ + j)] = true;
+    c.first = take(carry_bytes_[j]);
+    c.second = is_overwritten(j, c.leaf, c.out) ? c.first : take(carry_bytes_[j]);
+  }
+  for (size_t s = 0; s < slots.size(); ++s) {
+    if (!is_placed[s]) own_places_.emplace_back(static_cast<int32_t>(s), take(slots[s].bytes));
+  }
+  is_placed_ = memory_bytes_ <= kPlacedBytes;
+}
+
+bool LoopRun::is_overwritten(int32_t carry, int32_t leaf_slot, int32_t out_slot) const {
+  return out_slot >= 0 && leaf_slot >= 0 && !handed_on_[carry] &&
+         body_.plan().slots[out_slot].donor == leaf_slot;
+}
+
+void LoopRun::begin_placed() {
+  memory_ = allocate(static_cast<size_t>(memory_bytes_));
+  char* memory = static_cast<char*>(memory_->data);
+  char** bases = body_.repeated().bases();
+  for (size_t l = 0; l < leaf_slots_.size(); ++l) {
+    const int32_t input = body_.input_of(l);
+    if (leaf_slots_[l] < 0) continue;
+    char*& base = bases[leaf_slots_[l]];
+    if (input < 0) base = static_cast<char*>(body_.leaves()[l].buffer->data);
+    if (input >= 0 && input < p_.constants) base = address(in_[input]);
+    if (p_.counts && input == p_.constants) base = static_cast<char*>(index_->data);
+    if (input >= first_carry_) base = carries_[input - first_carry_].data;
+  }
+  for (Placed& c : placed_carries_) {
+    c.next = memory + c.first;
+    c.then = memory + c.second;
+    if (c.out >= 0) bases[c.out] = c.next;
+  }
+  for (auto [slot, offset] : own_places_) bases[slot] = memory + offset;
+}
+
+void LoopRun::placed_step(int64_t position) {
+  char** bases = body_.repeated().bases();
+  if (p_.counts) write_index(position);
+  write_stacks(position);
+  for (const Leaf& l : leaves_) {
+    if (l.carry < 0) bases[leaf_slots_[l.leaf]] = address(in_[l.x]) + position * l.step;
+  }
+  for (int32_t k : placed_) {
+    bases[body_.slot(k)] = address(out_[k]) + slice_offset(k, position);
+  }
+  body_.repeated().run_placed();
+  for (const Copied& c : copied_ys_) {
+    copy_to(c, position, address(out_[c.output]) + slice_offset(c.output, position));
+  }
+  for (Placed& c : placed_carries_) {
+    if (c.out < 0) copy_to(copied_carries_[c.carry], position, c.next);
+  }
+  for (Placed& c : placed_carries_) {
+    carries_[c.carry].data = c.next;
+    if (c.leaf >= 0) bases[c.leaf] = c.next;
+    std::swap(c.next, c.then);
+    if (c.out >= 0) bases[c.out] = c.next;
+  }
 }
 
 class BranchRun final : public ControlRun {

@@ -151,6 +151,14 @@ class Walk {
     using Source = TracedGraph::Source;
     const auto& p = t.params.as<LoopParams>();
     const TracedGraph& g = *p.body->traced;
+    if (const int64_t own = make_control_run(t)->placed_bytes(); own >= 0) {
+      const int64_t index = p.counts ? int64_t(counted_bytes(sizeof(int64_t))) : 0;
+      std::vector<bool> placed;
+      for (const Slot& s : t.plan->slots) placed.push_back(s.kind == Slot::Kind::output);
+      const std::vector<LeafMemory> others(t.plan->sources.size());
+      return index + int64_t(counted_bytes(size_t(own))) +
+             footprint_of(*t.plan, others, placed).peak;
+    }
     const int32_t first = p.constants + p.counts + p.xs, ys = p.ys();
     std::vector<bool> handed_on(static_cast<size_t>(p.carry), false);
     for (const Source& s : g.sources) {

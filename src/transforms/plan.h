@@ -248,6 +248,12 @@ class RepeatedRun {
   // Lets go of all memory. It may run again.
   void drop_memory();
 
+  // Where the caller has memory for all leaves and outputs: it writes their addresses into bases(),
+  // by slot, and nothing is allocated but temporaries. Not for every plan.
+  bool can_be_placed() const;
+  char** bases() const;
+  void run_placed();
+
  private:
   std::unique_ptr<class Runner> runner_;
 };

@@ -107,6 +107,34 @@ class Runner {
     for (int32_t i = tail; i < count; ++i) guarded_step(i);
   }
 
+  // A run whose slots lie where the caller says, in bases(); nothing is claimed or released.
+  bool can_be_placed() const {
+    return !plan_.checked && std::ranges::all_of(plan_.tasks, [](const Task& t) {
+      const bool nested =
+          t.kind == Task::Kind::plan || t.kind == Task::Kind::loop || t.kind == Task::Kind::branch;
+      return !nested && !(t.kernel && t.kernel->make);
+    });
+  }
+  char** bases() { return base_.data(); }
+  void run_placed() {
+    profile::Scope running(profile::Phase::running, false);
+    if (!arena_ && plan_.arena_bytes) place_temps();
+    count_run();
+    size_t i = 0;
+    try {
+      for (; i < kept_.size(); ++i) {
+        const Task& t = plan_.tasks[i];
+        StepScope noted(t);
+        begin_task(t, kept_[i]);
+        bind(t.in, kept_[i].in);
+        bind(t.out, kept_[i].out);
+        call(t, kept_[i]);
+      }
+    } catch (...) {
+      rethrow_with_location(plan_.tasks[i]);
+    }
+  }
+
   // Lets go of what the last run left in outputs.
   void drop_outputs() {
     for (int32_t i : moving_) {
@@ -145,7 +173,10 @@ class Runner {
       base_[i] = leaf.buffer ? data(leaf.buffer) + leaf.byte_offset : nullptr;
     }
     run_.done = 0;
-    if (again_ && runs_ < kRunsBeforeBinding && ++runs_ == kRunsBeforeBinding) bind_programs();
+    if (again_) count_run();
+  }
+  void count_run() {
+    if (runs_ < kRunsBeforeBinding && ++runs_ == kRunsBeforeBinding) bind_programs();
   }
 
   void place_temps() {
@@ -184,11 +215,7 @@ class Runner {
   }
 
   void step(const Task& t, Kept& k) {
-    if (!again_ || !k.looked_at) look_at(t, k);
-    if ((since_poll_ += k.work) >= kPollWork) {
-      since_poll_ = 0;
-      poll_interrupt();
-    }
+    begin_task(t, k);
     claim_outputs(t);
     if (t.kind == Task::Kind::plan) return run_nested(t);
     if (t.kind == Task::Kind::loop || t.kind == Task::Kind::branch) return run_control(t, k);
@@ -204,6 +231,14 @@ class Runner {
     }
     if (plan_.checked) [[unlikely]]
       check(t, k);
+  }
+
+  void begin_task(const Task& t, Kept& k) {
+    if (!again_ || !k.looked_at) look_at(t, k);
+    if ((since_poll_ += k.work) >= kPollWork) {
+      since_poll_ = 0;
+      poll_interrupt();
+    }
   }
 
   void look_at(const Task& t, Kept& k) {
@@ -397,5 +432,8 @@ RepeatedRun::~RepeatedRun() = default;
 void RepeatedRun::drop_outputs() { runner_->drop_outputs(); }
 void RepeatedRun::drop_memory() { runner_->drop_memory(); }
 void RepeatedRun::operator()() { runner_->run(); }
+bool RepeatedRun::can_be_placed() const { return runner_->can_be_placed(); }
+char** RepeatedRun::bases() const { return runner_->bases(); }
+void RepeatedRun::run_placed() { runner_->run_placed(); }
 
 }  // namespace olivine

@@ -272,8 +272,12 @@ void reduce_columns(const Reduction& r) {
 void reduce_short(const Reduction& r) {
   const ReducePlan& plan = r.plan;
   int64_t offset[256];
-  LoopCursor down(plan.reduce, plan.reduced, 0);
-  for (int64_t i = 0; i < plan.length; ++i, down.next()) offset[i] = down.in;
+  if (plan.reduced == 1) {
+    for (int64_t i = 0; i < plan.length; ++i) offset[i] = i * plan.reduce[0].in;
+  } else {
+    LoopCursor down(plan.reduce, plan.reduced, 0);
+    for (int64_t i = 0; i < plan.length; ++i, down.next()) offset[i] = down.in;
+  }
   const LoopDim one{1, 0, 0};
   const LoopDim& across = plan.kept > 0 ? plan.keep[plan.kept - 1] : one;
   const int64_t stretches = (across.size + kStretch - 1) / kStretch;

@@ -39,13 +39,19 @@ inline void load_both(const S* p, Vec<Compute<S>>& v, Vec<Compute<S>>& w) {
   w = load(p + kLanes<Compute<S>>);
 }
 
-// `count` columns that are contiguous along k: `unroll` sums of lanes each.
+// `count` columns that are contiguous along k: `unroll` sums of lanes each, in registers. `ahead`:
+// elements from those in use to those that are fetched.
 template <class S, int count, int unroll>
-void dot_columns(const Compute<S>* x, const S* matrix, int64_t stride, int64_t k, Compute<S>* y) {
+void dot_columns(const Compute<S>* x, const S* matrix, int64_t stride, int64_t k, int64_t ahead,
+                 Compute<S>* y) {
   using T = Compute<S>;
   constexpr int lanes = kLanes<T>;
-  const int64_t ahead = gemv_ahead<S>(stride, count);
-  Vec<T> acc[count][unroll] = {};
+  Vec<T> acc[count][unroll];
+#pragma GCC unroll 4
+  for (int j = 0; j < count; ++j) {
+#pragma GCC unroll 8
+    for (int u = 0; u < unroll; ++u) acc[j][u] = Vec<T>{};
+  }
   int64_t p = 0;
   for (; p + unroll * lanes <= k; p += unroll * lanes) {
 #pragma GCC unroll 8
@@ -54,6 +60,7 @@ void dot_columns(const Compute<S>* x, const S* matrix, int64_t stride, int64_t k
 #pragma GCC unroll 4
       for (int j = 0; j < count; ++j) {
         const S* m = matrix + j * stride + p + u * lanes;
+#pragma GCC unroll 2
         for (int h = 0; h < 2 && kGemvAhead > 0; ++h) {
           if ((u + h) * lanes * sizeof(S) % 64 == 0) __builtin_prefetch(m + h * lanes + ahead);
         }
@@ -66,17 +73,20 @@ void dot_columns(const Compute<S>* x, const S* matrix, int64_t stride, int64_t k
   }
   for (; p + lanes <= k; p += lanes) {
     const Vec<T> xv = load(x + p);
+#pragma GCC unroll 4
     for (int j = 0; j < count; ++j) acc[j][0] = fma(xv, load(matrix + j * stride + p), acc[j][0]);
   }
   if (const int64_t left = k - p; left > 0) {
     const bool whole = k >= lanes;  // then the last vector is one that ends at k
     const Vec<T> xv = whole ? last_lanes<T>(load(x + k - lanes), left) : load_some(x, left);
+#pragma GCC unroll 4
     for (int j = 0; j < count; ++j) {
       const S* m = matrix + j * stride;
       const Vec<T> mv = whole ? last_lanes<T>(load(m + k - lanes), left) : load_some(m, left);
       acc[j][unroll - 1] = fma(xv, mv, acc[j][unroll - 1]);
     }
   }
+#pragma GCC unroll 4
   for (int j = 0; j < count; ++j) {
 #pragma GCC unroll 8
     for (int half = unroll / 2; half > 0; half /= 2) {
@@ -96,13 +106,14 @@ inline void gemv_dot_float16(const GemvArgs& args) {
   ScratchBytes scratch(args.k, sizeof(float));
   float* scaled = static_cast<float*>(scratch.data());
   for (int64_t p = 0; p < args.k; ++p) scaled[p] = x[p] * 0x1p112f;
+  const int64_t ahead = gemv_ahead<float16_t>(args.stride, 1);
   for (int64_t j = 0; j < args.n; ++j) {
     const float16_t* column = matrix + j * args.stride;
     if (all_finite(column, args.k)) {
       const auto* s = reinterpret_cast<const ScaledFloat16*>(column);
-      dot_columns<ScaledFloat16, 1, 8>(scaled, s, args.stride, args.k, y + j);
+      dot_columns<ScaledFloat16, 1, 8>(scaled, s, args.stride, args.k, ahead, y + j);
     } else {
-      dot_columns<float16_t, 1, 8>(x, column, args.stride, args.k, y + j);
+      dot_columns<float16_t, 1, 8>(x, column, args.stride, args.k, ahead, y + j);
     }
   }
 }
@@ -120,13 +131,14 @@ void gemv_dot(const GemvArgs& args) {
     if (args.k >= 8 * kLanes<T>) return gemv_dot_float16(args);
   }
 #endif
+  const int64_t ahead = gemv_ahead<S>(args.stride, 4), next = gemv_ahead<S>(args.stride, 1);
   int64_t j = 0;
   const bool several = kGemvColumns == 4 || args.k < 8 * kLanes<T>;
   for (; several && j + 4 <= args.n; j += 4) {
-    dot_columns<S, 4, 2>(x, matrix + j * args.stride, args.stride, args.k, y + j);
+    dot_columns<S, 4, 2>(x, matrix + j * args.stride, args.stride, args.k, ahead, y + j);
   }
   for (; j < args.n; ++j) {
-    dot_columns<S, 1, 8>(x, matrix + j * args.stride, args.stride, args.k, y + j);
+    dot_columns<S, 1, 8>(x, matrix + j * args.stride, args.stride, args.k, next, y + j);
   }
 }
 

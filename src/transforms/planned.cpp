@@ -8,6 +8,7 @@
 #include "runtime/counted_bytes.h"
 #include "transforms/footprint.h"
 #include "transforms/recompute.h"
+#include "transforms/schedule.h"
 
 namespace olivine {
 namespace {
@@ -31,8 +32,9 @@ class GraphPlanner {
     PlanBuilder collected = builder();
     collected.collect(g_.computed, nullptr);
     composites_ = std::move(collected.composites);
+    originals_ = scheduled(std::move(collected.entries));
     // What is checked overwrites nothing and is for finding errors; it takes what it takes.
-    if (planned_.memory_limit == 0 || checked_) return finish(std::move(collected));
+    if (planned_.memory_limit == 0 || checked_) return finish(restore(originals_));
     RecomputeSearch search{[this](const std::vector<PlanEntry>& entries) {
                              PlanBuilder b = restore(entries);
                              b.draft = true;
@@ -41,7 +43,6 @@ class GraphPlanner {
                            },
                            [this](const PlanBuilder& b) { return peak_of(planned_, b.plan); },
                            planned_.memory_limit};
-    originals_ = collected.entries;
     return finish(restore(entries_within(originals_, search)));
   }
 

@@ -16,6 +16,7 @@
 #include "backends/backend.h"
 #include "backends/cpu/lapack.h"
 #include "backends/cpu/scratch.h"
+#include "backends/cpu/scratch_meter.h"
 #include "backends/cpu/tile.h"
 #include "core/error.h"
 #include "core/size.h"
@@ -130,12 +131,13 @@ lapack::Int work_size(T best, const char* op) {
   return std::max<lapack::Int>(1, static_cast<lapack::Int>(n * (1 + 1e-6)) + 1);
 }
 
-// body(begin, end) over the matrices; `cost` is about the number of operations of one.
+// body(begin, end) over the matrices; `cost` is about the number of operations of one. Where memory
+// is metered, the body takes its scratch memory for a matrix and leaves it alone.
 template <class F>
 void for_matrices(int64_t count, double cost, F&& body) {
   constexpr double kChunk = 1 << 18;
   const int64_t grain = static_cast<int64_t>(std::clamp(kChunk / (cost + 500), 1.0, 4096.0));
-  parallel_for(count, grain, body);
+  ScratchMeter::parallel(count, grain, body);
 }
 
 template <class T>

@@ -44,11 +44,12 @@ int64_t cholesky_factor(int64_t n, T* a) {
   if constexpr (kBlocked<T>) {
     if (n >= blocked::kLeast) {
       const int64_t info = blocked::cholesky(n, a, n);  // row-major it is the upper triangle
+      if (ScratchMeter::is_on()) return 0;
       clear_upper<T>(a, n, T(0));
       return info;
     }
   }
-  return lapack::potrf<T>(narrow(n), a);
+  return ScratchMeter::is_on() ? 0 : lapack::potrf<T>(narrow(n), a);
 }
 
 template <class T>
@@ -59,6 +60,7 @@ void cholesky(const KernelCall& c) {
   FirstFailure failure;
   for_matrices(in.count(), cube(n) / 3, [&](int64_t begin, int64_t end) {
     Scratch<T> a(n * n);
+    if (ScratchMeter::is_on()) return static_cast<void>(cholesky_factor<T>(n, a));
     for (int64_t i = begin; i < end; ++i) {
       in.load(i, a);
       clear_upper<T>(a, n, T(0));
@@ -88,6 +90,13 @@ struct Columns : Scratch<T> {
 template <class T>
 int64_t lu_matrix(const Batch<T>& in, int64_t i, T* columns, T* a, int64_t* pivots) {
   const int64_t m = in.rows(), n = in.columns(), k = std::min(m, n);
+  if (ScratchMeter::is_on()) {
+    if constexpr (kBlocked<T>) {
+      if (k >= blocked::kLeast) return blocked::lu(m, n, a, n, pivots);
+    }
+    Scratch<Int> exchanged(k);
+    return 0;
+  }
   for (int64_t r = 0; r < k; ++r) pivots[r] = r;
   const MatrixRef<T> from = in[i];
   copy_matrix<T>({from.data, from.row_step, from.column_step}, row_major(a, n), m, n);
@@ -120,6 +129,7 @@ void lu(const KernelCall& c) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t info =
           lu_matrix(in, i, columns + 0, c.out[0].as<T>() + i * m * n, exchanged + 0);
+      if (ScratchMeter::is_on()) return;
       if (info > 0 && !caller.empty()) failure.add(i, info);
       for (int64_t r = 0; r < k; ++r) pivots[i * k + r] = static_cast<uint32_t>(exchanged[r]);
       write_order(m, exchanged + 0, k, perm + i * m);
@@ -149,7 +159,7 @@ void solve_blocked(const Batch<T>& lu, int64_t i, const uint32_t* pivots, bool a
                    const blocked::RightSide<T>& right, T* out) {
   const int64_t n = lu.rows();
   Scratch<int64_t> order(n);
-  write_order(n, pivots, n, order + 0);
+  if (!ScratchMeter::is_on()) write_order(n, pivots, n, order + 0);
   const auto lower = triangle(lu, i, false, true), upper = triangle(lu, i, true, false);
   blocked::System<T> system{lower, upper, true};
   if (adjoint) system = {upper.transposed(), lower.transposed(), true};
@@ -175,6 +185,9 @@ void lu_solve(const KernelCall& c) {
   for_matrices(out.count(), product(n, n, k) * 2, [&](int64_t begin, int64_t end) {
     if constexpr (kBlocked<T>) {
       for (int64_t i = begin; i < end && n >= blocked::kLeast; ++i) {
+        if (ScratchMeter::is_on()) {
+          return solve_blocked<T>(lu, 0, pivots, adjoint, {nullptr, k, 1, k}, nullptr);
+        }
         check_pivots(pivots + i * n, n);
         solve_blocked(lu, i, pivots + i * n, adjoint, right_side(right, i),
                       c.out[0].as<T>() + i * n * k);
@@ -183,6 +196,7 @@ void lu_solve(const KernelCall& c) {
     }
     Scratch<T> a(n * n), b(n * k);
     Scratch<Int> exchanged(n);
+    if (ScratchMeter::is_on()) return;
     for (int64_t i = begin; i < end; ++i) {
       check_pivots(pivots + i * n, n);
       lu.load(i, a);
@@ -212,6 +226,14 @@ void triangular_solve(const KernelCall& c) {
   FirstFailure failure;
   for_matrices(out.count(), product(n, n, k), [&](int64_t begin, int64_t end) {
     Columns<T> a(n, n * n), b(n, n * k);
+    if (ScratchMeter::is_on()) {
+      if constexpr (kBlocked<T>) {
+        if (n < blocked::kLeast) return;
+        const blocked::System<T> system{triangle(triangles, 0, p.upper, false), {}};
+        blocked::solve<T>(system, {b, k, 1, k}, nullptr);
+      }
+      return;
+    }
     for (int64_t i = begin; i < end; ++i) {
       const int64_t zero = p.caller.empty() ? n : first_zero(triangles, i);
       if (zero < n) failure.add(i, zero);
@@ -248,6 +270,7 @@ void qr_by_products(const Batch<T>& in, const KernelCall& c) {
   for_matrices(in.count(), 4 * product(m, n, n), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       T *q = c.out[0].as<T>() + i * m * n, *r = c.out[1].as<T>() + i * n * n;
+      if (ScratchMeter::is_on()) return blocked::qr(m, n, q, r);
       const MatrixRef<T> from = in[i];
       copy_matrix<T>({from.data, from.row_step, from.column_step}, row_major(q, n), m, n);
       if (all_finite<T>(q, m * n)) {
@@ -272,6 +295,7 @@ void qr(const KernelCall& c) {
   const Int lwork = qr_work<T>(m, n, n, "qr");
   for_matrices(in.count(), 4 * product(m, n, n), [&](int64_t begin, int64_t end) {
     Scratch<T> a(m * n), r(n * n), tau(n), work(lwork);
+    if (ScratchMeter::is_on()) return;
     for (int64_t i = begin; i < end; ++i) {
       in.load(i, a);
       const bool finite = all_finite<T>(a, m * n);
@@ -296,6 +320,7 @@ void complement(const KernelCall& c) {
   const Int lwork = qr_work<T>(m, k, m, "svd");
   for_matrices(in.count(), 4 * product(m, m, m), [&](int64_t begin, int64_t end) {
     Scratch<T> a(m * m), tau(k), work(lwork);
+    if (ScratchMeter::is_on()) return;
     for (int64_t i = begin; i < end; ++i) {
       in.load(i, a);
       if (all_finite<T>(a, m * k)) {

@@ -101,6 +101,10 @@ void svd_blocked(const KernelCall& c) {
   FirstFailure failure;
   for_matrices(in.count(), 20 * cube(k), [&](int64_t begin, int64_t end) {
     Scratch<T> a(m * n), u(kVectors ? large * k : 1), v(kVectors ? k * k : 1);
+    if (ScratchMeter::is_on()) {
+      return static_cast<void>(
+          blocked::svd<T>(large, k, a, nullptr, kVectors ? u + 0 : nullptr, v));
+    }
     for (int64_t i = begin; i < end; ++i) {
       const MatrixRef<T> from = in[i];
       const bool wide = m < n;
@@ -146,6 +150,7 @@ void svd(const KernelCall& c) {
       static_cast<double>(std::max(m, n)) * static_cast<double>(k) * static_cast<double>(k) * 20;
   for_matrices(in.count(), cost, [&](int64_t begin, int64_t end) {
     SvdSolver<T> solver(m, n, kVectors, lwork);
+    if (ScratchMeter::is_on()) return;
     for (int64_t i = begin; i < end; ++i) {
       in.load(i, solver.a);
       if (!solver.run()) failure.add(i, 1);
@@ -182,6 +187,9 @@ void eigh_blocked(const KernelCall& c) {
   FirstFailure failure;
   for_matrices(in.count(), 9 * cube(n), [&](int64_t begin, int64_t end) {
     Scratch<T> a(n * n);
+    if (ScratchMeter::is_on()) {
+      return static_cast<void>(blocked::eigh<T>(n, a, nullptr, kVectors ? a + 0 : nullptr));
+    }
     for (int64_t i = begin; i < end; ++i) {
       T *w = values + i * n, *to = kVectors ? v + i * n * n : nullptr;
       in.load(i, a);
@@ -214,6 +222,7 @@ void eigh(const KernelCall& c) {
     Scratch<T> a(n * n), work(size.work);
     Scratch<Real<T>> rwork(size.real);
     Scratch<Int> iwork(size.integer);
+    if (ScratchMeter::is_on()) return;
     for (int64_t i = begin; i < end; ++i) {
       in.load(i, a);
       // The other triangle is not looked at, whatever it holds.
@@ -276,6 +285,7 @@ void eig(const KernelCall& c) {
     Scratch<T> a(n * n), w(n), wi(n), packed(vectors), work(lwork);
     Scratch<C> v(vectors);
     Scratch<Real<T>> rwork(2 * n);
+    if (ScratchMeter::is_on()) return;
     for (int64_t i = begin; i < end; ++i) {
       in.load(i, a);
       C* to = values + i * n;
@@ -369,6 +379,7 @@ void adjugate(const KernelCall& c) {
     SvdSolver<T> f(n, n, true, lwork);
     Scratch<T> lu(n * n), result(n * n);
     Scratch<Int> exchanged(n);
+    if (ScratchMeter::is_on()) return;
     for (int64_t i = begin; i < end; ++i) {
       in.load(i, f.a);
       if (!all_finite<T>(f.a, n * n)) {

@@ -14,6 +14,7 @@
 #include "backends/cpu/quantized_e4m3.h"
 #include "backends/cpu/quantized_fixed.h"
 #include "backends/cpu/scratch.h"
+#include "backends/cpu/scratch_meter.h"
 #include "core/size.h"
 #include "runtime/thread_pool.h"
 
@@ -107,7 +108,8 @@ PackedMatrix packed_matrix(std::span<const View> in, const QuantFormat& format, 
   const int64_t group = first * scales.shape.back() * size_of(scales.dtype);
   m.scales = scales.as<const char>() + group;
   if (format.has_biases()) m.biases = in[2].as<const char>() + group;
-  if (has_global) m.global = in[2].as<const float>()[in[2].size() == 1 ? 0 : i] / kLargestNvfp4;
+  if (has_global && !ScratchMeter::is_on())
+    m.global = in[2].as<const float>()[in[2].size() == 1 ? 0 : i] / kLargestNvfp4;
   return m;
 }
 
@@ -143,10 +145,13 @@ void multiply_few(const PackedProduct& p) {
   const int64_t groups = p.matrix.row_groups;
   ScratchBytes prepared(checked_mul(p.m, prepared_size(p.k, groups)), sizeof(float));
   float* x = static_cast<float*>(prepared.data());
-  kernels().prepare(
-      {.matrix = p.matrix, .dtype = p.dtype, .x = p.x, .rows = p.m, .k = p.k, .out = x});
-  parallel_for(p.n, grain_for(p.k), [&](int64_t begin, int64_t end) {
+  if (!ScratchMeter::is_on()) {
+    kernels().prepare(
+        {.matrix = p.matrix, .dtype = p.dtype, .x = p.x, .rows = p.m, .k = p.k, .out = x});
+  }
+  ScratchMeter::parallel(p.n, grain_for(p.k), [&](int64_t begin, int64_t end) {
     ScratchBytes work(kDotWork * groups, sizeof(float));
+    if (ScratchMeter::is_on()) return;
     kernels().dot({.matrix = p.matrix,
                    .x = x,
                    .x_rows = p.m,
@@ -168,6 +173,7 @@ struct Part {
 };
 
 void unpack_part(const PackedProduct& p, const Part& part, char* to) {
+  if (ScratchMeter::is_on()) return;
   parallel_for(part.rows, grain_for(part.cols), [&](int64_t begin, int64_t end) {
     kernels().dequantize({.matrix = p.matrix,
                           .dtype = p.dtype,
@@ -213,12 +219,14 @@ void multiply_unpacked(const PackedProduct& p) {
       g.b = {values, count, 1};
     }
     gemm(g);
+    if (ScratchMeter::is_on()) return;  // other parts are alike
   }
 }
 
 void multiply(const PackedProduct& p) {
   if (p.m == 0 || p.n == 0) return;
   if (p.k == 0) {
+    if (ScratchMeter::is_on()) return;
     std::memset(p.out, 0, static_cast<size_t>(p.m * p.n * size_of(p.dtype)));
   } else if (p.dtype == float32 && p.m >= kManyRows) {
     multiply_unpacked(p);  // fixed point takes three planes
@@ -241,9 +249,23 @@ void run_quantized_matmul(const KernelCall& c) {
             out.as<char>()});
 }
 
+// How many products share a matrix depends on the indices: taken as if all had equally many.
+void meter_gather_qmm(const KernelCall& c) {
+  const auto& p = c.as<QuantizedMatmulParams>();
+  const View &x = c.in[0], &out = c.out[0];
+  const int64_t matrices = std::max<int64_t>(c.in[1].shape[0], 1), products = c.in.back().size();
+  const int64_t count = (products + matrices - 1) / matrices, size = size_of(x.dtype);
+  const int64_t m = x.shape[1], k = x.shape[2], n = out.shape[2];
+  const PackedMatrix w = packed_matrix(c.in.subspan(1), p.format, p.has_global, 0);
+  ScratchBytes rows(checked_mul(count, m * k), size), results(checked_mul(count, m * n), size);
+  multiply({w, x.dtype, p.transpose, static_cast<char*>(rows.data()), count * m, k, n,
+            static_cast<char*>(results.data())});
+}
+
 void run_gather_qmm(const KernelCall& c) {
   const auto& p = c.as<QuantizedMatmulParams>();
   const View &x = c.in[0], &out = c.out[0];
+  if (ScratchMeter::is_on()) return meter_gather_qmm(c);
   const std::vector<int64_t> i = read_indices(c.in[c.in.size() - 2], x.shape[0], "gather_qmm");
   const std::vector<int64_t> j = read_indices(c.in.back(), c.in[1].shape[0], "gather_qmm");
   const int64_t m = x.shape[1], k = x.shape[2], n = out.shape[2], size = size_of(x.dtype);

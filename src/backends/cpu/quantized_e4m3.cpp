@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "backends/cpu/scratch.h"
+#include "backends/cpu/scratch_meter.h"
 #include "core/size.h"
 #include "runtime/thread_pool.h"
 
@@ -29,6 +30,7 @@ bool has_e4m3_product(const PackedProduct& p) {
 void multiply_e4m3(const PackedProduct& p) {
   ScratchBytes prepared(checked_mul(p.m, e4m3_row_size(p.k)), sizeof(float));
   float* x = static_cast<float*>(prepared.data());
+  if (ScratchMeter::is_on()) return;
   kernels()->prepare(p, x);
   const int64_t share = (p.n + 2 * thread_count() - 1) / (2 * thread_count());
   const int64_t grain = std::clamp<int64_t>(kTask / p.k, 1, share);

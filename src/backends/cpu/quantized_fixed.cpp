@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "backends/cpu/scratch.h"
+#include "backends/cpu/scratch_meter.h"
 #include "core/size.h"
 #include "runtime/thread_pool.h"
 
@@ -75,8 +76,9 @@ void multiply_dot(const PackedProduct& p, const FixedRows& x) {
   const int64_t share = tasks_of(units, int64_t{2} * thread_count());
   const int64_t grain = std::clamp<int64_t>(kTask / (p.k * kFixedDotColumns), 1, share);
   const int64_t work_bytes = checked_mul(kernels()->dot_work, p.matrix.row_groups);
-  parallel_for(units, grain, [&](int64_t begin, int64_t end) {
+  ScratchMeter::parallel(units, grain, [&](int64_t begin, int64_t end) {
     ScratchBytes work(work_bytes, 1);
+    if (ScratchMeter::is_on()) return;
     kernels()->dot({p.matrix, x, begin * kFixedDotColumns, std::min(p.n, end * kFixedDotColumns),
                     p.dtype, p.out, p.n, work.data()});
   });
@@ -89,8 +91,9 @@ void multiply_tiles(const PackedProduct& p, const FixedRows& x) {
   const int64_t itemsize = static_cast<int64_t>(p.dtype.size());
   const int64_t share = tasks_of(columns, int64_t{8} * thread_count());
   const int64_t tasks = tasks_of(columns, share);
-  parallel_for(blocks * tasks, 1, [&](int64_t begin, int64_t end) {
+  ScratchMeter::parallel(blocks * tasks, 1, [&](int64_t begin, int64_t end) {
     ScratchBytes work(fixed_tile_work(rows, p.matrix.row_groups), 1);
+    if (ScratchMeter::is_on()) return;
     for (int64_t task = begin; task < end; ++task) {
       const int64_t first = task / tasks * rows, column = task % tasks * share * kFixedColumns;
       if (first >= x.rows) continue;
@@ -136,14 +139,17 @@ void multiply_fixed(const PackedProduct& p) {
     part.m = x.rows = std::min(most, p.m - first);
     part.x += first * p.k * itemsize;
     part.out += first * p.n * itemsize;
-    parallel_for(part.m, std::max<int64_t>(1, kPrepared / p.k), [&](int64_t begin, int64_t end) {
-      kernels()->prepare({p.matrix.format, p.dtype, part.x, begin, end - begin, x});
-    });
+    const bool metered = ScratchMeter::is_on();
+    parallel_for(metered ? 0 : part.m, std::max<int64_t>(1, kPrepared / p.k),
+                 [&](int64_t begin, int64_t end) {
+                   kernels()->prepare({p.matrix.format, p.dtype, part.x, begin, end - begin, x});
+                 });
     if (!kernels()->tile || part.m <= kDotRows) {
       multiply_dot(part, x);
     } else {
       multiply_tiles(part, x);
     }
+    if (metered) return;  // rows that are no fixed point are few
     multiply_rest(part, x);
   }
 }

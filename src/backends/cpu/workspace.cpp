@@ -1,5 +1,6 @@
-// Which kernels take workspace, and how much of it: large ones by the code that allocates it, small
-// ones by what their first lines say.
+// Which kernels take workspace, and how much of it: asked of the code that allocates it, by its
+// sizes or by running it without data (scratch_meter.h); of small ones by what their first lines
+// say.
 #include "backends/workspace.h"
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 
 #include "backends/cpu/attention_tiles.h"
 #include "backends/cpu/isa.h"
+#include "backends/cpu/scratch_meter.h"
 #include "backends/cpu/workspace.h"
 #include "core/op.h"
 #include "olivine/parallel.h"
@@ -58,6 +60,34 @@ int64_t sort(const KernelCall& c) {
          counted_scratch(2 * row, x.dtype.size());
 }
 
+// Of kernels that a meter may run.
+int64_t metered(const KernelCall& c, int op) {
+  ScratchMeter meter;
+  cpu_backend().kernel(op, c.in[0].dtype)->run(c);
+  return meter.most();
+}
+constexpr std::string_view kMetered[] = {
+    "cholesky",
+    "lu",
+    "lu_solve",
+    "triangular_solve",
+    "qr",
+    "svd",
+    "svdvals",
+    "eigh",
+    "eigvalsh",
+    "eig",
+    "eigvals",
+    "adjugate",
+    "orthogonal_complement",
+    "expm",
+    "logm",
+    "sqrtm",
+    "fft",
+    "quantized_matmul",
+    "gather_qmm",
+};
+
 struct Rule {
   std::string_view op;
   int64_t (*bytes)(const KernelCall&);
@@ -83,6 +113,9 @@ size_t kernel_workspace(int op, const KernelCall& call) {
     if (v.size() == 0) return 0;
   }
   const std::string_view name = op_name(op);
+  if (std::ranges::find(cpu::kMetered, name) != std::end(cpu::kMetered)) {
+    return static_cast<size_t>(cpu::metered(call, op));
+  }
   const auto* rule = std::ranges::find(cpu::kRules, name, &cpu::Rule::op);
   return rule == std::end(cpu::kRules) ? 0 : static_cast<size_t>(rule->bytes(call));
 }

@@ -28,6 +28,11 @@ struct Factorization {
   void columns(int64_t begin, int64_t end);
   void look_ahead(int64_t count);
   void narrow(int64_t begin, int64_t end);
+  int64_t slab_width() const {
+    return std::clamp((n - kWide) / kSlabs / kPanel * kPanel, kWide, kWidestSlab);
+  }
+  // Takes what the products of the first panel take.
+  void meter(int64_t count) const;
   // To columns [begin, end), what was done to columns [first, last).
   void exchange(int64_t first, int64_t last, int64_t begin, int64_t end) const;
   void update(int64_t first, int64_t last, int64_t begin, int64_t end) const;
@@ -89,7 +94,7 @@ void Factorization<T>::columns(int64_t begin, int64_t end) {
 // update what lies to its right.
 template <class T>
 void Factorization<T>::look_ahead(int64_t count) {
-  const int64_t width = std::clamp((n - kWide) / kSlabs / kPanel * kPanel, kWide, kWidestSlab);
+  const int64_t width = slab_width();
   columns(0, std::min(kWide, count));
   for (int64_t begin = 0; begin < count; begin += kWide) {
     const int64_t end = std::min(begin + kWide, count), next = std::min(end + kWide, count);
@@ -111,6 +116,15 @@ void Factorization<T>::look_ahead(int64_t count) {
     for (; panel < stop; ++panel) {
       exchange((panel + 1) * kWide, count, panel * kWide, (panel + 1) * kWide);
     }
+  });
+}
+
+template <class T>
+void Factorization<T>::meter(int64_t count) const {
+  const int64_t first = std::min(kWide, count), width = std::min(slab_width(), n - first);
+  if (first == m || width <= 0) return;
+  ScratchMeter::parallel((n - first) / width, 1, [&](int64_t, int64_t) {
+    subtract_product(m - first, width, first, {a, stride, 1}, a, stride, a, stride);
   });
 }
 
@@ -139,6 +153,11 @@ void solve_slab(const System<T>& s, const RightSide<T>& right, int64_t begin, in
   ScratchBytes scratch(n * width, sizeof(T));
   T* x = static_cast<T*>(scratch.data());
   Triangle<T> first = s.first;
+  if (ScratchMeter::is_on()) {
+    solve_in_place(first, x, width, width);
+    if (s.has_second) solve_in_place(s.second, x, width, width);
+    return;
+  }
   int64_t skipped = 0;
   if (right.data) {
     load_slab(s, right, begin, end, x);
@@ -175,6 +194,7 @@ int64_t lu(int64_t m, int64_t n, T* a, int64_t stride, int64_t* pivots) {
   if (k == 0) return 0;
   ScratchBytes panel((2 * m + 16) * kPanel, sizeof(T));
   Factorization<T> f{m, n, a, stride, pivots, static_cast<T*>(panel.data())};
+  if (ScratchMeter::is_on()) return f.meter(k), 0;
   if (k > 2 * kWide) {
     f.look_ahead(k);
   } else {

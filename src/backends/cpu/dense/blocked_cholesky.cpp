@@ -20,6 +20,8 @@ struct Cholesky {
   T* at(int64_t i, int64_t j) const { return a + i * stride + j; }
   void square(int64_t begin, int64_t end);
   void panels_of_rows();
+  // Takes what the products of the first panel take.
+  void meter() const;
   // Rows [first, last) of the factor in columns [begin, end), right of their square.
   void rows(int64_t first, int64_t last, int64_t begin, int64_t end) const;
   // Takes the products of those rows from rows [top, end) of columns [begin, end).
@@ -80,11 +82,21 @@ void Cholesky<T>::panels_of_rows() {
   }
 }
 
+template <class T>
+void Cholesky<T>::meter() const {
+  const int64_t rest = n - kWide;
+  if (rest <= 0) return;
+  ScratchMeter::parallel((rest + kWide - 1) / kWide, 1, [&](int64_t, int64_t) {
+    update(0, kWide, kWide, std::max(kWide, rest), n);
+  });
+}
+
 }  // namespace
 
 template <class T>
 int64_t cholesky(int64_t n, T* a, int64_t stride) {
   Cholesky<T> c{n, a, stride};
+  if (ScratchMeter::is_on()) return c.meter(), 0;
   c.panels_of_rows();
   return c.failed;
 }

@@ -8,6 +8,7 @@ namespace olivine::cpu::blocked {
 template <class T>
 void Reflections<T>::make_triangles() {
   using Wider = std::conditional_t<std::is_same_v<T, float>, double, long double>;
+  if (ScratchMeter::is_on()) return;
   parallel_for((count_ + kPanel - 1) / kPanel, 4, [&](int64_t block, int64_t stop) {
     for (; block < stop; ++block) {
       const int64_t first = block * kPanel, width = std::min(kPanel, count_ - first);
@@ -51,7 +52,7 @@ void Reflections<T>::apply(T* c, int64_t stride, int64_t columns) const {
   constexpr int64_t kBytes = 512 << 10;
   const int64_t fits = kBytes / static_cast<int64_t>(sizeof(T)) / length_ / 64 * 64;
   const int64_t width = std::clamp<int64_t>(fits, 64, 256);
-  parallel_for(columns, width, [&](int64_t begin, int64_t end) {
+  ScratchMeter::parallel(columns, width, [&](int64_t begin, int64_t end) {
     Scratch<T> work(2 * kPanel * (end - begin));
     for (int64_t first = (count_ - 1) / kPanel * kPanel; first >= 0; first -= kPanel) {
       apply_block(first, c + begin, stride, end - begin, work);

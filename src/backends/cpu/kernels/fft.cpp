@@ -16,6 +16,7 @@ constexpr int64_t kStreamed = 4 << 20;  // bytes from which results would push o
 
 template <class T>
 void transform_filter(const FftPlan<T>& plan, T* line) {
+  const ScratchMeter::Pause pause;
   ScratchBytes work(work_size(plan), sizeof(T));
   transform_line<T>({plan, false, T(1)}, line, line, static_cast<T*>(work.data()));
 }
@@ -30,10 +31,11 @@ struct Plan : FftPlanRef<T> {
 template <class F>
 void for_lines(int64_t lines, int64_t n, int64_t together, int64_t at_least, F&& body) {
   if (n >= kSharedLine) {
-    for (int64_t l = 0; l < lines; l += together) body(l, smaller(l + together, lines));
+    const int64_t some = ScratchMeter::is_on() ? smaller(lines, together) : lines;
+    for (int64_t l = 0; l < some; l += together) body(l, smaller(l + together, lines));
     return;
   }
-  parallel_for(lines, together * larger(parts(kTask, n * together), at_least), body);
+  ScratchMeter::parallel(lines, together * larger(parts(kTask, n * together), at_least), body);
 }
 
 // An array as lines along one axis.
@@ -197,6 +199,7 @@ void even_to_half(const FftPlan<T>& plan, const LineTask<T>& task, T* in, T* out
   const FftPlan<T>& inner = *plan.inner;
   const int64_t m = inner.n, together = inner.together;
   const HalfLines<T> own(inner, m);
+  if (ScratchMeter::is_on()) return meter_line(task, own.work);
   for (int64_t l = 0; l < lines; l += together) {
     const int64_t count = smaller(together, lines - l);
     const bool split = takes_together(inner, count);
@@ -224,6 +227,7 @@ void even_from_half(const FftPlan<T>& plan, const LineTask<T>& task, const T* in
   const FftPlan<T>& inner = *plan.inner;
   const int64_t m = inner.n, together = inner.together;
   const HalfLines<T> own(inner, m);
+  if (ScratchMeter::is_on()) return meter_line(task, own.work);
   for (int64_t l = 0; l < lines; l += together) {
     const int64_t count = smaller(together, lines - l);
     const bool split = takes_together(inner, count);
@@ -261,6 +265,7 @@ void lines_to_half(const FftPlan<T>& plan, int64_t n, T scale, T* in, T* out, in
     const LineTask<T> task{*plan.inner, false, scale / 2};
     if (goes_by_lines(*plan.inner, lines)) return even_to_half(plan, task, in, out, lines);
     transform_lines<T>(task, {in, 1, 1, m}, {out, 1, 1, half}, 0, lines);
+    if (ScratchMeter::is_on()) return;
     for (int64_t l = 0; l < lines; ++l) {
       T* x = out + 2 * half * l;
       finish_half(PairForm<const T>{x}, m, plan.half_roots, x);
@@ -269,12 +274,14 @@ void lines_to_half(const FftPlan<T>& plan, int64_t n, T scale, T* in, T* out, in
   }
   ScratchBytes scratch(2 * n * lines, sizeof(T));
   T* full = static_cast<T*>(scratch.data());
+  const Lines<T> whole{full, 1, 1, n};
+  const LineTask<T> task{plan, false, scale};
+  if (ScratchMeter::is_on()) return transform_lines<T>(task, whole, whole, 0, lines);
   for (int64_t i = 0; i < n * lines; ++i) {
     full[2 * i] = in[i];
     full[2 * i + 1] = 0;
   }
-  const Lines<T> whole{full, 1, 1, n};
-  transform_lines<T>({plan, false, scale}, whole, whole, 0, lines);
+  transform_lines<T>(task, whole, whole, 0, lines);
   for (int64_t l = 0; l < lines; ++l) copy(full + 2 * n * l, 2 * half, out + 2 * half * l);
 }
 
@@ -288,6 +295,9 @@ void lines_from_half(const FftPlan<T>& plan, int64_t n, T scale, const T* in, T*
   ScratchBytes scratch(2 * length * lines, sizeof(T));
   T* full = static_cast<T*>(scratch.data());
   const Lines<T> whole{full, 1, 1, length};
+  if (ScratchMeter::is_on()) {
+    return transform_lines<T>({n % 2 ? plan : *plan.inner, true, scale}, whole, whole, 0, lines);
+  }
   if (n % 2 == 0) {
     for (int64_t l = 0; l < lines; ++l) {
       begin_half(in + 2 * half * l, length, plan.half_roots, PairForm<T>{full + 2 * length * l});
@@ -352,6 +362,7 @@ void half_axis(const Axis& x, bool to_half, T scale, T* in, T* out) {
       ScratchBytes scratch((in_size + out_size) * lines, sizeof(T));
       T* from = static_cast<T*>(scratch.data());
       T* to = from + in_size * lines;
+      if (ScratchMeter::is_on()) return run(from, to, lines);
       gather(in, to_half ? n : half, x.inner, to_half ? 1 : 2, begin, stop, from);
       run(from, to, lines);
       scatter(to, to_half ? half : n, x.inner, to_half ? 2 : 1, begin, stop, out);

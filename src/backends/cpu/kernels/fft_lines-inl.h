@@ -7,6 +7,7 @@
 #include "backends/cpu/kernels/fft_blocks-inl.h"
 #include "backends/cpu/kernels/fft_together-inl.h"
 #include "backends/cpu/scratch.h"
+#include "backends/cpu/scratch_meter.h"
 #include "runtime/thread_pool.h"
 
 namespace olivine::cpu::OLIVINE_ISA {
@@ -117,14 +118,16 @@ void split_line(const LineTask<T>& task, const T* in, T* out, T* work) {
     return;
   }
   const int64_t longer = 2 * block_size<T>(larger(p.first.n, p.second.n));
-  parallel_for(blocks, parts(blocks, 64), [&](int64_t begin, int64_t end) {
+  ScratchMeter::parallel(blocks, parts(blocks, 64), [&](int64_t begin, int64_t end) {
     ScratchBytes own(longer, sizeof(T));
+    if (ScratchMeter::is_on()) return;
     for (; begin < end; ++begin) {
       split_columns(task, in, begin, work, static_cast<T*>(own.data()));
     }
   });
-  parallel_for(groups, parts(groups, 64), [&](int64_t begin, int64_t end) {
+  ScratchMeter::parallel(groups, parts(groups, 64), [&](int64_t begin, int64_t end) {
     ScratchBytes own(longer, sizeof(T));
+    if (ScratchMeter::is_on()) return;
     for (; begin < end; ++begin) split_rows(task, work, begin, out, static_cast<T*>(own.data()));
   });
 }
@@ -293,6 +296,14 @@ void copy_lines(const LaneLines<T>& from, int64_t n, const LaneLines<T>& to) {
   }
 }
 
+// Takes what a line that threads share takes beyond its work.
+template <class T>
+void meter_line(const LineTask<T>& task, T* work) {
+  const FftPlan<T>& p = task.plan;
+  if (p.method == FftMethod::chirp) return meter_line<T>({*p.inner, false, T(1)}, work);
+  if (p.method == FftMethod::split && p.n >= kSharedLine) split_line<T>(task, work, work, work);
+}
+
 // Lines [begin, end); `in` and `out` may be the same.
 template <class T>
 void transform_lines(const LineTask<T>& task, const Lines<T>& in, const Lines<T>& out,
@@ -305,6 +316,7 @@ void transform_lines(const LineTask<T>& task, const Lines<T>& in, const Lines<T>
   const int64_t size = work_size(p);
   ScratchBytes scratch(size + (moved ? 2 * lanes * p.n : 0), sizeof(T));
   T* work = static_cast<T*>(scratch.data());
+  if (ScratchMeter::is_on()) return meter_line(task, work);
   if (!blocks && contiguous) {
     return transform_run(task, in.at(begin), in.outer, out.at(begin), out.outer, end - begin, work);
   }

@@ -165,6 +165,36 @@ def test_a_step_of_a_convolutional_network_is_predicted():
     assert_near(plan.peak, peak)
 
 
+@pytest.mark.parametrize("residual", [False, True])
+def test_gradients_of_parameters_let_go_of_what_they_read(residual):
+    """A layer's values are needed once backwards: no more than them wait at any time."""
+    layers, rows, width = 40, 1024, 64
+
+    def loss(weights, x):
+        for w in weights:
+            x = mx.tanh(x @ w) + x if residual else mx.tanh(x @ w)
+        return mx.mean(x * x)
+
+    weights = [mx.full((width, width), 0.01) for _ in range(layers)]
+    x = mx.ones((rows, width))
+    f = mx.value_and_grad(loss)
+    plan = mx.memory_plan(mx.compile(f), weights, x)
+    layer = rows * width * 4 * (2 if residual else 1)
+    assert plan.temporaries < (layers + 5) * layer
+    limited = mx.compile(f, memory_limit=plan.arguments + (plan.peak - plan.arguments) // 2)
+    peak, _ = measured(limited, weights, x)
+    assert peak < plan.peak * 0.6
+
+
+def test_a_small_loop_is_predicted():
+    step = mx.compile(lambda x: mx.fori_loop(0, 50, lambda i, c: mx.tanh(c[::-1] * 0.5 + i), x))
+    for n in (16, 2000, 20_000):
+        x = mx.ones((n,))
+        plan = mx.memory_plan(step, x)
+        peak, _ = measured(step, x)
+        assert_near(plan.peak, peak)
+
+
 def test_a_scan_is_predicted():
     def f(x, xs):
         def body(carry, x):

@@ -69,6 +69,18 @@ void add_parts(T* sums, int64_t parts, int64_t n) {
   });
 }
 
+// What is read and written where it lies: x and the result, if they are as the kernels have them.
+struct InPlace {
+  bool x, result;
+};
+InPlace used_in_place(const Product& p, const VectorProduct& v, const Chunks& chunks) {
+  const bool same =
+      p.kernels.parts == 1 && p.kernels.packed_size == static_cast<int64_t>(p.args.dtype.size());
+  const bool contiguous = p.args.m == 1 || p.args.c_row_stride == 1;
+  return {same && v.x_stride == 1,
+          same && contiguous && chunks.k_count == 1 && p.args.alpha == 1 && !p.at.addend};
+}
+
 // x, contiguous in the type computed in.
 BufferRef convert_vector(const Product& product, const VectorProduct& v) {
   const int64_t k = product.args.k;
@@ -111,9 +123,13 @@ bool has_vector(const Product& product) {
 int64_t vector_workspace(const Product& product) {
   const VectorProduct v = vector_product(product);
   const int64_t sum_size = product.kernels.packed_size * product.kernels.parts;
-  const int64_t parts = choose_chunks(v, product.args.k).k_count;
-  return static_cast<int64_t>(counted_bytes(static_cast<size_t>(product.args.k * sum_size)) +
-                              counted_bytes(static_cast<size_t>(parts * v.n * sum_size)));
+  const Chunks chunks = choose_chunks(v, product.args.k);
+  const InPlace in_place = used_in_place(product, v, chunks);
+  auto counted = [&](int64_t count) {
+    return static_cast<int64_t>(counted_bytes(static_cast<size_t>(count * sum_size)));
+  };
+  return (in_place.x ? 0 : counted(product.args.k)) +
+         (in_place.result ? 0 : counted(chunks.k_count * v.n));
 }
 
 void multiply_vector(const Product& product) {
@@ -122,9 +138,15 @@ void multiply_vector(const Product& product) {
   const int64_t k = product.args.k, n = v.n, size = static_cast<int64_t>(product.args.dtype.size());
   const bool dot = v.k_stride == 1;
   const Chunks chunks = choose_chunks(v, k);
-  BufferRef x = convert_vector(product, v);
+  const InPlace in_place = used_in_place(product, v, chunks);
   const int64_t sum_size = kernels.packed_size * kernels.parts;
-  BufferRef sums = allocate(checked_mul(checked_mul(chunks.k_count, n), sum_size));
+  BufferRef converted, sums;
+  if (!in_place.x) converted = convert_vector(product, v);
+  if (!in_place.result) {
+    sums = allocate(checked_mul(checked_mul(chunks.k_count, n), sum_size));
+  }
+  const char* x = in_place.x ? v.x : bytes(converted);
+  char* y = in_place.result ? product.at.c : bytes(sums);
   const int64_t tasks = chunks.k_count * chunks.n_count;
   const bool serial = static_cast<double>(n) * static_cast<double>(k * size) < kSmallBytes;
   parallel_for(tasks, serial ? tasks : 1, [&](int64_t begin, int64_t end) {
@@ -132,15 +154,16 @@ void multiply_vector(const Product& product) {
       const int64_t part = t / chunks.n_count;
       const int64_t p = part * chunks.k_size, j = t % chunks.n_count * chunks.n_size;
       (dot ? kernels.gemv_dot : kernels.gemv_axpy)({
-          .x = bytes(x) + p * sum_size,
+          .x = x + p * sum_size,
           .matrix = v.matrix + size * (p * v.k_stride + j * v.n_stride),
           .stride = dot ? v.n_stride : v.k_stride,
           .k = std::min(chunks.k_size, k - p),
           .n = std::min(chunks.n_size, n - j),
-          .y = bytes(sums) + (part * n + j) * sum_size,
+          .y = y + (part * n + j) * sum_size,
       });
     }
   });
+  if (in_place.result) return;
   if (kernels.packed_size == 8) {
     add_parts(static_cast<double*>(sums->data), chunks.k_count, n * kernels.parts);
   } else {

@@ -91,10 +91,14 @@ class Scheduler {
     std::vector<int32_t> stack{root};
     while (!stack.empty()) {
       const int32_t i = stack.back();
-      int32_t missing = -1;
-      for (int32_t in : entries_[i].in) missing = place_[in] < 0 ? in : missing;
-      if (place_[i] < 0 && missing >= 0) {
-        stack.push_back(missing);
+      const size_t before = stack.size();
+      if (place_[i] < 0) {
+        for (int32_t in : entries_[i].in) {
+          if (place_[in] < 0) stack.push_back(in);
+        }
+      }
+      if (stack.size() > before) {
+        std::reverse(stack.begin() + static_cast<int64_t>(before), stack.end());
         continue;
       }
       stack.pop_back();

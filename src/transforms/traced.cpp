@@ -24,6 +24,21 @@ std::vector<OutSpec> specs_of(Node* tuple) {
   return specs;
 }
 
+// Mixes the fields of parameters into a number.
+class FieldHash final : public FieldWriter {
+ public:
+  void boolean(bool v) override { mix(v); }
+  void integer(int64_t v) override { mix(static_cast<size_t>(v)); }
+  void number(double v) override { mix(std::hash<double>()(v)); }
+  void dtype(Dtype v) override { mix(static_cast<size_t>(v.index())); }
+  void text(const std::string& v) override { mix(std::hash<std::string>()(v)); }
+  void list(size_t length) override { mix(length); }
+  size_t value = 0;
+
+ private:
+  void mix(size_t v) { value = value * 1000003 + v; }
+};
+
 // Re-makes the nodes of a walk with some of them replaced; equal nodes become one when `merge`.
 class Rebuild {
  public:
@@ -58,6 +73,13 @@ class Rebuild {
     if (merge_ && n->op == &identity_op) {  // a mark of a transformation that is over
       made_[i] = in[0];
       return;
+    }
+    // Many slices of one array differ in their parameters alone.
+    const bool has_fields = n->op->params && n->params && n->params.is_of(n->op->params->type);
+    if (merge_ && has_fields && !is_control(*n->op)) {
+      FieldHash fields;
+      n->op->params->write(n->params, fields);
+      hash += fields.value;
     }
     if (merge_ && !n->op->opaque) {
       auto [begin, end] = seen_.equal_range(hash);

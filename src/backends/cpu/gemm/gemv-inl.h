@@ -9,9 +9,8 @@ namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
 // How long columns are read: how many at a time, and bytes that are fetched ahead of those in use.
-// The cores of AVX-512 (measured: Zen 4, Sapphire Rapids) read half as fast by themselves, and best
-// in order. Earlier ones (Zen 3) read several columns faster than one, and fetching costs them 20
-// %.
+// Cores with AVX-512 (Zen 4) read half as fast by themselves, and best in order. Earlier ones (Zen
+// 3) read several columns faster than one, and fetching slows them down by a fifth.
 #if defined(__AVX512F__)
 constexpr int kGemvColumns = 1;
 constexpr int64_t kGemvAhead = 4096;

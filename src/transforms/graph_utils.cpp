@@ -1,7 +1,6 @@
 // Describing graphs: values and ops, without the nodes that only serve the machinery.
 #include "olivine/graph_utils.h"
 
-#include <cstring>
 
 #include "core/error.h"
 #include "transforms/graph.h"
@@ -29,7 +28,7 @@ class Describer {
 
   // Nodes that mean the same as their input: a transformation's marks.
   static bool is_mark(const Node* n) {
-    return n->op && (n->op == &output_op || std::strcmp(n->op->name, "identity") == 0);
+    return n->op == &output_op || n->op == &identity_op;
   }
 
   void visit(Node* n) {

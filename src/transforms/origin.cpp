@@ -21,7 +21,7 @@ bool is_made(const Node* n) { return n->op && (n->op == &output_op || !n->inputs
 // The first node above that is more than another name for a value.
 const Node* behind_names(const Node* n) {
   while (n->op == &output_op) n = n->inputs[0];
-  while (n->op && std::string_view(n->op->name) == "identity") n = n->inputs[0];
+  while (n->op == &identity_op) n = n->inputs[0];
   return n;
 }
 

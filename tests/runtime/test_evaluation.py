@@ -237,7 +237,7 @@ def test_streams_can_be_made_and_cleared():
 
 def test_a_cache_is_overwritten_in_place_by_steps_that_overlap():
     # As in generation: a step is started before the last one's result is read.
-    rows, width, steps = 64, 1 << 14, 40
+    rows, width, steps = 64, 1 << 15, 40
     weight, cache, token = mx.ones((700, 700)) + 0, mx.zeros((rows, width)) + 0, mx.array(0.0)
     mx.eval(weight, cache, token)
     before, copies = mx.get_active_memory(), 0

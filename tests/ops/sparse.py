@@ -102,6 +102,39 @@ def test_products_of_all_widths(name, n):
     assert_close(got, want, name, 16, span=16)
 
 
+def rows_of_all_lengths(rng, columns):
+    """Indices and indptr: 0 to 80 nonzeros in any order, then thousands, then one at a time."""
+    lengths = np.concatenate([rng.permutation(81), [0, 3000, 0], np.ones(200, int), [70, 0]])
+    indptr = np.append(0, lengths.cumsum())
+    return rng.integers(0, columns, indptr[-1]), indptr
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32", "float64"])
+def test_vectors_times_rows_of_all_lengths(name):
+    """Both products and their gradients; columns repeat within rows."""
+    rng = np.random.default_rng(7)
+    indices, indptr = rows_of_all_lengths(rng, 90)
+    rows = len(indptr) - 1
+    row_of = np.repeat(np.arange(rows), np.diff(indptr))
+    data, x, y = (rounded(rng.uniform(-1, 1, n), name) for n in (indices.size, 90, rows))
+    full = dense_of(data.astype(np.float64), indices, indptr, 90)
+    structure, span = (index(indices), index(indptr)), 64
+
+    def product(data, x):
+        return mx.csr_matmul(data, *structure, x)
+
+    def transposed(data, y):
+        return mx.csr_matmul_transposed(data, *structure, y, 90)
+
+    at_data = rounded(y.astype(np.float64)[row_of] * x.astype(np.float64)[indices], name)
+    for call, dense, ct, matrix in ((product, x, y, full), (transposed, y, x, full.T)):
+        (got,), gradients = mx.vjp(call, [to_mx(data), to_mx(dense)], [to_mx(ct)])
+        assert_close(got, rounded(matrix @ dense.astype(np.float64), name), name, 16, span=span)
+        assert_close(gradients[0], at_data, name, 16, span=1)
+        want = rounded(matrix.T @ ct.astype(np.float64), name)
+        assert_close(gradients[1], want, name, 16, span=span)
+
+
 @pytest.mark.parametrize("name", ["float16", "float32", "float64", "complex64"])
 @pytest.mark.parametrize("block", [(16, 16), (5, 9), (3, 20), (1, 33), (7, 1)])
 @pytest.mark.parametrize("n", [1, 6, 40, 70])
@@ -329,3 +362,23 @@ def test_an_index_out_of_range_is_an_error(wrong, dtype):
     for call in calls:
         with pytest.raises(IndexError, match=rf"expected indices in \[0, 6\); got {wrong}"):
             mx.eval(call())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_an_index_out_of_range_is_found_wherever_it_is(dtype):
+    """Indices are checked ahead of the rows that use them: early, late, in short and long rows."""
+    rng = np.random.default_rng(8)
+    indices, indptr = rows_of_all_lengths(rng, 90)
+    data, x, y = (mx.ones((n,), getattr(mx, dtype)) for n in (indices.size, 90, len(indptr) - 1))
+    last = indices.size - 1
+    for place in (0, 1, 63, 64, 65, 200, 1000, 3300, 6000, 6400, last - 270, last - 1, last):
+        for wrong in (-1, 90):
+            changed = indices.copy()
+            changed[place] = wrong
+            structure = (index(changed), index(indptr))
+            for call in (
+                lambda s: mx.csr_matmul(data, *s, x),
+                lambda s: mx.csr_matmul_transposed(data, *s, y, 90),
+            ):
+                with pytest.raises(IndexError, match=rf"in \[0, 90\); got {wrong}"):
+                    mx.eval(call(structure))

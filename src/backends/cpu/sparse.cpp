@@ -44,13 +44,20 @@ CsrStructure::CsrStructure(const char* op, const View& indices, const View& indp
       indices_(converted_count(indices, int32), sizeof(int32_t)) {
   const int64_t rows = indptr.shape.back() - 1, nnz = indices.shape.back();
   const int64_t* begin = row_of<int64_t>(indptr, b);
+  bool falls = false;
   if (indptr.dtype == int32) {
     const int32_t* from = row_of<int32_t>(indptr, b);
-    std::copy(from, from + rows + 1, static_cast<int64_t*>(begin_.data()));
-    begin = static_cast<const int64_t*>(begin_.data());
+    int64_t* to = static_cast<int64_t*>(begin_.data());
+    begin = to;
+    to[0] = from[0];
+    for (int64_t i = 1; i <= rows; ++i) {
+      falls |= from[i] < from[i - 1];
+      to[i] = from[i];
+    }
+  } else {
+    for (int64_t i = 0; i < rows; ++i) falls |= begin[i + 1] < begin[i];
   }
-  bool falls = begin[0] < 0;
-  for (int64_t i = 0; i < rows; ++i) falls |= begin[i + 1] < begin[i];
+  falls |= begin[0] < 0;
   if (falls || begin[rows] > nnz) {
     fail("[", op, "] expected an indptr that rises from 0 or more to at most ", nnz, "; got one ",
          falls ? "that does not" : "that ends at ", falls ? "" : std::to_string(begin[rows]));

@@ -23,6 +23,13 @@ template <class T>
 void sparse_product(const CsrRows& m, const T* data, BlockShape shape, const T* x, int64_t n,
                     T* out);
 
+// The same for real vectors, and out (columns * c) = m^T x; defined in sparse_vector.cpp.
+template <class T>
+void sparse_vector_product(const CsrRows& m, const T* data, BlockShape shape, const T* x, T* out);
+template <class T>
+void sparse_transposed_vector_product(const CsrRows& m, const T* data, BlockShape shape, const T* x,
+                                      T* out);
+
 namespace {
 
 template <class T>
@@ -45,17 +52,25 @@ template <class R>
 constexpr int64_t kStripWidth = 128 / sizeof(R);
 
 constexpr int64_t kNonzeroCost = 4;  // of a nonzero itself, in multiplications
+constexpr int64_t kMostSums = 8;     // ranges times strips of transposed products
 constexpr int64_t kPackGrain = 1 << 14;
 constexpr int64_t kCheckedTogether = 1 << 11;  // indices that are still in cache when they are used
 
-// Throws unless the indices of rows [first, last) are in range.
-OLIVINE_INLINE void check_rows(const CsrRows& m, int64_t first, int64_t last) {
+// How many ranges of rows have sums of their own when a transpose is multiplied, of `rows` rows
+// each, for each of the strips.
+OLIVINE_INLINE int64_t most_sums(const CsrRows& m, int64_t strips, int64_t rows) {
+  const int64_t nnz = m.begin[m.rows] - m.begin[0];
+  return larger(1, smaller(kMostSums / strips, nnz / (4 * larger(rows, 1))));
+}
+
+// Throws unless the indices of the nonzeros [first, last) are in range.
+OLIVINE_INLINE void check_range(const CsrRows& m, int64_t first, int64_t last) {
   uint32_t largest = 0;  // negative indices are large ones
-  for (int64_t p = m.begin[first]; p < m.begin[last]; ++p) {
+  for (int64_t p = first; p < last; ++p) {
     const uint32_t index = static_cast<uint32_t>(m.indices[p]);
     largest = index > largest ? index : largest;
   }
-  if (largest >= m.columns) m.check_indices(m.begin[first], m.begin[last]);
+  if (largest >= m.columns) m.check_indices(first, last);
 }
 
 // Calls row(i) for the rows [first, last), whose indices are checked just before.
@@ -64,7 +79,7 @@ OLIVINE_INLINE void for_checked_rows(const CsrRows& m, int64_t first, int64_t la
   while (first < last) {
     int64_t end = first + 1;
     while (end < last && m.begin[end + 1] - m.begin[first] <= kCheckedTogether) ++end;
-    check_rows(m, first, end);
+    check_range(m, m.begin[first], m.begin[end]);
     for (; first < end; ++first) row(first);
   }
 }

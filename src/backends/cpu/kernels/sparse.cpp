@@ -198,91 +198,6 @@ void product_row(Blocks<T> b, const Strip<T>& d, int64_t rows, T* out) {
   }
 }
 
-// ---- A vector
-
-// Indices are read two at a time: loads are what there is most of.
-template <class T>
-OLIVINE_INLINE Native<Sum<T>> gather(const T* x, const int32_t* indices) {
-  Native<Sum<T>> v;
-#pragma GCC unroll 8
-  for (int l = 0; l < kLanes<T>; l += 2) {
-    uint64_t two;
-    __builtin_memcpy(&two, indices + l, sizeof two);
-    v[l] = widen<Sum<T>>(x[uint32_t(two)]);
-    v[l + 1] = widen<Sum<T>>(x[two >> 32]);
-  }
-  return v;
-}
-
-// Of a vector, with two vectors of sums, which hide their latency.
-template <class T>
-OLIVINE_INLINE Sum<T> dot_row(const T* data, const int32_t* indices, int64_t count, const T* x) {
-  using A = Sum<T>;
-  constexpr int lanes = kLanes<T>;
-  Native<A> sums[2] = {};
-  int64_t p = 0;
-  for (; p + 2 * lanes <= count; p += 2 * lanes) {
-#pragma GCC unroll 2
-    for (int k = 0; k < 2; ++k) {
-      const int64_t q = p + k * lanes;
-      sums[k] = mul_add(load_native<A>(data + q), gather(x, indices + q), sums[k]);
-    }
-  }
-  Native<A> one[1] = {sums[0] + sums[1]};
-  A total;
-  sum_lanes_of<A, 1>(one, &total);
-  for (; p < count; ++p) total += widen<A>(data[p]) * widen<A>(x[indices[p]]);
-  return total;
-}
-
-// kRows rows of blocks: dot products with the elements of x at each block.
-template <class T, int kRows>
-void dot_blocks(const Blocks<T>& b, const T* x, T* out) {
-  using A = Sum<T>;
-  constexpr int lanes = kLanes<T>;
-  Native<A> sums[kRows] = {};
-  A rest[kRows] = {}, total[kRows];
-  for (int64_t p = 0; p < b.count; ++p) {
-    const T *block = b.data + p * b.block, *by = x + int64_t{b.indices[p]} * b.columns;
-    int64_t c = 0;
-    for (; c + lanes <= b.columns; c += lanes) {
-      const Native<A> v = load_native<A>(by + c);
-#pragma GCC unroll 4
-      for (int i = 0; i < kRows; ++i) {
-        sums[i] = mul_add(load_native<A>(block + i * b.row + c), v, sums[i]);
-      }
-    }
-    for (; c < b.columns; ++c) {
-#pragma GCC unroll 4
-      for (int i = 0; i < kRows; ++i) {
-        rest[i] += widen<A>(block[i * b.row + c]) * widen<A>(by[c]);
-      }
-    }
-  }
-  sum_lanes_of<A, kRows>(sums, total);
-  for (int i = 0; i < kRows; ++i) out[i] = narrow<T>(total[i] + rest[i]);
-}
-
-template <class T>
-void multiply_vector(const CsrRows& m, const T* data, BlockShape shape, const T* x, T* out) {
-  const RowRanges ranges(m, shape.size() + kNonzeroCost);
-  parallel_for(ranges.count(), 1, [&](int64_t from, int64_t to) {
-    for_checked_rows(m, ranges.first(from), ranges.first(to), [&](int64_t i) {
-      if (shape.size() == 1) {
-        out[i] = narrow<T>(dot_row(data + m.begin[i], m.indices + m.begin[i], m.count(i), x));
-        return;
-      }
-      Blocks<T> b = blocks_of<T>(m, data, shape, i);
-      T* to_row = out + i * shape.rows;
-      int64_t r = 0;
-      for (; r + kMostRows <= shape.rows; r += kMostRows, b.data += kMostRows * b.row) {
-        dot_blocks<T, kMostRows>(b, x, to_row + r);
-      }
-      for (; r < shape.rows; ++r, b.data += b.row) dot_blocks<T, 1>(b, x, to_row + r);
-    });
-  });
-}
-
 // ---- Matrices
 
 // The strips of x (rows, n), each `width` columns wide and zeros after the last column.
@@ -313,7 +228,7 @@ void sparse_product(const CsrRows& m, const T* data, BlockShape shape, const T* 
   using R = typename Parts<T>::Real;
   constexpr int parts = Parts<T>::count;
   if constexpr (parts == 1) {
-    if (n == 1) return multiply_vector(m, data, shape, x, out);
+    if (n == 1) return sparse_vector_product(m, data, shape, x, out);
   }
   if (n == 0) return;
   // Rows shorter than a vector are packed so that vectors can be read.

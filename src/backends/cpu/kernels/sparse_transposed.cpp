@@ -9,87 +9,6 @@
 namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
-constexpr int64_t kMostTasks = 8;  // ranges times strips, where there are enough nonzeros
-
-// How many ranges of rows have sums of their own, of `rows` rows each, for each of the strips.
-int64_t most_ranges(const CsrRows& m, int64_t strips, int64_t rows) {
-  const int64_t nnz = m.begin[m.rows] - m.begin[0];
-  return larger(1, smaller(kMostTasks / strips, nnz / (4 * larger(rows, 1))));
-}
-
-// ---- A vector
-
-template <class T>
-struct ScatterVector {
-  using A = Sum<T>;
-  const CsrRows& m;
-  const T* data;
-  BlockShape shape;
-  const T* x;
-
-  // Adds row i of m, times its element of x.
-  void single(int64_t i, A* sums) const {
-    const A by = widen<A>(x[i]);
-    const int32_t* indices = m.indices + m.begin[i];
-    const T* values = data + m.begin[i];
-    const int64_t count = m.count(i);
-    for (int64_t p = 0; p < count; ++p) sums[indices[p]] += by * widen<A>(values[p]);
-  }
-  void block(int64_t i, A* sums) const {
-    constexpr int lanes = kLanes<T>;
-    const T* by = x + i * shape.rows;
-    for (int64_t p = m.begin[i]; p < m.begin[i + 1]; ++p) {
-      const T* from = data + p * shape.size();
-      A* to = sums + m.indices[p] * shape.columns;
-      int64_t c = 0;
-      for (; c + lanes <= shape.columns; c += lanes) {
-        Native<A> sum = load_native<A>(to + c);
-        for (int64_t r = 0; r < shape.rows; ++r) {
-          sum = mul_add(all_lanes<A>(widen<A>(by[r])), load_native<A>(from + r * shape.columns + c),
-                        sum);
-        }
-        store_native(to + c, sum);
-      }
-      for (; c < shape.columns; ++c) {
-        A sum = to[c];
-        for (int64_t r = 0; r < shape.rows; ++r) {
-          sum += widen<A>(by[r]) * widen<A>(from[r * shape.columns + c]);
-        }
-        to[c] = sum;
-      }
-    }
-  }
-};
-
-// out (columns * c) = m^T x.
-template <class T>
-void scatter_vector(const CsrRows& m, const T* data, BlockShape shape, const T* x, T* out) {
-  using A = Sum<T>;
-  const int64_t rows = m.columns * shape.columns;
-  const RowRanges ranges(m, 1, most_ranges(m, 1, rows / shape.size()));
-  const int64_t parts = larger(1, ranges.count());
-  ScratchBytes memory(parts, static_cast<size_t>(rows) * sizeof(A));
-  A* sums = static_cast<A*>(memory.data());
-  const ScatterVector<T> scatter{m, data, shape, x};
-  parallel_for(parts, 1, [&](int64_t from, int64_t to) {
-    for (int64_t s = from; s < to; ++s) {
-      A* own = sums + s * rows;
-      fill(own, rows, A(0));
-      if (s == ranges.count()) continue;  // no rows at all
-      for_checked_rows(m, ranges.first(s), ranges.first(s + 1), [&](int64_t i) {
-        shape.size() == 1 ? scatter.single(i, own) : scatter.block(i, own);
-      });
-    }
-  });
-  parallel_for(rows, kPackGrain, [&](int64_t first, int64_t last) {
-    for (int64_t c = first; c < last; ++c) {
-      A sum = sums[c];
-      for (int64_t s = 1; s < parts; ++s) sum += sums[s * rows + c];
-      out[c] = narrow<T>(sum);
-    }
-  });
-}
-
 // ---- Strips of columns of a CSR
 
 // Columns [at, at + width) of row x, zeros after the last; for complex numbers also times i.
@@ -150,7 +69,7 @@ void scatter_strips(const CsrRows& m, const R* data, const R* x, int64_t n, R* o
   using A = Sum<R>;
   constexpr int64_t width = kVectors * kLanes<R>;
   const int64_t rows = m.columns, strips = (n + width - 1) / width, size = rows * width;
-  const RowRanges ranges(m, 1, most_ranges(m, strips, rows));
+  const RowRanges ranges(m, 1, most_sums(m, strips, rows));
   const int64_t parts = ranges.count();
   ScratchBytes memory(strips * parts, static_cast<size_t>(size) * sizeof(A));
   A* sums = static_cast<A*>(memory.data());
@@ -218,7 +137,7 @@ void multiply_transposed(const CsrRows& m, const T* data, BlockShape shape, cons
   using R = typename Parts<T>::Real;
   constexpr int parts = Parts<T>::count;
   if constexpr (parts == 1) {
-    if (n == 1) return scatter_vector(m, data, shape, x, out);
+    if (n == 1) return sparse_transposed_vector_product(m, data, shape, x, out);
   }
   const int64_t columns = n * parts;
   if (shape.size() > 1) return transpose_and_multiply(m, data, shape, x, n, out);

@@ -5,7 +5,7 @@ import pytest
 
 import olivine.core as mx
 from tests.harness import LARGE, REAL, OpTests, Row
-from tests.support import FLOATING, assert_same, to_mx, to_np
+from tests.support import FLOATING, assert_same, rounded, to_mx, to_np
 
 PLAIN = "values layouts dtypes vmap compile errors"
 SHAPES = (
@@ -65,6 +65,19 @@ ROWS = [
 
 class TestSort(OpTests):
     rows = ROWS
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("name", ["int32", "float16", "float32", "float64"])
+def test_values_in_order_are_found_near_each_other(name, side):
+    """Rising and falling values, close together and far apart, ties in both, past both ends."""
+    rng = np.random.default_rng(9)
+    haystack = np.sort(rounded(rng.integers(0, 900, 20_000), name))
+    for count in (5, 3000, 30_000):
+        values = np.sort(rounded(rng.integers(-50, 950, count), name))
+        for v in (values, values[::-1], np.concatenate([values[::2], values])):
+            got = mx.searchsorted(to_mx(haystack), to_mx(v), side=side)
+            np.testing.assert_array_equal(to_np(got), np.searchsorted(haystack, v, side))
 
 
 @pytest.mark.parametrize("name", REAL)

@@ -95,6 +95,9 @@ void sort_complex(const KernelCall& call) {
 
 // ---- searchsorted
 
+// Sorted values are often found within so many elements of the one before.
+constexpr int64_t kNear = 256;
+
 template <class T, class Before>
 void search(const KernelCall& call, Before before) {
   const T* sequence = static_cast<const T*>(call.in[0].data);
@@ -104,14 +107,18 @@ void search(const KernelCall& call, Before before) {
   int64_t count = 1;
   for (size_t i = 0; i < call.in[1].shape.size(); ++i) count *= call.in[1].shape.data()[i];
   const bool right = call.as<SearchParams>().right;
-  parallel_for(count, 4096, [&](int64_t b, int64_t e) {
-    for (; b < e; ++b) {
+  parallel_for(count, 4096, [&](int64_t first, int64_t last) {
+    int64_t lo = 0;
+    for (int64_t b = first; b < last; ++b) {
       const T v = values[b];
-      int64_t lo = 0;
-      for (int64_t rest = n; rest > 0;) {
-        int64_t half = rest / 2;
-        const T& x = sequence[lo + half];
-        bool go_right = right ? !before(v, x) : before(x, v);
+      auto belongs_after = [&](const T& x) { return right ? !before(v, x) : before(x, v); };
+      const bool rises = b > first && !before(v, values[b - 1]);
+      const bool near = rises && n - lo > kNear && !belongs_after(sequence[lo + kNear]);
+      int64_t rest = near ? kNear : n;
+      lo = near ? lo : 0;
+      while (rest > 0) {
+        const int64_t half = rest / 2;
+        const bool go_right = belongs_after(sequence[lo + half]);
         lo = go_right ? lo + half + 1 : lo;
         rest = go_right ? rest - half - 1 : half;
       }

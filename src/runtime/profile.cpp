@@ -92,7 +92,8 @@ struct Record {
   std::atomic<uint64_t> in_phase[kPhases] = {};
   uint32_t what = 0, location = 0;  // of the step that runs
   uint32_t scopes = 0;              // that were entered
-  // A plan's step has just ended: the next one begins there, without reading the clock again.
+  // A plan has just begun, or a step of it ended: the next step begins there, without reading the
+  // clock again. What lies between is binding its operands.
   bool after_step = false;
   std::atomic<uint64_t> untimed{0};  // ticks of brief scopes that were not timed, as it seems
   std::atomic<uint64_t> dropped{0};
@@ -242,7 +243,7 @@ void Scope::enter(Phase p, bool noted) {
     begin_ = ticks();
   }
   r->enter(p, begin_);
-  r->after_step = false;
+  r->after_step = p == Phase::running;
 }
 
 void Scope::describe(uint32_t what, uint32_t location, uint16_t stream) {

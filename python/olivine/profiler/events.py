@@ -19,7 +19,6 @@ PHASES = (
     "publishing",
     "waiting",
 )
-STEP = PHASES.index("steps")
 ALLOCATED, RELEASED, RESIDENT = len(PHASES), len(PHASES) + 1, len(PHASES) + 2
 EVENT = np.dtype(
     {

@@ -3,7 +3,7 @@
 // A body is a closed graph: what the user's function captured became inputs, so that it can be
 // differentiated, mapped and written to files like any other operand. Rules make new bodies by
 // transforming the old one as a function; the evaluator runs a body's plan again and again on
-// buffers that it passes on (control_run.cpp). Where to start: `scan` in loop.cpp.
+// buffers that it passes on (loop_run.cpp). Where to start: `scan` in loop.cpp.
 #pragma once
 
 #include "transforms/planned.h"
@@ -70,7 +70,7 @@ struct BodyError : std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
 
-// ---- Running (control_run.cpp).
+// ---- Running (control_run.cpp, loop_run.cpp).
 // A loop or branch that may run many times; it holds no memory of arrays meanwhile.
 class ControlRun {
  public:
@@ -83,5 +83,6 @@ class ControlRun {
 };
 // Refers to the task.
 std::unique_ptr<ControlRun> make_control_run(const Task& t);
+std::unique_ptr<ControlRun> make_loop_run(const Task& t);
 
 }  // namespace olivine

@@ -67,6 +67,10 @@ int64_t work_of(const Task& t) {
   constexpr int64_t kTask = 256;
   const int64_t elements = t.out.empty() ? 0 : t.out[0].view.size();
   if (t.kind == Task::Kind::elementwise || t.kind == Task::Kind::copy) return kTask + elements;
+  if (t.kind == Task::Kind::kernel && t.node && t.node->op && t.in.size() == 1 &&
+      t.node->op->kind == OpKind::reduction) {
+    return kTask + t.in[0].view.size();
+  }
   if (t.kind != Task::Kind::fused || !t.region) return kPollWork;
   return kTask + elements * static_cast<int64_t>(t.region->program.code.size());
 }

@@ -112,6 +112,7 @@ struct Binding {
           const Tables& chain_tables, int64_t runs_from = kRunsFrom);
   // To operands of other addresses, equal where those were.
   void move(std::span<const View> in, std::span<const View> out);
+  bool is_at(std::span<const View> in, std::span<const View> out) const;
   int64_t grain() const;
 
   const FusedProgram& program;
@@ -178,14 +179,19 @@ thread_local Arena arena;
 class Worker {
  public:
   explicit Worker(const Binding& b);
+  // With scratch memory of its own, of a binding of one tile.
+  Worker(const Binding& b, Arena& own);
   void run(int64_t begin, int64_t end);
   // After the binding moved, or another program ran on this thread.
   void renew();
+  // The same of one with memory of its own.
+  void renew_tile() { place_moving(); }
   // All there is, of a binding of one tile.
   void run_tile();
 
  private:
-  void place(char* scratch);
+  void place(char* scratch, int64_t pitch);
+  void place_moving();
   void run_prologue();
   void lay_out(const Value& value, char* to) const;
   void set_row(int64_t row, int64_t row_end, int64_t column, int64_t n);
@@ -214,6 +220,7 @@ class KeptBinding final : public BoundProgram {
   const Tables no_tables_;
   std::unique_ptr<Binding> binding_;
   std::unique_ptr<Worker> worker_;
+  Arena scratch_;         // of one tile
   uint64_t aliases_ = 0;  // bit k + i * outputs: input i is where output k is
   int64_t grain_ = 0;
   int runs_ = 0;
@@ -286,6 +293,13 @@ Binding::Binding(const FusedProgram& p, std::span<const View> in, std::span<cons
 void Binding::move(std::span<const View> in, std::span<const View> out) {
   for (size_t k = 0; k < in.size(); ++k) values[k].base = static_cast<char*>(in[k].data);
   for (size_t o = 0; o < out.size(); ++o) values[written[o]].base = static_cast<char*>(out[o].data);
+}
+
+bool Binding::is_at(std::span<const View> in, std::span<const View> out) const {
+  bool same = true;
+  for (size_t k = 0; k < in.size(); ++k) same &= values[k].base == in[k].data;
+  for (size_t o = 0; o < out.size(); ++o) same &= values[written[o]].base == out[o].data;
+  return same;
 }
 
 // Units of a parallel task.
@@ -560,7 +574,20 @@ Worker::Worker(const Binding& b) : b_(b) {
 void Worker::renew() {
   const size_t n = b_.values.size();
   char* scratch = arena.get(static_cast<size_t>(b_.slots) * kSlotBytes + n * kCellBytes);
-  if (scratch != scratch_) place(scratch);
+  if (scratch != scratch_) place(scratch, kSlotBytes);
+  place_moving();
+}
+
+Worker::Worker(const Binding& b, Arena& own) : b_(b) {
+  const size_t n = b.values.size();
+  p_.resize(n);
+  const int64_t largest = (b.inner * int64_t{kCellBytes} + 63) / 64 * 64;
+  const int64_t pitch = std::min(largest, kSlotBytes);
+  place(own.get(static_cast<size_t>(b.slots * pitch) + n * kCellBytes), pitch);
+  place_moving();
+}
+
+void Worker::place_moving() {
   for (uint16_t v : b_.moving) {
     const Value& value = b_.values[v];
     if (value.place == Place::direct || value.place == Place::uniform) p_[v] = value.base;
@@ -568,14 +595,14 @@ void Worker::renew() {
   }
 }
 
-void Worker::place(char* scratch) {
+void Worker::place(char* scratch, int64_t pitch) {
   scratch_ = scratch;
-  char* cells = scratch + static_cast<size_t>(b_.slots) * kSlotBytes;
+  char* cells = scratch + b_.slots * pitch;
   for (size_t v = 0; v < p_.size(); ++v) {
     const Value& value = b_.values[v];
     const bool in_slot = value.place == Place::slot || value.place == Place::strided ||
                          value.place == Place::packed || value.place == Place::periodic;
-    p_[v] = in_slot                      ? scratch + value.slot * kSlotBytes
+    p_[v] = in_slot                      ? scratch + value.slot * pitch
             : value.place == Place::cell ? cells + v * kCellBytes
                                          : value.base;
   }
@@ -723,6 +750,11 @@ std::unique_ptr<BoundProgram> FusedProgram::bind() const {
 }
 
 void KeptBinding::run(std::span<const View> in, std::span<const View> out) {
+  const bool is_tile = worker_ && binding_->one_tile && runs_ != kRunsBeforeCode;
+  if (is_tile && binding_->is_at(in, out)) {
+    ++runs_;
+    return worker_->run_tile();
+  }
   const bool fits = in.size() * out.size() <= 64;
   if (!fits || out.empty() || out[0].size() == 0) return program_.run(in, out);
   if (!is_aliased_as_before(in, out) || !binding_ || runs_ == kRunsBeforeCode) {
@@ -735,12 +767,20 @@ void KeptBinding::run(std::span<const View> in, std::span<const View> out) {
     return parallel_for(binding_->units, grain_,
                         [&](int64_t begin, int64_t end) { Worker(*binding_).run(begin, end); });
   }
+  if (binding_->one_tile) {
+    if (worker_) {
+      worker_->renew_tile();
+    } else {
+      worker_ = std::make_unique<Worker>(*binding_, scratch_);
+    }
+    return worker_->run_tile();
+  }
   if (worker_) {
     worker_->renew();
   } else {
     worker_ = std::make_unique<Worker>(*binding_);
   }
-  binding_->one_tile ? worker_->run_tile() : worker_->run(0, binding_->units);
+  worker_->run(0, binding_->units);
 }
 
 bool KeptBinding::is_aliased_as_before(std::span<const View> in, std::span<const View> out) {

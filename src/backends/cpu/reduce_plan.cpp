@@ -13,9 +13,14 @@ int64_t step_rank(const LoopDim& d) {
   return d.in == 0 ? std::numeric_limits<int64_t>::max() : d.in;
 }
 
+// By insertion: there are few, and std::stable_sort allocates.
 void sort_and_merge(LoopDim* dims, int& count) {
-  std::stable_sort(dims, dims + count,
-                   [](const LoopDim& a, const LoopDim& b) { return step_rank(a) > step_rank(b); });
+  for (int i = 1; i < count; ++i) {
+    const LoopDim d = dims[i];
+    int at = i;
+    for (; at > 0 && step_rank(dims[at - 1]) < step_rank(d); --at) dims[at] = dims[at - 1];
+    dims[at] = d;
+  }
   int n = 0;
   for (int i = 0; i < count; ++i) {
     if (n > 0 && dims[n - 1].in == dims[i].in * dims[i].size &&

@@ -7,6 +7,7 @@ Everything else that looks at the number (a comparison, ``range``, ``float``, a 
 a guard to the trace, so that it serves those sizes only for which the answer is the same.
 """
 
+import math
 import numbers
 import operator
 import weakref
@@ -116,9 +117,12 @@ def _size(source, expression, value):
 
 def _derived(function, *operands):
     """What ``function`` makes of the operands, of which one is a number of a trace."""
-    sizes = [o for o in operands if isinstance(o, _Number)]
-    if not all(isinstance(o, numbers.Number) for o in operands):
+    others = [o for o in operands if not isinstance(o, numbers.Number)]
+    if others and not all(hasattr(o, "__array_interface__") for o in others):
         return NotImplemented
+    if others:  # NumPy's arrays
+        return function(*(o._read() if isinstance(o, _Number) else o for o in operands))
+    sizes = [o for o in operands if isinstance(o, _Number)]
     try:
         value = function(*(o._value if isinstance(o, _Number) else o for o in operands))
     except Exception:
@@ -149,12 +153,10 @@ def _add_operators():
     def reflected(function):
         return lambda self, other: _derived(function, other, self)
 
-    from math import ceil, floor, trunc
-
     for name in "neg pos abs invert".split():
         setattr(_Number, f"__{name}__", unary(getattr(operator, f"__{name}__")))
-    for function in (ceil, floor, trunc):
-        setattr(_Number, f"__{function.__name__}__", unary(function))
+    for name in "ceil floor trunc".split():
+        setattr(_Number, f"__{name}__", unary(getattr(math, name)))
     _Number.__round__ = lambda self, digits=None: (
         _derived(round, self) if digits is None else _derived(round, self, digits)
     )

@@ -87,7 +87,7 @@ SIZES_USED = {
     "triangles": lambda x: mx.tril(x @ x.T) + mx.eye(x.shape[0]) + mx.tri(x.shape[0], k=1),
     "tiles": lambda x: (mx.tile(x, (2, 1)), mx.repeat(x, x.shape[1], axis=0)),
     "rows moved": lambda x: (mx.roll(x, 1, axis=0), mx.concatenate([x[1:], x[:1]])),
-    "gathered rows": lambda x: (mx.take(x, mx.argmax(x, axis=0), axis=0), x[mx.argmin(x, axis=0), 0]),
+    "gathered rows": lambda x: (mx.take(x, mx.argmax(x, 0), axis=0), x[mx.argmin(x, 0), 0]),
     "an update in place": assigned,
     "an update of a part": lambda x: x.at[1:, 0].add(2.0).at[:1].maximum(x[-1:]),
     "padding": lambda x: mx.pad(x, ((1, 2), (0, x.shape[0]))),
@@ -97,10 +97,12 @@ SIZES_USED = {
     "an own vjp": mx.grad(lambda x: mx.sum(doubled_backwards(x) * x.shape[0])),
     "gradient of slices": mx.grad(lambda x: mx.sum(x[1:] * x[:-1]) / x.shape[0]),
     "gradient of a reshape": mx.grad(lambda x: mx.sum(mx.tanh(x.reshape(-1, x.shape[0])) ** 2)),
-    "second gradient": lambda x: mx.grad(lambda y: mx.sum(mx.grad(lambda z: mx.sum(z[1:] ** 3))(y)))(x),
+    "second gradient": mx.grad(lambda x: mx.sum(mx.grad(lambda y: mx.sum(y[1:] ** 3))(x))),
     "tangents": lambda x: mx.jvp(lambda y: y[:2] * y.shape[0], [x], [mx.ones_like(x)])[1][0],
     "mapped": lambda x: mx.vmap(lambda r: r[1:] * r.shape[0] - mx.mean(r))(x),
-    "checkpointed": mx.grad(lambda x: mx.sum(mx.checkpoint(lambda y: mx.sin(y[1:]) * y.shape[1])(x))),
+    "checkpointed": mx.grad(
+        lambda x: mx.sum(mx.checkpoint(lambda y: mx.sin(y[1:]) * y.shape[1])(x))
+    ),
     "jacobian": lambda x: mx.jacobian(lambda r: r[:2] * r.shape[0])(x[0]),
     "scan": lambda x: mx.scan(lambda c, r: (c + r[1:] * x.shape[0], c[:1]), x[0, 1:], x),
     "branches": lambda x: mx.cond(mx.sum(x) > 0, lambda v: v[:1] * v.shape[0], lambda v: v[-1:], x),
@@ -358,6 +360,12 @@ def test_numbers_of_a_trace_behave_as_numbers():
         assert (
             np.zeros((n, m)).shape == (6, 4) and np.int64(2) * n == 12 and n * np.float64(2) == 12.0
         )
+        twice = (
+            (n * np.arange(3)).tolist(),
+            (np.arange(3) * n).tolist(),
+            (n > np.arange(5, 8)).sum(),
+        )
+        assert twice == ([0, 6, 12], [0, 6, 12], 1)
         assert np.asarray(x.shape).dtype.kind == "i" and complex(n) == 6 + 0j and 1j * n == 6j
         assert pickle.loads(pickle.dumps(n)) == 6 and copy.deepcopy(n) == 6 and hash(n) == hash(6)
         assert (n == None) is False and (n == "6") is False  # noqa: E711

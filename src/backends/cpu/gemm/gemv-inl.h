@@ -9,8 +9,8 @@ namespace olivine::cpu::OLIVINE_ISA {
 namespace {
 
 // How long columns are read: how many at a time, and bytes that are fetched ahead of those in use.
-// Cores with AVX-512 (Zen 4) read half as fast by themselves, and best in order. Earlier ones (Zen
-// 3) read several columns faster than one, and fetching slows them down by a fifth.
+// Cores with AVX-512, as Zen 4, read half as fast by themselves, and best in order. Earlier ones,
+// as Zen 3, read several columns faster than one, and fetching slows them down by a fifth.
 #if defined(__AVX512F__)
 constexpr int kGemvColumns = 1;
 constexpr int64_t kGemvAhead = 4096;
@@ -118,7 +118,7 @@ inline void gemv_dot_float16(const GemvArgs& args) {
 }
 #endif
 
-// Short columns are read four at a time.
+// Short columns are read four at a time everywhere, long ones where that is faster.
 template <class S>
 void gemv_dot(const GemvArgs& args) {
   using T = Compute<S>;

@@ -146,9 +146,10 @@ class Evaluation {
     return leaves;
   }
 
-  // Gives nodes what tasks before `done` computed, where anybody still needs it. The ticket lives
-  // until graph, plan and roots are gone: who plans with the results finds that nobody else refers
-  // to them, as to a cache that the next step overwrites.
+  // Gives nodes what tasks before `done` computed, where anybody still needs it. Operands of what
+  // failed keep their graph, so that the next try can tell as well how they came to be. The ticket
+  // lives until graph, plan and roots are gone: who plans with the results finds that nobody else
+  // refers to them, as to a cache that the next step overwrites.
   void publish(int32_t done) {
     profile::Scope publishing(profile::Phase::publishing);
     {
@@ -162,7 +163,8 @@ class Evaluation {
         bool wanted = e.held || (!all && e.last_task >= done && e.base == int32_t(i));
         if (!ready || !wanted) continue;
         publish_one(static_cast<int32_t>(i));
-        if (!keeps_graph(e.node)) dying.push_back(e.node->detach());
+        const bool explains = !all && !e.held;
+        if (!explains && !keeps_graph(e.node)) dying.push_back(e.node->detach());
       }
       for (PlanEntry& e : builder_.entries) {
         if (e.node->state.load(std::memory_order_relaxed) == NodeState::claimed) {
@@ -312,6 +314,7 @@ bool eval_single(Node* n) {
   Task t{Task::Kind::kernel};
   t.op = n->op->id();
   t.location = n->location;
+  t.node = n;
   for (View& v : in) t.in.push_back({0, 0, std::move(v)});
   try {
     std::rethrow_exception(error);

@@ -1,7 +1,6 @@
 // Describing graphs: values and ops, without the nodes that only serve the machinery.
 #include "olivine/graph_utils.h"
 
-
 #include "core/error.h"
 #include "transforms/graph.h"
 
@@ -27,9 +26,7 @@ class Describer {
   std::vector<GraphDescription::Value>& values() { return graph_.values; }
 
   // Nodes that mean the same as their input: a transformation's marks.
-  static bool is_mark(const Node* n) {
-    return n->op == &output_op || n->op == &identity_op;
-  }
+  static bool is_mark(const Node* n) { return n->op == &output_op || n->op == &identity_op; }
 
   void visit(Node* n) {
     if (number_.count(n) || open_.count(n)) return;

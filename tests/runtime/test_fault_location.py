@@ -236,6 +236,14 @@ def test_an_array_that_was_evaluated_in_the_background_names_the_line():
     check(failure(lambda: y), line_of(f))
 
 
+def test_every_try_says_the_same():
+    for f in FAULTS.values():
+        y = f(*inputs())
+        first = failure(lambda y: y, y)
+        check(first, line_of(f))
+        assert failure(lambda y: y, y) == first
+
+
 def test_a_composite_names_the_line_of_its_op():
     """What an op is replaced by while it is planned belongs to the line of that op."""
     f = lambda x: mx.linalg.pinv(mx.sqrt(x), stream=mx.cpu)  # noqa: E731

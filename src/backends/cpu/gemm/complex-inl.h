@@ -61,12 +61,13 @@ void multiply_complex_panels(const T* a, const T* b, int64_t b_step, int64_t k, 
 #pragma GCC unroll 2
     for (int j = 0; j < vectors; ++j) __builtin_prefetch(to.sums + i * to.stride + j * lanes, 1);
   }
+#pragma GCC unroll kUnrolledSteps
   for (int64_t p = 0; p < k; ++p, a += 2 * rows, b += b_step) {
     Vec<T> bv[vectors];
 #pragma GCC unroll 2
     for (int j = 0; j < vectors; ++j) {
       bv[j] = load(b + j * lanes);
-      __builtin_prefetch(b + kAhead * b_step + j * lanes);
+      if constexpr (kAhead > 0) __builtin_prefetch(b + kAhead * b_step + j * lanes);
     }
     add_complex<T>(re, im, bv, [a](int i) { return ComplexAt<T>{a + i, a + rows + i}; });
   }

@@ -16,9 +16,11 @@ namespace olivine::cpu {
 struct PackArgs {
   const void* src;
   int64_t line_stride, k_stride;
-  int64_t width, packed_width;  // lines of src; packed elements per step
-  int64_t k;                    // steps along k in src
-  void* dst;                    // nothing past the panel is written: threads pack neighbours
+  // Lines of src, and packed elements per step. Lines side by side may be those of several panels,
+  // which follow each other.
+  int64_t width, packed_width;
+  int64_t k;  // steps along k in src
+  void* dst;  // nothing past the panel is written: threads pack neighbours
 };
 
 // Rows [first, last) of panel i of `count` that share `size` lines evenly.
@@ -62,6 +64,8 @@ struct MultiplyArgs {
   bool subtract = false;  // acc -= a @ b, if it accumulates; not complex
 };
 inline constexpr int kPrefetchSteps = 16;
+// Panels of lines side by side that are best packed at once.
+inline constexpr int kPanelsAtOnce = 4;
 
 // c (+)= a @ b over k <= k_block steps, of a and b in the type computed in. Columns of b lie side
 // by side, in panels of nr. Strides and columns count packed elements, two of them if complex.

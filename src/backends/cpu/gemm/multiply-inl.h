@@ -19,14 +19,17 @@ constexpr int kMaxVectors = 2;
 // A block of a panel of b takes 32 to 48 KiB; longer ones measured no faster.
 template <class T>
 constexpr int kKBlock = 384 * 4 / static_cast<int>(sizeof(T));
-constexpr int kAhead = 8;  // steps that the panel of b is prefetched ahead
 // Panels of a that are packed at a time where that pays. With the long vectors came L2 caches that
 // hold all panels of b of a tile, which pass one panel of a in the L1 cache. Smaller ones hold
 // several of a's, past which one panel of b after the other comes from the L3 cache.
+// Those are prefetched so many steps ahead; a panel in the L1 cache needs no instructions for that,
+// nor for counting every step: they cost time where another hyperthread shares the decoder.
 #if defined(__AVX512F__)
 constexpr int kGroupPanels = 1;
+constexpr int kAhead = 8, kUnrolledSteps = 1;
 #else
 constexpr int kGroupPanels = 16;
+constexpr int kAhead = 0, kUnrolledSteps = 4;
 #endif
 
 // What one call reads ahead: lines `step` bytes apart, or nothing if null, and more. Passed by
@@ -99,12 +102,15 @@ void multiply_panels(const Compute<S>* a, const Compute<S>* b, int64_t b_step, i
       ahead += ahead_step;
     }
     if (more) fetch_some(*more);
+#pragma GCC unroll kUnrolledSteps
     for (int64_t p = 0; p < steps; ++p) {
       Vec<T> bv[vectors];
 #pragma GCC unroll 2
       for (int j = 0; j < vectors; ++j) bv[j] = load(b + j * lanes);
+      if constexpr (kAhead > 0) {
 #pragma GCC unroll 2
-      for (int j = 0; j < vectors; ++j) __builtin_prefetch(b + kAhead * b_step + j * lanes);
+        for (int j = 0; j < vectors; ++j) __builtin_prefetch(b + kAhead * b_step + j * lanes);
+      }
 #pragma GCC unroll 16
       for (int i = 0; i < rows; ++i) {
         Vec<T> av = broadcast(a[i]);

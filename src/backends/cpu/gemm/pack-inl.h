@@ -21,21 +21,37 @@ inline void store_before(T* p, const T* end, Vec<T> v) {
   }
 }
 
-// Whole vectors of lines that lie side by side.
-template <class S>
-void pack_whole_vectors(const PackArgs& args) {
+// Panels of whole vectors of lines that lie side by side: several of them at once use the memory
+// where a step's lines begin better, as the next step may lie pages away.
+template <class S, int panels>
+void copy_panels(const PackArgs& args, int64_t first) {
   using T = Compute<S>;
   constexpr int lanes = kLanes<T>;
-  const S* src = static_cast<const S*>(args.src);
-  T* dst = static_cast<T*>(args.dst);
   // Copies, because the compiler takes stores for ones that may change args.
-  const int64_t k = args.k, k_stride = args.k_stride, width = args.width;
+  const int64_t k = args.k, k_stride = args.k_stride, width = args.packed_width;
+  const S* src = static_cast<const S*>(args.src) + first * width;
+  T* dst = static_cast<T*>(args.dst) + first * width * k;
   for (int64_t p = 0; p < k; ++p, src += k_stride, dst += width) {
-    const S* ahead = src + (p + kPackStepsAhead < k ? kPackStepsAhead * k_stride : 0);
-    __builtin_prefetch(ahead);
-    __builtin_prefetch(ahead + width - 1);
-    for (int64_t w = 0; w < width; w += lanes) store(dst + w, load(src + w));
+    if constexpr (panels == 1) {
+      const S* ahead = src + (p + kPackStepsAhead < k ? kPackStepsAhead * k_stride : 0);
+      __builtin_prefetch(ahead);
+      __builtin_prefetch(ahead + width - 1);
+    }
+    for (int64_t w = 0; w < width; w += lanes) {
+#pragma GCC unroll 4
+      for (int i = 0; i < panels; ++i) {
+        store(dst + i * width * k + w, load(src + i * width + w));
+      }
+    }
   }
+}
+
+template <class S>
+void pack_whole_panels(const PackArgs& args) {
+  const int64_t count = args.width / args.packed_width;
+  int64_t i = 0;
+  for (; i + kPanelsAtOnce <= count; i += kPanelsAtOnce) copy_panels<S, kPanelsAtOnce>(args, i);
+  for (; i < count; ++i) copy_panels<S, 1>(args, i);
 }
 
 // Lines side by side that fill part of a vector: each step is copied as a whole one while what that
@@ -188,9 +204,9 @@ void pack_strided(const PackArgs& args) {
 
 template <class S>
 void pack(const PackArgs& args) {
-  if (args.line_stride == 1 && args.width == args.packed_width &&
-      args.width % kLanes<Compute<S>> == 0) {
-    pack_whole_vectors<S>(args);
+  if (args.line_stride == 1 && args.width % args.packed_width == 0 &&
+      args.packed_width % kLanes<Compute<S>> == 0) {
+    pack_whole_panels<S>(args);
   } else if (args.line_stride == 1) {
     pack_adjacent<S>(args);
   } else if (args.k_stride == 1) {

@@ -76,6 +76,7 @@ class Tiles {
   Fetch next_of_b(const Tile& tile, int64_t block) const;
   void read_ahead(MultiplyArgs& args, int64_t k_begin) const;
   void multiply_group(const MultiplyArgs& group) const;
+  void pack_block(const Tile& tile, int64_t block) const;
   void pack_rows(int64_t panel, int64_t k_begin, int64_t k_end, char* to) const;
   void pack_cols(int64_t col, int64_t cols, int64_t k_begin, int64_t k_end, char* to) const;
 
@@ -261,15 +262,23 @@ void Tiles::run_tile(int64_t index) const {
   }
 }
 
+// The columns of a tile, in panels; of those used as they lie, only a narrow last one.
+void Tiles::pack_block(const Tile& tile, int64_t block) const {
+  const int64_t k_begin = k_bound(block), k_end = k_bound(block + 1);
+  const bool side_by_side = args_.b.col_stride == 1 && kernels_.parts == 1;
+  const int64_t several = kernels_.nr * (side_by_side && !in_place_ ? kPanelsAtOnce : 1);
+  for (int64_t col = 0, cols = 0; col < tile.cols; col += cols) {
+    cols = std::min<int64_t>(tile.cols - col >= several ? several : kernels_.nr, tile.cols - col);
+    const bool narrow = cols % (kernels_.nr / 2) != 0;
+    char* to = tile.b + (in_place_ ? 0 : col * (k_end - k_begin) * kernels_.packed_size);
+    if (!in_place_ || narrow) pack_cols(tile.col + col, cols, k_begin, k_end, to);
+  }
+}
+
 void Tiles::run_block(const Tile& tile, int64_t block) const {
   const int64_t k_begin = k_bound(block), k_end = k_bound(block + 1);
   const int64_t k = k_end - k_begin, size = kernels_.packed_size;
-  for (int64_t col = 0; col < tile.cols; col += kernels_.nr) {
-    const int64_t cols = std::min<int64_t>(kernels_.nr, tile.cols - col);
-    const bool narrow = cols % (kernels_.nr / 2) != 0;
-    char* to = tile.b + (in_place_ ? 0 : col * k * size);
-    if (!in_place_ || narrow) pack_cols(tile.col + col, cols, k_begin, k_end, to);
-  }
+  pack_block(tile, block);
   MultiplyArgs args{};
   args.b = tile.b;
   args.k = k;

@@ -190,16 +190,56 @@ def orders(n, rng):
     }
 
 
-@pytest.mark.parametrize("name", ["float32", "float64", "int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize(
+    "name", ["float32", "float64", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
+)
 def test_rows_of_every_length_and_order_are_sorted(name):
     rng = np.random.default_rng(0)
-    for n in (1, 2, 7, 15, 16, 17, 63, 64, 65, 127, 129, 255, 257, 513, 1023, 4097, 131072, 200001):
+    for n in (
+        1,
+        2,
+        7,
+        15,
+        16,
+        17,
+        63,
+        64,
+        65,
+        127,
+        129,
+        255,
+        257,
+        513,
+        1023,
+        4097,
+        131072,
+        200001,
+        600001,
+    ):
         for order, row in orders(n, rng).items():
             x = row.astype(name)
             assert np.array_equal(to_np(mx.sort(to_mx(x))), np.sort(x)), (n, order)
     for shape, axis in (((300, 37), 0), ((140000, 3), 0), ((37, 300), 1)):
         x = rng.integers(0, 1 << 31, shape).astype(name)
         assert np.array_equal(to_np(mx.sort(to_mx(x), axis=axis)), np.sort(x, axis=axis))
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_rows_of_16_bit_floats_of_every_length_and_order_are_sorted(name):
+    rng = np.random.default_rng(0)
+    dtype = getattr(mx, name)
+    for n in (1, 7, 8, 9, 31, 32, 33, 100, 1000, 4097, 131072, 200001, 600001):
+        for order, row in orders(n, rng).items():
+            x = mx.array((row % 4001 - 2000).astype(np.float32)).astype(dtype)
+            x[n // 3] = -0.0
+            x[n // 5 :: 1000] = float("nan")
+            got, want = (to_np(v.astype(mx.float32)) for v in (mx.sort(x), x))
+            assert np.array_equal(got, np.sort(want), equal_nan=True), (n, order)
+            assert np.signbit(got[got == 0]).sum() == np.signbit(want[want == 0]).sum(), (n, order)
+    for shape, axis in (((300, 37), 0), ((140000, 3), 0), ((37, 300), 1)):
+        x = mx.array(rng.standard_normal(shape).astype(np.float32)).astype(dtype)
+        got, want = (to_np(v.astype(mx.float32)) for v in (mx.sort(x, axis=axis), x))
+        assert np.array_equal(got, np.sort(want, axis=axis))
 
 
 @pytest.mark.parametrize("name", ["float32", "float64"])

@@ -51,13 +51,15 @@ int64_t norm_vjp(const KernelCall& c) {
                          std::max<size_t>(x.dtype.size(), sizeof(float)));
 }
 
-// Keys or records of one row for each thread (kernels/sort.cpp).
+// Keys or records of one row for each thread (kernels/sort.cpp). Those of 16-bit floats may take
+// four bytes.
 int64_t sort(const KernelCall& c) {
   const View& x = c.in[0];
   if (x.shape.empty()) return 0;
   const int64_t row = *std::ranges::max_element(x.shape);
+  const size_t size = x.dtype.size();
   return std::min<int64_t>(thread_count(), x.size() / row) *
-         counted_scratch(2 * row, x.dtype.size());
+         counted_scratch(2 * row, is_floating(x.dtype) ? std::max<size_t>(size, 4) : size);
 }
 
 // Of kernels that a meter may run.

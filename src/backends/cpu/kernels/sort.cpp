@@ -3,8 +3,9 @@
 // Elements become unsigned keys of the same order (NaN last), which are sorted by radix, least
 // significant byte first: stable, no comparisons, and bytes that all keys share are skipped.
 // argsort carries an index beside each key. Long rows are cut into chunks whose histograms say
-// where each chunk's keys go, so the result does not depend on the number of threads. Keys of four
-// and eight bytes without an index need no stable sort: sort_values-inl.h has a quicksort.
+// where each chunk's keys go, so the result does not depend on the number of threads. Without an
+// index no stable sort is needed: keys of four and eight bytes have a quicksort in
+// sort_values-inl.h, and long rows of two bytes are counted.
 // partition is in select-inl.h.
 #include "backends/cpu/kernels/select-inl.h"
 #include "backends/cpu/kernels/sort_values-inl.h"
@@ -28,10 +29,15 @@ void sort_kernel(const KernelCall& call) {
       for (int64_t i = 0; i < x.n; ++i) out[at + i * step] = a[i].write();
     });
   }
-  ScratchBytes scratch(x.n, 2 * sizeof(E));
+  constexpr bool counts = std::is_same_v<E, SortedValue<T>> && sizeof(T) == 2;
+  ScratchBytes scratch(counts ? 0 : x.n, 2 * sizeof(E));
   E* records = static_cast<E*>(scratch.data());
   for (int64_t r = 0; r < x.outer * x.inner; ++r) {
     const int64_t at = r / x.inner * x.n * x.inner + r % x.inner;
+    if constexpr (counts) {
+      count_sort(in + at, x.inner, x.n, out + at);
+      continue;
+    }
     parallel_for(x.n, kPart, [&](int64_t b, int64_t e) {
       for (int64_t i = b; i < e; ++i) records[i] = E::read(in[at + i * x.inner], i);
     });
@@ -42,12 +48,18 @@ void sort_kernel(const KernelCall& call) {
   }
 }
 
+#if defined(__AVX2__)
+// Rows of 16-bit floats have few digits, which radix sort likes; where vectors are short, only if
+// they are counted.
 #if defined(__AVX512BW__)
-// Long rows of 16-bit floats have few digits and many equals, which radix sort likes.
+constexpr int64_t kMostHalves = 4096;
+#else
+constexpr int64_t kMostHalves = kLongRow;
+#endif
 template <class T>
 void sort_halves(const KernelCall& call) {
   const Extents x(call);
-  if (x.n > 4096) return sort_kernel<SortedValue<T>>(call);
+  if (x.n > kMostHalves) return sort_kernel<SortedValue<T>>(call);
   if (x.outer * x.n * x.inner > 0) sort_short_halves<T>(call, x);
 }
 #endif
@@ -145,8 +157,6 @@ void add(KernelTable& table, Dtype dtype) {
   KernelFn sort = sort_kernel<SortedValue<T>>;
 #if defined(__AVX2__)
   if constexpr (sizeof(T) >= 4) sort = sort_values<T>;
-#endif
-#if defined(__AVX512BW__)
   if constexpr (is_half<T>) sort = sort_halves<T>;
 #endif
   put("sort", sort);

@@ -128,5 +128,46 @@ E* radix_sort_long(E* a, E* b, int64_t n) {
   return a;
 }
 
+// ---- A long row of 16-bit elements: as many of each value as there were, which nobody can tell
+// from the ones that were.
+
+constexpr int64_t kValues = 1 << 16;
+constexpr int64_t kCounted = 1 << 18;  // elements of a task, which clears its counts first
+constexpr int64_t kMaxCounts = 16;
+
+template <class T>
+void count_sort(const T* in, int64_t step, int64_t n, T* out) {
+  static_assert(sizeof(T) == 2);
+  const int64_t chunk = larger(kCounted, (n + kMaxCounts - 1) / kMaxCounts);
+  const int64_t chunks = (n + chunk - 1) / chunk;
+  ScratchBytes scratch((chunks + 1) * kValues, sizeof(uint32_t));
+  uint32_t* end = static_cast<uint32_t*>(scratch.data());  // of each value's run in `out`
+  uint32_t* counts = end + kValues;
+  parallel_for(chunks, 1, [&](int64_t c, int64_t last) {
+    for (; c < last; ++c) {
+      uint32_t* mine = counts + c * kValues;
+      fill(mine, kValues, uint32_t{0});
+      for (int64_t i = c * chunk; i < smaller(n, (c + 1) * chunk); ++i) {
+        ++mine[sort_key(in[i * step])];
+      }
+    }
+  });
+  uint32_t at = 0;
+  for (int64_t v = 0; v < kValues; ++v) {
+    for (int64_t c = 0; c < chunks; ++c) at += counts[c * kValues + v];
+    end[v] = at;
+  }
+  parallel_for(n, kCounted, [&](int64_t begin, int64_t last) {
+    int64_t v = 0;
+    for (int64_t half = kValues / 2; half > 0; half /= 2) {
+      if (end[v + half - 1] <= begin) v += half;
+    }
+    for (int64_t i = begin; i < last; ++v) {
+      const T x = element_of_key<T>(static_cast<KeyOf<T>>(v));
+      for (const int64_t stop = smaller(int64_t(end[v]), last); i < stop; ++i) out[i * step] = x;
+    }
+  });
+}
+
 }  // namespace
 }  // namespace olivine::cpu::OLIVINE_ISA

@@ -1,5 +1,5 @@
-// Sorting of values of four and eight bytes, whose order among equals nobody can see. Short rows of
-// 16-bit floats join them, as keys of four bytes.
+// Sorting of values of four and eight bytes, whose order among equals nobody can see. Rows of
+// 16-bit floats that are not long join them, as keys of four bytes.
 //
 // Only for instruction sets with sort_vectors-inl.h. A long row is shared out into buckets between
 // keys of a sample, which tasks then sort alone.
@@ -18,8 +18,9 @@ constexpr int kSamplesPerBucket = 16;
 template <class T>
 using VectorKey = std::conditional_t<is_half<T>, uint32_t, KeyOf<T>>;
 
+// Keys of kHalvesAtOnce 16-bit floats, which compilers make of single ones slowly; and back.
 #if defined(__AVX512BW__)
-// Keys of 32 16-bit floats, which compilers make of single ones slowly; and back.
+constexpr int64_t kHalvesAtOnce = 32;
 template <class T>
 OLIVINE_INLINE void read_half_keys(const T* in, uint32_t* keys) {
   const __m512i h = _mm512_loadu_si512(in), sign = _mm512_set1_epi16(INT16_MIN);
@@ -43,18 +44,42 @@ OLIVINE_INLINE void write_half_values(const uint32_t* keys, T* out) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm256_xor_si256(key, flipped));
   }
 }
+#else
+constexpr int64_t kHalvesAtOnce = 8;
+template <class T>
+OLIVINE_INLINE void read_half_keys(const T* in, uint32_t* keys) {
+  const __m128i h = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in));
+  const __m128i sign = _mm_set1_epi16(INT16_MIN);
+  const __m128i flipped = _mm_or_si128(_mm_srai_epi16(h, 15), sign);
+  const __m128i nan = _mm_cmpgt_epi16(_mm_andnot_si128(sign, h), _mm_set1_epi16(kInfinityBits<T>));
+  const __m128i key = _mm_or_si128(_mm_xor_si128(h, flipped), nan);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(keys), _mm256_cvtepu16_epi32(key));
+}
+template <class T>
+OLIVINE_INLINE void write_half_values(const uint32_t* keys, T* out) {
+  const auto* from = reinterpret_cast<const __m128i*>(keys);
+  const __m128i key = _mm_packus_epi32(_mm_loadu_si128(from), _mm_loadu_si128(from + 1));
+  const __m128i positive = _mm_srai_epi16(key, 15);
+  const __m128i flipped =
+      _mm_xor_si128(_mm_and_si128(positive, _mm_set1_epi16(0x7fff)), _mm_set1_epi16(-1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_xor_si128(key, flipped));
+}
 #endif
+
+// All of n >= kHalvesAtOnce elements: the last vector again takes some of the one before.
+template <class From, class To, class F>
+OLIVINE_INLINE void convert_halves(const From* from, int64_t n, To* to, F convert) {
+  for (int64_t i = 0; i + kHalvesAtOnce < n; i += kHalvesAtOnce) convert(from + i, to + i);
+  convert(from + n - kHalvesAtOnce, to + n - kHalvesAtOnce);
+}
 
 template <class T>
 void read_keys(const T* in, int64_t step, int64_t n, VectorKey<T>* keys) {
+  if constexpr (is_half<T>) {
+    if (step == 1 && n >= kHalvesAtOnce) return convert_halves(in, n, keys, read_half_keys<T>);
+  }
   if (step == 1) {
-    int64_t i = 0;
-#if defined(__AVX512BW__)
-    if constexpr (is_half<T>) {
-      for (; i + 32 <= n; i += 32) read_half_keys(in + i, keys + i);
-    }
-#endif
-    for (; i < n; ++i) keys[i] = sort_key(in[i]);
+    for (int64_t i = 0; i < n; ++i) keys[i] = sort_key(in[i]);
   } else {
     for (int64_t i = 0; i < n; ++i) keys[i] = sort_key(in[i * step]);
   }
@@ -62,14 +87,11 @@ void read_keys(const T* in, int64_t step, int64_t n, VectorKey<T>* keys) {
 // `keys` may be `out`, if step is 1.
 template <class T>
 void write_values(const VectorKey<T>* keys, int64_t n, T* out, int64_t step) {
+  if constexpr (is_half<T>) {
+    if (step == 1 && n >= kHalvesAtOnce) return convert_halves(keys, n, out, write_half_values<T>);
+  }
   if (step == 1) {
-    int64_t i = 0;
-#if defined(__AVX512BW__)
-    if constexpr (is_half<T>) {
-      for (; i + 32 <= n; i += 32) write_half_values(keys + i, out + i);
-    }
-#endif
-    for (; i < n; ++i) {
+    for (int64_t i = 0; i < n; ++i) {
       VectorKey<T> key;
       __builtin_memcpy(&key, keys + i, sizeof key);
       const T x = element_of_key<T>(static_cast<KeyOf<T>>(key));

@@ -207,15 +207,17 @@ void DirectWeight::add_block(const Block& block) const {
 void DirectWeight::add_taps(const Block& block, const ConvLines& lines, RunsArgs& args,
                             std::vector<Run>& runs) const {
   const ConvAxis& w = p_[2];
-  const int64_t nr = call_.kernels.nr, size = call_.packed(), outs = call_.channels.out;
+  const int64_t size = call_.packed(), outs = call_.channels.out;
   const std::vector<Run> given = runs;
   int64_t k = 0;
   for (int64_t a = 0; a < p_[0].taps; ++a) {
     for (int64_t b = 0; b < p_[1].taps; ++b) {
       for (int64_t t = 0; t < pieces_; ++t, k += length_) {
         const int64_t columns = turned_ ? outs : length_;
-        for (int64_t col = 0; col < columns; col += nr) {
-          args.cols = std::min(nr, columns - col);
+        for (int64_t col = 0; col < columns; col += args.cols) {
+          args.cols = std::min(columns - col, columns - col <= call_.kernels.run_cols
+                                                  ? call_.kernels.run_cols
+                                                  : call_.kernels.nr);
           size_t count = 0;
           for (size_t i = 0; i < given.size(); ++i) {
             const int64_t row = block.rows.begin + static_cast<int64_t>(i);

@@ -23,6 +23,7 @@ constexpr GemmKernels complex_kernels() {
           multiply_direct<T, ComplexTiles<T>>,
           multiply_direct<T, ComplexTiles<T>>,
           nullptr,
+          0,
           nullptr,
           nullptr};
 }

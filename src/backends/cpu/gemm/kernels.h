@@ -124,6 +124,7 @@ struct GemmKernels {
   void (*sum_direct)(const DirectArgs&);
   // Null if complex.
   RunsFunction add_runs;
+  int64_t run_cols;  // that those take at once, at least nr
   SpreadFunction spread;
   const WinogradKernels* winograd;  // null unless computed in float
 };

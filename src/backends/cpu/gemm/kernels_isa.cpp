@@ -27,6 +27,7 @@ constexpr GemmKernels real_kernels() {
           multiply_direct<S>,
           multiply_direct<T>,
           sizeof(T) == 4 ? add_runs_f32 : add_runs_f64,
+          kMaxRunVectors * kLanes<T>,
           sizeof(T) == 4 ? spread_f32 : spread_f64,
           sizeof(T) == 4 ? &winograd_kernels : nullptr};
 }

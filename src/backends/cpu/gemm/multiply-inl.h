@@ -16,6 +16,13 @@ constexpr int kMaxRows = 6;
 constexpr int kMaxRows = 4;
 #endif
 constexpr int kMaxVectors = 2;
+// Of runs (runs.h): the last three of an odd number go together where vectors are short, as one
+// alone has too few accumulators to hide the latency of each.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+constexpr int kMaxRunVectors = 3;
+#else
+constexpr int kMaxRunVectors = kMaxVectors;
+#endif
 // A block of a panel of b takes 32 to 48 KiB; longer ones measured no faster.
 template <class T>
 constexpr int kKBlock = 384 * 4 / static_cast<int>(sizeof(T));

@@ -20,7 +20,7 @@ struct RunsArgs {
   const Run* runs;
   int64_t count;  // of runs
   int64_t a_row, a_step, b_step;
-  int64_t rows, cols;  // cols <= nr of the kernels; whole vectors of b are read
+  int64_t rows, cols;  // cols <= run_cols of the kernels; whole vectors of b are read
   void* acc;
   int64_t acc_stride;
   bool accumulate;  // else acc counts as zero

@@ -10,13 +10,16 @@ namespace {
 // from the L2 cache.
 constexpr int kStepsAhead = 4;
 
+// Three vectors leave registers for fewer rows.
+constexpr int most_rows(int vectors) { return vectors == 3 ? 4 : kMaxRows; }
+
 // What lies side by side in a.
 enum Adjacent { kSteps, kRows, kLaneValues, kAdjacents };
 
 // One tile.
 template <class T, int rows, int vectors, Adjacent adjacent>
 void add_tile(const RunsArgs& args, const T* a_first, T* to, int64_t stride, bool accumulate) {
-  constexpr int lanes = kLanes<T>;
+  constexpr int lanes = kLanes<T>, line = 64 / (lanes * static_cast<int>(sizeof(T)));
   const int64_t a_row = adjacent == kRows ? 1 : args.a_row;
   const int64_t a_step = adjacent == kSteps ? 1 : args.a_step;
   const int64_t b_step = args.b_step;
@@ -24,7 +27,7 @@ void add_tile(const RunsArgs& args, const T* a_first, T* to, int64_t stride, boo
   if (accumulate) {
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
-#pragma GCC unroll 2
+#pragma GCC unroll 3
       for (int j = 0; j < vectors; ++j) __builtin_prefetch(to + i * stride + j * lanes, 1);
     }
   }
@@ -33,16 +36,18 @@ void add_tile(const RunsArgs& args, const T* a_first, T* to, int64_t stride, boo
     const T* b = static_cast<const T*>(args.b) + run->b;
     for (int64_t p = run->steps; p > 0; --p, a += a_step, b += b_step) {
       Vec<T> bv[vectors];
-#pragma GCC unroll 2
+#pragma GCC unroll 3
       for (int j = 0; j < vectors; ++j) bv[j] = load(b + j * lanes);
       if constexpr (adjacent == kRows) {
         __builtin_prefetch(a + kStepsAhead * a_step);
-        for (int j = 0; j < vectors; ++j) __builtin_prefetch(b + kStepsAhead * b_step + j * lanes);
+        for (int j = 0; j < vectors; j += line) {
+          __builtin_prefetch(b + kStepsAhead * b_step + j * lanes);
+        }
       }
 #pragma GCC unroll 16
       for (int i = 0; i < rows; ++i) {
         const Vec<T> av = adjacent == kLaneValues ? load(a + i * a_row) : broadcast(a[i * a_row]);
-#pragma GCC unroll 2
+#pragma GCC unroll 3
         for (int j = 0; j < vectors; ++j) acc[i][j] = fma(av, bv[j], acc[i][j]);
       }
     }
@@ -50,7 +55,7 @@ void add_tile(const RunsArgs& args, const T* a_first, T* to, int64_t stride, boo
   if (accumulate) {
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
-#pragma GCC unroll 2
+#pragma GCC unroll 3
       for (int j = 0; j < vectors; ++j) {
         acc[i][j] = load(to + i * stride + j * lanes) + acc[i][j];
       }
@@ -64,17 +69,17 @@ using TileFunction = void (*)(const RunsArgs&, const T*, T*, int64_t, bool);
 
 template <class T>
 struct TileFunctions {
-  TileFunction<T> at[kMaxRows][kMaxVectors][kAdjacents];
-  constexpr TileFunctions() : at() { fill<kMaxRows>(); }
-  template <int rows>
+  TileFunction<T> at[kMaxRows][kMaxRunVectors][kAdjacents];
+  constexpr TileFunctions() : at() { fill<kMaxRows, 1>(); }
+  template <int rows, int vectors>
   constexpr void fill() {
-    if constexpr (rows > 0) {
-      at[rows - 1][0][kSteps] = add_tile<T, rows, 1, kSteps>;
-      at[rows - 1][0][kRows] = add_tile<T, rows, 1, kRows>;
-      at[rows - 1][0][kLaneValues] = add_tile<T, rows, 1, kLaneValues>;
-      at[rows - 1][1][kSteps] = add_tile<T, rows, 2, kSteps>;
-      at[rows - 1][1][kRows] = add_tile<T, rows, 2, kRows>;
-      fill<rows - 1>();
+    at[rows - 1][vectors - 1][kSteps] = add_tile<T, rows, vectors, kSteps>;
+    at[rows - 1][vectors - 1][kRows] = add_tile<T, rows, vectors, kRows>;
+    if constexpr (vectors == 1) at[rows - 1][0][kLaneValues] = add_tile<T, rows, 1, kLaneValues>;
+    if constexpr (rows > 1) {
+      fill<rows - 1, vectors>();
+    } else if constexpr (vectors < kMaxRunVectors) {
+      fill<most_rows(vectors + 1), vectors + 1>();
     }
   }
 };
@@ -83,8 +88,9 @@ constexpr TileFunctions<T> kTileFunctions{};
 
 template <class T>
 void add_runs(const RunsArgs& args) {
-  const int64_t vectors = panel_vectors<T>(args.cols), width = vectors * kLanes<T>;
-  const int64_t panels = (args.rows + kMaxRows - 1) / kMaxRows;
+  const int64_t vectors = (args.cols + kLanes<T> - 1) / kLanes<T>, width = vectors * kLanes<T>;
+  const int64_t most = most_rows(static_cast<int>(vectors));
+  const int64_t panels = (args.rows + most - 1) / most;
   const Adjacent adjacent = args.lanes ? kLaneValues : args.a_row == 1 ? kRows : kSteps;
   for (int64_t i = 0; i < panels; ++i) {
     const int64_t row = split(i, panels, args.rows), rows = split(i + 1, panels, args.rows) - row;
@@ -95,7 +101,7 @@ void add_runs(const RunsArgs& args) {
       tile(args, a, to, args.acc_stride, args.accumulate);
       continue;
     }
-    alignas(64) T part[kMaxRows * kMaxVectors * kLanes<T>];
+    alignas(64) T part[kMaxRows * kMaxRunVectors * kLanes<T>];
     tile(args, a, part, width, false);
     add_columns<T>(part, width, {to, args.acc_stride, args.accumulate, nullptr, 0}, rows,
                    args.cols);

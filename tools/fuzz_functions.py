@@ -377,7 +377,7 @@ def special():
     yield "betainc", lambda a, b, x: sp.betainc(a, b, x), (x, x + 1, sp.ndtr(x))
     yield (
         "betainc-grad",
-        lambda a, b, x: mx.grad(lambda *v: sp.betainc(*v).sum(), argnums=(0, 1))(a, b, x),
+        lambda a, b, x: mx.grad(lambda *v: sp.betainc(*v).sum(), argnums=(0, 1, 2))(a, b, x),
         (x, x + 1, sp.ndtr(x)),
     )
     yield (

@@ -54,11 +54,6 @@ array zeta_fall(const array& s, const array& q) {
   return where(s == constant_like(0, s), constant_like(1, s), next);
 }
 
-array beta_density(const array& a, const array& b, const array& x) {
-  const array one = constant_like(1, x);
-  return exp(xlogy(a - one, x) + xlog1py(b - one, -x) - betaln(a, b));
-}
-
 const Op digamma_op = elementwise("digamma", OLIVINE_RULE(v* polygamma(1, x)));
 const Op gammaln_op = elementwise("gammaln", OLIVINE_RULE(v* digamma(x)));
 const Op gamma_op = elementwise("gamma", OLIVINE_RULE(v*(out* digamma(x))));
@@ -85,12 +80,25 @@ const Op gammainc_op =
 const Op gammaincc_op =
     elementwise("gammaincc", OLIVINE_RULE2(-(v* gammainc_da(a, x)), -(v* gamma_density(a, x))));
 
-// By a or by b: the logarithm's derivative of the density, with (x, a) or (1 - x, b).
-MaybeArray beta_slope_rule(int arg, const array& v, std::span<const array> in, bool by_b) {
+// The derivative of the density's logarithm by a or by b: of (x, a) or (1 - x, b).
+array beta_score(std::span<const array> in, bool by_b) {
   const array &a = in[0], &b = in[1], &x = in[2];
+  return (by_b ? log1p(-x) - digamma(b) : log(x) - digamma(a)) + digamma(a + b);
+}
+// x^(a-1) (1-x)^(b-1) / B(a, b), the density of which betainc is the distribution.
+const Op beta_density_op = elementwise(
+    "beta_density",
+    [](int arg, const array& v, std::span<const array> in, const array& out) -> MaybeArray {
+      if (arg != 2) return v * (out * beta_score(in, arg == 1));
+      const array &a = in[0], &b = in[1], &x = in[2], one = constant_like(1, x), rest = one - x;
+      return v * (out * (((a - one) * rest - (b - one) * x) / (x * rest)));
+    });
+array beta_density(std::span<const array> in) {
+  return make_elementwise(beta_density_op, in, in[2].dtype());
+}
+MaybeArray beta_slope_rule(int arg, const array& v, std::span<const array> in, bool by_b) {
   if (arg != 2) return no_derivative("betainc", "a or b for a second time");
-  const array score = by_b ? log1p(-x) - digamma(b) : log(x) - digamma(a);
-  return v * (beta_density(a, b, x) * (score + digamma(a + b)));
+  return v * (beta_density(in) * beta_score(in, by_b));
 }
 const Op betainc_da_op =
     elementwise("betainc_da", [](int arg, const array& v, std::span<const array> in, const array&) {
@@ -103,7 +111,7 @@ const Op betainc_db_op =
 const Op betainc_op = elementwise(
     "betainc",
     [](int arg, const array& v, std::span<const array> in, const array& out) -> MaybeArray {
-      if (arg == 2) return v * beta_density(in[0], in[1], in[2]);
+      if (arg == 2) return v * beta_density(in);
       return v * make_elementwise(arg == 0 ? betainc_da_op : betainc_db_op, in, out.dtype());
     });
 

@@ -146,13 +146,21 @@ def float64(*values):
     return [mx.array(v, dtype=mx.float64) for v in values]
 
 
+def gamma_density(a, x):
+    return mx.grad(lambda x: mx.sum(mx.special.gammainc(a, x)))(x)
+
+
+def beta_density(a, b, x):
+    return mx.grad(lambda x: mx.sum(mx.special.betainc(a, b, x)))(x)
+
+
 @pytest.mark.parametrize("name", sorted(np.load(VALUES).files))
 def test_values_are_those_of_mpmath(name):
     """Within the units in the last place that the fixture states, in float64 and float32."""
     table = np.load(VALUES)[name]
     *args, want, ulps = table
     function, _, part = name.partition(":")
-    f = getattr(mx.special, function)
+    f = beta_density if function == "beta_density" else getattr(mx.special, function)
     if function == "polygamma":
         f = functools.partial(f, int(part))
     got = to_np(f(*(to_mx(a) for a in args)))
@@ -249,6 +257,35 @@ def test_incomplete_gamma_functions_of_huge_parameters():
             mx.special.gammainc(*float64(a, a / 3)).item(),
         )
         assert max(far) < 1e-100 and min(far) >= 0
+
+
+def test_densities_have_their_limits_at_the_ends():
+    inf, nan = math.inf, math.nan
+    for a, b, x, want in [
+        (0.5, 3, 0, inf), (1, 3, 0, 3), (2, 3, 0, 0), (3, 0.5, 1, inf), (3, 1, 1, 3), (3, 2, 1, 0),
+        (1, 1, 0.25, 1), (2, 3, 1e-300, 12e-300), (1.5, 1, 1e-260, 1.5e-130),
+        (0.5, 1, 1e-300, 0.5e150), (1e200, 2, 0.5, 0), (2, 3, nan, nan), (nan, 3, 0.5, nan),
+        (2, nan, 0.5, nan), (0, 1, 0.5, nan), (2, 3, -0.5, nan), (2, 3, 1.5, nan),
+    ]:  # fmt: skip
+        got = float(beta_density(*float64(a, b, x)))
+        assert got == pytest.approx(want, rel=1e-12, nan_ok=True), (a, b, x)
+    for a, x, want in [(0.5, 0, inf), (1, 0, 1), (2, 0, 0), (2, 1e-300, 1e-300), (1.5, nan, nan)]:
+        got = float(gamma_density(*float64(a, x)))
+        assert got == pytest.approx(want, rel=1e-12, nan_ok=True), (a, x)
+
+
+def test_the_density_of_betainc_differentiates_by_every_argument():
+    """The logarithmic derivatives of x^(a-1) (1-x)^(b-1) / B(a, b), at float64's digits."""
+    a, b, x = float64(2.5, 4.5, 0.25)
+    value = 0.25**1.5 * 0.75**3.5 * math.gamma(7) / (math.gamma(2.5) * math.gamma(4.5))
+    rise, bend = 1.5 / 0.25 - 3.5 / 0.75, 1.5 / 0.25**2 + 3.5 / 0.75**2
+    by_a = math.log(0.25) - digamma(2.5) + digamma(7)
+    by_b = math.log(0.75) - digamma(4.5) + digamma(7)
+    for i, score in enumerate((by_a, by_b, rise)):
+        slope = float(mx.grad(beta_density, argnums=i)(a, b, x))
+        assert slope == pytest.approx(value * score, rel=1e-12)
+    curve = mx.grad(mx.grad(beta_density, argnums=2), argnums=2)(a, b, x)
+    assert float(curve) == pytest.approx(value * (rise**2 - bend), rel=1e-12)
 
 
 def test_combinations_and_factorials_of_integers_are_integers():

@@ -70,6 +70,7 @@ void register_special(KernelTable& t) {
   add<special::gamma_density>(t, "gamma_density");
   add<special::gammainc_da>(t, "gammainc_da");
   add<special::betainc>(t, "betainc");
+  add<special::beta_density>(t, "beta_density");
   add<special::betainc_da>(t, "betainc_da");
   add<special::betainc_db>(t, "betainc_db");
   add<special::erfc>(t, "erfc");

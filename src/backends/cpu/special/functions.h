@@ -27,7 +27,8 @@ double gammaincc(double a, double x);  // regularized, upper
 double gamma_density(double a, double x);
 double gammainc_da(double a, double x);
 double betainc(double a, double b, double x);  // regularized
-// Derivatives by a and by b.
+// The derivatives of betainc by x, a density, by a and by b.
+double beta_density(double a, double b, double x);
 double betainc_da(double a, double b, double x);
 double betainc_db(double a, double b, double x);
 

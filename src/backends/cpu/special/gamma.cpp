@@ -48,11 +48,18 @@ double gammaln1p(double a) {
 }
 Dual gammaln1p(Dual a) { return {gammaln1p(a.v), digamma(1 + a.v) * a.d}; }
 
-// log(x / mean) - u for u = (x - mean) / mean.
+// log(x / mean) - u for u = (x - mean) / mean, of which 1 + u has few digits near -1.
 template <class T>
 T deviation(double x, T mean, T u) {
-  return std::abs(value(u)) < 0.5 ? log1pmx(u) : log(T(x) / mean) - u;
+  return value(u) > -0.5 ? log1pmx(u) : log(T(x) / mean) - u;
 }
+
+// x (a + b) - a with all its digits, however much cancels.
+double excess(double a, double b, double x) {
+  const double n = a + b, low = a < b ? a - (n - b) : b - (n - a);
+  return std::fma(x, n, -a) + x * low;
+}
+Dual excess(Dual a, Dual b, double x) { return {excess(a.v, b.v, x), x * (a.d + b.d) - a.d}; }
 
 // Whether the deviation form of a prefactor is the accurate one.
 bool large(double a) { return a >= 1; }
@@ -111,9 +118,9 @@ template <class T>
 T beta_prefactor(T a, T b, double x, double y) {
   const T n = a + b;
   if (large(value(a)) && large(value(b))) {
-    // With x0 = a / n, a u + b v = 0, so that only deviations from it count.
-    const T move = x <= y ? T(x) - a / n : b / n - T(y);
-    const T u = move * n / a, v = -(move * n / b);
+    // About the mean a / n: a u + b v = 0, so that only deviations from it count.
+    const T move = x <= y ? excess(a, b, x) : -excess(b, a, y);
+    const T u = move / a, v = -(move / b);
     const T e = a * deviation(x, a / n, u) + b * deviation(y, b / n, v);
     const T errors = stirling_error(n) - stirling_error(a) - stirling_error(b);
     return exp(e + errors) * sqrt(b / (T(2 * kPi) * a * n));
@@ -309,6 +316,8 @@ double gamma_density(double a, double x) {
   if (!(a > 0) || !(x >= 0)) return kNaN;
   if (x == 0) return a < 1 ? kInf : a == 1 ? 1 : 0;
   if (std::isinf(a) || std::isinf(x)) return 0;
+  // The prefactor would end before the density does.
+  if (x < 1e-100) return exp((a - 1) * log(x) - gammaln(a));
   return gamma_prefactor(a, x) * (a / x);
 }
 
@@ -325,6 +334,15 @@ double betainc(double a, double b, double x) {
   if (x == 0 || x == 1) return x;
   if (std::isinf(a) || std::isinf(b)) return std::isinf(a) ? (std::isinf(b) ? kNaN : 0) : 1;
   return betainc_of<double>(a, b, x, 1 - x);
+}
+
+double beta_density(double a, double b, double x) {
+  if (!(a > 0) || !(b > 0) || !(x >= 0 && x <= 1)) return kNaN;
+  if (x == 0) return a < 1 ? kInf : a == 1 ? b : 0;
+  if (x == 1) return b < 1 ? kInf : b == 1 ? a : 0;
+  if (std::isinf(a) || std::isinf(b)) return 0;
+  if (x < 1e-100) return exp((a - 1) * log(x) - (b - 1) * x - betaln(a, b));
+  return beta_prefactor(a, b, x, 1 - x) * (a / (x * (1 - x)));
 }
 
 static double betainc_slope(Dual a, Dual b, double x) {

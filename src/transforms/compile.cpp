@@ -5,8 +5,10 @@
 // another transformation the traced graph is inlined on the call's inputs instead.
 #include "olivine/compile.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <unordered_map>
 
 #include "core/error.h"
 #include "runtime/process_locks.h"
@@ -48,8 +50,12 @@ struct __attribute__((visibility("hidden"))) CompiledFunction::State {
   ArrayFn fn;
   bool shapeless;
   MemoryBudget budget;
-  std::vector<std::shared_ptr<PlannedGraph>> graphs;  // most recent last; under the traces' lock
+  // Under the traces' lock: most recent last, by signature_hash, and the one of the last call.
+  std::vector<std::shared_ptr<PlannedGraph>> graphs;
+  std::unordered_multimap<size_t, std::shared_ptr<PlannedGraph>> by_signature;
+  std::shared_ptr<PlannedGraph> latest;
 
+  bool switch_to(const Arrays& inputs, int checked);
   std::shared_ptr<PlannedGraph> find(const Arrays& inputs);
   std::shared_ptr<PlannedGraph> find_or_trace(const Arrays& inputs, const ArrayFn& fn);
   std::shared_ptr<PlannedGraph> keep(std::shared_ptr<TracedGraph> traced, const Arrays& inputs);
@@ -83,6 +89,20 @@ static std::shared_ptr<const Plan> plan_as_given(PlannedGraph& planned, const Ar
   }
 }
 
+static bool traced_for(const TracedGraph& g, const Arrays& inputs, int checked) {
+  return g.checked == checked && same_signature(g, inputs, false);
+}
+
+// Makes a graph that was traced for these inputs the latest; false if there is none.
+bool CompiledFunction::State::switch_to(const Arrays& inputs, int checked) {
+  auto [begin, end] = by_signature.equal_range(signature_hash(inputs));
+  auto it = std::find_if(begin, end, [&](const auto& entry) {
+    return traced_for(*entry.second->traced, inputs, checked);
+  });
+  if (it != end) latest = it->second;
+  return it != end;
+}
+
 // The graph of these inputs: one that was traced for them, or one for other sizes that can be had
 // for these; else null.
 std::shared_ptr<PlannedGraph> CompiledFunction::State::find(const Arrays& inputs) {
@@ -90,10 +110,8 @@ std::shared_ptr<PlannedGraph> CompiledFunction::State::find(const Arrays& inputs
   const int checked = nonfinite_wanted();
   {
     std::lock_guard lock(process_lock(Lock::traces));
-    for (auto it = graphs.rbegin(); it != graphs.rend(); ++it) {
-      const TracedGraph& g = *(*it)->traced;
-      if (g.checked == checked && same_signature(g, inputs, false)) return *it;
-    }
+    if (latest && traced_for(*latest->traced, inputs, checked)) return latest;
+    if (switch_to(inputs, checked)) return latest;
     if (shapeless) others = graphs;
   }
   for (auto it = others.rbegin(); it != others.rend(); ++it) {
@@ -124,7 +142,9 @@ std::shared_ptr<PlannedGraph> CompiledFunction::State::keep(std::shared_ptr<Trac
   // A limit that cannot be kept is an error of the call, not of a later evaluation.
   if (planned->memory_limit > 0) plan_as_given(*planned, inputs);
   std::lock_guard lock(process_lock(Lock::traces));
-  return graphs.emplace_back(std::move(planned));
+  graphs.push_back(planned);
+  by_signature.emplace(signature_hash(inputs), planned);
+  return latest = planned;
 }
 
 std::shared_ptr<PlannedGraph> CompiledFunction::State::find_or_trace(const Arrays& inputs,

@@ -403,6 +403,16 @@ bool same_signature(const TracedGraph& g, const Arrays& inputs, bool any_size) {
   return true;
 }
 
+size_t signature_hash(const Arrays& inputs) {
+  size_t hash = inputs.size();
+  auto mix = [&](size_t v) { hash = (hash ^ v) * 0x9E3779B97F4A7C15u; };
+  for (const array& a : inputs) {
+    mix(static_cast<size_t>(a.dtype().index()) << 8 | a.ndim());
+    for (int64_t d : a.shape()) mix(static_cast<size_t>(d));
+  }
+  return hash ^ hash >> 32;
+}
+
 bool alike(const TracedGraph& g, const Arrays& inputs) {
   auto kind = [](int64_t d) { return std::min<int64_t>(d, 2); };
   for (size_t i = 0; i < inputs.size(); ++i) {

@@ -47,6 +47,8 @@ std::shared_ptr<TracedGraph> resized(const TracedGraph& g, const Arrays& inputs)
 array remake(Node* n, const Arrays& in);
 // Whether the inputs have the placeholders' dtypes, and their shapes or, if `any_size`, ranks.
 bool same_signature(const TracedGraph& g, const Arrays& inputs, bool any_size);
+// A hash of shapes and dtypes.
+size_t signature_hash(const Arrays& inputs);
 // Whether they are of sizes 0, 1 or more where the placeholders are: rules may branch on that.
 bool alike(const TracedGraph& g, const Arrays& inputs);
 

@@ -4,6 +4,7 @@ import copy
 import math
 import numbers
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -423,3 +424,31 @@ def test_streams_are_those_of_the_function():
     c = mx.compile(f, shapeless=True)
     for n in (3, 5):
         check(f, c, mx.random.normal((n,)))
+
+
+def test_a_call_takes_no_longer_with_thousands_of_known_sizes():
+    f, traces = counted(lambda x, y: (x + 1, y * 2))
+    c = mx.compile(f, shapeless=True)
+
+    def time_of_a_call(sizes):
+        """The least time, in turns, so that no call finds the sizes of the one before."""
+        calls = [(mx.zeros((n,)), mx.zeros((n + 1, 2), dtype)) for n, dtype in sizes]
+        best = math.inf
+        for _ in range(30):
+            start = time.perf_counter()
+            for _ in range(20):
+                for call in calls:
+                    c(*call)
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    sizes = [(2, mx.float32), (3, mx.float32), (2, mx.float16)]
+    few = time_of_a_call(sizes)
+    for n in range(4, 3004):
+        assert c(mx.zeros((n,)), mx.zeros((n + 1, 2)))[0].shape == (n,)
+    assert len(traces) == 2, "a dtype each"
+    assert time_of_a_call(sizes) < 5 * few
+    for n, dtype in sizes:
+        x, y = c(mx.full((n,), n), mx.ones((n + 1, 2), dtype))
+        assert x.tolist() == [n + 1] * n
+        assert y.tolist() == [[2, 2]] * (n + 1) and y.dtype == dtype

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import time
 
 import numpy as np
 import pytest
@@ -160,6 +161,28 @@ def test_wrong_vocabularies_are_refused_with_one_clear_error(case):
 def test_scores_are_needed_for_sentence_piece():
     with pytest.raises(ModelError, match="a score for each of .* tokens; got 0"):
         make("llama", scores=None)
+
+
+def with_a_token(text):
+    values = tiny_vocabularies.metadata("llama", STORED)
+    own = {k: values[f"tokenizer.ggml.{k}"] for k in ("tokens", "token_type", "scores")}
+    return make(
+        "llama",
+        tokens=[*own["tokens"], text],
+        token_type=mx.concatenate([own["token_type"], mx.array([1], mx.int32)]),
+        scores=mx.concatenate([own["scores"], mx.array([1.0])]),
+    )
+
+
+def test_tokens_so_long_that_their_splits_take_hours_are_refused():
+    long = with_a_token("of" * 1000)
+    assert long.encode("of", add_special_tokens=False) == make("llama").encode(
+        "of", add_special_tokens=False
+    )
+    start = time.perf_counter()
+    with pytest.raises(ModelError, match=r"^\[llm\] a.gguf: expected .* got one of 1000000 char"):
+        with_a_token("of" * 500_000)
+    assert time.perf_counter() - start < 10
 
 
 def test_a_tokenizer_of_another_model_is_refused():

@@ -14,6 +14,8 @@ from olivine.llm.formats.checkpoint import ModelError, optional
 from olivine.llm.formats.gguf_config import Metadata
 
 NORMAL, UNKNOWN, CONTROL, USER, UNUSED, BYTE = range(1, 7)
+_MERGED = (NORMAL, USER, UNUSED)
+_MOST_SPLIT = 1 << 28  # characters: sixteen times those of the splits of 262,144 common tokens
 
 _ENDING = r"'(?i:[sdmt]|ll|ve|re)"
 _SPACES = r"\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -142,7 +144,7 @@ def _merges(vocabulary: dict[str, int], scores: list[float], types: list[int]):
     """
     merged = []
     for text, i in sorted(vocabulary.items(), key=lambda entry: -scores[entry[1]]):
-        if types[i] not in (NORMAL, USER, UNUSED):
+        if types[i] not in _MERGED:
             continue
         pairs = [
             (vocabulary[left], vocabulary[right], left, right)
@@ -151,6 +153,16 @@ def _merges(vocabulary: dict[str, int], scores: list[float], types: list[int]):
         ]
         merged.extend(pair[2:] for pair in sorted(pairs))
     return merged
+
+
+def _check_splits(meta: Metadata, tokens: list[str], types: list[int]) -> None:
+    """Refuse tokens whose ways to split, each as long as the token, would take long to look at."""
+    lengths = [len(token) for token, own in zip(tokens, types, strict=True) if own in _MERGED]
+    if sum(n * n for n in lengths) > _MOST_SPLIT:
+        raise ModelError(
+            f"[llm] {meta.origin}: expected tokens the squares of whose lengths add up to at most "
+            f"{_MOST_SPLIT}; got one of {max(lengths)} characters among {len(lengths)}"
+        )
 
 
 def _space_steps(meta: Metadata):
@@ -179,6 +191,7 @@ def _scores(meta: Metadata, count: int) -> list[float]:
 def _sentence_piece(meta: Metadata, tokens: list[str], types: list[int]):
     from tokenizers import Tokenizer, models
 
+    _check_splits(meta, tokens, types)
     vocabulary = _vocabulary(tokens)
     merges = _merges(vocabulary, _scores(meta, len(tokens)), types)
     unknown = meta.whole("tokenizer.ggml.unknown_token_id")

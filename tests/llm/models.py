@@ -13,6 +13,7 @@ from olivine.llm import models
 from olivine.llm.blocks.attention import capped_attention
 from olivine.llm.blocks.experts import Experts, stack_experts
 from olivine.llm.blocks.rope import make_rope
+from olivine.llm.cache import make_cache
 from olivine.utils import tree_flatten
 from tests.llm.architectures import FOLDER, STEADY, build, case, distance
 from tests.llm.fixtures.weights import weights
@@ -296,6 +297,18 @@ def test_t5_decodes_piece_by_piece(name):
     pieces = [ids[:, :3], *(ids[:, i : i + 1] for i in range(3, ids.shape[1]))]
     got = mx.concatenate([model.decode(piece, memory, cache) for piece in pieces], axis=1)
     assert distance(got, np.load(FOLDER / f"{name}.npy")) < 1e-5
+
+
+def test_t5_keeps_keys_and_values_in_the_model_s_dtype():
+    model, inputs = build("t5")
+    model.cache_dtype = mx.float16
+    memory = model.encode(inputs["input_ids"], inputs["attention_mask"])
+    ids, cache = inputs["decoder_input_ids"], make_cache(model)
+    got = [model.decode(ids[:, i : i + 1], memory, cache) for i in range(ids.shape[1])]
+    assert {a.dtype for layer in cache for a in layer.state} == {mx.float16}
+    assert {a.dtype for layer in memory.layers for a in layer} == {mx.float32}
+    error = distance(mx.concatenate(got, axis=1), np.load(FOLDER / "t5.npy"))
+    assert 0 < error < 1e-2
 
 
 def test_t5_finds_its_own_head_where_a_file_says_it_were_tied():

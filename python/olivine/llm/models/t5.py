@@ -164,6 +164,10 @@ class Memory:
 
 
 class Model(nn.Module):
+    """An encoder and a decoder; `cache_dtype` is what `make_cache`'s caches keep, as in a decoder."""
+
+    cache_dtype: mx.Dtype | None = None
+
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
@@ -182,7 +186,7 @@ class Model(nn.Module):
         return [None] * self.config.num_decoder_layers
 
     def make_cache(self) -> list:
-        return [KVCache() for _ in self.decoder.block]
+        return [KVCache(self.cache_dtype) for _ in self.decoder.block]
 
     def features(self, tokens: mx.array, mask: mx.array | None = None) -> mx.array:
         """The encoder's features of ids `(batch, length)`; `mask` is 0 for padding."""

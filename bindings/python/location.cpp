@@ -2,7 +2,10 @@
 //
 // The current interpreter frame is read without making a frame object for it. A pair (code,
 // instruction) gets a number, looked up in a small direct-mapped cache first; code of this package
-// is skipped, so that the number names the caller. Code objects are kept alive for the description.
+// is skipped, so that the number names the caller. Files, names and lines are copied, and equal
+// ones have one number: a program may make functions without end. A code object carries the numbers
+// of its instructions and takes them along when it goes; then the cache is void, as another object
+// may come to lie at its address.
 #include "location.h"
 
 #if PY_VERSION_HEX >= 0x030B0000 && PY_VERSION_HEX < 0x030D0000
@@ -11,12 +14,16 @@
 #undef Py_BUILD_CORE
 #endif
 
+#include <atomic>
+#include <compare>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -68,62 +75,110 @@ Site site(Frame f) {
 void done(Frame f) { Py_XDECREF(f); }
 #endif
 
-// ---- Numbers of sites.
-constexpr uint32_t kSkip = UINT32_MAX;  // code of this package
-constexpr size_t kMaxSites = 1 << 20;   // a program that makes code without end gets no more
-
-struct SiteHash {
-  size_t operator()(const Site& s) const {
-    return reinterpret_cast<uintptr_t>(s.code) * 0x9E3779B97F4A7C15u +
-           static_cast<size_t>(s.instruction);
-  }
-};
-struct SiteEqual {
-  bool operator()(const Site& a, const Site& b) const {
-    return a.code == b.code && a.instruction == b.instruction;
-  }
-};
-
-struct Sites {
-  std::mutex mutex;
-  std::unordered_map<Site, uint32_t, SiteHash, SiteEqual> numbers;
-  std::vector<Site> list{Site{}};
-  std::unordered_map<PyCodeObject*, bool> own;  // code of this package
-  std::string package;
-};
-Sites& sites() {
-  static auto* s = new Sites;  // outlives the interpreter's threads
-  return *s;
+int line_of(const Site& site) {
+#if PY_VERSION_HEX >= 0x030B0000
+  return PyCode_Addr2Line(site.code, site.instruction);
+#else
+  return site.instruction;
+#endif
 }
 
-bool is_own(Sites& s, PyCodeObject* code) {
-  auto [it, is_new] = s.own.try_emplace(code, false);
-  if (is_new) {
-    Py_INCREF(code);
-    const char* file = PyUnicode_AsUTF8(code->co_filename);
-    if (!file) PyErr_Clear();
-    it->second = file && !s.package.empty() && std::string_view(file).starts_with(s.package);
-  }
+// ---- Lines that have numbers.
+constexpr uint32_t kSkip = UINT32_MAX;  // code of this package
+constexpr size_t kMaxLines = 1 << 18;   // a program that makes names without end gets no more
+
+struct Line {
+  const std::string *file = nullptr, *function = nullptr;  // of Lines::texts
+  int line = 0;
+  auto operator<=>(const Line&) const = default;
+};
+struct Lines {
+  std::mutex mutex;
+  std::unordered_set<std::string> texts;
+  std::map<Line, uint32_t> numbers;
+  std::vector<Line> list{Line{}};
+  std::string package;
+};
+Lines& lines() {
+  static auto* all = new Lines;  // outlives the interpreter's threads
+  return *all;
+}
+
+// The place of a site, empty if its file or its name is no text. Errors of Python stay as they are.
+Place read_place(const Site& site) {
+  Place place;
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  const char* file = PyUnicode_AsUTF8(site.code->co_filename);
+  const char* name = file ? PyUnicode_AsUTF8(site.code->co_name) : nullptr;
+  if (name) place = {.file = file, .function = name, .layer = {}, .line = line_of(site)};
+  PyErr_Restore(type, value, trace);
+  return place;
+}
+
+// The number of a place, 0 if there are too many.
+uint32_t number_of(const Place& place) {
+  Lines& all = lines();
+  std::lock_guard lock(all.mutex);
+  const std::string& package = all.package;
+  if (!package.empty() && place.file.starts_with(package)) return kSkip;
+  if (all.list.size() >= kMaxLines) return 0;
+  const Line line{&*all.texts.insert(place.file).first, &*all.texts.insert(place.function).first,
+                  place.line};
+  auto [it, is_new] = all.numbers.try_emplace(line, static_cast<uint32_t>(all.list.size()));
+  if (is_new) all.list.push_back(line);
   return it->second;
 }
 
+// ---- What code objects carry: the numbers of their instructions.
+using Numbers = std::unordered_map<int, uint32_t>;
+Py_ssize_t carried = -1;           // where, among what others have code objects carry
+std::atomic<uint32_t> gone_codes;  // of those that carried numbers
+
+void drop_numbers(void* numbers) {
+  if (!numbers) return;
+  delete static_cast<Numbers*>(numbers);
+  gone_codes.fetch_add(1, std::memory_order_relaxed);
+}
+
+#if PY_VERSION_HEX >= 0x030C0000
+constexpr auto request_extra = PyUnstable_Eval_RequestCodeExtraIndex;
+constexpr auto get_extra = PyUnstable_Code_GetExtra;
+constexpr auto set_extra = PyUnstable_Code_SetExtra;
+#else
+constexpr auto request_extra = _PyEval_RequestCodeExtraIndex;
+constexpr auto get_extra = _PyCode_GetExtra;
+constexpr auto set_extra = _PyCode_SetExtra;
+#endif
+
+// Null if the code object can carry none. Under the lock of lines.
+Numbers* numbers_of(PyCodeObject* code) {
+  auto* o = reinterpret_cast<PyObject*>(code);
+  void* numbers = nullptr;
+  if (carried < 0 || get_extra(o, carried, &numbers)) return nullptr;
+  if (numbers) return static_cast<Numbers*>(numbers);
+  auto made = std::make_unique<Numbers>();
+  return set_extra(o, carried, made.get()) ? nullptr : made.release();
+}
+
+// 0: unknown. Any other number is the site's until its code is gone.
 uint32_t number_of(const Site& site) {
-  Sites& s = sites();
-  std::lock_guard lock(s.mutex);
-  if (s.own.size() < kMaxSites && is_own(s, site.code)) return kSkip;
-  auto found = s.numbers.find(site);
-  if (found != s.numbers.end()) return found->second;
-  if (s.list.size() >= kMaxSites) return 0;
-  Py_INCREF(site.code);
-  auto number = static_cast<uint32_t>(s.list.size());
-  s.numbers.emplace(site, number);
-  s.list.push_back(site);
+  Lines& all = lines();
+  {
+    std::lock_guard lock(all.mutex);
+    const Numbers* numbers = numbers_of(site.code);
+    if (!numbers) return 0;
+    if (auto it = numbers->find(site.instruction); it != numbers->end()) return it->second;
+  }
+  const uint32_t number = number_of(read_place(site));  // may run code of the program
+  std::lock_guard lock(all.mutex);
+  if (Numbers* numbers = numbers_of(site.code)) numbers->emplace(site.instruction, number);
   return number;
 }
 
 struct CacheEntry {
   Site site;
-  uint32_t number = 0;
+  uint32_t number = 0, gone = 0;
 };
 constexpr size_t kCacheSize = 1024;
 #ifdef Py_GIL_DISABLED
@@ -136,10 +191,11 @@ uint32_t lookup(const Site& site) {
   auto bits = reinterpret_cast<uintptr_t>(site.code);
   size_t slot = ((bits >> 4) + static_cast<size_t>(site.instruction) * 31) % kCacheSize;
   CacheEntry& e = cache[slot];
-  if (e.site.code != site.code || e.site.instruction != site.instruction) {
+  const uint32_t gone = gone_codes.load(std::memory_order_relaxed);
+  if (e.site.code != site.code || e.site.instruction != site.instruction || e.gone != gone) {
     uint32_t number = number_of(site);
-    if (number == 0) return 0;  // not kept alive, so that its address may come again
-    e = {site, number};
+    if (number == 0) return 0;  // of code that may carry nothing, so that nobody knows when it goes
+    e = {site, number, gone};
   }
   return e.number;
 }
@@ -279,42 +335,21 @@ uint32_t capture() {
 #endif
 }
 
-int line_of(const Site& site) {
-#if PY_VERSION_HEX >= 0x030B0000
-  return PyCode_Addr2Line(site.code, site.instruction);
-#else
-  return site.instruction;
-#endif
-}
-
 bool find(uint32_t number, Place& place) {
-  if (!Py_IsInitialized()) return false;
   if (number & kInLayer) {
     Layers& all = layers();
     std::lock_guard lock(all.mutex);
     if ((number & ~kInLayer) >= all.list.size()) return false;
     std::tie(number, place.layer) = all.list[number & ~kInLayer];
   }
-  Site site;
-  {
-    Sites& s = sites();
-    std::lock_guard lock(s.mutex);
-    if (number >= s.list.size()) return false;
-    site = s.list[number];
-  }
-  if (!site.code) return !place.layer.empty();
-  PyGILState_STATE state = PyGILState_Ensure();
-  PyObject *type, *value, *trace;
-  PyErr_Fetch(&type, &value, &trace);
-  const char* file = PyUnicode_AsUTF8(site.code->co_filename);
-  const char* name = PyUnicode_AsUTF8(site.code->co_name);
-  if (file && name) {
-    place.file = file;
-    place.function = name;
-    place.line = line_of(site);
-  }
-  PyErr_Restore(type, value, trace);
-  PyGILState_Release(state);
+  Lines& all = lines();
+  std::lock_guard lock(all.mutex);
+  if (number >= all.list.size()) return false;
+  const Line& line = all.list[number];
+  if (!line.file) return !place.layer.empty();
+  place.file = *line.file;
+  place.function = *line.function;
+  place.line = line.line;
   return true;
 }
 
@@ -337,7 +372,8 @@ void forget_layers() {
 }
 
 void install_locations(const std::string& package) {
-  sites().package = package;
+  lines().package = package;
+  carried = request_extra(drop_numbers);
   set_location_hooks(capture, find);
 }
 

@@ -9,12 +9,14 @@ fault's own source.
 import inspect
 import re
 import threading
+import weakref
 
 import numpy as np
 import pytest
 
 import olivine.core as mx
 import olivine.nn as nn
+from tests.support import run_python
 
 # Functions of a 4 x 4 matrix and of four indices, one of which may be beyond the rows.
 FAULTS = {
@@ -242,6 +244,63 @@ def test_every_try_says_the_same():
         first = failure(lambda y: y, y)
         check(first, line_of(f))
         assert failure(lambda y: y, y) == first
+
+
+def made_at_run_time(name, line):
+    """A function `name` of file `name`.py, with a code object that nobody else has."""
+    source = "\n" * (line - 1) + f"def {name}(x, i): return mx.take(x, i + 0, axis=0)"
+    names = {"mx": mx}
+    exec(compile(source, f"/a/{name}.py", "exec"), names)
+    return names.pop(name)
+
+
+def test_a_function_that_is_gone_takes_its_code_along():
+    f = made_at_run_time("gone", 8)
+    y, code = f(*inputs()), weakref.ref(f.__code__)
+    del f
+    assert code() is None
+    assert "made at gone.py:8 in gone" in failure(lambda: y)
+
+
+def test_code_at_the_address_of_code_that_is_gone_has_its_own_line():
+    addresses = set()
+    for k in range(200):
+        f = made_at_run_time(f"f{k}", k + 1)
+        addresses.add(id(f.__code__))
+        y = f(*inputs())
+        del f
+        try:
+            mx.eval(y)
+            message = ""
+        except IndexError as error:
+            message = str(error)
+        assert f"made at f{k}.py:{k + 1} in f{k}" in message
+    assert len(addresses) < 200, "addresses have come again"
+
+
+def test_functions_without_end_take_no_memory():
+    """100,000 of them, all of one name and file."""
+    program = """
+        import marshal, resource
+        import olivine.core as mx
+
+        source = "def f(x, i): return mx.take(x, i + 0, axis=0)"
+        packed = marshal.dumps(compile(source, "made.py", "exec"))
+        x, i = mx.ones((4, 4)), mx.array([0, 1])
+
+        def make(count):
+            for _ in range(count):
+                names = {"mx": mx}
+                exec(marshal.loads(packed), names)
+                names["f"](x, i)
+                names.clear()
+
+        make(1000)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        make(100_000)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """
+    assert int(run_python(program).stdout) < 4000  # KiB
 
 
 def test_a_composite_names_the_line_of_its_op():

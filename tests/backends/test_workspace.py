@@ -73,6 +73,24 @@ for mode in ("mxfp4", "mxfp8"):
         cases[f"quantized {mode} {rows}"] = (
             lambda x, *q, mode=mode: mx.quantized_matmul(x, *q, mode=mode), array(rows, 1024), *q)
 
+for shape in ((300, 1000), (50, 20000), (3, 1 << 18)):
+    for dtype in (mx.int8, mx.float16, mx.float32, mx.float64, mx.complex64):
+        x = array(*shape).astype(dtype)
+        for name in ("sort", "argsort", "partition", "argpartition"):
+            f = getattr(mx, name)
+            more = () if name.endswith("sort") else (shape[1] // 3,)
+            cases[f"{name} {shape} {dtype}"] = (lambda x, f=f, more=more: f(x, *more), x)
+            if shape[0] > 3:
+                cases[f"{name} of columns {shape} {dtype}"] = (
+                    lambda x, f=f, more=more: f(x, *(30 for _ in more), axis=0), x)
+for shape in ((1000, 512), (37, 1009)):
+    for dtype in (mx.float16, mx.float32, mx.float64):
+        x, w, b = (array(*s).astype(dtype) for s in (shape, shape[1:], shape[1:]))
+        cases[f"layer norm {shape} {dtype}"] = (
+            mx.grad(lambda w, b, x: mx.sum(mx.fast.layer_norm(x, w, b, 1e-5)), argnums=(0, 1, 2)), w, b, x)
+        cases[f"rms norm {shape} {dtype}"] = (
+            mx.grad(lambda w, x: mx.sum(mx.fast.rms_norm(x, w, 1e-5)), argnums=(0, 1)), w, x)
+
 found = {}
 for name, (f, *args) in cases.items():
     mx.eval(args)
@@ -95,8 +113,10 @@ def found():
 
 
 @pytest.mark.parametrize(
-    "family", ["cholesky", "inv", "solve", "qr", "svd", "eig", "det", "expm", "fft", "quantized"]
-)
+    "family",
+    ["cholesky", "inv", "solve", "qr", "svd", "eig", "det", "expm", "fft", "quantized", "sort",
+     "partition", "norm"],
+)  # fmt: skip
 def test_workspace_is_predicted(found, family):
     cases = {name: values for name, values in found.items() if family in name}
     assert cases

@@ -1,6 +1,5 @@
 // Which kernels take workspace, and how much of it: asked of the code that allocates it, by its
-// sizes or by running it without data (scratch_meter.h); of small ones by what their first lines
-// say.
+// sizes or by running it without data (scratch_meter.h).
 #include "backends/workspace.h"
 
 #include <algorithm>
@@ -42,26 +41,6 @@ int64_t attention_vjp(const KernelCall& c) {
          counted_scratch(depths_of(q, v).backward_floats(k.shape[2]), sizeof(float));
 }
 
-// Sums of 64 rows for the gradients of weight and bias (kernels/norm.cpp).
-int64_t norm_vjp(const KernelCall& c) {
-  const View& x = c.in[0];
-  const int64_t n = x.shape.back();
-  if (n == 0) return 0;
-  return counted_scratch(ceil_div(x.size() / n, 64) * n * static_cast<int64_t>(c.out.size() - 1),
-                         std::max<size_t>(x.dtype.size(), sizeof(float)));
-}
-
-// Keys or records of one row for each thread (kernels/sort.cpp). Those of 16-bit floats may take
-// four bytes.
-int64_t sort(const KernelCall& c) {
-  const View& x = c.in[0];
-  if (x.shape.empty()) return 0;
-  const int64_t row = *std::ranges::max_element(x.shape);
-  const size_t size = x.dtype.size();
-  return std::min<int64_t>(thread_count(), x.size() / row) *
-         counted_scratch(2 * row, is_floating(x.dtype) ? std::max<size_t>(size, 4) : size);
-}
-
 // Of kernels that a meter may run.
 int64_t metered(const KernelCall& c, int op) {
   ScratchMeter meter;
@@ -88,6 +67,12 @@ constexpr std::string_view kMetered[] = {
     "fft",
     "quantized_matmul",
     "gather_qmm",
+    "layer_norm_vjp",
+    "rms_norm_vjp",
+    "sort",
+    "argsort",
+    "partition",
+    "argpartition",
 };
 
 struct Rule {
@@ -95,16 +80,9 @@ struct Rule {
   int64_t (*bytes)(const KernelCall&);
 };
 constexpr Rule kRules[] = {
-    {"matmul", matmul_workspace},
-    {"addmm", addmm_workspace},
-    {"conv", conv_workspace},
-    {"conv_weight", conv_weight_workspace},
-    {"attention", attention},
-    {"attention_vjp", attention_vjp},
-    {"layer_norm_vjp", norm_vjp},
-    {"rms_norm_vjp", norm_vjp},
-    {"sort", sort},
-    {"argsort", sort},
+    {"matmul", matmul_workspace}, {"addmm", addmm_workspace},
+    {"conv", conv_workspace},     {"conv_weight", conv_weight_workspace},
+    {"attention", attention},     {"attention_vjp", attention_vjp},
 };
 
 }  // namespace

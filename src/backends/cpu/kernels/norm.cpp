@@ -6,6 +6,7 @@
 #include "backends/cpu/kernels/half-inl.h"
 #include "backends/cpu/reduce.h"
 #include "backends/cpu/scratch.h"
+#include "backends/cpu/scratch_meter.h"
 #include "backends/cpu/vec-math-inl.h"
 #include "ops/fast_params.h"
 #include "runtime/thread_pool.h"
@@ -236,6 +237,7 @@ struct Norm {
     const T* ct = call.in.back().as<T>();
     const int64_t step = n * (p.has_weight + p.has_bias);
     ScratchBytes scratch(blocks * step, sizeof(A));
+    if (ScratchMeter::is_on()) return;
     A* partial = static_cast<A*>(scratch.data());
     const int64_t grain = larger(1, kTask / (n * kBlockRows));
     parallel_for(blocks, grain, [&](int64_t first, int64_t last) {

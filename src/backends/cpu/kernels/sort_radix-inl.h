@@ -4,6 +4,7 @@
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/kernels/sort_keys-inl.h"
 #include "backends/cpu/scratch.h"
+#include "backends/cpu/scratch_meter.h"
 #include "ops/sort_params.h"
 #include "runtime/thread_pool.h"
 
@@ -30,8 +31,10 @@ template <class F>
 void for_rows(const Extents& x, int64_t scratch_size, F&& body) {
   const int64_t groups = (x.inner + kColumnGroup - 1) / kColumnGroup;
   const int64_t width = smaller(x.inner, kColumnGroup);
-  parallel_for(x.outer * groups, larger(1, kPart / (x.n * width)), [&](int64_t b, int64_t e) {
+  const int64_t grain = larger(1, kPart / (x.n * width));
+  ScratchMeter::parallel(x.outer * groups, grain, [&](int64_t b, int64_t e) {
     ScratchBytes scratch(x.n, size_t(scratch_size));
+    if (ScratchMeter::is_on()) return;
     for (; b < e; ++b) {
       int64_t first = b % groups * kColumnGroup, last = smaller(first + kColumnGroup, x.inner);
       for (int64_t j = first; j < last; ++j) {
@@ -92,6 +95,7 @@ E* radix_sort_long(E* a, E* b, int64_t n) {
   const int64_t chunk = larger(kPart, (n + kMaxChunks - 1) / kMaxChunks);
   const int64_t chunks = (n + chunk - 1) / chunk;
   ScratchBytes scratch(chunks * 256, sizeof(uint32_t));
+  if (ScratchMeter::is_on()) return a;
   uint32_t* count = static_cast<uint32_t*>(scratch.data());
   for (int p = 0; p < E::kPasses; ++p) {
     parallel_for(chunks, 1, [&](int64_t first, int64_t last) {
@@ -141,6 +145,7 @@ void count_sort(const T* in, int64_t step, int64_t n, T* out) {
   const int64_t chunk = larger(kCounted, (n + kMaxCounts - 1) / kMaxCounts);
   const int64_t chunks = (n + chunk - 1) / chunk;
   ScratchBytes scratch((chunks + 1) * kValues, sizeof(uint32_t));
+  if (ScratchMeter::is_on()) return;
   uint32_t* end = static_cast<uint32_t*>(scratch.data());  // of each value's run in `out`
   uint32_t* counts = end + kValues;
   parallel_for(chunks, 1, [&](int64_t c, int64_t last) {

@@ -1,7 +1,7 @@
 # CPU kernels: each source is compiled once per instruction set, with OLIVINE_ISA naming the set.
 #
-# backends/cpu/kernels/*.cpp is built for plain, avx2 and avx512; backends/cpu/gemm/*_isa.cpp also
-# for avx512_bf16; backends/cpu/{madd,vnni,amx}/*.cpp are for avx2, avx512_bf16 and amx alone.
+# backends/cpu/kernels/*.cpp and backends/cpu/gemm/*_isa.cpp are built for plain, avx2 and avx512;
+# backends/cpu/{madd,vnni,amx}/*.cpp are for avx2, avx512_bf16 and amx alone.
 # Code in these files lives in namespace olivine::cpu::OLIVINE_ISA, and the core sees OLIVINE_HAS_ISA_<NAME> for every set that is built.
 # Nothing is compiled with -march=native.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
@@ -55,7 +55,7 @@ foreach(isa IN LISTS OLIVINE_ISAS)
     list(APPEND sources ${madd_sources})
   endif()
   if(isa STREQUAL "avx512_bf16")
-    set(sources ${gemm_sources} ${vnni_sources})
+    set(sources ${vnni_sources})
   elseif(isa STREQUAL "amx")
     set(sources ${amx_sources})
   endif()

@@ -138,12 +138,9 @@ const GemmKernels& gemm_kernels_for(Dtype dtype, Isa isa) {
     return index < kRealGemmDtypes ? real[index] : complex[index - kRealGemmDtypes];
   };
   switch (isa) {
-#if OLIVINE_HAS_ISA_AVX512_BF16
+#if OLIVINE_HAS_ISA_AVX512
     case Isa::amx:
     case Isa::avx512_bf16:
-      return of(avx512_bf16::gemm_kernels, avx512_bf16::complex_gemm_kernels);
-#endif
-#if OLIVINE_HAS_ISA_AVX512
     case Isa::avx512:
       return of(avx512::gemm_kernels, avx512::complex_gemm_kernels);
 #endif

@@ -140,7 +140,6 @@ inline constexpr int kRealGemmDtypes = 4, kComplexGemmDtypes = 2;
 OLIVINE_DECLARE_GEMM_KERNELS(plain)
 OLIVINE_DECLARE_GEMM_KERNELS(avx2)
 OLIVINE_DECLARE_GEMM_KERNELS(avx512)
-OLIVINE_DECLARE_GEMM_KERNELS(avx512_bf16)
 #undef OLIVINE_DECLARE_GEMM_KERNELS
 
 // Throws TypeError unless the dtype is floating or complex.

@@ -49,7 +49,6 @@ using SpreadFunction = void (*)(const SpreadArgs&);
 OLIVINE_DECLARE_RUNS(plain)
 OLIVINE_DECLARE_RUNS(avx2)
 OLIVINE_DECLARE_RUNS(avx512)
-OLIVINE_DECLARE_RUNS(avx512_bf16)
 #undef OLIVINE_DECLARE_RUNS
 
 }  // namespace olivine::cpu

@@ -17,11 +17,10 @@ OLIVINE_API void parallel_chunks(int64_t n, int64_t grain, void* body, ChunkFn f
 // Calls body(begin, end) for the chunks [0, grain), [grain, 2 grain) … of [0, n). The chunks depend
 // on n and grain alone, so results cannot depend on the number of threads; their order is free.
 // Polls for interrupts between chunks. The first exception of a chunk is thrown to the caller.
-// A call from inside a chunk runs inline.
+// A call from inside a chunk runs inline. A single chunk is called by the pointer as well, so that
+// the body is compiled once.
 template <class F>
 void parallel_for(int64_t n, int64_t grain, F&& body) {
-  if (n <= 0) return;
-  if (n <= grain) return body(int64_t{0}, n);
   using B = std::remove_reference_t<F>;
   detail::parallel_chunks(
       n, grain, const_cast<void*>(static_cast<const void*>(std::addressof(body))),

@@ -227,6 +227,7 @@ namespace detail {
 
 void parallel_chunks(int64_t n, int64_t grain, void* body, ChunkFn fn) {
   if (n <= 0) return;
+  if (n <= grain) return fn(body, 0, n);
   Job job;
   job.fn = fn;
   job.body = body;

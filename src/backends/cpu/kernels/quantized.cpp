@@ -81,11 +81,13 @@ template <Code c, class T>
 void dequantize_rows(const DequantizeArgs& a) {
   for (int64_t r = 0; r < a.rows; ++r) {
     T* out = static_cast<T*>(a.out) + r * a.out_stride;
-    if (a.exact) {
-      dequantize_row<c, T, true>(a.matrix, a.row + r, a.col, a.cols, out);
-    } else {
-      dequantize_row<c, T, false>(a.matrix, a.row + r, a.col, a.cols, out);
+    if constexpr (c < Code::e2m1) {  // others are rounded once anyway
+      if (a.exact) {
+        dequantize_row<c, T, true>(a.matrix, a.row + r, a.col, a.cols, out);
+        continue;
+      }
     }
+    dequantize_row<c, T, false>(a.matrix, a.row + r, a.col, a.cols, out);
   }
 }
 

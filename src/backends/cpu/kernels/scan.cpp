@@ -313,6 +313,17 @@ bool scan_halves(const T* in, int64_t n, float before, T* out) {
   return true;
 }
 
+// m elements of a row in the direction of the scan, and back. Not inlined: the scans of a dtype
+// share them.
+template <class A, class T>
+[[gnu::noinline]] void read_tile(const T* from, int64_t m, bool reverse, A* __restrict to) {
+  for (int64_t i = 0; i < m; ++i) to[i] = widen<A>(from[reverse ? m - 1 - i : i]);
+}
+template <class A, class T>
+[[gnu::noinline]] void write_tile(const A* __restrict from, int64_t m, bool reverse, T* to) {
+  for (int64_t i = 0; i < m; ++i) to[reverse ? m - 1 - i : i] = narrow<T>(from[i]);
+}
+
 // A row, or a chunk of one, in the direction of the scan.
 template <class Op>
 void scan_row(const typename Op::In* in, int64_t n, typename Op::A carry, const ScanParams& p,
@@ -344,14 +355,9 @@ void scan_row(const typename Op::In* in, int64_t n, typename Op::A carry, const 
     const int64_t m = smaller(kTile, n - done);
     const int64_t first = p.reverse ? n - done - m : done;
     buffer[0] = carry;
-    for (int64_t i = 0; i < m; ++i) {
-      buffer[1 + i] = widen<A>(in[first + (p.reverse ? m - 1 - i : i)]);
-    }
+    read_tile(in + first, m, p.reverse, buffer + 1);
     carry = scan_run<Op>(buffer + 1, m, carry, buffer + 1);
-    const A* from = p.inclusive ? buffer + 1 : buffer;
-    for (int64_t i = 0; i < m; ++i) {
-      out[first + (p.reverse ? m - 1 - i : i)] = narrow<T>(from[i]);
-    }
+    write_tile(p.inclusive ? buffer + 1 : buffer, m, p.reverse, out + first);
   }
 }
 
@@ -587,9 +593,7 @@ void log_scan_row(const T* in, int64_t n, const ScanParams& p, T* out) {
   for (int64_t done = 0; done < n; done += kTile) {
     const int64_t count = smaller(kTile, n - done);
     const int64_t first = p.reverse ? n - done - count : done;
-    for (int64_t i = 0; i < count; ++i) {
-      x[i] = widen<A>(in[first + (p.reverse ? count - 1 - i : i)]);
-    }
+    read_tile(in + first, count, p.reverse, x);
     top[0] = m;
     m = scan_run<Extreme<A, true>>(x, count, m, top + 1);
     for (int64_t i = 0; i < count; ++i) {
@@ -602,10 +606,7 @@ void log_scan_row(const T* in, int64_t n, const ScanParams& p, T* out) {
       const A log = top[1 + i] + scalar::Log{}(x[i]);
       y[1 + i] = top[1 + i] - top[1 + i] == 0 ? log : top[1 + i];
     }
-    const A* from = p.inclusive ? y + 1 : y;
-    for (int64_t i = 0; i < count; ++i) {
-      out[first + (p.reverse ? count - 1 - i : i)] = narrow<T>(from[i]);
-    }
+    write_tile(p.inclusive ? y + 1 : y, count, p.reverse, out + first);
     y[0] = y[count];
   }
 }

@@ -39,9 +39,8 @@ static void expect_error(F f, const std::string& what) {
 static const mx::Stream stream = mx::default_stream(mx::default_device());
 
 // The primitive's arrays, and what it computes when it is called itself, are `expected`.
-template <class P, class... Parameters>
-static void gives(const Arrays& expected, const Arrays& in, Parameters... parameters) {
-  auto primitive = std::make_shared<P>(stream, parameters...);
+static void expect_arrays(const std::shared_ptr<mx::Primitive>& primitive, const Arrays& expected,
+                          const Arrays& in) {
   std::string name = primitive->name();
   std::vector<mx::Shape> shapes;
   std::vector<mx::Dtype> dtypes;
@@ -54,8 +53,7 @@ static void gives(const Arrays& expected, const Arrays& in, Parameters... parame
   try {
     Arrays made = mx::array::make_arrays(shapes, dtypes, primitive, in);
     expect(made.size() == expected.size(), name + " gives its outputs");
-    mx::Primitive& p = *primitive;
-    p.eval_cpu(in, outputs);
+    primitive->eval_cpu(in, outputs);
     for (size_t i = 0; i < expected.size(); ++i) {
       expect(alike(made[i], expected[i]), name + " as an array");
       expect(alike(outputs[i], expected[i]), name + " by eval_cpu");
@@ -63,6 +61,10 @@ static void gives(const Arrays& expected, const Arrays& in, Parameters... parame
   } catch (const std::exception& e) {
     expect(false, name + " throws nothing: " + e.what());
   }
+}
+template <class P, class... Parameters>
+static void gives(const Arrays& expected, const Arrays& in, Parameters... parameters) {
+  expect_arrays(std::make_shared<P>(stream, parameters...), expected, in);
 }
 
 static mx::array ramp(std::initializer_list<int64_t> shape, double from = 0.1, double to = 0.9) {

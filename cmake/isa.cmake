@@ -25,6 +25,10 @@ set(kernel_flags -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off)
 if(OLIVINE_SANITIZE OR OLIVINE_COVERAGE)
   list(TRANSFORM kernel_flags REPLACE "-O3" "-O1")
 endif()
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  # GCC 12 may pair two 64-bit values through an MMX register and leave the x87 unit unusable.
+  list(APPEND kernel_flags -mno-mmx)
+endif()
 if(OLIVINE_SANITIZE MATCHES "address")
   # Kernels are inlined into large functions: accesses are checked once, by address alone.
   list(APPEND kernel_flags -fno-sanitize=null,alignment,object-size,pointer-overflow)
@@ -35,12 +39,6 @@ file(GLOB gemm_sources CONFIGURE_DEPENDS src/backends/cpu/gemm/*_isa.cpp)
 file(GLOB madd_sources CONFIGURE_DEPENDS src/backends/cpu/madd/*.cpp)
 file(GLOB vnni_sources CONFIGURE_DEPENDS src/backends/cpu/vnni/*.cpp)
 file(GLOB amx_sources CONFIGURE_DEPENDS src/backends/cpu/amx/*.cpp)
-# GCC 12 may pair two 64-bit values through an MMX register and leave the x87 unit unusable.
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-  set_source_files_properties(${kernel_sources} ${gemm_sources} ${vnni_sources} ${amx_sources}
-                              PROPERTIES COMPILE_OPTIONS -mno-mmx)
-endif()
-
 if(OLIVINE_SANITIZE MATCHES "address" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # Checks as calls, which take GCC a fifth of the time that they take inline, and more to run.
   set_property(SOURCE src/backends/cpu/kernels/fft.cpp src/backends/cpu/kernels/quantized.cpp APPEND

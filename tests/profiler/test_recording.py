@@ -238,7 +238,7 @@ def test_graph_building_is_apart_from_python():
         for _ in range(3000):
             x = x + 1
         busy = time.thread_time() - begin  # not paused by other programs
-    assert 0.05 * busy < p.phases["graph building"] < p.wall
+    assert 0.05 * busy < p.phases["graph building"] <= p.wall
 
 
 def test_copies_of_foreign_memory_are_graph_building():

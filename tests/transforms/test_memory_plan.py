@@ -206,7 +206,8 @@ def test_a_scan_is_predicted():
     step = mx.compile(f)
     args = mx.ones((256, 256)), mx.ones((16, 256))
     plan = mx.memory_plan(step, *args)
-    peak, _ = measured(step, *args)
+    # Threads may take their turns at a product's workspace.
+    peak = max(measured(step, *args)[0] for _ in range(10))
     assert_near(plan.peak, peak)
 
 

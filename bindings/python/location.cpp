@@ -215,16 +215,17 @@ Layers& layers() {
   return *all;
 }
 
-// The site together with the layer that is running; the site alone where there is none. Runs code
-// of Python, which may wait for other threads: what makes nodes under a lock of the library's names
-// their location itself (LocationScope).
-uint32_t ask_layer(uint32_t site) {
+// The site together with the layer that is running, `inner` of `outer` if that is known; the site
+// alone where there is none. Runs code of Python, which may wait for other threads: what makes
+// nodes under a lock of the library's names their location itself (LocationScope).
+uint32_t ask_layer(uint32_t site, PyObject* inner = nullptr, PyObject* outer = nullptr) {
   static thread_local bool asking = false;  // the hook may make arrays
   if (!layer_hook || asking) return site;
   asking = true;
   PyObject *type, *value, *trace;
   PyErr_Fetch(&type, &value, &trace);
-  PyObject* answer = PyObject_CallNoArgs(layer_hook);
+  PyObject* answer = inner ? PyObject_CallFunctionObjArgs(layer_hook, inner, outer, nullptr)
+                           : PyObject_CallNoArgs(layer_hook);
   const char* path = answer ? PyUnicode_AsUTF8(answer) : nullptr;
   std::string text = path ? path : "";
   Py_XDECREF(answer);
@@ -285,7 +286,7 @@ auto& known_layers = *new std::unordered_map<InLayers, uint32_t, InLayersHash>;
 uint32_t known_layer(const InLayers& key) {
   auto it = known_layers.find(key);
   if (it != known_layers.end()) return it->second;
-  uint32_t number = ask_layer(key.site);  // may come here again
+  uint32_t number = ask_layer(key.site, key.inner, key.outer);  // may come here again
   known_layers.insert_or_assign(key, number);
   return number;
 }

@@ -273,7 +273,7 @@ class Layer(nn.Module):
     def __call__(self, x):
         return mx.linalg.pinv(x @ x, stream=mx.cpu)  # planned as the ops it stands for
 
-def hook():
+def hook(*layers):
     mx.eval(mx.array(1.0) + 1)
     return "layer"
 

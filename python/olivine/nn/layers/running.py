@@ -24,13 +24,17 @@ def _running():
     return found
 
 
-def layer_path() -> str:
-    """The path of the innermost running module from the outermost one; empty if none runs."""
+def layer_path(inner: Module | None = None, outer: Module | None = None) -> str:
+    """The path of the innermost running module from the outermost one; empty if none runs.
+
+    Who knows both modules gives them; else the interpreter's frames are searched for them.
+    """
     global _outermost
-    running = _running()
-    if not running:
-        return ""
-    inner, outer = running[0], running[-1]
+    if inner is None:
+        running = _running()
+        if not running:
+            return ""
+        inner, outer = running[0], running[-1]
     if _outermost is None or _outermost() is not outer or id(inner) not in _names:
         _outermost = weakref.ref(outer)
         _names.clear()

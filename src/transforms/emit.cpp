@@ -207,16 +207,6 @@ bool PlanBuilder::is_inside(int32_t i, int32_t root) const {
   return std::find(regions.begin(), regions.end(), root) != regions.end();
 }
 
-std::shared_ptr<const RegionTrace> PlanBuilder::trace_region(const std::vector<int32_t>& members,
-                                                             Program program) const {
-  auto trace = std::make_shared<RegionTrace>();
-  trace->program = std::move(program);
-  for (int32_t m : members) {
-    trace->steps.push_back({entries[m].node->op->id(), entries[m].node->location});
-  }
-  return trace;
-}
-
 void PlanBuilder::emit_region(int32_t root) {
   std::vector<int32_t>& members = regions_[entries[root].region].members;
   if (members.size() == 1) return emit_single(root);
@@ -227,6 +217,11 @@ void PlanBuilder::emit_region(int32_t root) {
   program.leaves.reserve(members.size() + 1);
   program.code.reserve(members.size());
   t.in.reserve(members.size() + 1);
+  std::shared_ptr<RegionTrace> trace;
+  if (keeps_regions && !draft) {
+    trace = std::make_shared<RegionTrace>();
+    trace->steps.reserve(members.size());
+  }
   auto number = [&](int32_t i, size_t value) {
     entries[i].numbered_in = root;
     entries[i].number = static_cast<uint16_t>(value);
@@ -253,6 +248,7 @@ void PlanBuilder::emit_region(int32_t root) {
     }
     number(m, program.leaves.size() + program.code.size());
     program.code.push_back(instr);
+    if (trace) trace->steps.push_back({instr.op, node->location});
   }
   for (int32_t m : members) {
     if (!entries[m].stored && m != root) continue;
@@ -262,10 +258,9 @@ void PlanBuilder::emit_region(int32_t root) {
     t.out.push_back(output_operand(slot, node->shape, node->dtype));
     give_value(m, slot, {node->shape, row_major(node->shape), 0});
   }
-  if (!draft) {
-    t.program = cpu_backend().prepare(program);
-    if (keeps_regions) t.region = trace_region(members, std::move(program));
-  }
+  if (!draft) t.program = cpu_backend().prepare(program);
+  if (trace && checked) trace->program = std::move(program);
+  t.region = std::move(trace);
   plan.tasks.push_back(std::move(t));
 }
 

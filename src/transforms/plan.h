@@ -44,8 +44,8 @@ struct RegionTrace {
     int op;
     uint32_t location;
   };
-  Program program;
   std::vector<Step> steps;  // of the program's instructions
+  Program program;          // if the plan is checked
 };
 
 struct Task {
@@ -196,8 +196,6 @@ class PlanBuilder {
   int32_t donor_of(const Task& t, const Operand& out, int32_t index) const;
   void emit_kernel(int32_t i);
   void emit_region(int32_t root);
-  std::shared_ptr<const RegionTrace> trace_region(const std::vector<int32_t>& members,
-                                                  Program program) const;
   void emit_single(int32_t root);
   void emit_compiled(int32_t i);
   void find_twins();

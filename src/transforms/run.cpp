@@ -72,7 +72,7 @@ int64_t work_of(const Task& t) {
     return kTask + t.in[0].view.size();
   }
   if (t.kind != Task::Kind::fused || !t.region) return kPollWork;
-  return kTask + elements * static_cast<int64_t>(t.region->program.code.size());
+  return kTask + elements * static_cast<int64_t>(t.region->steps.size());
 }
 
 }  // namespace

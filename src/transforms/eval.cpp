@@ -48,6 +48,12 @@ Tickets& tickets() {
   (new (ticket_storage) Tickets)->next = next;
 });
 
+// Whether a node keeps its op and inputs when it is evaluated: so does what a trace for any sizes
+// made outside of its steps, since other sizes are inferred by them.
+bool keeps_origin(const Node* n) {
+  return keeps_graph(n) || (n->of_shapeless_trace && !n->in_step);
+}
+
 void end_ticket(uint32_t ticket) {
   {
     std::lock_guard lock(graph_lock());
@@ -94,7 +100,7 @@ class Evaluation {
       builder_.checked = nonfinite_wanted();
       builder_.keeps_regions = builder_.checked || profile::is_running();
       builder_.is_held = [](Node* n, uint32_t uses) {
-        return keeps_graph(n) || n->refs.load(std::memory_order_acquire) > uses;
+        return keeps_origin(n) || n->refs.load(std::memory_order_acquire) > uses;
       };
       // Being computed, or just computed by who still refers to it.
       auto busy = [](Node* n) {
@@ -164,7 +170,7 @@ class Evaluation {
         if (!ready || !wanted) continue;
         publish_one(static_cast<int32_t>(i));
         const bool explains = !all && !e.held;
-        if (!explains && !keeps_graph(e.node)) dying.push_back(e.node->detach());
+        if (!explains && !keeps_origin(e.node)) dying.push_back(e.node->detach());
       }
       for (PlanEntry& e : builder_.entries) {
         if (e.node->state.load(std::memory_order_relaxed) == NodeState::claimed) {
@@ -248,7 +254,7 @@ bool eval_small(Node* n, bool wait) {
   n->strides = std::move(out.strides);
   n->offset = 0;
   n->state.store(NodeState::done, std::memory_order_release);
-  if (!keeps_graph(n)) dying = n->detach();
+  if (!keeps_origin(n)) dying = n->detach();
   return true;
 }
 
@@ -305,7 +311,7 @@ bool eval_single(Node* n) {
       n->buffer = std::move(buffer);
       n->strides = std::move(strides);
       n->offset = 0;
-      if (!keeps_graph(n)) dying = n->detach();
+      if (!keeps_origin(n)) dying = n->detach();
     }
     n->state.store(error ? NodeState::pending : NodeState::done, std::memory_order_release);
   }

@@ -96,6 +96,34 @@ def test_loops_in_files_hold_for_any_sizes(tmp_path):
             assert_close(g, to_np(w), dtype_name(w.dtype), 8.0, f"{shape}", span=1.0)
 
 
+def test_conditions_on_sizes_alone_are_computed_for_other_sizes():
+    """What loops and branches compare belongs to no step, and is evaluated with the first call."""
+
+    def fori(x):
+        return mx.fori_loop(0, mx.arange(x.shape[0]).sum() % 4, lambda i, c: c + 1, mx.array(0))
+
+    def repeat(x):
+        bound = mx.arange(x.shape[0]).sum() % 4
+        return mx.while_loop(lambda c: c[0] < c[1], lambda c: (c[0] + 1, c[1]), (0 * bound, bound))
+
+    def cond(x):
+        total = mx.arange(x.shape[0]).sum()
+        return mx.cond(total % 4 > 1, lambda a: a + 1, lambda a: a - 1, mx.array(0))
+
+    def switch(x):
+        branches = [lambda a, k=k: a + k for k in range(4)]
+        return mx.switch(mx.arange(x.shape[0]).sum() % 4, branches, mx.array(0))
+
+    for f in (fori, repeat, cond, switch):
+        traced, traces = counted(f)
+        g = mx.compile(traced, shapeless=True)
+        for n in (8, 7, 6, 5, 8, 3):
+            want = flat(f(mx.zeros(n)))
+            for got, w in zip(flat(g(mx.zeros(n))), want, strict=True):
+                assert got.item() == w.item(), (f.__name__, n)
+        assert len(traces) == 1, f.__name__
+
+
 def test_a_carry_that_changes_its_shape_at_other_sizes_is_the_functions_own_error():
     """Of rows of four the step keeps the carry's shape, of others it does not."""
     c = mx.compile(lambda x, w: mx.fori_loop(0, 2, lambda i, v: mx.tanh(v @ w), x), shapeless=True)

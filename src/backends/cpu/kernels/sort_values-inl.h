@@ -217,9 +217,8 @@ void sort_values(const KernelCall& call) {
   }
   ScratchBytes scratch(x.n, size_t(buffers) * sizeof(U));
   if (ScratchMeter::is_on()) {  // data say how large buckets are; here they are all alike
-    return ScratchMeter::parallel(kBuckets, 1, [&](int64_t, int64_t) {
-      ScratchBytes bucket(x.n / kBuckets, sizeof(U));
-    });
+    return ScratchMeter::parallel(
+        kBuckets, 1, [&](int64_t, int64_t) { ScratchBytes bucket(x.n / kBuckets, sizeof(U)); });
   }
   U* keys = static_cast<U*>(scratch.data());
   for (int64_t r = 0; r < x.outer * x.inner; ++r) {

@@ -48,9 +48,9 @@ Tickets& tickets() {
   (new (ticket_storage) Tickets)->next = next;
 });
 
-// Whether a node keeps its op and inputs when it is evaluated: so does what a trace for any sizes
-// made outside of its steps, since other sizes are inferred by them.
-bool keeps_origin(const Node* n) {
+// Whether a node keeps its op and inputs when it is evaluated: those of a transformation do, and
+// what a trace for any sizes made outside of its steps, since that is inferred anew for others.
+bool keeps_inputs(const Node* n) {
   return keeps_graph(n) || (n->of_shapeless_trace && !n->in_step);
 }
 
@@ -95,12 +95,11 @@ class Evaluation {
     while (true) {
       builder_ = PlanBuilder();
       builder_.placeholder_index = [](Node*) { return -1; };
-      builder_.keeps_graphs = active_tracings().load(std::memory_order_relaxed) > 0;
-      builder_.keeps_all = Retention::running();
+      builder_.keeps_inputs = keeps_inputs;
       builder_.checked = nonfinite_wanted();
       builder_.keeps_regions = builder_.checked || profile::is_running();
       builder_.is_held = [](Node* n, uint32_t uses) {
-        return keeps_origin(n) || n->refs.load(std::memory_order_acquire) > uses;
+        return keeps_inputs(n) || n->refs.load(std::memory_order_acquire) > uses;
       };
       // Being computed, or just computed by who still refers to it.
       auto busy = [](Node* n) {
@@ -170,7 +169,7 @@ class Evaluation {
         if (!ready || !wanted) continue;
         publish_one(static_cast<int32_t>(i));
         const bool explains = !all && !e.held;
-        if (!explains && !keeps_origin(e.node)) dying.push_back(e.node->detach());
+        if (!explains && !keeps_inputs(e.node)) dying.push_back(e.node->detach());
       }
       for (PlanEntry& e : builder_.entries) {
         if (e.node->state.load(std::memory_order_relaxed) == NodeState::claimed) {
@@ -254,7 +253,7 @@ bool eval_small(Node* n, bool wait) {
   n->strides = std::move(out.strides);
   n->offset = 0;
   n->state.store(NodeState::done, std::memory_order_release);
-  if (!keeps_origin(n)) dying = n->detach();
+  if (!keeps_inputs(n)) dying = n->detach();
   return true;
 }
 
@@ -311,7 +310,7 @@ bool eval_single(Node* n) {
       n->buffer = std::move(buffer);
       n->strides = std::move(strides);
       n->offset = 0;
-      if (!keeps_origin(n)) dying = n->detach();
+      if (!keeps_inputs(n)) dying = n->detach();
     }
     n->state.store(error ? NodeState::pending : NodeState::done, std::memory_order_release);
   }

@@ -152,7 +152,7 @@ void PlanBuilder::mark_held() {
       e.held = true;
       if (e.node->tuple && e.kind == PlanEntry::Kind::alias) hold_inputs(e);
     }
-    if (keeps_all || (keeps_graphs && e.node->tracer)) hold_inputs(e);
+    if (keeps_inputs && keeps_inputs(e.node)) hold_inputs(e);
   }
 }
 

@@ -140,10 +140,9 @@ class PlanBuilder {
   std::function<int(Node*)> placeholder_index;
   // Whether an entry must keep its value (given its number of uses inside the graph).
   std::function<bool(Node*, uint32_t uses)> is_held;
-  // Whether a transformation may still walk these nodes, so that what they read must stay. Never so
-  // in a compiled function, whatever other threads trace meanwhile.
-  bool keeps_graphs = false;
-  bool keeps_all = false;  // not only those of a transformation
+  // Whether a node keeps its inputs once it is evaluated, so that what it reads must stay. Null in
+  // a compiled function, whatever other threads trace meanwhile.
+  bool (*keeps_inputs)(const Node*) = nullptr;
   // What results are looked at for: no task then overwrites its inputs.
   int checked = 0;
   bool keeps_regions = false;  // says what fused tasks are made of

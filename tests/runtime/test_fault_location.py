@@ -16,7 +16,7 @@ import pytest
 
 import olivine.core as mx
 import olivine.nn as nn
-from tests.support import run_python
+from tests.support import SANITIZED, run_python
 
 # Functions of a 4 x 4 matrix and of four indices, one of which may be beyond the rows.
 FAULTS = {
@@ -275,7 +275,8 @@ def test_code_at_the_address_of_code_that_is_gone_has_its_own_line():
         except IndexError as error:
             message = str(error)
         assert f"made at f{k}.py:{k + 1} in f{k}" in message
-    assert len(addresses) < 200, "addresses have come again"
+    # The sanitizer keeps freed memory for a while.
+    assert len(addresses) < 200 or SANITIZED, "no address came again"
 
 
 def test_functions_without_end_take_no_memory():

@@ -164,7 +164,7 @@ class Memory:
 
 
 class Model(nn.Module):
-    """An encoder and a decoder; `cache_dtype` is what `make_cache`'s caches keep, as in a decoder."""
+    """An encoder and a decoder; `make_cache`'s caches keep `cache_dtype`, as a decoder's."""
 
     cache_dtype: mx.Dtype | None = None
 

@@ -29,8 +29,8 @@ constexpr int kKBlock = 384 * 4 / static_cast<int>(sizeof(T));
 // Panels of a that are packed at a time where that pays. With the long vectors came L2 caches that
 // hold all panels of b of a tile, which pass one panel of a in the L1 cache. Smaller ones hold
 // several of a's, past which one panel of b after the other comes from the L3 cache.
-// Those are prefetched so many steps ahead; a panel in the L1 cache needs no instructions for that,
-// nor for counting every step: they cost time where another hyperthread shares the decoder.
+// Panels of b in the L2 cache are prefetched kAhead steps ahead. Those in the L1 cache are not, and
+// steps are not counted one by one: that costs time where another hyperthread shares the decoder.
 #if defined(__AVX512F__)
 constexpr int kGroupPanels = 1;
 constexpr int kAhead = 8, kUnrolledSteps = 1;
